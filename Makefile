@@ -1,0 +1,46 @@
+# make demo   run the exporter on the built-in simulator; no account needed
+# make test   everything that must hold: lint, types, tests, end to end with a real Prometheus
+# make lock   write the two lock files anew from pyproject.toml
+
+PYTHON ?= python3
+BIN    := .venv/bin
+
+.PHONY: demo test lint tools lock clean
+
+demo: .venv/runtime
+	@$(BIN)/python -m exporter demo
+
+test: lint tools
+	$(BIN)/python -m pytest --cov
+
+lint: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+tools:
+	@sh tests/install-tools
+
+lock: .venv/dev
+	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+
+# --require-hashes: what was locked is what runs.
+.venv/runtime: requirements.txt | .venv/bin/python
+	@echo "Setting up .venv (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt pyproject.toml | .venv/bin/python
+	@echo "Setting up .venv for development (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ .venv/runtime
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; point PYTHON at one, e.g. make demo PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv
+
+clean:
+	rm -rf .venv .tools .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
