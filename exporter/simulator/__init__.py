@@ -1,0 +1,44 @@
+"""k6 Cloud in miniature: a world with a clock, and how the vendor's REST API would tell it.
+
+Written from the vendor's documents only. It shares nothing with the client of this project, so that the two
+can disagree.
+"""
+
+from exporter.simulator import faults
+from exporter.simulator.app import Simulator
+from exporter.simulator.demo import demo_world
+from exporter.simulator.faults import Fault
+from exporter.simulator.options import Options, Timestamps
+from exporter.simulator.runs import (
+    REJECTED,
+    Ending,
+    Phase,
+    Phases,
+    Plan,
+    Processing,
+    Result,
+    RunState,
+    Step,
+    Trouble,
+)
+from exporter.simulator.world import World
+
+__all__ = [
+    "REJECTED",
+    "Ending",
+    "Fault",
+    "Options",
+    "Phase",
+    "Phases",
+    "Plan",
+    "Processing",
+    "Result",
+    "RunState",
+    "Simulator",
+    "Step",
+    "Timestamps",
+    "Trouble",
+    "World",
+    "demo_world",
+    "faults",
+]

@@ -1,0 +1,10 @@
+"""The legacy REST API of k6 Cloud (`/loadtests/v2`, `/v3`), told over the simulated world.
+
+Written from the vendor's page "Test Runs Legacy API" and its sibling pages on organizations, projects, tests
+and errors.
+"""
+
+from exporter.simulator.legacy.answers import answer
+from exporter.simulator.legacy.errors import error
+
+__all__ = ["answer", "error"]

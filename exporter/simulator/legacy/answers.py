@@ -1,0 +1,258 @@
+"""One function for each endpoint of the legacy API, and the table that says which request is whose."""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+
+from exporter.simulator import shapes
+from exporter.simulator.legacy.errors import Code, RefusedError, error, invalid, not_found
+from exporter.simulator.legacy.objects import (
+    LIST_FIELDS,
+    READ_FIELDS,
+    RUN_FIELDS,
+    START_FIELDS,
+    TEST_FIELDS,
+    Teller,
+)
+from exporter.simulator.legacy.parameters import Key, ordered, paged, selected, whole, wholes
+from exporter.simulator.options import Options
+from exporter.simulator.runs import RunState
+from exporter.simulator.wire import Answer, Asked
+from exporter.simulator.world import Test, World
+
+
+def answer(asked: Asked, world: World, options: Options, tokens: Collection[str]) -> Answer:
+    """What k6 Cloud would say to this request. A request that acts changes the world."""
+    world.advance(asked.at)
+    try:
+        _authenticate(asked, options, tokens)
+        route, thing_id = _routed(asked)
+        understood = _understood(asked, route, options)
+        return _dressed(route.handler(Teller(world, options, asked.at), understood, thing_id), options)
+    except RefusedError as refused:
+        return refused.answer
+
+
+def _authenticate(asked: Asked, options: Options, tokens: Collection[str]) -> None:
+    given = asked.headers.get("authorization")
+    if given is None:
+        if options.auth_required:
+            message = "Authentication credentials were not provided"
+            raise RefusedError(error(401, message, Code.NOT_AUTHENTICATED))
+        return
+    scheme, _, token = given.partition(" ")
+    # Documents and clients write Token, token and Bearer.
+    if scheme.lower() not in {"token", "bearer"} or token.strip() not in tokens:
+        raise RefusedError(error(401, "Invalid token"))
+
+
+def _list_runs(teller: Teller, asked: Asked, _: int) -> Answer:
+    states = ordered(_matching_runs(teller, asked), asked, RUN_ORDERS)
+    # "Returns all test runs for a particular load test": the documents know no pages here.
+    page = states if teller.options.documented_only else paged(states, asked, teller.options)
+    selectable = LIST_FIELDS if teller.options.documented_only else RUN_FIELDS
+    fields = [name for name in selected(asked, LIST_FIELDS, selectable) if name != "export"]
+    told = [teller.run(state, fields) for state in page]
+    return Answer(body={"k6-runs": told, "meta": {"count": len(states)}})
+
+
+def _matching_runs(teller: Teller, asked: Asked) -> list[RunState]:
+    """The runs that every filter lets through. Without any filter the documents know no list."""
+    test_id = whole(asked, "test_id", "$test_id")  # the page's examples write $test_id
+    ids = wholes(asked, "ids[]")
+    public_id = asked.value("public_id")
+    if test_id is None and not ids and public_id is None:
+        raise invalid("test_id", "This field is required.")
+    candidates: Iterable[int] = ids or teller.world.runs
+    if test_id is not None:
+        candidates = teller.world.run_ids(_test(teller, test_id).id, teller.now)
+    runs = (teller.world.runs.get(run_id) for run_id in candidates)
+    return [
+        run.at(teller.now)
+        for run in runs
+        if run is not None
+        and run.created <= teller.now
+        and (not ids or run.id in ids)
+        and public_id in (None, run.public_id)
+    ]
+
+
+def _read_run(teller: Teller, asked: Asked, run_id: int) -> Answer:
+    selectable = READ_FIELDS if teller.options.documented_only else RUN_FIELDS
+    fields = selected(asked, READ_FIELDS, selectable)
+    return Answer(body={"k6-run": teller.run(_run(teller, run_id), fields)})
+
+
+def _stop_run(teller: Teller, _: Asked, run_id: int) -> Answer:
+    """Answered with nothing, a stop of an ended run too: the documents show no body for either."""
+    teller.world.stop(_run(teller, run_id).id, teller.now)
+    return Answer(raw=b"")
+
+
+def _start_test(teller: Teller, _: Asked, test_id: int) -> Answer:
+    run_id = teller.world.start(_test(teller, test_id).id, teller.now)
+    return Answer(body={"k6-run": teller.run(_run(teller, run_id), START_FIELDS)})
+
+
+def _list_tests(teller: Teller, asked: Asked, _: int) -> Answer:
+    tests = ordered(_matching_tests(teller, asked), asked, _test_orders(teller))
+    fields = selected(asked, tuple(TEST_FIELDS), TEST_FIELDS)
+    told = [teller.test(test, fields) for test in paged(tests, asked, teller.options)]
+    return Answer(body={"k6-runs": [], "k6-tests": told, "load_zones": [], "meta": {"count": len(tests)}})
+
+
+def _matching_tests(teller: Teller, asked: Asked) -> list[Test]:
+    project_id = whole(asked, "project_id")
+    ids = wholes(asked, "ids[]")
+    if project_id is not None and project_id not in teller.world.projects:
+        raise not_found()
+    if project_id is None and (not ids or teller.options.ids_only_in_default_project):
+        project_id = teller.world.default_project_id
+    part_of_name = (asked.value("q") or "").casefold()
+    tests = (teller.world.tests.get(test_id) for test_id in ids or teller.world.tests)
+    return [
+        test
+        for test in tests
+        if test is not None
+        and test.created <= teller.now
+        and project_id in (None, test.project_id)
+        and part_of_name in test.name.casefold()
+    ]
+
+
+def _read_test(teller: Teller, _: Asked, test_id: int) -> Answer:
+    return Answer(body={"k6-test": teller.test(_test(teller, test_id), TEST_FIELDS)})
+
+
+def _list_organizations(teller: Teller, _: Asked, __: int) -> Answer:
+    organizations = teller.world.organizations.values()
+    return Answer(body={"organizations": [teller.organization(it) for it in organizations]})
+
+
+def _read_organization(teller: Teller, _: Asked, organization_id: int) -> Answer:
+    organization = teller.world.organizations.get(organization_id)
+    if organization is None:
+        raise not_found()
+    return Answer(body={"organization": teller.organization(organization)})
+
+
+def _list_projects(teller: Teller, _: Asked, organization_id: int) -> Answer:
+    if organization_id not in teller.world.organizations:
+        raise not_found()
+    projects = teller.world.projects.values()
+    told = [teller.project(it) for it in projects if it.organization_id == organization_id]
+    return Answer(body={"projects": told})
+
+
+def _read_project(teller: Teller, _: Asked, project_id: int) -> Answer:
+    project = teller.world.projects.get(project_id)
+    if project is None:
+        raise not_found()
+    return Answer(body={"project": teller.project(project)})
+
+
+def _run(teller: Teller, run_id: int) -> RunState:
+    try:
+        return teller.world.at(run_id, teller.now)
+    except KeyError:
+        raise not_found() from None
+
+
+def _test(teller: Teller, test_id: int) -> Test:
+    test = teller.world.tests.get(test_id)
+    if test is None or test.created > teller.now:
+        raise not_found()
+    return test
+
+
+RUN_ORDERS: dict[str, Key[RunState]] = {
+    "id": lambda state: state.id,
+    "created": lambda state: state.created,
+    "started": lambda state: state.started,
+    "ended": lambda state: state.ended,
+}
+
+
+def _test_orders(teller: Teller) -> dict[str, Key[Test]]:
+    def last_run_time(test: Test) -> float | None:
+        last = teller.world.last_run_id(test.id, teller.now)
+        return None if last is None else teller.world.runs[last].created
+
+    return {"id": lambda test: test.id, "name": lambda test: test.name, "last_run_time": last_run_time}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An endpoint: `{id}` in its path is a number. `documented` and `seen` are its parameters.
+
+    `seen` ones are in no document of the vendor, but in the sources of clients that worked.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Teller, Asked, int], Answer]
+    documented: frozenset[str] = frozenset()
+    seen: frozenset[str] = frozenset()
+
+
+_SELECT = frozenset({"$select", "select"})
+_PAGING = frozenset({"page", "page_size", "order_by"})
+
+ROUTES = (
+    Route(
+        "GET",
+        "/loadtests/v2/runs",
+        _list_runs,
+        documented=_SELECT | {"test_id", "$test_id", "ids[]", "public_id"},
+        seen=_PAGING | {"exclude_events", "method"},
+    ),
+    Route("GET", "/loadtests/v2/runs/{id}", _read_run, documented=_SELECT),
+    Route("POST", "/loadtests/v2/runs/{id}/stop", _stop_run),
+    Route("POST", "/loadtests/v2/tests/{id}/start-testrun", _start_test),
+    Route(
+        "GET",
+        "/loadtests/v2/tests",
+        _list_tests,
+        documented=_PAGING | {"project_id", "ids[]", "q"},
+        seen=_SELECT,
+    ),
+    Route("GET", "/loadtests/v2/tests/{id}", _read_test),
+    Route("GET", "/v3/organizations", _list_organizations),
+    Route("GET", "/v3/organizations/{id}", _read_organization),
+    Route("GET", "/v3/organizations/{id}/projects", _list_projects),
+    Route("GET", "/v3/projects/{id}", _read_project),
+)
+_PATTERNS = [(re.compile(route.path.replace("{id}", "([0-9]{1,18})")), route) for route in ROUTES]
+
+
+def _routed(asked: Asked) -> tuple[Route, int]:
+    """The route of a request and the id in its path, 0 where there is none."""
+    matches = [(route, found) for pattern, route in _PATTERNS if (found := pattern.fullmatch(asked.path))]
+    if not matches:
+        raise not_found()
+    for route, found in matches:
+        if route.method == asked.method:
+            return route, int(found[1]) if found.groups() else 0
+    allowed = (("allow", ", ".join(route.method for route, _ in matches)),)
+    raise RefusedError(replace(error(405, f"Method {asked.method} not allowed"), headers=allowed))
+
+
+def _understood(asked: Asked, route: Route, options: Options) -> Asked:
+    """The request without the parameters that this server does not know, or a refusal of it."""
+    known = route.documented if options.documented_only else route.documented | route.seen
+    unknown = [name for name, _ in asked.query if name not in known]
+    if unknown and options.reject_unknown_parameters:
+        raise invalid(unknown[0], "Unknown parameter.")
+    return replace(asked, query=tuple((name, value) for name, value in asked.query if name in known))
+
+
+def _dressed(told: Answer, options: Options) -> Answer:
+    """The answer in the looks that the options ask for."""
+    body = told.body
+    for name in options.nulls:
+        body = shapes.with_field(body, name, None)
+    if options.extra_keys:
+        body = shapes.with_extra_keys(body)
+    if options.numbers_as_strings:
+        body = shapes.with_numbers_as_strings(body)
+    return replace(told, body=body)

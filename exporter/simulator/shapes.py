@@ -1,0 +1,56 @@
+"""How an answer that is right in substance may look different: pure functions from JSON to JSON."""
+
+from collections.abc import Callable
+
+from exporter.simulator.wire import Item
+
+# "k6-tests" comes first because the tests list carries an empty "k6-runs" beside it.
+_PAGES = ("k6-tests", "k6-runs", "projects", "organizations")
+_SINGLES = ("k6-test", "k6-run", "project", "organization")
+
+Page = list[object]
+
+
+def on_page(body: object, change: Callable[[Page], Page]) -> object:
+    """The answer with its list of objects changed; an answer without a list is as it was."""
+    if isinstance(body, dict):
+        for key in _PAGES:
+            if isinstance(body.get(key), list):
+                return body | {key: change(body[key])}
+    return body
+
+
+def on_items(body: object, change: Callable[[Item], object]) -> object:
+    """The answer with each of its objects changed, whether it tells one or a list of them."""
+    if isinstance(body, dict):
+        for key in _SINGLES:
+            if isinstance(body.get(key), dict):
+                return body | {key: change(body[key])}
+    return on_page(body, lambda page: [change(item) if isinstance(item, dict) else item for item in page])
+
+
+def with_field(body: object, name: str, value: object) -> object:
+    """That value in every object that has the field at all."""
+    return on_items(body, lambda item: item | {name: value} if name in item else item)
+
+
+def without_field(body: object, name: str) -> object:
+    return on_items(body, lambda item: {key: value for key, value in item.items() if key != name})
+
+
+def with_extra_keys(body: object) -> object:
+    """A key no document knows, beside the objects and inside each."""
+    extra = {"undocumented": {"added": [1, "two", None]}}
+    changed = on_items(body, lambda item: item | extra)
+    return changed | extra if isinstance(changed, dict) else changed
+
+
+def with_numbers_as_strings(body: object) -> object:
+    """Every number quoted, however deep."""
+    if isinstance(body, dict):
+        return {key: with_numbers_as_strings(value) for key, value in body.items()}
+    if isinstance(body, list):
+        return [with_numbers_as_strings(value) for value in body]
+    if isinstance(body, int | float) and not isinstance(body, bool):
+        return str(body)
+    return body

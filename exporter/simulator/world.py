@@ -1,0 +1,246 @@
+"""What exists in the simulated k6 Cloud: organizations, projects, tests, schedules and runs.
+
+Nothing here reads a clock: every question and every act brings its own moment, in Unix seconds. Two worlds
+with the same seed and the same calls agree exactly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+
+from exporter.simulator.runs import Ending, Phases, Plan, Run, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    id: int
+    name: str
+    owner_id: int
+    created: float
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    id: int
+    organization_id: int
+    name: str
+    created: float
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A load test. `plan` is what a run started by hand will do; None: drawn from the seed."""
+
+    id: int
+    project_id: int
+    name: str
+    user_id: int
+    created: float
+    updated: float
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A test that starts by itself at `first`, `first + every`, ..., following its plans in turn."""
+
+    test_id: int
+    first: float
+    every: float
+    plans: tuple[Plan, ...]
+
+
+class World:
+    """Everything that exists, and how it comes to change. Asking for what does not exist is a KeyError.
+
+    A stop takes effect `stop_delay` seconds after it was asked for.
+    """
+
+    def __init__(self, seed: int = 0, *, stop_delay: float = 5.0) -> None:
+        self.seed = seed
+        self.stop_delay = stop_delay
+        self.users: dict[int, str] = {501: "owner@example.com"}
+        self.owner_id = 501
+        self.organizations: dict[int, Organization] = {}
+        self.projects: dict[int, Project] = {}
+        self.tests: dict[int, Test] = {}
+        self.runs: dict[int, Run] = {}
+        self._runs_of: dict[int, list[int]] = {}
+        self._schedules: list[Schedule] = []
+        self._due: list[tuple[float, int, int]] = []  # moment, index of the schedule, how many before
+        # Far apart, so that one kind of id taken for another is not found.
+        self._organization_ids = count(2_001)
+        self._project_ids = count(30_001)
+        self._test_ids = count(400_001)
+        self._run_ids = count(5_000_001)
+        self.default_organization_id = self.add_organization("Simulated organization")
+        self.default_project_id = next(iter(self.projects))
+
+    def add_organization(self, name: str, *, created: float = 0.0) -> int:
+        """A new organization with its default project."""
+        organization_id = next(self._organization_ids)
+        is_default = not self.organizations
+        self.organizations[organization_id] = Organization(
+            organization_id, name, self.owner_id, created, is_default
+        )
+        self._add_project("Default project", organization_id, created, is_default=True)
+        return organization_id
+
+    def add_project(self, name: str, *, organization_id: int | None = None, created: float = 0.0) -> int:
+        """A new project, in the default organization unless told otherwise."""
+        if organization_id is None:
+            organization_id = self.default_organization_id
+        return self._add_project(name, organization_id, created, is_default=False)
+
+    def _add_project(self, name: str, organization_id: int, created: float, *, is_default: bool) -> int:
+        self.organizations[organization_id]  # a KeyError for one that does not exist
+        project_id = next(self._project_ids)
+        self.projects[project_id] = Project(project_id, organization_id, name, created, is_default)
+        return project_id
+
+    def add_test(
+        self, name: str, *, project_id: int | None = None, created: float = 0.0, plan: Plan | None = None
+    ) -> int:
+        """A new test, in the default project unless told otherwise."""
+        project = self.projects[self.default_project_id if project_id is None else project_id]
+        test_id = next(self._test_ids)
+        self.tests[test_id] = Test(test_id, project.id, name, self.owner_id, created, created, plan)
+        self._runs_of[test_id] = []
+        return test_id
+
+    def rename_test(self, test_id: int, name: str, now: float | None = None) -> None:
+        test = self.tests[test_id]
+        self.tests[test_id] = replace(test, name=name, updated=test.updated if now is None else now)
+
+    def delete_test(self, test_id: int) -> None:
+        """Its runs and its schedules go with it."""
+        del self.tests[test_id]
+        for run_id in self._runs_of.pop(test_id):
+            del self.runs[run_id]
+
+    def delete_run(self, run_id: int) -> None:
+        run = self.runs.pop(run_id)
+        self._runs_of[run.test_id].remove(run_id)
+
+    def add_run(
+        self,
+        test_id: int,
+        *,
+        created: float,
+        ending: Ending = Ending.FINISHED,
+        failed: bool = False,
+        processing_fails: bool = False,
+        phases: Phases = Phases(),  # noqa: B008  frozen, so sharing it is harmless
+        vus: int = 50,
+        duration: int | None = None,
+        note: str = "",
+        started_by: int | None = None,
+        public_id: str | None = None,
+    ) -> int:
+        """A run with this fate. One created in the future exists only once that moment has come."""
+        plan = Plan(ending, failed, processing_fails, phases, vus, duration, note)
+        return self._create(test_id, created, plan, started_by=started_by, public_id=public_id)
+
+    def start(self, test_id: int, now: float, by: int | None = None) -> int:
+        """A user starts the test by hand."""
+        self.advance(now)
+        return self._create(
+            test_id, now, self.tests[test_id].plan, started_by=self.owner_id if by is None else by
+        )
+
+    def stop(self, run_id: int, now: float, by: int | None = None) -> None:
+        """A user stops a run: nothing changes for `stop_delay` seconds, nor ever if it ends before."""
+        user_id = self.owner_id if by is None else by
+        self.runs[run_id] = self.runs[run_id].stopped(now + self.stop_delay, user_id)
+
+    def schedule(
+        self,
+        test_id: int,
+        *,
+        every: float,
+        first: float,
+        endings: Sequence[Ending | Plan] = (Ending.FINISHED,),
+        phases: Phases = Phases(),  # noqa: B008  frozen, so sharing it is harmless
+        vus: int = 50,
+        duration: int | None = None,
+    ) -> None:
+        """From now on the test starts by itself; its runs end in turn as listed.
+
+        `phases`, `vus` and `duration` are for the bare endings; a Plan brings its own.
+        """
+        self.tests[test_id]  # a KeyError for one that does not exist
+        if every <= 0 or not endings:
+            raise ValueError(f"every={every}, endings={endings}: a schedule needs a period and an ending")
+        plans = tuple(
+            it if isinstance(it, Plan) else Plan(it, phases=phases, vus=vus, duration=duration)
+            for it in endings
+        )
+        heappush(self._due, (first, len(self._schedules), 0))
+        self._schedules.append(Schedule(test_id, first, every, plans))
+
+    def advance(self, now: float) -> None:
+        """Create every scheduled run whose moment has come, oldest first."""
+        while self._due and self._due[0][0] <= now:
+            moment, index, before = heappop(self._due)
+            schedule = self._schedules[index]
+            if schedule.test_id in self.tests:
+                self._create(schedule.test_id, moment, schedule.plans[before % len(schedule.plans)])
+                heappush(self._due, (schedule.first + (before + 1) * schedule.every, index, before + 1))
+
+    def at(self, run_id: int, now: float) -> RunState:
+        """What is true of a run at that moment; a KeyError before it was created."""
+        run = self.runs[run_id]
+        if run.created > now:
+            raise KeyError(run_id)
+        return run.at(now)
+
+    def run_ids(self, test_id: int, now: float) -> list[int]:
+        """The test's runs created until now, oldest id first."""
+        return [run_id for run_id in self._runs_of[test_id] if self.runs[run_id].created <= now]
+
+    def last_run_id(self, test_id: int, now: float) -> int | None:
+        newest_first = reversed(self._runs_of[test_id])
+        return next((run_id for run_id in newest_first if self.runs[run_id].created <= now), None)
+
+    def _create(
+        self,
+        test_id: int,
+        created: float,
+        plan: Plan | None,
+        *,
+        started_by: int | None = None,
+        public_id: str | None = None,
+    ) -> int:
+        runs = self._runs_of[test_id]
+        run_id = next(self._run_ids)
+        plan = plan or _drawn(Random(f"{self.seed}/{run_id}"))
+        stopped_by = self.owner_id if plan.ending is Ending.ABORTED_BY_USER else None
+        self.runs[run_id] = Run(
+            run_id, test_id, created, plan, plan.steps(created), started_by, stopped_by, public_id
+        )
+        runs.append(run_id)
+        return run_id
+
+
+# Most runs go well; each other ending happens now and then.
+_ODDS = {
+    Ending.FINISHED: 14,
+    Ending.TIMED_OUT: 1,
+    Ending.ABORTED_BY_SYSTEM: 1,
+    Ending.ABORTED_BY_SCRIPT_ERROR: 1,
+    Ending.ABORTED_BY_THRESHOLD: 2,
+    Ending.ABORTED_BY_LIMIT: 1,
+}
+
+
+def _drawn(draw: Random) -> Plan:
+    [ending] = draw.choices(list(_ODDS), weights=list(_ODDS.values()))
+    phases = Phases(
+        queued=draw.uniform(2, 8), initializing=draw.uniform(5, 15), running=draw.uniform(30, 120)
+    )
+    failed = ending is Ending.FINISHED and draw.random() < 0.25
+    return Plan(ending, failed=failed, phases=phases, vus=draw.randrange(10, 210, 10), duration=120)

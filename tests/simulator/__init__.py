@@ -1,0 +1,1 @@
+"""The simulator keeps to the vendor's documents."""

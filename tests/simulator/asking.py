@@ -1,0 +1,67 @@
+"""A client as plain as possible: one request to a simulator in this process."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from exporter.simulator import Options, Simulator, World
+
+TOKEN = "a-token"
+CREATED = 1_597_757_621.0  # 2020-08-18T13:33:41Z, as in the vendor's samples
+Params = Mapping[str, str | int | Sequence[int]]
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self, now: float = CREATED) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def simulate(
+    world: World,
+    now: float = CREATED,
+    options: Options = Options(),  # noqa: B008  frozen, so sharing it is harmless
+) -> Simulator:
+    """A simulator whose clock stands still at `now`."""
+    return Simulator(world, tokens={TOKEN}, clock=Clock(now), options=options, broken=httpx.ReadError)
+
+
+def ask(
+    simulator: Simulator,
+    path: str,
+    params: Params | None = None,
+    *,
+    method: str = "GET",
+    authorization: str | None = f"Token {TOKEN}",
+    json: object = None,
+) -> httpx.Response:
+    headers = {} if authorization is None else {"Authorization": authorization}
+
+    async def request() -> httpx.Response:
+        transport = httpx.ASGITransport(simulator)
+        async with httpx.AsyncClient(transport=transport, base_url="https://api.k6.io") as client:
+            return await client.request(method, path, params=params, headers=headers, json=json)
+
+    return asyncio.run(request())
+
+
+def told(simulator: Simulator, path: str, params: Params | None = None) -> dict[str, Any]:
+    """The JSON of an answer that must be a success."""
+    response = ask(simulator, path, params)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def run_ids(simulator: Simulator, params: Params) -> list[int]:
+    return [run["id"] for run in told(simulator, "/loadtests/v2/runs", params)["k6-runs"]]
+
+
+def names_of_tests(simulator: Simulator, params: Params) -> list[str]:
+    return [test["name"] for test in told(simulator, "/loadtests/v2/tests", params)["k6-tests"]]

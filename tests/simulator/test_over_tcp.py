@@ -1,0 +1,116 @@
+"""What only a real connection can show: the simulator on uvicorn, on loopback."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import uvicorn
+from uvicorn.config import HTTPProtocolType
+
+from exporter.simulator import Fault, Simulator, World, faults
+
+from .asking import TOKEN, Clock
+
+PROTOCOLS: list[HTTPProtocolType] = ["h11", "httptools"]
+HEADERS = {"Authorization": f"Token {TOKEN}"}
+
+
+@asynccontextmanager
+async def serving(simulator: Simulator, protocol: HTTPProtocolType) -> AsyncIterator[httpx.AsyncClient]:
+    config = uvicorn.Config(simulator, http=protocol, ws="none", log_level="warning")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        served = asyncio.create_task(server.serve(sockets=[listening]))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS) as client:
+            yield client
+        server.should_exit = True
+        await served
+
+
+def over_tcp(
+    fault: Fault,
+    talk: Callable[[httpx.AsyncClient], Awaitable[None]],
+    protocol: HTTPProtocolType,
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    async def everything() -> None:
+        simulator = Simulator(World(), tokens={TOKEN}, clock=Clock())
+        simulator.faults.add(fault)
+        async with serving(simulator, protocol) as client:
+            await talk(client)
+            simulator.faults.clear()
+            assert (await client.get("/v3/organizations")).status_code == 200
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(everything())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_reset_connection_is_reset(protocol: HTTPProtocolType, caplog: pytest.LogCaptureFixture) -> None:
+    async def talk(client: httpx.AsyncClient) -> None:
+        with pytest.raises(httpx.ReadError):
+            await client.get("/v3/organizations")
+
+    over_tcp(faults.reset(), talk, protocol)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_truncated_body_is_shorter_than_announced(
+    protocol: HTTPProtocolType, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk(client: httpx.AsyncClient) -> None:
+        received = b""
+        with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  the bytes before the error matter
+            async with client.stream("GET", "/v3/organizations") as answer:
+                announced = int(answer.headers["content-length"])
+                async for part in answer.aiter_raw():
+                    received += part
+        assert len(received) == announced // 2
+
+    over_tcp(faults.truncated(), talk, protocol)
+    assert caplog.text == ""
+
+
+def test_connections_break_on_uvloop_as_well() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def talk(client: httpx.AsyncClient) -> None:
+        with pytest.raises(httpx.ReadError):
+            await client.get("/v3/organizations")
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/v3/projects/30001")
+
+    both = faults.reset().on("/v3/organizations"), faults.truncated().on("/v3/projects/*")
+
+    async def everything() -> None:
+        simulator = Simulator(World(), tokens={TOKEN}, clock=Clock())
+        simulator.faults.add(*both)
+        async with serving(simulator, "httptools") as client:
+            await talk(client)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(everything())
+
+
+def test_a_client_that_loses_patience_leaves_and_the_server_can_end() -> None:
+    async def talk(client: httpx.AsyncClient) -> None:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get("/v3/organizations", timeout=0.05)
+
+    over_tcp(faults.hang(), talk, "h11")
+
+
+def test_headers_arrive_before_a_slow_body() -> None:
+    async def talk(client: httpx.AsyncClient) -> None:
+        async with client.stream("GET", "/v3/organizations") as answer:
+            assert answer.status_code == 200
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await answer.aread()
+
+    over_tcp(faults.slow(between=0.2), talk, "h11")

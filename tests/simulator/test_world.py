@@ -1,0 +1,213 @@
+"""What exists, and how it comes to change."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from exporter.simulator import Ending, Phase, Phases, Plan, RunState, World
+
+SHORT = Phases(created=1, validated=1, queued=1, initializing=1, running=20, processing=2)
+
+
+def test_a_stop_takes_effect_only_after_a_few_moments() -> None:
+    world = World(stop_delay=5.0)
+    run_id = world.add_run(world.add_test("t"), created=0.0, phases=SHORT)
+
+    world.stop(run_id, now=10.0, by=77)
+
+    assert world.at(run_id, 14.9).status == 2
+    assert world.at(run_id, 14.9).stopped_by is None
+    stopped = world.at(run_id, 15.0)
+    assert (stopped.status, stopped.ended, stopped.stopped_by) == (5, 15.0, 77)
+    assert world.at(run_id, 99.0).history[-1] == stopped.history[-1]
+
+
+def test_a_stop_of_an_ended_run_changes_nothing() -> None:
+    world = World()
+    run_id = world.add_run(world.add_test("t"), created=0.0, phases=SHORT)
+    before = world.at(run_id, 100.0)
+
+    world.stop(run_id, now=100.0)
+
+    assert world.at(run_id, 100.0) == before
+
+
+def test_a_stop_that_comes_too_late_changes_nothing() -> None:
+    world = World(stop_delay=5.0)
+    run_id = world.add_run(world.add_test("t"), created=0.0, phases=SHORT)
+
+    world.stop(run_id, now=20.0)  # it runs until 24
+
+    assert world.at(run_id, 100.0).ending is Ending.FINISHED
+
+
+def test_only_the_first_stop_counts() -> None:
+    world = World(stop_delay=5.0)
+    run_id = world.add_run(world.add_test("t"), created=0.0, phases=SHORT)
+
+    world.stop(run_id, now=6.0, by=1)
+    world.stop(run_id, now=8.0, by=2)
+
+    assert (world.at(run_id, 50.0).ended, world.at(run_id, 50.0).stopped_by) == (11.0, 1)
+
+
+def test_a_run_that_was_planned_to_be_stopped_can_be_stopped_sooner() -> None:
+    world = World(stop_delay=1.0)
+    test_id = world.add_test("t")
+    runs = [world.add_run(test_id, created=0.0, ending=Ending.ABORTED_BY_USER, phases=SHORT) for _ in "ab"]
+
+    world.stop(runs[1], now=6.0, by=77)
+
+    stopped = [world.at(run_id, 50.0) for run_id in runs]
+    assert [(it.status, it.ended, it.stopped_by) for it in stopped] == [(5, 24.0, 501), (5, 7.0, 77)]
+
+
+def test_a_run_stopped_before_it_ran_was_never_started() -> None:
+    world = World(stop_delay=0.5)
+    run_id = world.add_run(world.add_test("t"), created=0.0, phases=SHORT)
+
+    world.stop(run_id, now=0.0)
+
+    stopped = world.at(run_id, 9.0)
+    assert (stopped.status, stopped.started, stopped.ended, stopped.trouble) == (5, None, 0.5, None)
+
+
+def test_a_run_does_not_exist_before_it_is_created() -> None:
+    world = World()
+    test_id = world.add_test("t")
+    run_id = world.add_run(test_id, created=50.0)
+
+    assert world.run_ids(test_id, 49.0) == []
+    assert world.last_run_id(test_id, 49.0) is None
+    assert world.last_run_id(test_id, 50.0) == run_id
+    with pytest.raises(KeyError):
+        world.at(run_id, 49.0)
+
+
+def test_what_is_deleted_is_gone_with_all_that_hangs_on_it() -> None:
+    world = World()
+    kept, deleted = world.add_test("kept"), world.add_test("deleted")
+    first, second = world.add_run(kept, created=0.0), world.add_run(kept, created=1.0)
+    orphan = world.add_run(deleted, created=0.0)
+    world.schedule(deleted, every=10, first=5)
+
+    world.delete_run(first)
+    world.delete_test(deleted)
+    world.advance(100.0)
+
+    assert world.run_ids(kept, 100.0) == [second]
+    assert list(world.runs) == [second]
+    with pytest.raises(KeyError):
+        world.at(orphan, 100.0)
+
+
+def test_a_renamed_test_keeps_its_id_and_is_newly_updated() -> None:
+    world = World()
+    test_id = world.add_test("old", created=1.0)
+
+    world.rename_test(test_id, "new", now=9.0)
+
+    test = world.tests[test_id]
+    assert (test.name, test.created, test.updated) == ("new", 1.0, 9.0)
+
+
+def test_a_schedule_starts_its_runs_by_itself_and_ends_them_in_turn() -> None:
+    world = World()
+    test_id = world.add_test("nightly")
+    world.schedule(
+        test_id,
+        every=60,
+        first=100,
+        endings=[Ending.FINISHED, Plan(failed=True, phases=SHORT), Ending.TIMED_OUT],
+        phases=SHORT,
+        vus=7,
+    )
+
+    world.advance(99.9)
+    assert world.run_ids(test_id, 99.9) == []
+    world.advance(400.0)
+    ended = [world.at(run_id, 999.0) for run_id in world.run_ids(test_id, 400.0)]
+    assert [(it.created, it.status, it.result) for it in ended] == [
+        (100, 3, "passed"),
+        (160, 3, "failed"),
+        (220, 4, "error"),
+        (280, 3, "passed"),
+        (340, 3, "failed"),
+        (400, 4, "error"),
+    ]
+    assert [it.run.plan.vus for it in ended[:3]] == [7, 50, 7]
+    assert {it.run.started_by for it in ended} == {None}
+
+
+def told_by(moments: Iterable[float]) -> list[RunState]:
+    world = World(seed=3)
+    for name, every, first in (("a", 7, 0), ("b", 11, 2), ("c", 7, 0)):
+        world.schedule(world.add_test(name), every=every, first=first)
+    for moment in moments:
+        world.advance(moment)
+    return [run.at(1000.0) for run in world.runs.values()]
+
+
+def test_the_runs_of_schedules_do_not_depend_on_when_one_asks() -> None:
+    assert told_by([100.0]) == told_by(range(101)) == told_by([3.5, 3.5, 70.0, 10.0, 100.0])
+
+
+def test_ids_ascend_in_the_order_of_creation_across_schedules() -> None:
+    created = [state.created for state in told_by([100.0])]
+
+    assert created == sorted(created)
+    assert len(created) == 15 + 9 + 15
+
+
+def a_busy_world(seed: int) -> list[RunState]:
+    world = World(seed)
+    test_id = world.add_test("t")
+    world.schedule(world.add_test("u"), every=13, first=1)
+    run_ids = [world.start(test_id, now=10.0 * n) for n in range(30)]
+    world.stop(run_ids[-1], now=300.0)
+    return [run.at(5000.0) for run in world.runs.values()]
+
+
+def test_two_worlds_with_the_same_seed_and_calls_agree_exactly() -> None:
+    assert a_busy_world(seed=1) == a_busy_world(seed=1)
+    assert a_busy_world(seed=1) != a_busy_world(seed=2)
+
+
+def test_a_run_started_by_hand_follows_the_plan_of_its_test() -> None:
+    world = World()
+    test_id = world.add_test("t", plan=Plan(Ending.ABORTED_BY_THRESHOLD, phases=SHORT, vus=9))
+
+    run_id = world.start(test_id, now=10.0, by=42)
+
+    assert (world.at(run_id, 10.0).phase, world.at(run_id, 10.0).run.started_by) == (Phase.CREATED, 42)
+    assert world.at(run_id, 100.0).status == 8
+
+
+def test_a_run_started_by_hand_comes_after_the_scheduled_ones_before_it() -> None:
+    world = World()
+    test_id = world.add_test("t")
+    world.schedule(test_id, every=10, first=5)
+
+    run_id = world.start(test_id, now=40.0)
+
+    assert run_id == max(world.run_ids(test_id, 40.0))
+    assert len(world.run_ids(test_id, 40.0)) == 5
+
+
+def test_each_kind_of_thing_has_ids_of_its_own() -> None:
+    world = World()
+    test_id = world.add_test("t", project_id=world.add_project("p"))
+    world.add_run(test_id, created=0.0)
+    ids = [*world.organizations, *world.projects, *world.tests, *world.runs]
+
+    assert len(set(ids)) == len(ids) == 5
+
+
+def test_a_schedule_without_period_or_ending_is_refused() -> None:
+    world = World()
+    test_id = world.add_test("t")
+
+    with pytest.raises(ValueError, match="a schedule needs a period and an ending"):
+        world.schedule(test_id, every=0, first=0)
+    with pytest.raises(ValueError, match="a schedule needs a period and an ending"):
+        world.schedule(test_id, every=1, first=0, endings=[])
