@@ -1,0 +1,5 @@
+"""python -m exporter"""
+
+from exporter.cli import main
+
+main(prog_name="k6-cloud-exporter")

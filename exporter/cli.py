@@ -1,0 +1,255 @@
+"""Commands and flags."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from prometheus_client.exposition import generate_latest
+
+from exporter import __version__, log
+from exporter.app import Exporter, exporter, schedule
+from exporter.config import Config, ConfigError, load, settings
+from exporter.serving import ListenError, listen, serve, url
+from exporter.simulator import Simulator, demo_world
+from exporter.store import State
+from exporter.token import Token
+
+logger = logging.getLogger("exporter")
+
+T = TypeVar("T")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+HELP = {setting.name: setting.help for setting in settings()}
+REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where an image is built
+DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
+
+
+class DefaultCommand(click.Group):
+    """A group whose first command is meant when none is named."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
+            args.insert(0, next(iter(self.commands)))
+        return super().parse_args(context, args)
+
+
+def configured(command: Command) -> Command:
+    """Gives a command the flags that configure the exporter, and the configuration that they make."""
+    flags = (
+        click.option(
+            "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
+        ),
+        click.option(
+            "--test", "test", type=int, multiple=True, metavar="ID", help="watch this test; repeatable"
+        ),
+        click.option(
+            "--project",
+            "project",
+            type=int,
+            multiple=True,
+            metavar="ID",
+            help="watch this project; repeatable",
+        ),
+        flag("web.listen_address"),
+        flag("web.telemetry_path"),
+        flag("log.level"),
+        flag("log.format"),
+    )
+    for option in reversed(flags):
+        command = option(command)
+    return command
+
+
+def flag(name: str) -> Callable[[Command], Command]:
+    return click.option("--" + name.replace("_", "-"), name.replace(".", "__"), help=HELP[name])
+
+
+def loaded(
+    file: Path | None, test: Sequence[int], project: Sequence[int], **given: str | None
+) -> tuple[Config, Token]:
+    """The configuration; on a mistake, every sentence about it, and the end of the process with 2."""
+    flags: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is not None:
+            section, key = name.split("__", 1)
+            flags.setdefault(section, {})[key] = value
+    if test or project:
+        flags["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
+    try:
+        config, token = load(file, os.environ, flags)
+    except ConfigError as error:
+        for line in error.sentences:
+            click.echo(f"error: {line}", err=True)
+        sys.exit(2)
+    log.set_up(config.log.level, config.log.format)
+    return config, token
+
+
+@click.group(cls=DefaultCommand)
+@click.version_option(__version__, prog_name="k6-cloud-exporter")
+def main() -> None:
+    """The state of Grafana Cloud k6 test runs as Prometheus metrics.
+
+    Without a command it serves; `k6-cloud-exporter serve --help` lists the flags for that.
+    """
+
+
+@main.command("serve")
+@configured
+def serve_command(**given: Any) -> None:
+    """Poll k6 Cloud and serve metrics, until told to stop."""
+    config, token = loaded(**given)
+    listening = bound(config.web.listen_address)
+    run(serve_exporter(config, token, listening))
+
+
+@main.command()
+@click.option(
+    "--web.listen-address",
+    "address",
+    default="127.0.0.1:10565",
+    show_default=True,
+    help=HELP["web.listen_address"],
+)
+@click.option("--seed", default=0, show_default=True, help="what happens in the simulated world")
+@click.option("--speed", default=1.0, show_default=True, help="how many times faster its runs come and go")
+def demo(address: str, seed: int, speed: float) -> None:
+    """Run the exporter on a simulated k6 Cloud; no account needed."""
+    log.set_up("warning", "logfmt")
+    listening, cloud = bound(address), bound("127.0.0.1:0")
+    config = Config.model_validate(
+        {
+            "api": {"url": url(cloud), "requests_per_minute": 6000},
+            "poll": {
+                "interval": "2s",
+                "idle_interval": "2s",
+                "discovery_interval": "30s",
+                "stale_after": "1m",
+            },
+        }
+    )
+    here = url(listening)
+    click.echo(f"A simulated k6 Cloud is at {url(cloud)}, the exporter that polls it at:")
+    click.echo(f"  {here}/          what is watched, in words")
+    click.echo(f"  {here}/metrics   what Prometheus scrapes")
+    click.echo("Every state of a run shows within a minute. Ctrl-C ends it.")
+    simulated = Simulator(demo_world(time.time(), seed, speed), tokens=[DEMO_TOKEN])
+    run(serve_exporter(config, Token(DEMO_TOKEN), listening, (simulated, cloud)))
+
+
+@main.command()
+@click.option(
+    "--web.listen-address",
+    "address",
+    default="127.0.0.1:10566",
+    show_default=True,
+    help="address to listen on",
+)
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    default=[DEMO_TOKEN],
+    show_default=True,
+    help="a token that is let in; repeatable",
+)
+@click.option("--seed", default=0, show_default=True, help="what happens in the simulated world")
+@click.option("--speed", default=1.0, show_default=True, help="how many times faster its runs come and go")
+def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> None:
+    """Serve the simulated k6 Cloud alone."""
+    log.set_up("info", "logfmt")
+    listening = bound(address)
+    click.echo(f"A simulated k6 Cloud is at {url(listening)}; its tokens: {', '.join(tokens)}")
+    run(serve((Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
+
+
+@main.command()
+@configured
+def check(**given: Any) -> None:
+    """Say whether the configuration works: the token, the tests it means, and what they cost."""
+    config, token = loaded(**given)
+    sys.exit(run(checked(config, token)))
+
+
+@main.command()
+@configured
+def once(**given: Any) -> None:
+    """Poll once, print the metrics, and exit: 0 if the poll succeeded in full, else 1."""
+    config, token = loaded(**given)
+    sys.exit(run(printed(config, token)))
+
+
+async def serve_exporter(
+    config: Config, token: Token, listening: socket.socket, *others: tuple[Simulator, socket.socket]
+) -> None:
+    async with exporter(config, token, revision=REVISION) as polled:
+        scheduler = schedule(polled)
+        scheduler.start()
+        logger.info("listening", extra={"url": url(listening), "version": __version__})
+        try:
+            await serve((polled.web, listening), *others)
+        finally:
+            scheduler.shutdown(wait=False)
+
+
+async def checked(config: Config, token: Token) -> int:
+    async with exporter(config, token) as polled:
+        findings = await polled.poller.poll()
+        state = polled.poller.state
+        for failure in findings.failures:
+            click.echo(f"failed       {failure.sentence}")
+        if findings.outcome != "failure":
+            click.echo(f"token        accepted by {config.api.url}")
+        told(state)
+        click.echo(f"first poll   {requests(polled)} requests")
+        click.echo(f"series       {polled.pages().series}")
+        return 0 if findings.outcome == "success" and state.tests and not state.unresolved else 1
+
+
+def told(state: State) -> None:
+    click.echo(f"tests        {len(state.tests)}")
+    for watched in sorted(state.tests.values(), key=lambda watched: watched.test.id):
+        click.echo(f"             {watched.test.id} {watched.test.name} (project {watched.test.project_id})")
+    for entry in state.unresolved:
+        click.echo(f"not found    {entry}: nothing in k6 Cloud fits this, or the token cannot see it")
+    if not state.tests:
+        click.echo("no tests     the token sees none, or none that the configuration means")
+
+
+def requests(polled: Exporter) -> int:
+    families = polled.telemetry.api_requests.collect()
+    return int(sum(sample.value for family in families for sample in family.samples))
+
+
+async def printed(config: Config, token: Token) -> int:
+    async with exporter(config, token, revision=REVISION) as polled:
+        findings = await polled.poller.poll()
+        page = polled.pages().text
+        click.echo(page.with_tail(generate_latest(polled.telemetry.registry)), nl=False)
+        return 0 if findings.outcome == "success" else 1
+
+
+def bound(address: str) -> socket.socket:
+    """A listening socket, or a sentence and the end of the process with 2."""
+    try:
+        return listen(address)
+    except ListenError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, on uvloop where there is one."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 (not on every platform)
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)

@@ -1,0 +1,150 @@
+"""Every setting, defined once: its name, type, bounds, default and help."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import model_validator as checked
+from pydantic.fields import FieldInfo
+
+from exporter.config.values import duration, regex, route, seconds, socket_address, web_address
+
+Seconds = Annotated[float, BeforeValidator(seconds)]
+WebAddress = Annotated[str, AfterValidator(web_address)]
+Regex = Annotated[str, AfterValidator(regex)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Api(Section):
+    """k6 Cloud, and how it is asked."""
+
+    url: WebAddress = Field("https://api.k6.io", description="where the k6 Cloud REST API answers")
+    token_file: Path | None = Field(
+        None,
+        description="file that holds the API token, read again when it changes; K6_CLOUD_TOKEN goes first",
+    )
+    timeout: Seconds = Field(10.0, description="longest wait for one answer")
+    concurrency: int = Field(10, ge=1, le=100, description="most requests under way at once")
+    requests_per_minute: int = Field(300, ge=1, le=100_000, description="most requests in any 60 seconds")
+
+
+class Entry(Section):
+    """One entry of `tests`: a test by its id, or tests by project and name."""
+
+    id: int | None = Field(None, ge=1, description="a test by its id")
+    name: str | None = Field(None, min_length=1, description="alias of this test, used for `test_name`")
+    project: int | None = Field(None, ge=1, description="all tests of a project")
+    include: Regex | None = Field(None, description="regular expression: only tests whose name matches")
+    exclude: Regex | None = Field(None, description="regular expression: no tests whose name matches")
+
+    @checked(mode="after")
+    def means_something(self) -> "Entry":
+        by_rule = [key for key in ("project", "include", "exclude") if getattr(self, key) is not None]
+        if self.id is not None and by_rule:
+            raise ValueError(f"an id says which test is meant; remove {' and '.join(by_rule)}, or the id")
+        if self.id is None and self.name is not None:
+            raise ValueError(f'an alias is for one test; add the id of "{self.name}", or remove the name')
+        if self.id is None and not by_rule:
+            raise ValueError("this names no test; give it an id, a project, include or exclude")
+        return self
+
+
+class Polling(Section):
+    """When k6 Cloud is asked."""
+
+    interval: Seconds = Field(15.0, description="time between polls while a watched run moves")
+    idle_interval: Seconds = Field(60.0, description="time between polls while none moves")
+    discovery_interval: Seconds = Field(300.0, description="time between looks at which tests there are")
+    stale_after: Seconds = Field(
+        300.0, description="series are withdrawn when nothing was learnt for so long"
+    )
+
+    @checked(mode="after")
+    def leaves_time_to_fail(self) -> "Polling":
+        longest = max(self.interval, self.idle_interval)
+        if self.stale_after <= longest:
+            raise ValueError(
+                f"stale_after ({self.stale_after:g}s) must be longer than interval and idle_interval "
+                f"({longest:g}s), or series vanish between polls"
+            )
+        return self
+
+
+class Runs(Section):
+    """Which runs are told one by one, besides all that move."""
+
+    keep: int = Field(3, ge=0, le=1000, description="most finished runs of each test")
+    max_age: Seconds = Field(604800.0, description="age beyond which a finished run is left out")
+
+
+class Web(Section):
+    """What the exporter serves."""
+
+    listen_address: Annotated[str, AfterValidator(socket_address)] = Field(
+        ":10565", description="address to listen on"
+    )
+    telemetry_path: Annotated[str, AfterValidator(route)] = Field(
+        "/metrics", description="path of the metrics"
+    )
+
+
+class Log(Section):
+    """What the exporter logs, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged"
+    )
+    format: Literal["logfmt", "json"] = Field("logfmt", description="form of a line")
+
+
+class Config(Section):
+    api: Api = Api()
+    tests: tuple[Entry, ...] = Field((), description="tests to watch; none: all that the token can see")
+    poll: Polling = Polling()
+    runs: Runs = Runs()
+    web: Web = Web()
+    log: Log = Log()
+    app_url: WebAddress = Field(
+        "https://app.k6.io", description="where links to tests and runs lead: the k6 app of your stack"
+    )
+
+    @checked(mode="after")
+    def names_each_test_once(self) -> "Config":
+        ids = [entry.id for entry in self.tests if entry.id is not None]
+        for id_ in ids:
+            if ids.count(id_) > 1:
+                raise ValueError(f"tests: test {id_} is listed {ids.count(id_)} times; once is enough")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting as the documents list it."""
+
+    name: str
+    default: str
+    help: str
+
+
+def settings() -> Iterator[Setting]:
+    """Every setting there is, in the order of the file."""
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            yield from (setting(f"{name}.{key}", inner) for key, inner in section.model_fields.items())
+        else:
+            yield setting(name, field)
+
+
+def setting(name: str, field: FieldInfo) -> Setting:
+    default = field.default
+    if default in (None, ()):
+        default = ""
+    elif isinstance(default, float):
+        default = duration(default)
+    return Setting(name, str(default), field.description or "")

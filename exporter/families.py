@@ -1,0 +1,195 @@
+"""The one table of metric families about tests and runs; adding a metric is adding an entry.
+
+Nothing else in the exporter spells their names.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from exporter.model import Activity, Outcome, ProcessingStatus, ResultStatus, Run, RunStatus
+from exporter.store import Watched
+
+Labels = tuple[tuple[str, str], ...]
+Samples = Iterable[tuple[Labels, float | None]]
+
+NO_MORE: Labels = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric family. `of_run` gives its samples for each shown run, or else `of_test` for the test.
+
+    A sample is the labels beyond those of its subject, named in `labels`, and a value; None is no sample.
+    """
+
+    name: str
+    help: str
+    of_run: Callable[[Run], Samples] | None = None
+    of_test: Callable[[Watched], Samples] | None = None
+    labels: tuple[str, ...] = ()
+    type: Literal["gauge", "counter"] = "gauge"
+
+
+def each_run(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
+    return Family(name, help_, of_run=lambda run: ((NO_MORE, value(run)),))
+
+
+def last_run(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
+    return Family(
+        name, help_, of_test=lambda watched: ((NO_MORE, value(watched.last)),) if watched.last else ()
+    )
+
+
+def last_finished(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
+    return Family(
+        name,
+        help_,
+        of_test=lambda watched: ((NO_MORE, value(watched.last_finished)),) if watched.last_finished else (),
+    )
+
+
+def codes(known: type[IntEnum]) -> str:
+    return ", ".join(f"{code.value} {code.name}" for code in known)
+
+
+STATUS = f"{codes(RunStatus)}; an unknown code as it comes"
+PROCESSING = codes(ProcessingStatus)
+RESULT = (
+    f"{codes(ResultStatus)}. Absent until the run is over; an aborted run can say PASSED, "
+    "so look at the status or the outcome as well"
+)
+PLANNED = "Planned length of"
+VUS = "Configured maximum of virtual users of"
+
+
+def families(app_url: str, api: str) -> tuple[Family, ...]:
+    """Every metric about tests and runs. `app_url` is where the k6 app shows them, `api` who told us."""
+    return (
+        each_run("k6_cloud_run_status", f"How far the run has come: {STATUS}.", lambda run: run.status),
+        each_run(
+            "k6_cloud_run_processing_status",
+            f"How far the metrics of the run are processed: {PROCESSING}.",
+            lambda run: run.processing,
+        ),
+        each_run("k6_cloud_run_result_status", f"Verdict on the run: {RESULT}.", lambda run: run.verdict),
+        each_run("k6_cloud_run_duration_seconds", f"{PLANNED} the run.", lambda run: run.duration),
+        each_run("k6_cloud_run_vus", f"{VUS} the run.", lambda run: run.vus),
+        each_run(
+            "k6_cloud_run_execution_seconds",
+            "How long the run really ran, once it is over.",
+            lambda run: run.execution if run.is_over else None,
+        ),
+        each_run(
+            "k6_cloud_run_created_timestamp_seconds", "When the run was created.", lambda run: run.created
+        ),
+        each_run(
+            "k6_cloud_run_started_timestamp_seconds",
+            "When the load of the run began.",
+            lambda run: run.started,
+        ),
+        each_run("k6_cloud_run_ended_timestamp_seconds", "When the run ended.", lambda run: run.ended),
+        Family(
+            "k6_cloud_run_info",
+            "The run's page in the k6 app, and the API generation that told of it; always 1.",
+            of_run=lambda run: (((("api", api), ("url", f"{app_url}/runs/{run.id}")), 1),),
+            labels=("api", "url"),
+        ),
+        Family(
+            "k6_cloud_test_info",
+            "The test's page in the k6 app; always 1.",
+            of_test=lambda watched: (((("url", f"{app_url}/tests/{watched.test.id}"),), 1),),
+            labels=("url",),
+        ),
+        last_run("k6_cloud_test_last_run_id", "Id of the newest run.", lambda run: run.id),
+        last_run(
+            "k6_cloud_test_last_run_status",
+            f"How far the newest run has come: {STATUS}.",
+            lambda run: run.status,
+        ),
+        last_run(
+            "k6_cloud_test_last_run_processing_status",
+            f"How far the metrics of the newest run are processed: {PROCESSING}.",
+            lambda run: run.processing,
+        ),
+        last_run(
+            "k6_cloud_test_last_run_result_status",
+            f"Verdict on the newest run: {RESULT}.",
+            lambda run: run.verdict,
+        ),
+        last_run(
+            "k6_cloud_test_last_run_duration_seconds", f"{PLANNED} the newest run.", lambda run: run.duration
+        ),
+        last_run("k6_cloud_test_last_run_vus", f"{VUS} the newest run.", lambda run: run.vus),
+        last_run(
+            "k6_cloud_test_last_run_created_timestamp_seconds",
+            "When the newest run was created.",
+            lambda run: run.created,
+        ),
+        last_run(
+            "k6_cloud_test_last_run_started_timestamp_seconds",
+            "When the load of the newest run began.",
+            lambda run: run.started,
+        ),
+        last_run(
+            "k6_cloud_test_last_run_ended_timestamp_seconds",
+            "When the newest run ended.",
+            lambda run: run.ended,
+        ),
+        Family(
+            "k6_cloud_test_last_run_phase_seconds",
+            "Time that the newest run spent in each phase that is behind it.",
+            of_test=lambda watched: (
+                ((("phase", phase),), seconds)
+                for phase, seconds in (watched.last.phases if watched.last else ())
+            ),
+            labels=("phase",),
+        ),
+        Family(
+            "k6_cloud_test_last_outcome",
+            "1 for what became of the newest run that has finished, 0 for the other outcomes; "
+            "none if no run has, or none with a verdict that is known.",
+            of_test=last_outcome,
+            labels=("outcome",),
+        ),
+        Family(
+            "k6_cloud_test_last_passed_timestamp_seconds",
+            "When the newest run that is known to have passed ended.",
+            of_test=lambda watched: ((NO_MORE, watched.last_passed),),
+        ),
+        last_finished(
+            "k6_cloud_test_last_finished_run_id",
+            "Id of the newest run that has finished, the one k6_cloud_test_last_outcome speaks of.",
+            lambda run: run.id,
+        ),
+        last_finished(
+            "k6_cloud_test_last_finished_timestamp_seconds",
+            "When the newest run that has finished ended.",
+            lambda run: run.ended,
+        ),
+        Family(
+            "k6_cloud_test_active_runs",
+            "Runs that are not over, by what they are doing.",
+            of_test=active_runs,
+            labels=("status",),
+        ),
+        Family(
+            "k6_cloud_test_runs_finished_total",
+            "Runs seen to finish since the exporter started, by outcome; runs older than that do not count.",
+            of_test=lambda watched: (((("outcome", outcome),), count) for outcome, count in watched.finished),
+            labels=("outcome",),
+            type="counter",
+        ),
+    )
+
+
+def last_outcome(watched: Watched) -> Samples:
+    last = watched.last_finished
+    became = (last.outcome if last else None) or Outcome.NONE
+    return (((("outcome", outcome),), outcome == became) for outcome in Outcome)
+
+
+def active_runs(watched: Watched) -> Samples:
+    doing = [run.activity for run in watched.moving]
+    return (((("status", activity),), doing.count(activity)) for activity in Activity)

@@ -1,0 +1,182 @@
+"""The legacy API's words: the shape of its answers, and its tests and runs in our words.
+
+A field can be anything, so each is read by itself: one that cannot be understood is left out and named.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from exporter.k6.errors import Unreadable
+from exporter.k6.reading import moment, number, text, whole
+from exporter.model import LoadTest, Phase, Run
+
+T = TypeVar("T")
+
+# Named, so that scripts and archives, which can be megabytes, never travel.
+RUN_FIELDS = (
+    "id",
+    "test_id",
+    "run_status",
+    "processing_status",
+    "result_status",
+    "created",
+    "started",
+    "ended",
+    "duration",
+    "vus",
+)
+TEST_FIELDS = ("id", "name", "project_id", "last_test_run_id")
+
+
+class Meta(msgspec.Struct):
+    count: Any = None
+
+
+class RunsPage(msgspec.Struct):
+    items: list[msgspec.Raw] = msgspec.field(name="k6-runs")
+    meta: Meta | None = None
+
+
+class TestsPage(msgspec.Struct):
+    items: list[msgspec.Raw] = msgspec.field(name="k6-tests")
+    meta: Meta | None = None
+
+
+class RunBody(msgspec.Struct):
+    id: Any = None
+    test_id: Any = None
+    run_status: Any = None
+    processing_status: Any = None
+    result_status: Any = None
+    created: Any = None
+    started: Any = None
+    ended: Any = None
+    duration: Any = None
+    vus: Any = None
+
+
+class RunEnvelope(msgspec.Struct):
+    run: RunBody = msgspec.field(name="k6-run")
+
+
+class TestBody(msgspec.Struct):
+    id: Any = None
+    name: Any = None
+    project_id: Any = None
+    last_test_run_id: Any = None
+
+
+class TestEnvelope(msgspec.Struct):
+    test: TestBody = msgspec.field(name="k6-test")
+
+
+class Identified(msgspec.Struct):
+    id: Any = None
+
+
+class Organizations(msgspec.Struct):
+    organizations: list[Identified]
+
+
+class Projects(msgspec.Struct):
+    projects: list[Identified]
+
+
+class Foreign(ValueError):
+    """A run that was not asked for."""
+
+
+def run_from(body: RunBody, *, of_test: int | None = None) -> Run:
+    """A run in our words; what cannot be understood is left out and named.
+
+    ValueError without an id, Foreign if it is not a run of the test that was asked for.
+    """
+    unknown: list[str] = []
+
+    def read(field: str, how: Callable[[object], T | None]) -> T | None:
+        try:
+            return how(getattr(body, field))
+        except ValueError:
+            unknown.append(field)
+            return None
+
+    id_ = whole(body.id)
+    test_id = whole(body.test_id)
+    if id_ is None or (test_id is None and of_test is None):
+        raise ValueError(f"a run without {'an id' if id_ is None else 'a test_id'}")
+    if of_test is not None and test_id not in (None, of_test):
+        raise Foreign(f"run {id_} of test {test_id} in the list of test {of_test}")
+    started, ended = read("started", moment), read("ended", moment)
+    execution = ended - started if started is not None and ended is not None and ended >= started else None
+    return Run(
+        id=id_,
+        test_id=test_id if test_id is not None else of_test or 0,
+        status=read("run_status", whole),
+        processing=read("processing_status", whole),
+        result=read("result_status", whole),
+        created=read("created", moment),
+        started=started,
+        ended=ended,
+        duration=read("duration", number),
+        vus=read("vus", number),
+        execution=execution,
+        # Legacy does not say when a run left the queue, nor when its processing was done.
+        phases=((Phase.RUNNING, execution),) if execution is not None else (),
+        unknown=tuple(unknown),
+    )
+
+
+def test_from(body: TestBody) -> LoadTest:
+    """A test in our words. ValueError without an id."""
+    id_ = whole(body.id)
+    if id_ is None:
+        raise ValueError("a test without an id")
+    return LoadTest(
+        id=id_,
+        name=text(body.name) or str(id_),
+        project_id=whole_or_none(body.project_id),
+        last_run_id=whole_or_none(body.last_test_run_id),
+    )
+
+
+def run_in(body: bytes, endpoint: str) -> Run:
+    """The run in an envelope."""
+    try:
+        return run_from(decoded(body, RunEnvelope, endpoint).run)
+    except ValueError as error:
+        raise Unreadable(f"{endpoint}: {error}") from error
+
+
+def test_in(body: bytes, endpoint: str) -> LoadTest:
+    """The test in an envelope."""
+    try:
+        return test_from(decoded(body, TestEnvelope, endpoint).test)
+    except ValueError as error:
+        raise Unreadable(f"{endpoint}: {error}") from error
+
+
+def decoded(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
+    """JSON of the shape that the documents promise. Raises Unreadable."""
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(
+            f"{endpoint}: the answer is not what the API's documents promise: {error}"
+        ) from error
+
+
+def ids_of(bodies: Sequence[Identified]) -> tuple[int, ...]:
+    return tuple(id_ for body in bodies if (id_ := whole_or_none(body.id)) is not None)
+
+
+def total_of(page: RunsPage | TestsPage) -> int | None:
+    return whole_or_none(page.meta.count) if page.meta else None
+
+
+def whole_or_none(value: object) -> int | None:
+    try:
+        return whole(value)
+    except ValueError:
+        return None

@@ -1,0 +1,57 @@
+"""Reading values out of answers whose types cannot be trusted: numbers in strings, times without zones.
+
+Each function gives None for "not said" and raises ValueError for what it cannot understand.
+"""
+
+import math
+from datetime import UTC, datetime
+
+LARGEST = 2**63 - 1
+
+
+def whole(value: object) -> int | None:
+    """An integer: 3, 3.0 or "3"."""
+    read = number(value)
+    if read is None:
+        return None
+    if not read.is_integer() or abs(read) > LARGEST:
+        raise ValueError(f"{value!r} is not a whole number")
+    # By way of float an id beyond 2**53 would be another id.
+    return (
+        int(value)
+        if isinstance(value, int | str) and str(value).strip().lstrip("+-").isdigit()
+        else int(read)
+    )
+
+
+def number(value: object) -> float | None:
+    """A finite number: 75, 75.0 or "75.0"."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is not a number")
+    try:
+        read = float(value)
+    except OverflowError as error:
+        raise ValueError("a number beyond all bounds") from error
+    if not math.isfinite(read):
+        raise ValueError(f"{value!r} is not a finite number")
+    return read
+
+
+def moment(value: object) -> float | None:
+    """Unix seconds of an ISO 8601 time; one without a zone is UTC."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a time")
+    read = datetime.fromisoformat(value)
+    try:
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    except OverflowError as error:
+        raise ValueError(f"{value!r} is beyond the calendar") from error
+
+
+def text(value: object) -> str:
+    """A string as it is; anything else, also nothing, is empty."""
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,220 @@
+"""One authenticated question to k6 Cloud, asked as often as it takes and not more often than allowed.
+
+The border: httpx and its errors are known on this side only.
+"""
+
+import asyncio
+import json
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+
+import httpx
+
+from exporter.clock import Clock
+from exporter.k6.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    ServerError,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+    Unreadable,
+)
+
+Params = Sequence[tuple[str, str | int]]
+
+TRIES = 3
+FIRST_PAUSE = 0.5  # seconds before the second try, doubled before each further one
+LONGEST_PAUSE = 30.0  # seconds; a longer Retry-After ends the question and holds back those after it
+LONGEST_SILENCE = 3600.0  # seconds; a Retry-After beyond an hour is taken for a mistake
+
+
+class Budget:
+    """Lets at most `per_minute` requests go in any 60 seconds: a sliding window that no burst can exceed."""
+
+    def __init__(self, per_minute: int, clock: Clock) -> None:
+        self._clock = clock
+        self._departures: deque[float] = deque(maxlen=per_minute)
+
+    async def wait(self) -> None:
+        """Take the next free place and sleep until it comes."""
+        now = self._clock.monotonic()
+        full = len(self._departures) == self._departures.maxlen
+        departure = max(now, self._departures[0] + 60) if full else now
+        self._departures.append(departure)
+        if departure > now:
+            await self._clock.sleep(departure - now)
+
+
+class Witness(Protocol):
+    """Who is told of each request: its template, its HTTP status (or timeout or network), its seconds."""
+
+    def asked(self, endpoint: str, code: str, took: float) -> None: ...
+
+    def retried(self) -> None: ...
+
+    def throttled(self) -> None: ...
+
+
+class Transport:
+    """Asks k6 Cloud: authenticates, bounds concurrency and rate, retries what may pass, names what may not.
+
+    `client` carries the base URL; a path is all that is ever added to it, and redirects are not followed, so
+    the token goes to no other host. `authorize` makes the headers anew for each try: a rotated token is used
+    at once. It may raise Unauthorized.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        authorize: Callable[[], dict[str, str]],
+        *,
+        clock: Clock,
+        timeout: float,
+        concurrency: int,
+        requests_per_minute: int,
+        witness: Witness,
+    ) -> None:
+        self._client = client
+        self._authorize = authorize
+        self._clock = clock
+        self._timeout = timeout
+        self._turnstile = asyncio.Semaphore(concurrency)
+        self._budget = Budget(requests_per_minute, clock)
+        self._witness = witness
+        self._silent_until = float("-inf")  # monotonic; set by Retry-After, holds for all questions
+
+    async def get(self, endpoint: str, params: Params = (), **ids: int) -> bytes:
+        """Ask until answered or out of tries; `endpoint` is a template such as /runs/{id}, filled from `ids`.
+
+        Raises ApiError.
+        """
+        for pause in (FIRST_PAUSE * 2**n for n in range(TRIES - 1)):
+            try:
+                return await self._try("GET", endpoint, params, ids)
+            except (RateLimited, ServerError, TimedOut, Unreachable):
+                # Jitter: exporters that failed together must not come back together.
+                pause *= random.uniform(0.5, 1.5)  # noqa: S311, PLW2901
+                if self._silence() > LONGEST_PAUSE:
+                    raise
+                self._witness.retried()
+            await self._clock.sleep(max(pause, self._silence()))
+        return await self._try("GET", endpoint, params, ids)
+
+    async def post(self, endpoint: str, **ids: int) -> bytes:
+        """Tell k6 Cloud to do something, once: a repeated start would be a second run. Raises ApiError."""
+        return await self._try("POST", endpoint, (), ids)
+
+    async def _try(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
+        async with self._turnstile:
+            await self._keep_silence()
+            await self._budget.wait()
+            response = await self._send(method, endpoint, params, ids)
+        if response.status_code in (429, 503):
+            self._heed(response)
+        if not response.is_success:
+            raise refusal(response, f"{method} {endpoint}")
+        return response.content
+
+    async def _keep_silence(self) -> None:
+        silence = self._silence()
+        if silence > LONGEST_PAUSE:
+            raise RateLimited(f"k6 Cloud asked not to be asked for another {silence:.0f}s")
+        if silence > 0:
+            await self._clock.sleep(silence)
+
+    def _silence(self) -> float:
+        return self._silent_until - self._clock.monotonic()
+
+    def _heed(self, response: httpx.Response) -> None:
+        if response.status_code == 429:
+            self._witness.throttled()
+        wait = retry_after(response.headers.get("Retry-After"), self._clock.time())
+        self._silent_until = max(self._silent_until, self._clock.monotonic() + wait)
+
+    async def _send(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> httpx.Response:
+        request = self._client.build_request(
+            method, endpoint.format(**ids), params=list(params) or None, headers=self._authorize()
+        )
+        where = f"{method} {endpoint}"
+        began, code = self._clock.monotonic(), "network"
+        try:
+            # httpx bounds each read; a body that drips for ever needs a bound on the whole.
+            async with asyncio.timeout(self._timeout):
+                response = await self._client.send(request, follow_redirects=False)
+            code = str(response.status_code)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            code = "timeout"
+            raise TimedOut(f"no answer to {where} within {self._timeout:g}s") from error
+        except httpx.DecodingError as error:
+            raise Unreadable(f"{where}: the body is not encoded as its header says") from error
+        except httpx.TransportError as error:
+            raise Unreachable(f"{where}: {_plain(str(error)) or type(error).__name__}") from error
+        finally:
+            self._witness.asked(endpoint, code, self._clock.monotonic() - began)
+        return response
+
+
+def retry_after(header: str | None, now: float) -> float:
+    """Seconds that a Retry-After header asks to wait, given as seconds or as an HTTP date; 0 without one."""
+    if header is None:
+        return 0.0
+    try:
+        wait = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - now
+    except ValueError:
+        return 0.0
+    return min(max(wait, 0.0), LONGEST_SILENCE)
+
+
+REFUSALS: dict[int, tuple[type[ApiError], str]] = {
+    400: (BadRequest, "k6 Cloud does not understand the question {at}"),
+    401: (
+        Unauthorized,
+        "k6 Cloud refuses the token {at}; "
+        "put a valid one into K6_CLOUD_TOKEN, or into the file that api.token_file names",
+    ),
+    403: (
+        Forbidden,
+        "the token may not do this {at}; "
+        "use one that may see these tests, or configure only tests that it may see",
+    ),
+    404: (NotFound, "k6 Cloud knows no such thing, or not for this token {at}"),
+    429: (RateLimited, "k6 Cloud is asked too often {at}; lower api.requests_per_minute"),
+}
+IN_TROUBLE = (ServerError, "k6 Cloud is in trouble {at}")
+REDIRECTED = (
+    ApiError,
+    "k6 Cloud redirects {at}; so that the token stays home this is not followed: "
+    "set api.url to the API's own address",
+)
+REFUSED = (ApiError, "k6 Cloud refuses {at}")
+
+
+def refusal(response: httpx.Response, where: str) -> ApiError:
+    """The error that a response stands for, in a sentence that says what to do."""
+    status = response.status_code
+    otherwise = REDIRECTED if response.has_redirect_location else IN_TROUBLE if status >= 500 else REFUSED
+    error, sentence = REFUSALS.get(status, otherwise)
+    return error(sentence.format(at=f"({status} at {where}{_explanation(response)})"))
+
+
+def _explanation(response: httpx.Response) -> str:
+    """What the body says, as both generations phrase it: {"error": {"message": ...}}; else nothing."""
+    try:
+        message = str(json.loads(response.content)["error"]["message"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    # A server may echo what it was sent. The token must not come back through a log.
+    scheme_and_token = response.request.headers.get("Authorization", "").split(" ")
+    return f": {_plain(message.replace(scheme_and_token[-1], '***'))}" if message else ""
+
+
+def _plain(text: str) -> str:
+    """One printable line of bounded length."""
+    return "".join(c if c.isprintable() else " " for c in text)[:200].strip()

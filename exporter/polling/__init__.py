@@ -1,0 +1,1 @@
+"""Polling: which tests, what to ask about them, and when."""

@@ -1,0 +1,155 @@
+"""One poll after another: ask, succeed the state or keep the old one, tell how it went."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter.clock import Clock
+from exporter.k6.errors import ApiError, TimedOut
+from exporter.model import unknown_codes
+from exporter.polling.findings import Failure, Findings
+from exporter.store import State, Watched
+from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+MOST_NAMED = 1000  # things skipped that are remembered, so that each is named in the log once
+
+
+class Inquiry(Protocol):
+    """How an API generation is asked."""
+
+    async def look(self, state: State, findings: Findings, *, now: float, discovery: int | None) -> None:
+        """Fill `findings` with what is new since `state`. Raises ApiError where all is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Seconds between polls while runs move, between polls while none does, and between discoveries."""
+
+    active: float = 15.0
+    idle: float = 60.0
+    discovery: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A failure and when it was last seen, in Unix seconds."""
+
+    at: float
+    failure: Failure
+
+
+class Poller:
+    """Holds the one reference to the state; each poll points it at a successor."""
+
+    def __init__(
+        self,
+        inquiry: Inquiry,
+        state: State,
+        intervals: Intervals,
+        *,
+        telemetry: Telemetry,
+        clock: Clock,
+        publish: Callable[[State], Awaitable[None]],
+    ) -> None:
+        self.state = state
+        self.troubles: deque[Trouble] = deque(maxlen=10)
+        self.last_poll: float | None = None
+        self.last_outcome = ""
+        self._inquiry = inquiry
+        self._intervals = intervals
+        self._telemetry = telemetry
+        self._clock = clock
+        self._publish = publish
+        self._discoveries = 0
+        self._discovered_at = float("-inf")
+        self._known_trouble: frozenset[Failure] = frozenset()
+        self._named: dict[str, None] = {}
+
+    async def poll(self) -> Findings:
+        """Ask once, and publish the state that follows."""
+        began = self._clock.monotonic()
+        is_discovery = began - self._discovered_at >= self._intervals.discovery
+        findings = await self._ask(self._discoveries if is_discovery else None)
+        if findings.learnt_something:
+            self._succeed(findings, at=began)
+        self._tell(findings, took=self._clock.monotonic() - began)
+        await self._publish(self.state)
+        return findings
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one poll to the next as things are now."""
+        is_moving = any(watched.moving for watched in self.state.tests.values())
+        is_new = self.state.as_of is None
+        return self._intervals.active if is_moving or is_new else self._intervals.idle
+
+    async def _ask(self, discovery: int | None) -> Findings:
+        findings = Findings()
+        # What is older than stale_after may not be shown, so a poll that takes longer is of no use.
+        deadline = self.state.retention.stale_after
+        try:
+            async with asyncio.timeout(deadline):
+                await self._inquiry.look(self.state, findings, now=self._clock.time(), discovery=discovery)
+        except TimeoutError:
+            findings.fail(TimedOut(f"the poll was not done after {deadline:g}s; what it learnt is kept"))
+        except ApiError as error:
+            findings.fail(error)
+        return findings
+
+    def _succeed(self, findings: Findings, at: float) -> None:
+        if findings.members is not None:
+            self._discovered_at = at
+            self._discoveries += 1
+        before = self.state
+        self.state = before.after(findings.poll(before, at=at, now=self._clock.time()))
+        for id_ in findings.seen:
+            self._count_unknown(before.tests.get(id_), self.state.tests[id_])
+
+    def _count_unknown(self, before: Watched | None, after: Watched) -> None:
+        """Count each value that we do not know once, when it first shows, not at every poll."""
+        known = {(run.id, unknown_codes(run)) for run in before.runs} if before else set()
+        for run in after.runs:
+            for field in unknown_codes(run) if (run.id, unknown_codes(run)) not in known else ():
+                self._telemetry.unknown_values.labels(field).inc()
+
+    def _tell(self, findings: Findings, took: float) -> None:
+        now = self._clock.time()
+        telemetry = self._telemetry
+        telemetry.polls.labels(findings.outcome).inc()
+        telemetry.poll_duration.observe(took)
+        telemetry.last_poll.set(now)
+        telemetry.up.set(findings.outcome == "success")
+        if findings.outcome == "success":
+            telemetry.last_successful_poll.set(now)
+        for failure in findings.failures:
+            telemetry.poll_failures.labels(failure.reason).inc()
+        for skipped in findings.skipped:
+            telemetry.runs_skipped.labels(skipped.reason).inc()
+        telemetry.poll_interval.set(self.interval)
+        telemetry.tests.set(len(self.state.tests))
+        telemetry.tests_unresolved.set(len(self.state.unresolved))
+        telemetry.runs.set(sum(len(watched.runs) for watched in self.state.tests.values()))
+        self.last_poll, self.last_outcome = now, findings.outcome
+        self._log(findings, now)
+
+    def _log(self, findings: Findings, now: float) -> None:
+        """A line for each thing that has changed, none for what is as it was."""
+        trouble = frozenset(findings.failures)
+        for failure in sorted(trouble, key=lambda failure: failure.sentence):
+            self.troubles.append(Trouble(now, failure))
+            if failure not in self._known_trouble:
+                log.warning(failure.sentence, extra={"reason": failure.reason})
+        if self._known_trouble and not trouble:
+            log.info("polls succeed again", extra={"tests": len(self.state.tests)})
+        self._known_trouble = trouble
+        for skipped in findings.skipped:
+            if skipped.which not in self._named:
+                log.warning("skipped %s", skipped.which, extra={"reason": skipped.reason})
+            self._named[skipped.which] = None
+        while len(self._named) > MOST_NAMED:
+            del self._named[next(iter(self._named))]

@@ -1,0 +1,74 @@
+"""Sockets, servers and signals: from an ASGI app to a process that starts and stops as it should."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+Message = MutableMapping[str, Any]
+App = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+
+
+class ListenError(Exception):
+    """An address that cannot be listened on; the message says why and what to do."""
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to the process: uvicorn's own would end it with the signal, not with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(address: str) -> socket.socket:
+    """A listening socket for host:port, or for every interface if there is no host. Raises ListenError."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server(("", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family)
+    except OSError as error:
+        raise ListenError(
+            f"web.listen_address: cannot listen on {address}: {error.strerror or error}; "
+            "choose another with --web.listen-address"
+        ) from error
+
+
+def url(listening: socket.socket) -> str:
+    """Where a socket is reached from this machine."""
+    host, port = listening.getsockname()[:2]
+    if host in ("::", "0.0.0.0"):  # noqa: S104 (compared, not bound)
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(*sites: tuple[App, socket.socket]) -> None:
+    """Serve each app on its socket until SIGTERM or SIGINT."""
+    servers = [
+        Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            )
+        )
+        for app, _ in sites
+    ]
+
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await asyncio.gather(
+        *(server.serve(sockets=[listening]) for server, (_, listening) in zip(servers, sites, strict=True))
+    )

@@ -1,0 +1,189 @@
+"""What is known now. A poll makes a new State of the old one; what is read is never modified."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.model import LoadTest, Outcome, Run, RunStatus
+
+BEGINNING = (float("-inf"), -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things are remembered: finished runs by number and age, unconfirmed tests by age (seconds)."""
+
+    keep: int = 3
+    max_age: float = 7 * 86400.0
+    stale_after: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one poll learnt about one test: its runs as they are, and ids of runs that are no more."""
+
+    test: LoadTest
+    runs: tuple[Run, ...] = ()
+    gone: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one poll learnt.
+
+    `at` is monotonic and `now` is Unix time, both in seconds. `members` are the ids of all tests that are
+    watched from now on, None if that was not asked. A member that is neither seen nor missed is as it was.
+    """
+
+    at: float
+    now: float
+    seen: Mapping[int, Sighting]
+    missed: frozenset[int] = frozenset()
+    members: frozenset[int] | None = None
+    unresolved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A test with the runs worth remembering.
+
+    `runs` are all that move and the newest that are over, newest first; `shown` those of them that are young
+    enough to be told one by one; `moving` those that are not over. `newest` is the age order up to which no
+    run is news any more, `settled` the ids among `runs` that have finished once already: a run counts once,
+    however often it seems to end.
+    """
+
+    test: LoadTest
+    runs: tuple[Run, ...] = ()
+    shown: tuple[Run, ...] = ()
+    moving: tuple[Run, ...] = ()
+    last_passed: float | None = None
+    finished: tuple[tuple[Outcome, int], ...] = tuple((outcome, 0) for outcome in Outcome)
+    newest: tuple[float, int] = BEGINNING
+    settled: frozenset[int] = frozenset()
+
+    @property
+    def last(self) -> Run | None:
+        return self.runs[0] if self.runs else None
+
+    @property
+    def last_finished(self) -> Run | None:
+        return next((run for run in self.runs if has_finished(run)), None)
+
+
+def has_finished(run: Run) -> bool:
+    """Whether a run came to an end of its own; an archived one was only uploaded."""
+    return run.is_over and run.status != RunStatus.ARCHIVED
+
+
+def first_seen(watched: Watched, sighting: Sighting, retention: Retention, now: float) -> Watched:
+    """The test after its first sighting."""
+    # Runs that had finished before we first looked are history, not news.
+    history = frozenset(run.id for run in sighting.runs if has_finished(run))
+    return succeed(replace(watched, settled=history), sighting, retention, now)
+
+
+def succeed(watched: Watched, sighting: Sighting, retention: Retention, now: float) -> Watched:
+    """The test after a sighting; the very same object if nothing about it has changed."""
+    known = {run.id: run for run in watched.runs if run.id not in sighting.gone}
+    merged = known | {run.id: run for run in sighting.runs}
+    runs = tuple(remembered(merged.values(), retention))
+
+    finishing = [
+        run
+        for run in sighting.runs
+        if has_finished(run)
+        and run.id not in watched.settled
+        and (run.id in known or run.age_order > watched.newest)
+    ]
+    counts = Counter(run.outcome for run in finishing)
+    after = Watched(
+        test=sighting.test,
+        runs=runs,
+        shown=young(runs, retention, now),
+        moving=tuple(run for run in runs if not run.is_over),
+        last_passed=last_passed(watched.last_passed, merged.values()),
+        finished=tuple((outcome, before + counts[outcome]) for outcome, before in watched.finished),
+        newest=max([watched.newest, *(run.age_order for run in sighting.runs)]),
+        settled=frozenset(run.id for run in runs if run.id in watched.settled or has_finished(run)),
+    )
+    return watched if after == watched else after
+
+
+def remembered(runs: Iterable[Run], retention: Retention) -> Iterable[Run]:
+    """All that move, and the newest that are over: at least one, for what is said of the last run."""
+    places = max(retention.keep, 1)
+    for run in sorted(runs, key=lambda run: run.age_order, reverse=True):
+        if run.is_over:
+            places -= 1
+        if not run.is_over or places >= 0:
+            yield run
+
+
+def young(runs: tuple[Run, ...], retention: Retention, now: float) -> tuple[Run, ...]:
+    """All that move, and what is over but neither too many nor too old."""
+    oldest = now - retention.max_age
+    over = [run for run in runs if run.is_over][: retention.keep]
+    kept = {run.id for run in over if run.age_order[0] >= oldest}
+    return tuple(run for run in runs if not run.is_over or run.id in kept)
+
+
+def last_passed(before: float | None, runs: Iterable[Run]) -> float | None:
+    ends = [run.ended for run in runs if run.outcome == Outcome.PASSED and run.ended is not None]
+    return max([*ends, *([before] if before is not None else [])], default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything known. `members` are the tests to be watched, `tests` those of them that have been seen.
+
+    `as_of` is the monotonic moment of the poll that last learnt anything.
+    `lagging` are the tests that this poll could not confirm, with the moment when one last did; `withheld`
+    those of them that have been so for too long: remembered, so that no count is lost, but not shown.
+    """
+
+    retention: Retention = Retention()
+    members: frozenset[int] = frozenset()
+    tests: Mapping[int, Watched] = field(default_factory=dict)
+    unresolved: tuple[str, ...] = ()
+    as_of: float | None = None
+    lagging: Mapping[int, float] = field(default_factory=dict)
+    withheld: frozenset[int] = frozenset()
+
+    def after(self, poll: Poll) -> "State":
+        """The state that follows; a pure step."""
+        lagging = self.lagging_after(poll)
+        return replace(
+            self,
+            members=self.members if poll.members is None else poll.members,
+            tests=self.tests_after(poll),
+            unresolved=self.unresolved if poll.members is None else poll.unresolved,
+            as_of=poll.at,
+            lagging=lagging,
+            # No series ever shows an old value as if it were fresh.
+            withheld=frozenset(
+                id_ for id_, since in lagging.items() if poll.at - since > self.retention.stale_after
+            ),
+        )
+
+    def tests_after(self, poll: Poll) -> Mapping[int, Watched]:
+        tests = dict(self.tests)
+        if poll.members is not None:
+            tests = {id_: self.aged(tests[id_], poll.now) for id_ in tests if id_ in poll.members}
+        for id_, sighting in poll.seen.items():
+            step = succeed if id_ in tests else first_seen
+            tests[id_] = step(tests.get(id_, Watched(sighting.test)), sighting, self.retention, poll.now)
+        return tests
+
+    def lagging_after(self, poll: Poll) -> Mapping[int, float]:
+        as_of = poll.at if self.as_of is None else self.as_of
+        return {id_: self.lagging.get(id_, as_of) for id_ in poll.missed if id_ in self.tests}
+
+    def aged(self, watched: Watched, now: float) -> Watched:
+        """The same test, without showing runs that have grown too old."""
+        shown = young(watched.runs, self.retention, now)
+        return watched if shown == watched.shown else replace(watched, shown=shown)
+
+    def is_stale(self, at: float) -> bool:
+        """Whether nothing has been learnt for so long (`at` is monotonic) that nothing may be shown."""
+        return self.as_of is None or at - self.as_of > self.retention.stale_after
