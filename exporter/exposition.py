@@ -106,6 +106,13 @@ def escaped(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-@lru_cache(maxsize=4096)
 def go_float(value: float) -> str:
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]
+    """A value as Go writes it, the reference for both formats."""
+    return (
+        cached_go_float(value) if value else str(floatToGoString(value))
+    )  # -0.0 equals 0.0 but is written so
+
+
+@lru_cache(maxsize=4096)
+def cached_go_float(value: float) -> str:
+    return str(floatToGoString(value))

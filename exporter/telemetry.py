@@ -13,7 +13,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()
 
 POLL_OUTCOMES = ("success", "partial", "failure")
 FAILURE_REASONS = (

@@ -1,0 +1,226 @@
+"""State → bytes, held against prometheus-client's own rendering of the same facts."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from exporter.exposition import Exposition, labels_of_test
+from exporter.families import Family, Labels, families
+from exporter.model import LoadTest, Phase, Run
+from exporter.simulator import Ending, Phases, World
+from exporter.store import Poll, Sighting, State
+from tests.exposition.scripted import WEIRD
+from tests.lab import START, Lab
+
+TABLE = families("https://app.k6.io", "legacy")
+
+NAMES = st.one_of(
+    st.text(max_size=255), st.sampled_from([WEIRD, "|", "\\", '"', "\n", "\r\n", "ü" * 255, "{}=,"])
+)
+MOMENTS = st.one_of(st.none(), st.floats(0, 4e9))
+NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
+CODES = st.one_of(st.none(), st.integers(-3, 12))
+
+
+@st.composite
+def polls(draw: st.DrawFn) -> Poll:
+    """A first poll that finds some tests with some runs."""
+    seen = {}
+    for test_id in draw(st.sets(st.integers(1, 99), max_size=4)):
+        test = LoadTest(test_id, draw(NAMES), draw(st.one_of(st.none(), st.integers(1, 9))))
+        runs = [
+            Run(
+                id=1000 * test_id + i,
+                test_id=test_id,
+                status=draw(CODES),
+                processing=draw(CODES),
+                result=draw(CODES),
+                created=draw(MOMENTS),
+                started=draw(MOMENTS),
+                ended=draw(MOMENTS),
+                duration=draw(NUMBERS),
+                vus=draw(NUMBERS),
+                execution=draw(NUMBERS),
+                phases=((Phase.RUNNING, draw(st.floats(0, 1e6))),),
+            )
+            for i in range(draw(st.integers(0, 5)))
+        ]
+        seen[test_id] = Sighting(test, tuple(runs))
+    return Poll(at=0, now=0, seen=seen)
+
+
+class Facts(Collector):
+    """The same facts as prometheus-client's own objects."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def collect(self) -> Iterator[Metric]:
+        for family in TABLE:
+            metric = (CounterMetricFamily if family.type == "counter" else GaugeMetricFamily)(
+                family.name, family.help
+            )
+            for _, watched in sorted(self.state.tests.items()):
+                test = labels_of_test(watched.test)
+                for run in watched.shown:
+                    if family.of_run:
+                        self.add(metric, family, (*test, ("run_id", str(run.id))), family.of_run(run))
+                if family.of_test:
+                    self.add(metric, family, test, family.of_test(watched))
+            yield metric
+
+    def add(self, metric: Metric, family: Family, labels: Labels, samples: object) -> None:
+        for more, value in samples:  # type: ignore[attr-defined]
+            if value is not None:
+                metric.add_sample(family.name, dict(labels + more), value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(polls())
+def test_both_formats_equal_prometheus_clients_own_rendering_byte_for_byte(poll: Poll) -> None:
+    state = State().after(poll)
+    exposition = Exposition(TABLE).following(state)
+    registry = CollectorRegistry()
+    registry.register(Facts(state))
+
+    assert exposition.text() == generate_latest(registry)
+    assert exposition.openmetrics() + b"# EOF\n" == generate_openmetrics(registry)
+
+
+@settings(max_examples=50, deadline=None)
+@given(polls(), polls())
+def test_an_exposition_that_follows_another_equals_one_made_from_nothing(first: Poll, second: Poll) -> None:
+    state = State().after(first)
+    after = state.after(second)
+
+    followed = Exposition(TABLE).following(state).following(after)
+
+    assert followed.text() == Exposition(TABLE).following(after).text()
+
+
+@settings(max_examples=100, deadline=None)
+@given(polls())
+def test_no_series_appears_twice(poll: Poll) -> None:
+    page = Exposition(TABLE).following(State().after(poll)).text().decode()
+    series = [
+        (sample.name, tuple(sorted(sample.labels.items())))
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    ]
+
+    assert len(series) == len(set(series))
+    assert Exposition(TABLE).following(State().after(poll)).series() == len(series)
+
+
+def test_only_tests_that_changed_are_rendered_anew() -> None:
+    one, two = LoadTest(1, "one"), LoadTest(2, "two")
+    state = State().after(Poll(at=0, now=0, seen={1: Sighting(one), 2: Sighting(two)}))
+    before = Exposition(TABLE).following(state)
+
+    after = before.following(state.after(Poll(at=1, now=1, seen={1: Sighting(LoadTest(1, "uno"))})))
+
+    assert after.chunks[2] is before.chunks[2]
+    assert after.chunks[1] is not before.chunks[1]
+
+
+@pytest.mark.parametrize("family", TABLE, ids=lambda family: family.name)
+def test_the_labels_a_family_declares_are_the_labels_it_gives(family: Family) -> None:
+    run = Run(id=1, test_id=7, status=3, processing=2, result=0, ended=1.0, phases=((Phase.RUNNING, 5.0),))
+    watched = State().after(Poll(at=0, now=0, seen={7: Sighting(LoadTest(7, "x"), (run,))})).tests[7]
+
+    samples = family.of_run(run) if family.of_run else family.of_test(watched) if family.of_test else ()
+
+    assert {tuple(name for name, _ in labels) for labels, _ in samples} == {family.labels}
+
+
+ENDINGS = {
+    Ending.FINISHED: 3,
+    Ending.TIMED_OUT: 4,
+    Ending.ABORTED_BY_USER: 5,
+    Ending.ABORTED_BY_SYSTEM: 6,
+    Ending.ABORTED_BY_SCRIPT_ERROR: 7,
+    Ending.ABORTED_BY_THRESHOLD: 8,
+    Ending.ABORTED_BY_LIMIT: 9,
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.name.lower())
+def test_a_run_is_seen_through_its_life(ending: Ending) -> None:
+    world = World()
+    test = world.add_test("life")
+    phases = Phases(created=5, validated=5, queued=5, initializing=5, running=20, processing=10)
+    run = world.add_run(test, created=START, ending=ending, phases=phases)
+    labels = f'{{project_id="{world.default_project_id}",run_id="{run}",test_id="{test}",test_name="life"}}'
+    with Lab(world) as lab:
+        told: list[float | None] = []
+        results: list[float | None] = []
+        for second in range(1, 60):
+            lab.at(second).poll()
+            told.append(lab.value(f"k6_cloud_run_status{labels}"))
+            results.append(lab.value(f"k6_cloud_run_result_status{labels}"))
+
+    assert list(dict.fromkeys(told)) == [-2, -1, 0, 1, 2, ENDINGS[ending]]
+    assert list(dict.fromkeys(results)) == [None, 1 if ending == Ending.ABORTED_BY_THRESHOLD else 0]
+
+
+@pytest.mark.parametrize(("failed", "result"), [(False, 0), (True, 1)])
+def test_a_result_is_absent_until_the_metrics_are_processed(failed: bool, result: int) -> None:
+    world = World()
+    test = world.add_test("life")
+    phases = Phases(created=5, validated=5, queued=5, initializing=5, running=20, processing=10)
+    run = world.add_run(test, created=START, failed=failed, phases=phases)
+    labels = f'{{project_id="{world.default_project_id}",run_id="{run}",test_id="{test}",test_name="life"}}'
+    with Lab(world) as lab:
+        told = []
+        for second in (30, 45, 51):
+            lab.at(second).poll()
+            told.append(
+                [
+                    lab.value(f"k6_cloud_run_{metric}{labels}")
+                    for metric in ("status", "processing_status", "result_status")
+                ]
+            )
+
+    assert told == [[2, 0, None], [3, 1, None], [3, 2, result]]
+
+
+def test_processing_that_fails_is_shown_and_is_no_pass() -> None:
+    world = World()
+    test = world.add_test("flood")
+    run = world.add_run(test, created=START - 1000, processing_fails=True)
+    with Lab(world) as lab:
+        lab.poll()
+        series = lab.series("k6_cloud_")
+
+    test_labels = f'project_id="{world.default_project_id}",test_id="{test}",test_name="flood"'
+    run_labels = f'project_id="{world.default_project_id}",run_id="{run}",test_id="{test}",test_name="flood"'
+    assert series[f"k6_cloud_run_processing_status{{{run_labels}}}"] == 3
+    assert series[f'k6_cloud_test_last_outcome{{outcome="error",{test_labels}}}'] == 1
+    assert series[f'k6_cloud_test_last_outcome{{outcome="passed",{test_labels}}}'] == 0
+    assert f"k6_cloud_test_last_passed_timestamp_seconds{{{test_labels}}}" not in series
+
+
+def test_concurrent_runs_of_one_test_are_told_apart() -> None:
+    world = World()
+    test = world.add_test("busy")
+    runs = [world.add_run(test, created=START - 60 + i) for i in range(2)]
+    with Lab(world) as lab:
+        lab.poll()
+        page = lab.page()
+        running = lab.value(
+            f'k6_cloud_test_active_runs{{project_id="{world.default_project_id}",'
+            f'status="running",test_id="{test}",test_name="busy"}}'
+        )
+
+    statuses = [line for line in page.splitlines() if line.startswith("k6_cloud_run_status")]
+    assert len(statuses) == 2
+    assert all(f'run_id="{run}"' in page for run in runs)
+    assert running == 2

@@ -1,0 +1,41 @@
+"""The whole exposition of a scripted world, polled three times, held against a file, literally.
+
+UPDATE_GOLDEN=1 writes the file anew; read the difference before you commit it.
+"""
+
+import os
+import platform
+from pathlib import Path
+
+from exporter import __version__
+from tests.exposition.scripted import world
+from tests.lab import Lab
+
+GOLDEN = Path(__file__).with_name("legacy.prom")
+
+
+def test_the_whole_exposition_is_as_written() -> None:
+    with Lab(world()) as lab:
+        lab.poll()
+        lab.at(15).poll()
+        lab.at(30).poll()
+        page = without_the_process(lab.get().text)
+
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(page, encoding="utf-8")
+    assert page == GOLDEN.read_text(encoding="utf-8")
+
+
+def without_the_process(page: str) -> str:
+    """The page without what differs from machine to machine."""
+    ours = [line for line in page.splitlines(keepends=True) if line.split(" ")[-1] and is_ours(line)]
+    return (
+        "".join(ours)
+        .replace(f'version="{__version__}"', 'version="VERSION"')
+        .replace(f'python_version="{platform.python_version()}"', 'python_version="PYTHON"')
+    )
+
+
+def is_ours(line: str) -> bool:
+    name = line.split(" ")[2] if line.startswith("#") else line
+    return name.startswith("k6_cloud_")

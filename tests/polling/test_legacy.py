@@ -1,0 +1,344 @@
+"""What a poll asks the legacy API, request by request, and what it makes of the answers."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from exporter.simulator import Ending, Options, Phases, World, faults
+from tests.lab import START, Lab
+
+TESTS = "/loadtests/v2/tests"
+RUNS = "/loadtests/v2/runs"
+
+LONG = Phases(created=1, validated=1, queued=1, initializing=1, running=10_000, processing=10)
+
+
+def many_tests(tests: int, *, moving: int = 0, runs: int = 1) -> World:
+    """So many tests with so many finished runs each; the first few have one more that moves for hours."""
+    world = World()
+    for i in range(tests):
+        test = world.add_test(f"test {i}")
+        for age in range(runs, 0, -1):
+            world.add_run(test, created=START - 3600.0 * age)
+        if i < moving:
+            world.add_run(test, created=START - 600, phases=LONG)
+    return world
+
+
+def counted(requests: Iterable[str]) -> dict[str, int]:
+    paths = [request.split(" ")[1] for request in requests]
+    return {path: paths.count(path) for path in sorted(set(paths))}
+
+
+def all_of(world: World) -> list[dict[str, int]]:
+    return [{"id": id_} for id_ in world.tests]
+
+
+def test_a_steady_poll_of_500_tests_with_3_moving_runs_asks_at_most_11_times() -> None:
+    with Lab(many_tests(500, moving=3), api={"url": "http://k6.test", "requests_per_minute": 6000}) as lab:
+        lab.poll()
+        lab.asked()
+        lab.at(15).poll()
+
+        assert counted(lab.asked()) == {TESTS: 5, RUNS: 3}
+
+
+def test_an_idle_poll_asks_a_page_for_each_hundred_tests() -> None:
+    world = many_tests(250)
+    with Lab(world, tests=all_of(world)) as lab:
+        lab.poll()
+        lab.asked()
+        lab.at(60).poll()
+
+        assert counted(lab.asked()) == {TESTS: 3}
+
+
+def test_news_cost_one_list_of_runs_and_moving_runs_one_more_at_most() -> None:
+    world = many_tests(100, moving=3)
+    with Lab(world, tests=all_of(world)) as lab:
+        lab.poll()
+        lab.asked()
+        for test in list(world.tests)[:3]:
+            world.start(test, START + 10)
+        lab.at(15).poll()
+
+        assert counted(lab.asked()) == {TESTS: 1, RUNS: 3}
+
+
+def test_news_that_push_a_moving_run_off_the_first_page_cost_two_lists() -> None:
+    world = World()
+    test = world.add_test("busy")
+    old = world.add_run(test, created=START - 5000, phases=LONG)
+    for i in range(250):
+        world.add_run(test, created=START - 4000 + i)
+    with Lab(world, tests=[{"id": test}]) as lab:
+        lab.poll()
+        lab.asked()
+        new = world.add_run(test, created=START + 10)
+        lab.at(15).poll()
+
+        assert counted(lab.asked()) == {TESTS: 1, RUNS: 2}
+        runs = {run.id for run in lab.exporter.poller.state.tests[test].moving}
+        assert runs == {old, new}
+
+
+def test_without_a_selection_everything_the_token_sees_is_watched() -> None:
+    world = World()
+    first = world.add_test("first")
+    second = world.add_test("second", project_id=world.add_project("payments"))
+    with Lab(world) as lab:
+        lab.poll()
+
+        assert lab.exporter.poller.state.tests.keys() == {first, second}
+
+
+def test_a_project_is_watched_by_the_names_of_its_tests() -> None:
+    world = World()
+    project = world.add_project("shop")
+    nightly = world.add_test("nightly soak", project_id=project)
+    world.add_test("nightly draft", project_id=project)
+    world.add_test("smoke", project_id=project)
+    world.add_test("nightly elsewhere")
+    with Lab(world, tests=[{"project": project, "include": "^nightly", "exclude": "draft"}]) as lab:
+        lab.poll()
+
+        assert lab.exporter.poller.state.tests.keys() == {nightly}
+
+
+def test_a_name_pattern_alone_looks_through_all_projects() -> None:
+    world = World()
+    nightly = world.add_test("nightly", project_id=world.add_project("shop"))
+    world.add_test("hourly")
+    with Lab(world, tests=[{"include": "^nightly"}]) as lab:
+        lab.poll()
+
+        assert lab.exporter.poller.state.tests.keys() == {nightly}
+
+
+def test_an_alias_takes_the_place_of_the_name() -> None:
+    world = World()
+    test = world.add_test("Untitled test (3)")
+    with Lab(world, tests=[{"id": test, "name": "checkout-soak"}]) as lab:
+        lab.poll()
+        world.rename_test(test, "Untitled test (4)")
+        lab.at(60).poll()
+
+        assert 'test_name="checkout-soak"' in lab.page()
+        assert "Untitled" not in lab.page()
+
+
+def test_a_renamed_test_gets_its_new_name_without_asking_for_its_runs() -> None:
+    world = many_tests(1)
+    (test,) = world.tests
+    with Lab(world, tests=[{"id": test}]) as lab:
+        lab.poll()
+        world.rename_test(test, "renamed")
+        lab.asked()
+        lab.at(60).poll()
+
+        assert counted(lab.asked()) == {TESTS: 1}
+        assert 'test_name="renamed"' in lab.page()
+        assert "test 0" not in lab.page()
+
+
+def test_what_is_configured_but_not_found_is_unresolved() -> None:
+    world = World()
+    project = world.add_project("shop")
+    test = world.add_test("checkout", project_id=project)
+    with Lab(
+        world, tests=[{"id": test}, {"id": 99}, {"project": project, "include": "^x"}, {"project": 98}]
+    ) as lab:
+        findings = lab.poll()
+
+        assert findings.outcome == "success"
+        assert lab.exporter.poller.state.unresolved == (
+            "test 99",
+            f"project {project}, include '^x'",
+            "project 98",
+        )
+        assert lab.value("k6_cloud_exporter_tests_unresolved") == 3
+
+
+def test_a_new_test_of_a_watched_project_is_discovered() -> None:
+    world = World()
+    project = world.add_project("shop")
+    world.add_test("old", project_id=project)
+    with Lab(world, tests=[{"project": project}]) as lab:
+        lab.poll()
+        new = world.add_test("new", project_id=project)
+        lab.at(240).poll()
+        assert new not in lab.exporter.poller.state.tests
+        lab.at(300).poll()
+
+        assert new in lab.exporter.poller.state.tests
+
+
+def test_a_deleted_test_is_dropped_at_the_next_discovery() -> None:
+    world = many_tests(2)
+    gone, stays = world.tests
+    with Lab(world) as lab:
+        lab.poll()
+        world.delete_test(gone)
+        lab.at(60).poll()
+        assert lab.exporter.poller.state.tests.keys() == {gone, stays}
+        assert lab.value("k6_cloud_up") == 1
+        lab.at(300).poll()
+
+        assert lab.exporter.poller.state.tests.keys() == {stays}
+
+
+def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
+    world = many_tests(1, moving=1)
+    moving = max(world.runs)
+    with Lab(world) as lab:
+        lab.poll()
+        world.delete_run(moving)
+        lab.at(15).poll()
+
+        assert f'run_id="{moving}"' not in lab.page()
+        assert lab.value("k6_cloud_up") == 1
+
+
+def test_a_run_that_comes_and_goes_between_two_polls_is_counted() -> None:
+    world = World()
+    test = world.add_test("hasty")
+    with Lab(world, tests=[{"id": test}]) as lab:
+        lab.poll()
+        world.add_run(
+            test,
+            created=START + 5,
+            ending=Ending.ABORTED_BY_SYSTEM,
+            phases=Phases(
+                created=2, validated=None, queued=None, initializing=None, running=None, processing=None
+            ),
+        )
+        lab.at(60).poll()
+
+        labels = (
+            f'{{outcome="error",project_id="{world.default_project_id}",test_id="{test}",test_name="hasty"}}'
+        )
+        assert lab.value(f"k6_cloud_test_runs_finished_total{labels}") == 1
+
+
+def test_a_list_in_any_order_and_without_paging_is_understood() -> None:
+    world = many_tests(3, moving=2, runs=30)
+    with Lab(world, options=Options(documented_only=True, reject_unknown_parameters=True)) as lab:
+        assert lab.poll().failures == []
+        reference = lab.page()
+    with Lab(many_tests(3, moving=2, runs=30)) as lab:
+        lab.poll()
+
+        assert lab.page() == reference
+
+
+def test_tests_outside_the_default_project_are_found_where_ids_alone_do_not_find_them() -> None:
+    world = World()
+    test = world.add_test("far", project_id=world.add_project("elsewhere"))
+    with Lab(world, tests=[{"id": test}], options=Options(ids_only_in_default_project=True)) as lab:
+        lab.poll()
+        world.start(test, START + 30)
+        lab.at(60).poll()
+
+        assert [run.id for run in lab.exporter.poller.state.tests[test].runs] == [max(world.runs)]
+        assert lab.exporter.poller.state.lagging == {}
+
+
+def test_an_old_run_that_is_deleted_is_noticed_within_an_hour() -> None:
+    world = many_tests(1, runs=3)
+    (test,) = world.tests
+    oldest = min(world.runs)
+    with Lab(world) as lab:
+        lab.poll()
+        world.delete_run(oldest)
+        for minute in range(5, 65, 5):
+            lab.at(60 * minute).poll()
+
+        assert oldest not in {run.id for run in lab.exporter.poller.state.tests[test].runs}
+
+
+def test_a_list_of_tests_that_names_no_last_run_costs_a_look_at_each_discovery() -> None:
+    world = many_tests(1)
+    (test,) = world.tests
+    with Lab(world, tests=[{"id": test}], options=Options(nulls=frozenset({"last_test_run_id"}))) as lab:
+        lab.poll()
+        world.start(test, START + 30)
+        lab.at(60).poll()
+        assert max(world.runs) not in {run.id for run in lab.exporter.poller.state.tests[test].runs}
+        lab.at(300).poll()
+
+        assert max(world.runs) in {run.id for run in lab.exporter.poller.state.tests[test].runs}
+
+
+def test_a_failing_test_costs_only_itself() -> None:
+    world = many_tests(3, moving=3)
+    failing, *others = world.tests
+    with Lab(world, poll={"stale_after": "2m"}) as lab:
+        lab.poll()
+        lab.simulator.faults.add(faults.error(500).on(f"{RUNS}?*test_id={failing}*"))
+        findings = lab.at(15).poll()
+
+        assert findings.outcome == "partial"
+        assert [failure.reason for failure in findings.failures] == ["server"]
+        assert (lab.value("k6_cloud_up"), lab.value('k6_cloud_exporter_polls_total{outcome="partial"}')) == (
+            0,
+            1,
+        )
+        assert lab.exporter.poller.state.lagging.keys() == {failing}
+
+        for seconds in range(30, 180, 15):
+            lab.at(seconds).poll()
+        page = lab.page()
+        assert f'test_id="{failing}"' not in page
+        assert all(f'test_id="{other}"' in page for other in others)
+
+
+def test_a_failed_look_at_news_is_made_again() -> None:
+    world = many_tests(1)
+    (test,) = world.tests
+    with Lab(world, tests=[{"id": test}]) as lab:
+        lab.poll()
+        new = world.start(test, START + 30)
+        lab.simulator.faults.add(faults.error(403).on(f"{RUNS}*", times=1))
+        lab.at(60).poll()
+        lab.at(120).poll()
+
+        assert new in {run.id for run in lab.exporter.poller.state.tests[test].runs}
+
+
+@pytest.mark.parametrize("tests", [1, 200])
+def test_a_refused_token_is_not_tried_again_for_every_test(tests: int) -> None:
+    with Lab(many_tests(tests)) as lab:
+        lab.simulator.tokens.clear()
+        findings = lab.poll()
+
+        assert len(lab.asked()) == 1
+        assert [failure.reason for failure in findings.failures] == ["unauthorized"]
+        assert lab.value("k6_cloud_up") == 0
+
+
+def test_a_token_refused_in_the_middle_of_a_poll_ends_it() -> None:
+    world = many_tests(200, moving=200)
+    with Lab(world, api={"url": "http://k6.test", "concurrency": 1, "requests_per_minute": 6000}) as lab:
+        lab.simulator.faults.add(faults.error(401).on(RUNS))
+        lab.poll()
+
+        assert counted(lab.asked())[RUNS] == 1
+
+
+def test_a_poll_that_takes_too_long_keeps_what_it_learnt() -> None:
+    world = many_tests(3)
+    slow, *quick = world.tests
+    with Lab(
+        world,
+        tests=all_of(world),
+        api={"url": "http://k6.test", "timeout": "10s"},
+        poll={"interval": "10ms", "idle_interval": "20ms", "stale_after": "200ms"},
+    ) as lab:
+        lab.simulator.faults.add(faults.hang().on(f"{RUNS}?*test_id={slow}*"))
+        findings = lab.poll()
+
+        assert [failure.reason for failure in findings.failures] == ["timeout"]
+        assert lab.exporter.poller.state.tests.keys() == set(quick)
+        lab.simulator.faults.clear()
+        lab.at(0.02).poll()
+        assert lab.exporter.poller.state.tests.keys() == set(world.tests)

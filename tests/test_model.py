@@ -1,0 +1,145 @@
+"""What can be derived from a run alone."""
+
+import pytest
+
+from exporter.model import (
+    Activity,
+    Outcome,
+    ProcessingStatus,
+    ResultStatus,
+    Run,
+    RunStatus,
+    unknown_codes,
+)
+
+
+def run(
+    status: int | None, processing: int | None = 2, result: int | None = 0, ended: float | None = None
+) -> Run:
+    return Run(id=1, test_id=7, status=status, processing=processing, result=result, ended=ended)
+
+
+def test_the_codes_are_those_of_the_documents() -> None:
+    assert {status.value: status.name for status in RunStatus} == {
+        -2: "CREATED",
+        -1: "VALIDATED",
+        0: "QUEUED",
+        1: "INITIALIZING",
+        2: "RUNNING",
+        3: "FINISHED",
+        4: "TIMED_OUT",
+        5: "ABORTED_BY_USER",
+        6: "ABORTED_BY_SYSTEM",
+        7: "ABORTED_BY_SCRIPT_ERROR",
+        8: "ABORTED_BY_THRESHOLD",
+        9: "ABORTED_BY_LIMIT",
+        10: "ARCHIVED",
+    }
+    assert [(status.value, status.name) for status in ProcessingStatus] == [
+        (0, "NOT_STARTED"),
+        (1, "PROCESSING"),
+        (2, "FINISHED"),
+        (3, "ERROR"),
+    ]
+    assert [(status.value, status.name) for status in ResultStatus] == [
+        (0, "PASSED"),
+        (1, "FAILED"),
+        (2, "ERROR"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "processing", "is_over"),
+    [
+        (-2, 0, False),
+        (-1, 0, False),
+        (0, 0, False),
+        (1, 0, False),
+        (2, 0, False),
+        (2, 1, False),
+        (3, 0, False),
+        (3, 1, False),
+        (3, 2, True),
+        (3, 3, True),
+        (4, 1, True),
+        (5, 0, True),
+        (6, 0, True),
+        (7, 1, True),
+        (8, 1, True),
+        (9, 0, True),
+        (10, 0, True),
+    ],
+)
+def test_a_run_is_over_when_it_has_ended_and_its_processing_too(
+    status: int, processing: int, is_over: bool
+) -> None:
+    assert run(status, processing).is_over is is_over
+
+
+def test_a_run_of_unknown_status_is_over_once_it_has_an_end() -> None:
+    assert not run(42).is_over
+    assert run(42, ended=1000.0).is_over
+
+
+@pytest.mark.parametrize(
+    ("status", "processing", "result", "outcome"),
+    [
+        (2, 0, 0, None),
+        (3, 1, 0, None),
+        (3, 2, 0, Outcome.PASSED),
+        (3, 2, 1, Outcome.FAILED),
+        (3, 2, 2, Outcome.ERROR),
+        (3, 2, None, Outcome.NONE),
+        (3, 2, 7, Outcome.NONE),
+        (3, 3, 0, Outcome.ERROR),
+        (3, 3, 1, Outcome.FAILED),
+        (4, 2, 0, Outcome.TIMED_OUT),
+        (5, 2, 0, Outcome.ABORTED),
+        (6, 2, 0, Outcome.ERROR),
+        (7, 2, 0, Outcome.ERROR),
+        (8, 2, 0, Outcome.FAILED),
+        (8, 2, 1, Outcome.FAILED),
+        (9, 2, 0, Outcome.ERROR),
+        (10, 0, 0, Outcome.NONE),
+    ],
+)
+def test_only_a_finished_run_whose_result_was_processed_can_have_passed(
+    status: int, processing: int, result: int | None, outcome: Outcome | None
+) -> None:
+    assert run(status, processing, result).outcome == outcome
+
+
+def test_there_is_no_verdict_before_the_end() -> None:
+    assert run(2, 1, 0).verdict is None
+    assert run(3, 1, 0).verdict is None
+    assert run(3, 2, 0).verdict == 0
+    assert run(3, 2, 1).verdict == 1
+
+
+def test_a_run_that_is_not_over_is_doing_something() -> None:
+    doing = {status: run(status, processing=1).activity for status in range(-2, 5)}
+
+    assert doing == {
+        -2: Activity.CREATED,
+        -1: Activity.VALIDATED,
+        0: Activity.QUEUED,
+        1: Activity.INITIALIZING,
+        2: Activity.RUNNING,
+        3: Activity.PROCESSING,
+        4: None,
+    }
+
+
+def test_runs_are_ordered_by_creation_and_then_by_id() -> None:
+    runs = [
+        Run(id=3, test_id=7, created=10),
+        Run(id=1, test_id=7, created=20),
+        Run(id=2, test_id=7, created=20),
+    ]
+
+    assert [one.id for one in sorted(runs, key=lambda one: one.age_order)] == [3, 1, 2]
+
+
+def test_codes_beyond_the_documents_are_named() -> None:
+    assert unknown_codes(run(42, 9, 7)) == ("run_status", "processing_status", "result_status")
+    assert unknown_codes(run(3, 2, None)) == ()

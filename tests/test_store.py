@@ -1,0 +1,192 @@
+"""One poll after another, as steps from state to state."""
+
+from dataclasses import replace
+
+from exporter.model import LoadTest, Outcome, Run
+from exporter.store import Poll, Retention, Sighting, State
+
+TEST = LoadTest(id=7, name="checkout", project_id=3)
+RUNNING = Run(id=1, test_id=7, status=2, processing=0, result=0, created=100.0, started=110.0)
+PASSED = replace(RUNNING, status=3, processing=2, ended=170.0)
+FAILED = replace(PASSED, result=1)
+DAY = 86400.0
+
+
+def seen(
+    *runs: Run, gone: frozenset[int] = frozenset(), now: float = 200.0, members: frozenset[int] | None = None
+) -> Poll:
+    return Poll(at=now, now=now, seen={7: Sighting(TEST, runs, gone)}, members=members)
+
+
+def counts(state: State) -> dict[str, int]:
+    return {outcome.value: count for outcome, count in state.tests[7].finished if count}
+
+
+def run(id_: int, *, created: float, status: int = 3, processing: int = 2, result: int = 0) -> Run:
+    return Run(7000 + id_, 7, status, processing, result, created=created, ended=created + 60)
+
+
+def test_a_run_seen_to_finish_counts_once() -> None:
+    state = State().after(seen(RUNNING)).after(seen(PASSED)).after(seen(PASSED))
+
+    assert counts(state) == {"passed": 1}
+
+
+def test_runs_that_had_finished_before_we_first_looked_are_history() -> None:
+    state = State().after(seen(PASSED))
+
+    assert counts(state) == {}
+    assert state.tests[7].last_finished == PASSED
+
+
+def test_a_run_that_came_and_went_between_two_polls_counts() -> None:
+    aborted = run(9, created=150.0, status=5)
+
+    state = State().after(seen(RUNNING)).after(seen(RUNNING, aborted))
+
+    assert counts(state) == {"aborted": 1}
+
+
+def test_the_first_run_of_a_test_counts() -> None:
+    state = State().after(seen()).after(seen(PASSED))
+
+    assert counts(state) == {"passed": 1}
+
+
+def test_a_run_that_seems_to_end_twice_counts_once() -> None:
+    reprocessing = replace(PASSED, processing=1)
+
+    state = State().after(seen(RUNNING)).after(seen(PASSED)).after(seen(reprocessing)).after(seen(PASSED))
+
+    assert counts(state) == {"passed": 1}
+
+
+def test_an_old_run_that_turns_up_again_does_not_count() -> None:
+    runs = [run(i, created=100.0 * i) for i in range(1, 8)]
+
+    state = State(Retention(keep=2)).after(seen(*runs)).after(seen(*runs))
+
+    assert counts(state) == {}
+    assert [one.id for one in state.tests[7].runs] == [7007, 7006]
+
+
+def test_a_count_outlives_the_run_it_counted() -> None:
+    state = State().after(seen(RUNNING)).after(seen(PASSED)).after(seen(gone=frozenset({1})))
+
+    assert state.tests[7].runs == ()
+    assert counts(state) == {"passed": 1}
+
+
+def test_an_archived_run_is_never_the_last_one_that_finished() -> None:
+    archived = Run(id=2, test_id=7, status=10, created=300.0)
+
+    state = State().after(seen(FAILED)).after(seen(archived))
+
+    assert state.tests[7].last == archived
+    assert state.tests[7].last_finished == FAILED
+    assert counts(state) == {}
+
+
+def test_all_moving_runs_and_the_newest_finished_are_remembered() -> None:
+    moving = [run(i, created=10.0 * i, status=2) for i in range(1, 6)]
+    over = [run(i, created=10.0 * i) for i in range(6, 12)]
+
+    state = State(Retention(keep=3)).after(seen(*moving, *over))
+
+    assert [one.id for one in state.tests[7].runs] == [7011, 7010, 7009, 7005, 7004, 7003, 7002, 7001]
+    assert state.tests[7].runs == state.tests[7].shown
+
+
+def test_a_finished_run_that_is_too_old_is_not_shown_but_still_the_last() -> None:
+    old = run(1, created=0.0)
+
+    state = State(Retention(max_age=7 * DAY)).after(seen(old, now=8 * DAY))
+
+    assert state.tests[7].shown == ()
+    assert state.tests[7].last == old
+
+
+def test_a_shown_run_grows_too_old_without_being_seen_again() -> None:
+    state = State(Retention(max_age=DAY)).after(seen(PASSED, now=200.0, members=frozenset({7})))
+    later = Poll(at=2 * DAY, now=2 * DAY, seen={}, members=frozenset({7}))
+
+    assert state.tests[7].shown == (PASSED,)
+    assert state.after(later).tests[7].shown == ()
+
+
+def test_none_is_kept_when_none_is_to_be_kept() -> None:
+    state = State(Retention(keep=0)).after(seen(PASSED))
+
+    assert state.tests[7].shown == ()
+    assert state.tests[7].last == PASSED
+
+
+def test_a_deleted_run_is_forgotten_and_the_one_before_is_the_last() -> None:
+    newer = run(2, created=300.0)
+
+    state = State().after(seen(PASSED, newer)).after(seen(gone=frozenset({newer.id})))
+
+    assert state.tests[7].last == PASSED
+
+
+def test_the_last_pass_is_remembered_beyond_the_runs() -> None:
+    failures = [run(i, created=1000.0 * i, result=1) for i in range(1, 6)]
+
+    state = State(Retention(keep=1)).after(seen(PASSED)).after(seen(*failures))
+
+    assert [one.id for one in state.tests[7].runs] == [7005]
+    assert state.tests[7].last_passed == 170.0
+
+
+def test_a_test_about_which_nothing_changed_is_the_same_object() -> None:
+    state = State().after(seen(RUNNING))
+
+    assert state.after(seen(RUNNING)).tests[7] is state.tests[7]
+    assert state.after(seen(PASSED)).tests[7] is not state.tests[7]
+
+
+def test_a_step_changes_nothing_that_is_read() -> None:
+    state = State().after(seen(RUNNING))
+    before = state.tests[7]
+
+    state.after(seen(PASSED))
+
+    assert state.tests == {7: before}
+    assert before.runs == (RUNNING,)
+
+
+def test_a_test_that_is_no_member_any_more_is_forgotten() -> None:
+    state = State().after(seen(RUNNING, members=frozenset({7})))
+
+    assert state.after(Poll(at=210, now=210, seen={}, members=frozenset())).tests == {}
+
+
+def test_nothing_is_stale_until_nothing_was_learnt_for_so_long() -> None:
+    state = State(Retention(stale_after=300)).after(seen(RUNNING, now=1000.0))
+
+    assert State().is_stale(0.0)
+    assert not state.is_stale(1300.0)
+    assert state.is_stale(1300.1)
+
+
+def test_a_test_that_polls_keep_missing_is_withheld_and_comes_back_with_its_counts() -> None:
+    state = State(Retention(stale_after=300)).after(seen(RUNNING, now=1000.0)).after(seen(PASSED, now=1015.0))
+
+    def missing(at: float) -> Poll:
+        return Poll(at=at, now=at, seen={}, missed=frozenset({7}))
+
+    lagging = state.after(missing(1030.0)).after(missing(1300.0))
+    withheld = lagging.after(missing(1320.0))
+
+    assert not lagging.withheld
+    assert withheld.withheld == {7}
+    assert withheld.lagging == {7: 1015.0}
+    back = withheld.after(seen(PASSED, now=1330.0))
+    assert back.withheld == frozenset()
+    assert counts(back) == {"passed": 1}
+
+
+def test_every_outcome_is_counted_from_zero() -> None:
+    state = State().after(seen())
+
+    assert state.tests[7].finished == tuple((outcome, 0) for outcome in Outcome)
