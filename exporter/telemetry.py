@@ -1,6 +1,7 @@
 """What the exporter says of itself, in a registry of its own."""
 
 import platform
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -41,103 +42,82 @@ class Telemetry:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry, buckets=SECONDS)
 
-        self.up = Gauge(
-            "k6_cloud_up", "Whether the last poll of k6 Cloud succeeded in full.", registry=registry
-        )
-        self.polls = Counter(
+        self.up = gauge("k6_cloud_up", "Whether the last poll of k6 Cloud succeeded in full.")
+        self.polls = counter(
             "k6_cloud_exporter_polls_total",
             "Polls of k6 Cloud; partial if only some of what was asked could be learnt.",
             ["outcome"],
-            registry=registry,
         )
-        self.poll_failures = Counter(
+        self.poll_failures = counter(
             "k6_cloud_exporter_poll_failures_total",
             "What went wrong in polls; one poll can fail in several ways.",
             ["reason"],
-            registry=registry,
         )
-        self.poll_duration = Histogram(
-            "k6_cloud_exporter_poll_duration_seconds",
-            "How long polls took.",
-            registry=registry,
-            buckets=SECONDS,
-        )
-        self.last_poll = Gauge(
-            "k6_cloud_exporter_last_poll_timestamp_seconds", "When the last poll ended.", registry=registry
-        )
-        self.last_successful_poll = Gauge(
+        self.poll_duration = histogram("k6_cloud_exporter_poll_duration_seconds", "How long polls took.")
+        self.last_poll = gauge("k6_cloud_exporter_last_poll_timestamp_seconds", "When the last poll ended.")
+        self.last_successful_poll = gauge(
             "k6_cloud_exporter_last_successful_poll_timestamp_seconds",
             "When the last poll that succeeded in full ended; 0 if none has.",
-            registry=registry,
         )
-        self.poll_interval = Gauge(
-            "k6_cloud_exporter_poll_interval_seconds", "Time between polls at present.", registry=registry
+        self.poll_interval = gauge(
+            "k6_cloud_exporter_poll_interval_seconds", "Time between polls at present."
         )
-        self.api_requests = Counter(
+        self.api_requests = counter(
             "k6_cloud_exporter_api_requests_total",
             "Requests to k6 Cloud, by HTTP status, or timeout or network where there was no answer.",
             ["api", "endpoint", "code"],
-            registry=registry,
         )
-        self.api_duration = Histogram(
+        self.api_duration = histogram(
             "k6_cloud_exporter_api_request_duration_seconds",
             "Time until k6 Cloud had answered a request, or until it was given up.",
             ["api", "endpoint"],
-            registry=registry,
-            buckets=SECONDS,
         )
-        self.api_retries = Counter(
+        self.api_retries = counter(
             "k6_cloud_exporter_api_retries_total",
             "Requests to k6 Cloud that were tried again.",
-            registry=registry,
         )
-        self.api_throttled = Counter(
+        self.api_throttled = counter(
             "k6_cloud_exporter_api_throttled_total",
             "Answers of k6 Cloud that it is asked too often (429).",
-            registry=registry,
         )
-        self.tests = Gauge("k6_cloud_exporter_tests", "Tests that are watched.", registry=registry)
-        self.tests_unresolved = Gauge(
+        self.tests = gauge("k6_cloud_exporter_tests", "Tests that are watched.")
+        self.tests_unresolved = gauge(
             "k6_cloud_exporter_tests_unresolved",
             "Entries of the configuration for which k6 Cloud has no test.",
-            registry=registry,
         )
-        self.runs = Gauge("k6_cloud_exporter_runs", "Runs that are remembered.", registry=registry)
-        self.series = Gauge(
+        self.runs = gauge("k6_cloud_exporter_runs", "Runs that are remembered.")
+        self.series = gauge(
             "k6_cloud_exporter_series",
             "Series about tests and runs, the exporter's own aside.",
-            registry=registry,
         )
-        self.runs_skipped = Counter(
+        self.runs_skipped = counter(
             "k6_cloud_exporter_runs_skipped_total",
             "Runs or tests in answers that could not be used.",
             ["reason"],
-            registry=registry,
         )
-        self.unknown_values = Counter(
+        self.unknown_values = counter(
             "k6_cloud_exporter_unknown_values_total",
             "Values in answers that this version of the exporter does not know.",
             ["field"],
-            registry=registry,
         )
-        self.reload_successful = Gauge(
+        self.reload_successful = gauge(
             "k6_cloud_exporter_config_last_reload_successful",
             "Whether the configuration was good when it was last read.",
-            registry=registry,
         )
-        self.reload_success_time = Gauge(
+        self.reload_success_time = gauge(
             "k6_cloud_exporter_config_last_reload_success_timestamp_seconds",
             "When the configuration in force was read.",
-            registry=registry,
         )
-        build_info = Gauge(
+        self.build_info = gauge(
             "k6_cloud_exporter_build_info",
             "What is running; always 1.",
             ["version", "revision", "python_version"],
-            registry=registry,
         )
-        build_info.labels(version, revision, platform.python_version()).set(1)
+        self.build_info.labels(version, revision, platform.python_version()).set(1)
         for counter, values in (
             (self.polls, POLL_OUTCOMES),
             (self.poll_failures, FAILURE_REASONS),

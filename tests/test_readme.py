@@ -1,0 +1,163 @@
+"""The README says what the code does: its tables are made from the code, its examples are run.
+
+UPDATE_README=1 writes the tables anew; read the difference before you commit it.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from exporter.cli import main
+from exporter.config import Entry, load, settings
+from exporter.config.loading import variable
+from exporter.families import families
+from exporter.telemetry import Telemetry
+from tests.end_to_end.conftest import program
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join([row(*head), "|" + "---|" * len(head), *(row(*cells) for cells in rows)])
+
+
+def labels(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def metrics() -> str:
+    return table(
+        ("metric", "of", "labels besides", "meaning"),
+        (
+            (f"`{family.name}`", "run" if family.of_run else "test", labels(family.labels), family.help)
+            for family in families("", "legacy")
+        ),
+    )
+
+
+def self_metrics() -> str:
+    own = [
+        metric
+        for metric in vars(Telemetry(version="", revision="")).values()
+        if isinstance(metric, MetricWrapperBase)
+    ]
+    return table(
+        ("metric", "labels", "meaning"),
+        (
+            (
+                f"`{metric._name}{'_total' if metric._type == 'counter' else ''}`",
+                labels(metric._labelnames),
+                metric._documentation + (" A histogram." if metric._type == "histogram" else ""),
+            )
+            for metric in own
+        ),
+    )
+
+
+def setting_table() -> str:
+    rows: list[tuple[str, ...]] = []
+    for setting in settings():
+        default = f"`{setting.default}`" if setting.default else ""
+        rows.append((f"`{setting.name}`", default, setting.help, f"`{variable(setting.name)}`"))
+        if setting.name == "tests":
+            rows += [
+                (f"`tests[].{name}`", "", field.description or "", "")
+                for name, field in Entry.model_fields.items()
+            ]
+    return table(("setting", "default", "meaning", "environment"), rows)
+
+
+def commands() -> str:
+    assert isinstance(main, click.Group)
+    return table(
+        ("command", "what it does"),
+        ((f"`{name}`", (command.help or "").split("\n\n")[0]) for name, command in main.commands.items()),
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "metrics": metrics,
+    "self-metrics": self_metrics,
+    "settings": setting_table,
+    "commands": commands,
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_says_what_the_code_says(name: str) -> None:
+    made = f"<!-- {name} -->\n{TABLES[name]()}\n<!-- /{name} -->"
+    pattern = re.compile(f"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+
+    if os.environ.get("UPDATE_README"):
+        README.write_text(pattern.sub(lambda _: made, README.read_text(encoding="utf-8")), encoding="utf-8")
+    found = pattern.search(README.read_text(encoding="utf-8"))
+    assert found
+    assert found[0] == made
+
+
+def example(name: str) -> str:
+    found = re.search(f"<!-- {name} -->\n```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_every_metric_of_the_exporter_itself_is_in_its_table() -> None:
+    registry = Telemetry(version="", revision="").registry
+    told = self_metrics()
+
+    for family in registry.collect():
+        if family.name.startswith("k6_cloud"):
+            assert f"`{family.name}{'_total' if family.type == 'counter' else ''}`" in told
+
+
+def test_the_example_configuration_is_good(tmp_path: Path) -> None:
+    file = tmp_path / "exporter.yaml"
+    file.write_text(example("example"))
+
+    config, _ = load(file, {"K6_CLOUD_TOKEN": "x"}, {})
+
+    assert [entry.id for entry in config.tests] == [1234, None, None]
+    assert config.app_url == "https://mystack.grafana.net/a/k6-app"
+
+
+def test_the_scrape_config_is_good(tmp_path: Path) -> None:
+    file = tmp_path / "prometheus.yml"
+    file.write_text(example("scrape-config"))
+
+    subprocess.run(
+        [program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True
+    )
+
+
+def test_the_alerts_are_good_and_use_only_metrics_that_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "alerts.yml"
+    file.write_text(example("alerts"))
+
+    subprocess.run(
+        [program("promtool", "prometheus"), "check", "rules", file], check=True, capture_output=True
+    )
+    known = metrics() + self_metrics()
+    for rule in yaml.safe_load(example("alerts"))["groups"][0]["rules"]:
+        for name in re.findall(r"k6_cloud\w+", rule["expr"]):
+            assert f"`{name}`" in known
+
+
+def test_every_metric_and_setting_named_in_the_text_exists() -> None:
+    text = README.read_text(encoding="utf-8")
+    known = {setting.name for setting in settings()}
+
+    for name in re.findall(r"`((?:api|poll|runs|web|log)\.[a-z_]+)`", text):
+        assert name in known
+    for name in re.findall(r"`(k6_cloud_\w+)", text):
+        assert f"`{name}`" in metrics() + self_metrics()
