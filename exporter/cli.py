@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import socket
 import sys
@@ -16,6 +17,7 @@ from prometheus_client.exposition import generate_latest
 from exporter import __version__, log
 from exporter.app import Exporter, exporter, schedule
 from exporter.config import Config, ConfigError, load, settings
+from exporter.config.values import socket_address
 from exporter.serving import ListenError, listen, serve, url
 from exporter.simulator import Simulator, demo_world
 from exporter.store import State
@@ -31,11 +33,19 @@ REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where 
 DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
 
 
+class Speed(click.FloatRange):
+    """A bounded number; nan, which click finds neither too small nor too large, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        return self.fail(f"{value} is not a number", param, ctx) if math.isnan(number) else number
+
+
 class DefaultCommand(click.Group):
     """A group whose first command is meant when none is named."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("--help", "--version")):
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
             args.insert(0, next(iter(self.commands)))
         return super().parse_args(context, args)
 
@@ -119,7 +129,13 @@ def serve_command(**given: Any) -> None:
     help=HELP["web.listen_address"],
 )
 @click.option("--seed", default=0, show_default=True, help="what happens in the simulated world")
-@click.option("--speed", default=1.0, show_default=True, help="how many times faster its runs come and go")
+@click.option(
+    "--speed",
+    type=Speed(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="how many times faster its runs come and go",
+)
 def demo(address: str, seed: int, speed: float) -> None:
     """Run the exporter on a simulated k6 Cloud; no account needed."""
     log.set_up("warning", "logfmt")
@@ -161,7 +177,13 @@ def demo(address: str, seed: int, speed: float) -> None:
     help="a token that is let in; repeatable",
 )
 @click.option("--seed", default=0, show_default=True, help="what happens in the simulated world")
-@click.option("--speed", default=1.0, show_default=True, help="how many times faster its runs come and go")
+@click.option(
+    "--speed",
+    type=Speed(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="how many times faster its runs come and go",
+)
 def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> None:
     """Serve the simulated k6 Cloud alone."""
     log.set_up("info", "logfmt")
@@ -175,6 +197,7 @@ def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> N
 def check(**given: Any) -> None:
     """Say whether the configuration works: the token, the tests it means, and what they cost."""
     config, token = loaded(**given)
+    logging.getLogger("exporter.polling").setLevel(logging.ERROR)  # what they warn of is told in the report
     sys.exit(run(checked(config, token)))
 
 
@@ -207,7 +230,7 @@ async def checked(config: Config, token: Token) -> int:
             click.echo(f"failed       {failure.sentence}")
         if findings.outcome != "failure":
             click.echo(f"token        accepted by {config.api.url}")
-        told(state)
+            told(state)
         click.echo(f"first poll   {requests(polled)} requests")
         click.echo(f"series       {polled.pages().series}")
         return 0 if findings.outcome == "success" and state.tests and not state.unresolved else 1
@@ -239,7 +262,10 @@ async def printed(config: Config, token: Token) -> int:
 def bound(address: str) -> socket.socket:
     """A listening socket, or a sentence and the end of the process with 2."""
     try:
-        return listen(address)
+        return listen(socket_address(address))
+    except ValueError as error:
+        click.echo(f"error: web.listen_address: {error}", err=True)
+        sys.exit(2)
     except ListenError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -15,6 +15,9 @@ App = Callable[
 ]
 
 
+LAST_MOMENT = 0.5  # seconds
+
+
 class ListenError(Exception):
     """An address that cannot be listened on; the message says why and what to do."""
 
@@ -26,6 +29,18 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answers under way get a moment; then whoever has not read theirs is hung up on.
+
+        Left to uvicorn, such an answer would be cancelled, with a traceback for a farewell.
+        """
+        asyncio.get_running_loop().call_later(LAST_MOMENT, self._hang_up)
+        await super().shutdown(sockets)
+
+    def _hang_up(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
 
 def listen(address: str) -> socket.socket:
     """A listening socket for host:port, or for every interface if there is no host. Raises ListenError."""
@@ -36,9 +51,11 @@ def listen(address: str) -> socket.socket:
             return socket.create_server(("", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, int(port)), family=family)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # The standard library adds the address once more, as a tuple.
+        reason = str(getattr(error, "strerror", error)).partition(" (while")[0]
         raise ListenError(
-            f"web.listen_address: cannot listen on {address}: {error.strerror or error}; "
+            f"web.listen_address: cannot listen on {address}: {reason}; "
             "choose another with --web.listen-address"
         ) from error
 

@@ -8,7 +8,9 @@ class TokenError(Exception):
 
 
 class Token:
-    """A token given as it is, or the file that holds it. It has no printable form."""
+    """A token given as it is, or the file that holds it. It has no printable form, and vars() finds none."""
+
+    __slots__ = ("_path", "_value", "_version")
 
     def __init__(self, value: str | None = None, *, path: Path | None = None) -> None:
         self._value = value
@@ -23,7 +25,9 @@ class Token:
         if not token:
             raise TokenError(f"{self._where()} is empty; put an API token of Grafana Cloud k6 there")
         if not (token.isascii() and token.isprintable() and " " not in token):
-            raise TokenError(f"{self._where()} holds more than a token; it must be one line without spaces")
+            raise TokenError(
+                f"{self._where()} holds more than a token; it must be one line of ASCII without spaces"
+            )
         return token
 
     def _reread(self, path: Path) -> None:
@@ -31,10 +35,14 @@ class Token:
             found = path.stat()
             version = (found.st_mtime_ns, found.st_ino, found.st_size)
             if version != self._version:
-                self._value = path.read_text(encoding="utf-8", errors="replace")
+                self._value = path.read_text(encoding="utf-8-sig", errors="replace")
                 self._version = version
         except OSError as error:
-            raise TokenError(f"api.token_file: cannot read {path}: {error.strerror}") from error
+            raise TokenError(f"{self._where()} cannot be read: {error.strerror}") from error
 
     def _where(self) -> str:
-        return "K6_CLOUD_TOKEN" if self._path is None else f"api.token_file: {self._path}"
+        if self._path is None:
+            return "K6_CLOUD_TOKEN"
+        # Who puts the token itself where its file should be named must not read it in the log.
+        is_path = len(str(self._path)) < 32 or self._path.name != str(self._path)
+        return f"api.token_file: {self._path}" if is_path else "api.token_file: what is named there"

@@ -4,7 +4,7 @@ Mistakes are found all at once, each told in one sentence that names the setting
 """
 
 import difflib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.config.settings import Config, Entry, settings
+from exporter.config.values import file_path, printable, shown
 from exporter.token import Token, TokenError
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
@@ -22,6 +23,8 @@ NOT_GIVEN = (
     "no API token: set K6_CLOUD_TOKEN, or api.token_file to a file that holds one; "
     "the k6 app in Grafana Cloud makes them under Settings, API tokens"
 )
+
+MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 Tree = dict[str, Any]
 
@@ -36,8 +39,12 @@ class ConfigError(Exception):
 
 def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Config, Token]:
     """The configuration in force and the token; `flags` is a tree like the file's. Raises ConfigError."""
-    tree = merged(merged(read(file) if file else {}, from_environment(environ)), flags)
-    mistakes: list[str] = []
+    environment, mistakes = from_environment(environ)
+    try:
+        written = read(file) if file else {}
+    except ConfigError as error:
+        raise ConfigError([*error.sentences, *mistakes]) from error
+    tree = merged(merged(written, environment), flags)
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -59,41 +66,99 @@ def read(file: Path) -> Tree:
     except UnicodeDecodeError as error:
         raise ConfigError([f"{file}: this is not text in UTF-8"]) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError([f"{file}: this is not YAML: {' '.join(str(error).split())}"]) from error
+        raise ConfigError([f"{file}: this cannot be read as YAML: {problem(error)}"]) from error
     if not isinstance(tree, dict | NoneType):
         raise ConfigError([f'{file}: settings are expected, such as "poll: {{interval: 15s}}"'])
-    # A section whose every line is commented out reads as null.
-    return {key: value for key, value in (tree or {}).items() if value is not None}
+    return {key: given(value) for key, value in given(tree or {}).items()}
+
+
+def given(tree: Any) -> Any:
+    """Without what is null: a key whose value, or a section whose every line, is commented out."""
+    if not isinstance(tree, dict):
+        return tree
+    known = {part for setting in settings() for part in setting.name.split(".")}
+    return {key: value for key, value in tree.items() if value is not None or key not in known}
 
 
 class StrictLoader(yaml.SafeLoader):
-    """YAML in which a key that is given twice is a mistake, not a riddle."""
+    """YAML in which a key that is given twice is a mistake, not a riddle, and a key is always a name."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != MERGE]
+        names: set[str] = set()
         for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", node.start_mark)
+            if key.value in names:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{printable(key.value)} is given twice", key.start_mark
+                )
+            names.add(key.value)
+            key.tag = TEXT  # YAML would make other things of on, 1 and 2026-01-01
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # PyYAML takes 2026-13-45 for a date and stumbles.
+            wrong = (
+                f"{shown(node.value)} looks like a number or a date and is none; put it into quotation marks"
+            )
+            raise yaml.constructor.ConstructorError(None, None, wrong, node.start_mark) from error
 
-def from_environment(environ: Mapping[str, str]) -> Tree:
-    """Settings out of variables such as K6_CLOUD_EXPORTER_POLL__INTERVAL. Raises ConfigError.
+
+def problem(error: yaml.YAMLError | RecursionError) -> str:
+    """What is wrong and where; never the line itself, which may hold a secret."""
+    match error:
+        case RecursionError():
+            return "it is nested too deeply"
+        case yaml.reader.ReaderError():
+            return f"it holds the character U+{error.character:04X}"
+        case yaml.MarkedYAMLError(problem=str(said), problem_mark=yaml.Mark(line=line, column=column)):
+            if said.startswith("but ") and error.context:
+                said = f"{error.context} {said}"
+            return f"{' '.join(said.split())} (line {line + 1}, column {column + 1})"
+    return "it is broken"
+
+
+def from_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
+    """Settings out of variables such as K6_CLOUD_EXPORTER_POLL__INTERVAL, and what is wrong with them.
 
     Kubernetes puts variables of the same beginning into every pod beside a service of our name, so one that
-    has no double underscore and is no setting is not ours.
+    has no double underscore and is no setting, nor one that lacks only that, is not ours.
     """
     known = {variable(setting.name): setting.name for setting in settings()}
-    ours = {name for name in environ if name in known or (name.startswith(ENVIRONMENT) and "__" in name)}
-    unknown = sorted(ours - known.keys())
-    if unknown:
-        raise ConfigError([f"{name}: there is no such setting{suggestion(name, known)}" for name in unknown])
+    misspelt = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
     tree: Tree = {}
-    for name in sorted(ours):
-        *sections, key = known[name].split(".")
-        value = yaml.safe_load(environ[name]) if key == "tests" else environ[name]
-        tree = merged(tree, {sections[0]: {key: value}} if sections else {key: value})
-    return tree
+    mistakes = []
+    for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
+        if name in known:
+            *sections, key = known[name].split(".")
+            try:
+                value = listed(environ[name]) if key == "tests" else environ[name]
+            except (yaml.YAMLError, RecursionError) as error:
+                mistakes.append(f"{name}: this cannot be read as YAML: {problem(error)}")
+            else:
+                tree = merged(tree, {sections[0]: {key: value}} if sections else {key: value})
+        elif "__" in name or name in misspelt:
+            mistakes.append(unknown_variable(name))
+    return tree, mistakes
+
+
+def listed(text: str) -> Any:
+    """The entries of `tests` in a variable; none if it is empty."""
+    tests = yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
+    return () if tests is None else tests
+
+
+def unknown_variable(name: str) -> str:
+    words = name.removeprefix(ENVIRONMENT).lower()
+    if words.replace("__", "_") in ("token", "api_token"):
+        return f"{name}: there is no such setting; the token is given as {TOKEN_VARIABLE}"
+    meant = [s.name for s in settings() if s.name.replace(".", "_") == words.replace("__", "_")]
+    alike = meant or like(words.rpartition("__")[2])
+    return f"{name}: there is no such setting" + (f"; did you mean {variable(alike[0])}?" if alike else "")
 
 
 def variable(setting: str) -> str:
@@ -111,15 +176,18 @@ def merged(below: Tree, above: Tree) -> Tree:
 
 
 def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Token, str | None]:
-    """The token, and what is wrong with it."""
+    """The token, and what is wrong with it that nobody else tells."""
     api = tree.get("api")
     path = api.get("token_file") if isinstance(api, dict) else None
     if TOKEN_VARIABLE in environ:
         token = Token(environ[TOKEN_VARIABLE])
-    elif isinstance(path, str | Path):
-        token = Token(path=Path(path))
-    else:
+    elif path is None:
         return Token(), NOT_GIVEN
+    else:
+        try:
+            token = Token(path=Path(file_path(path)))
+        except ValueError:
+            return Token(), None
     try:
         token.read()
     except TokenError as error:
@@ -128,18 +196,24 @@ def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Token, str | Non
 
 
 SENTENCES = {
-    "int_type": "{shown} is not a whole number",
-    "int_parsing": "{shown} is not a whole number",
-    "int_from_float": "{shown} is not a whole number",
+    "int_type": "{shown} is not a whole number; write one like 10",
+    "int_parsing": "{shown} is not a whole number; write one like 10",
     "int_parsing_size": "{shown} is too large",
     "greater_than_equal": "{shown} is too small; the least is {ge}",
     "less_than_equal": "{shown} is too large; the most is {le}",
     "literal_error": "{shown} is not one of {expected}",
     "string_type": "{shown} is not text; put it into quotation marks",
     "string_too_short": "this is empty; write something, or leave it out",
-    "path_type": "{shown} is not the path of a file",
-    "model_type": "{shown} stands where settings are expected",
-    "tuple_type": "{shown} stands where a list is expected",
+    "model_type": '{shown} stands where settings are expected, such as "{example}"',
+    "tuple_type": '{shown} stands where a list is expected, such as "[{{id: 1234}}]"',
+}
+EXAMPLES = {
+    "api": "timeout: 10s",
+    "poll": "interval: 15s",
+    "runs": "keep: 3",
+    "web": "telemetry_path: /metrics",
+    "log": "level: info",
+    "tests": "id: 1234",
 }
 
 
@@ -152,25 +226,33 @@ def sentence(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         if error["loc"][-1] == "token":
             return f"{where}: a token does not belong here; set K6_CLOUD_TOKEN, or api.token_file"
-        return f"{where}: there is no such setting{suggestion(where, names_beside(error['loc']))}"
-    value = error["input"]
-    shown = f'"{value}"' if isinstance(value, str) else str(value)
+        return f"{where}: there is no such setting{suggestion(error['loc'])}"
     template = SENTENCES.get(error["type"], "{shown} cannot be used here")
-    return f"{where}: {template.format(shown=shown, **context)}"
+    if error["type"] == "string_type" and isinstance(error["input"], list | dict):
+        template = "{shown} stands where text is expected"
+    example = EXAMPLES.get(str(error["loc"][0]), "")
+    return f"{where}: {template.format(shown=shown(error['input']), example=example, **context)}"
 
 
 def dotted(where: tuple[int | str, ...]) -> str:
     """A place in the tree as one would write it: tests[0].id."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in where).lstrip(".")
+    names = (f"[{key}]" if isinstance(key, int) else f".{printable(key)}" for key in where)
+    return "".join(names).removeprefix(".")
 
 
-def names_beside(where: tuple[int | str, ...]) -> list[str]:
-    """The settings there are in the place where one was looked for."""
-    if where[0] == "tests":
-        return [dotted((*where[:-1], name)) for name in Entry.model_fields]
-    return [setting.name for setting in settings()] + list(Config.model_fields)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    alike = difflib.get_close_matches(name, list(known), n=1)
+def suggestion(where: tuple[int | str, ...]) -> str:
+    """What may have been meant by a setting that does not exist."""
+    *place, name = where
+    if place and place[0] == "tests":
+        names = difflib.get_close_matches(str(name), Entry.model_fields, n=1)
+        alike = [dotted((*place, key)) for key in names]
+    else:
+        alike = like(str(name))
     return f"; did you mean {alike[0]}?" if alike else ""
+
+
+def like(name: str) -> list[str]:
+    """The section or setting, wherever it is, whose own name is most like this one; none if none is."""
+    names = {setting.name.rpartition(".")[2]: setting.name for setting in settings()}
+    names |= {section: section for section in Config.model_fields}
+    return [names[key] for key in difflib.get_close_matches(name, names, n=1)]

@@ -1,5 +1,6 @@
 """Every setting, defined once: its name, type, bounds, default and help."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,22 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic import model_validator as checked
 from pydantic.fields import FieldInfo
 
-from exporter.config.values import duration, regex, route, seconds, socket_address, web_address
+from exporter.config.values import (
+    duration,
+    file_path,
+    regex,
+    route,
+    seconds,
+    shown,
+    socket_address,
+    web_address,
+    whole,
+)
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
-WebAddress = Annotated[str, AfterValidator(web_address)]
+Whole = Annotated[int, BeforeValidator(whole)]
+FilePath = Annotated[Path, BeforeValidator(file_path)]
+WebAddress = Annotated[str, BeforeValidator(web_address)]
 Regex = Annotated[str, AfterValidator(regex)]
 
 
@@ -24,21 +37,21 @@ class Api(Section):
     """k6 Cloud, and how it is asked."""
 
     url: WebAddress = Field("https://api.k6.io", description="where the k6 Cloud REST API answers")
-    token_file: Path | None = Field(
+    token_file: FilePath | None = Field(
         None,
         description="file that holds the API token, read again when it changes; K6_CLOUD_TOKEN goes first",
     )
     timeout: Seconds = Field(10.0, description="longest wait for one answer")
-    concurrency: int = Field(10, ge=1, le=100, description="most requests under way at once")
-    requests_per_minute: int = Field(300, ge=1, le=100_000, description="most requests in any 60 seconds")
+    concurrency: Whole = Field(10, ge=1, le=100, description="most requests under way at once")
+    requests_per_minute: Whole = Field(300, ge=1, le=100_000, description="most requests in any 60 seconds")
 
 
 class Entry(Section):
     """One entry of `tests`: a test by its id, or tests by project and name."""
 
-    id: int | None = Field(None, ge=1, description="a test by its id")
+    id: Whole | None = Field(None, ge=1, description="a test by its id")
     name: str | None = Field(None, min_length=1, description="alias of this test, used for `test_name`")
-    project: int | None = Field(None, ge=1, description="all tests of a project")
+    project: Whole | None = Field(None, ge=1, description="all tests of a project")
     include: Regex | None = Field(None, description="regular expression: only tests whose name matches")
     exclude: Regex | None = Field(None, description="regular expression: no tests whose name matches")
 
@@ -48,7 +61,9 @@ class Entry(Section):
         if self.id is not None and by_rule:
             raise ValueError(f"an id says which test is meant; remove {' and '.join(by_rule)}, or the id")
         if self.id is None and self.name is not None:
-            raise ValueError(f'an alias is for one test; add the id of "{self.name}", or remove the name')
+            raise ValueError(
+                f"an alias is for one test; add the id of {shown(self.name)}, or remove the name"
+            )
         if self.id is None and not by_rule:
             raise ValueError("this names no test; give it an id, a project, include or exclude")
         return self
@@ -69,8 +84,8 @@ class Polling(Section):
         longest = max(self.interval, self.idle_interval)
         if self.stale_after <= longest:
             raise ValueError(
-                f"stale_after ({self.stale_after:g}s) must be longer than interval and idle_interval "
-                f"({longest:g}s), or series vanish between polls"
+                f"stale_after ({duration(self.stale_after)}) must be longer than interval and idle_interval "
+                f"({duration(longest)}), or series vanish between polls"
             )
         return self
 
@@ -78,17 +93,17 @@ class Polling(Section):
 class Runs(Section):
     """Which runs are told one by one, besides all that move."""
 
-    keep: int = Field(3, ge=0, le=1000, description="most finished runs of each test")
+    keep: Whole = Field(3, ge=0, le=1000, description="most finished runs of each test")
     max_age: Seconds = Field(604800.0, description="age beyond which a finished run is left out")
 
 
 class Web(Section):
     """What the exporter serves."""
 
-    listen_address: Annotated[str, AfterValidator(socket_address)] = Field(
+    listen_address: Annotated[str, BeforeValidator(socket_address)] = Field(
         ":10565", description="address to listen on"
     )
-    telemetry_path: Annotated[str, AfterValidator(route)] = Field(
+    telemetry_path: Annotated[str, BeforeValidator(route)] = Field(
         "/metrics", description="path of the metrics"
     )
 
@@ -115,10 +130,10 @@ class Config(Section):
 
     @checked(mode="after")
     def names_each_test_once(self) -> "Config":
-        ids = [entry.id for entry in self.tests if entry.id is not None]
-        for id_ in ids:
-            if ids.count(id_) > 1:
-                raise ValueError(f"tests: test {id_} is listed {ids.count(id_)} times; once is enough")
+        times = Counter(entry.id for entry in self.tests if entry.id is not None)
+        often = [f"id {id_} is listed {count} times" for id_, count in times.items() if count > 1]
+        if often:
+            raise ValueError(f"tests: {', '.join(often)}; once is enough")
         return self
 
 

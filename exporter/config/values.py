@@ -1,61 +1,125 @@
 """What settings are made of: functions from what was written to what is meant, or to why it is not."""
 
 import re
+import warnings
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+LONGEST = 3650 * UNITS["d"]
+HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]")
+
+
+def shown(value: object) -> str:
+    """What was written, on one line of bounded length. What is in a list or in settings may be secret."""
+    match value:
+        case str():
+            return f'"{printable(value)}"'
+        case list() | tuple() | set():
+            return "a list"
+        case dict():
+            return "a group of settings"
+        case bool() | None:
+            return {True: "true", False: "false", None: "null"}[value]
+        case int() if value.bit_length() > 1000:
+            return "a number of more than 300 digits"
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """The text with what cannot be seen written as escapes, cut after 100 characters."""
+    cut = text if len(text) <= 100 else text[:100] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 def seconds(value: object) -> float:
     """A duration such as 15s, 1m30s or 7d, in seconds."""
-    if not isinstance(value, str):
-        raise ValueError(f'{value} has no unit; write "{value}s"')
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhdw])", value)
-    if "".join(number + unit for number, unit in parts) != value or not parts:
-        if re.fullmatch(r"\d+(\.\d+)?", value):
-            raise ValueError(f'"{value}" has no unit; write "{value}s"')
-        raise ValueError(f'"{value}" is not a duration; write a number and one of {", ".join(UNITS)}')
+    text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+    if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text) and float(text) > 0:
+        raise ValueError(f'{shown(value)} has no unit; write "{text}s"')
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])", value) if isinstance(value, str) else []
+    if not parts or "".join(number + unit for number, unit in parts) != value:
+        raise ValueError(f'{shown(value)} is not a duration; write one like "15s", "1m30s" or "7d"')
     total = sum(float(number) * UNITS[unit] for number, unit in parts)
     if total <= 0:
-        raise ValueError(f'"{value}" is too short; it must be more than nothing')
+        raise ValueError(f'{shown(value)} is too short; it must be more than nothing, such as "15s"')
+    if total > LONGEST:
+        raise ValueError(f"{shown(value)} is too long; the most is {duration(LONGEST)}")
     return total
 
 
-def web_address(value: str) -> str:
-    """An http or https URL without query, without a slash at its end."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f'"{value}" is not a web address; write one like "https://api.k6.io"')
-    return value.rstrip("/")
-
-
-def socket_address(value: str) -> str:
-    """host:port, :port or [v6]:port."""
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]*):(\d{1,5})", value)
-    if not match or int(match[2]) > 65535:
-        raise ValueError(f'"{value}" is not a listen address; write "host:port" or ":port"')
+def whole(value: object) -> object:
+    """Not yet a number, but nothing that would be mistaken for one: true is not 1."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"{shown(value)} is not a whole number; write one like 10")
     return value
 
 
-def route(value: str) -> str:
+def web_address(value: object) -> str:
+    """An http or https URL without query, without a slash at its end."""
+    if not isinstance(value, str) or not is_url(value):
+        raise ValueError(f'{shown(value)} is not a web address; write one like "https://example.com"')
+    if "@" in value:
+        raise ValueError("a user name or password does not belong into a web address; leave it out")
+    return value.rstrip("/")
+
+
+def is_url(value: str) -> bool:
+    """Whether it is one that can be asked: a host that can be looked up, a port there is."""
+    try:
+        parts = urlsplit(value)
+        is_port = parts.port is None or parts.port > 0
+        host = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}")
+        if ":" in host or re.fullmatch(r"[0-9.]+", host):
+            ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    is_plain = value.isascii() and value.isprintable() and not set(value) & set(' ?#\\"<>')
+    return is_plain and is_port and parts.scheme in ("http", "https") and HOST.fullmatch(host) is not None
+
+
+def socket_address(value: object) -> str:
+    """host:port, :port or [v6]:port."""
+    match = re.fullmatch(r"(.*):([0-9]{1,5})", value) if isinstance(value, str) else None
+    if not match or int(match[2]) > 65535 or not (match[1] == "" or HOST.fullmatch(match[1])):
+        raise ValueError(f'{shown(value)} is not a listen address; write "host:port" or ":port"')
+    return match[0]
+
+
+def route(value: object) -> str:
     """A path of ours that no other page has."""
-    if not re.fullmatch(r"/[^\s?#]+", value) or value.startswith("/-/"):
-        raise ValueError(f'"{value}" cannot be the path of the metrics; write one like "/metrics"')
+    if (
+        not isinstance(value, str)
+        or not re.fullmatch(r"(/[\w.~-]+)+/?", value, re.ASCII)
+        or value[:3] == "/-/"
+    ):
+        raise ValueError(f'{shown(value)} cannot be the path of the metrics; write one like "/metrics"')
     return value
 
 
 def regex(value: str) -> str:
     """A regular expression, matched anywhere in a test's name."""
     try:
-        re.compile(value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a later Python may read otherwise
+            re.compile(value)
     except re.error as error:
-        raise ValueError(f'"{value}" is not a regular expression: {error}') from error
+        raise ValueError(f"{shown(value)} is not a regular expression: {error}") from error
+    except (OverflowError, RecursionError) as error:
+        raise ValueError(f"{shown(value)} is too much for a regular expression; make it simpler") from error
+    return value
+
+
+def file_path(value: object) -> str:
+    """A path, not yet of anything that exists."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError(f'{shown(value)} is not the path of a file; write one like "/etc/k6/token"')
     return value
 
 
 def duration(value: float) -> str:
     """Seconds as one would write them: 604800 is 7d."""
-    unit, length = next(
-        (unit, length) for unit, length in reversed(UNITS.items()) if unit != "w" and value % length == 0
-    )
-    return f"{value / length:g}{unit}"
+    for unit in "dhms":
+        if value >= UNITS[unit] and value % UNITS[unit] == 0:
+            return f"{value / UNITS[unit]:.0f}{unit}"
+    return f"{value:.10g}s"

@@ -1,0 +1,1 @@
+"""The exporter as its users meet it: a process with signals, exit codes and two streams."""

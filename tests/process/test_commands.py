@@ -1,0 +1,189 @@
+"""Commands that end by themselves: what they print, and their exit codes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parsed
+
+from exporter import __version__
+from tests.process.processes import Cloud, Process, environment, eventually, finished
+
+NO_TEST = "999999"
+
+
+def test_the_command_is_installed_beside_python() -> None:
+    command = Path(sys.executable).with_name("k6-cloud-exporter")
+
+    answer = subprocess.run(
+        [command, "--version"], env=environment(), capture_output=True, text=True, check=True
+    )
+
+    assert answer.stdout == f"k6-cloud-exporter, version {__version__}\n"
+
+
+def test_help_lists_the_commands_and_how_serving_is_configured() -> None:
+    answer = finished("--help")
+
+    assert answer.returncode == 0
+    for command in ("serve", "demo", "simulator", "check", "once"):
+        assert f"  {command} " in answer.stdout
+    assert "--web.listen-address" in finished("serve", "--help").stdout
+
+
+def test_a_misspelt_command_is_named() -> None:
+    answer = finished("chek")
+
+    assert answer.returncode == 2
+    assert "No such command 'chek'" in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_configuration_with_mistakes_ends_with_2_and_a_line_for_each(
+    command: str, cloud: Cloud, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("poll: {interval: 10}\nzebra: 1")
+
+    answer = finished(command, "--config.file", str(file), "--log.level", "loud", **cloud.environment())
+
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr.splitlines() == [
+        'error: poll.interval: 10 has no unit; write "10s"',
+        "error: log.level: \"loud\" is not one of 'debug', 'info', 'warning' or 'error'",
+        "error: zebra: there is no such setting",
+    ]
+
+
+def test_flags_for_tests_are_checked_like_the_file(cloud: Cloud) -> None:
+    answer = finished("check", "--test", "0", "--project", "-1", **cloud.environment())
+
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines() == [
+        "error: tests[0].id: 0 is too small; the least is 1",
+        "error: tests[1].project: -1 is too small; the least is 1",
+    ]
+
+
+def test_check_says_which_tests_are_meant_and_ends_with_0(cloud: Cloud) -> None:
+    test_id = cloud.test_ids()[0]
+
+    answer = finished("check", "--test", str(test_id), **cloud.environment())
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    lines = answer.stdout.splitlines()
+    assert lines[:3] == [
+        f"token        accepted by {cloud.url}",
+        "tests        1",
+        f"             {test_id} checkout-soak (project 30002)",
+    ]
+    assert [line.split()[:2] for line in lines[3:]] == [["first", "poll"], ["series", lines[4].split()[1]]]
+    assert int(lines[4].split()[1]) > 30
+
+
+def test_check_prints_names_on_a_terminal_that_lacks_their_letters(cloud: Cloud) -> None:
+    answer = finished("check", **cloud.environment(PYTHONIOENCODING="ascii"))
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "400004 größentabelle-smoke" in answer.stdout
+
+
+def test_check_with_a_wrong_token_says_what_to_do_and_ends_with_1(cloud: Cloud) -> None:
+    answer = finished("check", **cloud.environment(K6_CLOUD_TOKEN="canary"))
+
+    assert (answer.returncode, answer.stderr) == (1, "")
+    assert answer.stdout.splitlines() == [
+        "failed       k6 Cloud refuses the token (401 at GET /v3/organizations: Invalid token); "
+        "put a valid one into K6_CLOUD_TOKEN, or into the file that api.token_file names",
+        "first poll   1 requests",
+        "series       0",
+    ]
+
+
+def test_check_of_a_test_that_is_not_found_names_it_and_ends_with_1(cloud: Cloud) -> None:
+    test_id = str(cloud.test_ids()[0])
+
+    answer = finished("check", "--test", test_id, "--test", NO_TEST, **cloud.environment())
+
+    assert (answer.returncode, answer.stderr) == (1, "")
+    assert f"token        accepted by {cloud.url}" in answer.stdout
+    assert (
+        f"not found    test {NO_TEST}: nothing in k6 Cloud fits this, or the token cannot see it\n"
+        in answer.stdout
+    )
+    assert "no tests" not in answer.stdout
+
+
+def test_check_without_any_test_says_so_and_ends_with_1(cloud: Cloud) -> None:
+    answer = finished("check", **cloud.environment(K6_CLOUD_EXPORTER_TESTS="[{include: zebra}]"))
+
+    assert answer.returncode == 1
+    assert "not found    include 'zebra': nothing in k6 Cloud fits this" in answer.stdout
+    assert "no tests     the token sees none, or none that the configuration means\n" in answer.stdout
+
+
+def test_once_prints_what_a_scrape_would_get_and_ends_with_0(cloud: Cloud) -> None:
+    answer = finished("once", **cloud.environment())
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    families = {family.name: family for family in parsed(answer.stdout)}
+    assert [sample.value for sample in families["k6_cloud_up"].samples] == [1.0]
+    assert len(families["k6_cloud_test_info"].samples) == len(cloud.test_ids())
+    assert "größentabelle-smoke" in answer.stdout
+
+
+def test_once_with_a_wrong_token_prints_metrics_that_say_so_and_ends_with_1(cloud: Cloud) -> None:
+    answer = finished("once", **cloud.environment(K6_CLOUD_TOKEN="canary"))
+
+    assert answer.returncode == 1
+    families = {family.name: family for family in parsed(answer.stdout)}
+    assert [sample.value for sample in families["k6_cloud_up"].samples] == [0.0]
+    assert families["k6_cloud_test_info"].samples == []
+    assert answer.stderr.count("\n") == 1
+    assert "reason=unauthorized" in answer.stderr
+
+
+def test_once_of_a_test_that_is_not_found_counts_it(cloud: Cloud) -> None:
+    answer = finished("once", "--test", NO_TEST, **cloud.environment())
+
+    assert answer.returncode == 0
+    assert "\nk6_cloud_exporter_tests_unresolved 1.0\n" in answer.stdout
+
+
+def test_demo_prints_where_to_look_and_serves_there_within_seconds() -> None:
+    with Process("demo", "--web.listen-address", "127.0.0.1:0") as demo:
+        first, page, metrics, last = eventually(
+            lambda: demo.output.splitlines()[3:] and demo.output.splitlines()
+        )
+
+        assert first.startswith("A simulated k6 Cloud is at http://127.0.0.1:")
+        assert page.endswith("/          what is watched, in words")
+        assert metrics.endswith("/metrics   what Prometheus scrapes")
+        assert last == "Every state of a run shows within a minute. Ctrl-C ends it."
+        url = metrics.split()[0]
+        eventually(lambda: "k6_cloud_up 1.0" in httpx.get(url, trust_env=False).text, seconds=5)
+        assert "k6_cloud_test_info" in httpx.get(url, trust_env=False).text
+        assert "checkout-soak" in httpx.get(page.split()[0], trust_env=False).text
+        code, took = demo.end()
+
+    assert (code, took < 1) == (0, True)
+
+
+def test_demo_needs_no_account_and_heeds_no_settings_of_one() -> None:
+    nowhere = {"K6_CLOUD_TOKEN": "two words", "K6_CLOUD_EXPORTER_API__URL": "http://nowhere.invalid"}
+    with Process("demo", "--web.listen-address", "127.0.0.1:0", **nowhere) as demo:
+        metrics = eventually(lambda: [line for line in demo.output.splitlines() if "/metrics" in line])
+        url = metrics[0].split()[0]
+
+        eventually(lambda: "k6_cloud_up 1.0" in httpx.get(url, trust_env=False).text, seconds=5)
+
+
+@pytest.mark.parametrize("speed", ["0", "nan"])
+def test_a_speed_that_makes_no_sense_is_refused(speed: str) -> None:
+    answer = finished("demo", "--web.listen-address", "127.0.0.1:0", "--speed", speed)
+
+    assert answer.returncode == 2
+    assert "Invalid value for '--speed'" in answer.stderr
