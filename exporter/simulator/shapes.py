@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from exporter.simulator.options import Options
 from exporter.simulator.wire import Item
 
 # "k6-tests" comes first because the tests list carries an empty "k6-runs" beside it.
@@ -53,4 +54,15 @@ def with_numbers_as_strings(body: object) -> object:
         return [with_numbers_as_strings(value) for value in body]
     if isinstance(body, int | float) and not isinstance(body, bool):
         return str(body)
+    return body
+
+
+def dressed(body: object, options: Options) -> object:
+    """The answer in the looks that the options ask for."""
+    for name in options.nulls:
+        body = with_field(body, name, None)
+    if options.extra_keys:
+        body = with_extra_keys(body)
+    if options.numbers_as_strings:
+        body = with_numbers_as_strings(body)
     return body

@@ -61,3 +61,11 @@ class Answer:
     @property
     def payload(self) -> bytes:
         return json.dumps(self.body, ensure_ascii=False).encode() if self.raw is None else self.raw
+
+
+class RefusedError(Exception):
+    """Ends the handling of a request; its answer is what the client gets."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer

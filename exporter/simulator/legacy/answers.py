@@ -1,11 +1,10 @@
 """One function for each endpoint of the legacy API, and the table that says which request is whose."""
 
-import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 from exporter.simulator import shapes
-from exporter.simulator.legacy.errors import Code, RefusedError, error, invalid, not_found
+from exporter.simulator.legacy.errors import Code, error, invalid, not_found
 from exporter.simulator.legacy.objects import (
     LIST_FIELDS,
     READ_FIELDS,
@@ -16,8 +15,9 @@ from exporter.simulator.legacy.objects import (
 )
 from exporter.simulator.legacy.parameters import Key, ordered, paged, selected, whole, wholes
 from exporter.simulator.options import Options
+from exporter.simulator.routing import Table
 from exporter.simulator.runs import RunState
-from exporter.simulator.wire import Answer, Asked
+from exporter.simulator.wire import Answer, Asked, RefusedError
 from exporter.simulator.world import Test, World
 
 
@@ -28,7 +28,8 @@ def answer(asked: Asked, world: World, options: Options, tokens: Collection[str]
         _authenticate(asked, options, tokens)
         route, thing_id = _routed(asked)
         understood = _understood(asked, route, options)
-        return _dressed(route.handler(Teller(world, options, asked.at), understood, thing_id), options)
+        told = route.handler(Teller(world, options, asked.at), understood, thing_id)
+        return replace(told, body=shapes.dressed(told.body, options))
     except RefusedError as refused:
         return refused.answer
 
@@ -222,17 +223,17 @@ ROUTES = (
     Route("GET", "/v3/organizations/{id}/projects", _list_projects),
     Route("GET", "/v3/projects/{id}", _read_project),
 )
-_PATTERNS = [(re.compile(route.path.replace("{id}", "([0-9]{1,18})")), route) for route in ROUTES]
+_TABLE = Table(ROUTES)
 
 
 def _routed(asked: Asked) -> tuple[Route, int]:
     """The route of a request and the id in its path, 0 where there is none."""
-    matches = [(route, found) for pattern, route in _PATTERNS if (found := pattern.fullmatch(asked.path))]
+    matches = _TABLE.at(asked.path)
     if not matches:
         raise not_found()
-    for route, found in matches:
+    for route, thing_id in matches:
         if route.method == asked.method:
-            return route, int(found[1]) if found.groups() else 0
+            return route, thing_id
     allowed = (("allow", ", ".join(route.method for route, _ in matches)),)
     raise RefusedError(replace(error(405, f"Method {asked.method} not allowed"), headers=allowed))
 
@@ -244,15 +245,3 @@ def _understood(asked: Asked, route: Route, options: Options) -> Asked:
     if unknown and options.reject_unknown_parameters:
         raise invalid(unknown[0], "Unknown parameter.")
     return replace(asked, query=tuple((name, value) for name, value in asked.query if name in known))
-
-
-def _dressed(told: Answer, options: Options) -> Answer:
-    """The answer in the looks that the options ask for."""
-    body = told.body
-    for name in options.nulls:
-        body = shapes.with_field(body, name, None)
-    if options.extra_keys:
-        body = shapes.with_extra_keys(body)
-    if options.numbers_as_strings:
-        body = shapes.with_numbers_as_strings(body)
-    return replace(told, body=body)

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from exporter.simulator.wire import Answer
+from exporter.simulator.wire import Answer, RefusedError
 
 
 class Code(IntEnum):
@@ -26,14 +26,6 @@ _CODE_OF = {
     404: Code.NOT_FOUND,
     405: Code.METHOD_NOT_ALLOWED,
 }
-
-
-class RefusedError(Exception):
-    """Ends the handling of a request; its answer is what the client gets."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
 
 
 def error(status: int, message: str, code: int | None = None, **more: object) -> Answer:
