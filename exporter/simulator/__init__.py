@@ -8,7 +8,7 @@ from exporter.simulator import faults
 from exporter.simulator.app import Simulator
 from exporter.simulator.demo import demo_world
 from exporter.simulator.faults import Fault
-from exporter.simulator.options import Options, Timestamps
+from exporter.simulator.options import NextLink, Options, Timestamps, V6Options
 from exporter.simulator.runs import (
     REJECTED,
     Ending,
@@ -27,6 +27,7 @@ __all__ = [
     "REJECTED",
     "Ending",
     "Fault",
+    "NextLink",
     "Options",
     "Phase",
     "Phases",
@@ -38,6 +39,7 @@ __all__ = [
     "Step",
     "Timestamps",
     "Trouble",
+    "V6Options",
     "World",
     "demo_world",
     "faults",

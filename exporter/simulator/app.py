@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
-from exporter.simulator import legacy
+from exporter.simulator import legacy, v6
 from exporter.simulator.control import control
 from exporter.simulator.faults import Faults, spoiled
 from exporter.simulator.options import Options
@@ -71,7 +71,8 @@ class Simulator:
                 asked = fault.rewrite(asked)
         if any(fault.instead for fault in faults):
             return spoiled(Answer(), asked, faults)
-        return spoiled(legacy.answer(asked, self.world, self.options, self.tokens), asked, faults)
+        api = v6 if v6.is_for(asked) else legacy
+        return spoiled(api.answer(asked, self.world, self.options, self.tokens), asked, faults)
 
     async def _send(self, answer: Answer, receive: Receive, send: Send) -> None:
         delivery, payload = answer.delivery, answer.payload
@@ -131,11 +132,14 @@ async def _read(scope: Scope, receive: Receive, now: float) -> Asked:
         query=tuple(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
         body=body,
+        scheme=scope.get("scheme", "http"),
     )
 
 
 def _headers(answer: Answer, payload: bytes) -> list[tuple[bytes, bytes]]:
-    headers = [("content-length", str(len(payload))), *answer.headers]
+    headers = list(answer.headers)
+    if answer.status != 204:  # RFC 9110 8.6: never with 204
+        headers.append(("content-length", str(len(payload))))
     if payload:
         headers.append(("content-type", answer.content_type))
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

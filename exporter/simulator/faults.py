@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
 
-from exporter.simulator import legacy, shapes
+from exporter.simulator import legacy, shapes, v6
 from exporter.simulator.wire import Answer, Asked, Item
 
 Spoil = Callable[[Asked, Answer], Answer]
@@ -78,15 +78,18 @@ def error(
     status: int,
     *,
     message: str = "Something went wrong",
-    code: int | None = None,
+    code: int | str | None = None,
     html: bool = False,
     retry_after: int | None = None,
     retry_after_as_date: bool = False,
 ) -> Fault:
-    """An error status with a JSON or an HTML body. `retry_after` is in seconds, sent as number or as date."""
+    """An error status with a JSON body in the words of the API that was asked, or an HTML body.
+
+    retry_after: in seconds, sent as number or as date. code: legacy has numbers and v6 has words.
+    """
 
     def spoil(asked: Asked, _: Answer) -> Answer:
-        told = legacy.error(status, message, code)
+        told = _worded(asked, status, message, code)
         if html:
             told = Answer(status, raw=_HTML, content_type="text/html")
         if retry_after is None:
@@ -95,6 +98,12 @@ def error(
         return replace(told, headers=(("retry-after", date if retry_after_as_date else str(retry_after)),))
 
     return Fault(spoil, instead=True)
+
+
+def _worded(asked: Asked, status: int, message: str, code: int | str | None) -> Answer:
+    if v6.is_for(asked):
+        return v6.error(status, message, None if code is None else str(code))
+    return legacy.error(status, message, None if code is None else int(code))
 
 
 def redirect(location: str, *, status: int = 302) -> Fault:
@@ -143,15 +152,21 @@ def reset() -> Fault:
 
 
 def field(name: str, value: object) -> Fault:
-    """This value in every run, test, project or organization told, whatever the truth.
+    """This value in every object told that has the field, and in the envelope, whatever the truth.
 
-    A status code nobody knows, a word in place of a number, null: `field("run_status", 42)`.
+    A status code nobody knows, a word in place of a number, null: `field("run_status", 42)`,
+    `field("@nextLink", "")`.
     """
     return _body(lambda body: shapes.with_field(body, name, value))
 
 
+def word(old: str, new: str) -> Fault:
+    """Another word wherever a text is exactly `old`: `word("running", "paused")`."""
+    return _body(lambda body: shapes.with_word(body, old, new))
+
+
 def absent(name: str) -> Fault:
-    """Every object told lacks this field."""
+    """Every object told lacks this field, and so does the envelope."""
     return _body(lambda body: shapes.without_field(body, name))
 
 
@@ -198,6 +213,7 @@ _BY_KIND: dict[str, Callable[..., Fault]] = {
         hang,
         reset,
         field,
+        word,
         absent,
         numbers_as_strings,
         unreadable,
@@ -261,7 +277,7 @@ def _stranger(item: object) -> object:
 
 
 def _without_page(asked: Asked) -> Asked:
-    return replace(asked, query=tuple((name, value) for name, value in asked.query if name != "page"))
+    return replace(asked, query=tuple(it for it in asked.query if it[0] not in ("page", "$skip")))
 
 
 def spoiled(answer: Answer, asked: Asked, faults: Iterable[Fault]) -> Answer:

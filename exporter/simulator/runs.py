@@ -174,6 +174,7 @@ class Run:
     started_by: int | None = None
     stopped_by: int | None = None
     public_id: str | None = None
+    starred: bool = False
 
     def stopped(self, at: float, by: int) -> "Run":
         """The run as it will be if that user's stop takes effect at that moment; itself if it ends before."""
@@ -299,9 +300,13 @@ class RunState:
         return (self.now if self.ended is None else self.ended) - self.started
 
     @property
+    def validated(self) -> bool:
+        return any(step.phase in _CODES and step.phase is not Phase.CREATED for step in self.history)
+
+    @property
     def vuh(self) -> float | None:
         """Virtual user hours: None before validation, the forecast until it ends, then what was used."""
-        if not any(step.phase in _CODES and step.phase is not Phase.CREATED for step in self.history):
+        if not self.validated:
             return None
         seconds = self.run.plan.planned_seconds if self.ended is None else self.executed
         return self.run.plan.vus * seconds / 3600

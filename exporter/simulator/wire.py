@@ -9,7 +9,10 @@ Item = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. `at` is when it came, in Unix seconds; header names are lower case."""
+    """One request. `at` is when it came, in Unix seconds; header names are lower case.
+
+    scheme: http or https, as the server was reached.
+    """
 
     at: float
     method: str
@@ -17,6 +20,7 @@ class Asked:
     query: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     body: bytes
+    scheme: str = "http"
 
     @property
     def target(self) -> str:

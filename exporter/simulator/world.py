@@ -6,11 +6,12 @@ with the same seed and the same calls agree exactly.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from heapq import heappop, heappush
 from itertools import count
 from random import Random
 
 from exporter.simulator.runs import Ending, Phases, Plan, Run, RunState
+from exporter.simulator.schedules import Schedule, Timetable
+from exporter.simulator.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +45,24 @@ class Test:
     plan: Plan | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A test that starts by itself at `first`, `first + every`, ..., following its plans in turn."""
-
-    test_id: int
-    first: float
-    every: float
-    plans: tuple[Plan, ...]
+# Short enough for somebody who waits in front of a terminal.
+_QUICK = Plan(
+    phases=Phases(created=0.5, validated=0.5, queued=1, initializing=1, running=4, processing=1.5), vus=1
+)
+_KEY_SECONDS = 600.0  # "The key is valid for 10 minutes."
 
 
 class World:
     """Everything that exists, and how it comes to change. Asking for what does not exist is a KeyError.
 
-    A stop takes effect `stop_delay` seconds after it was asked for.
+    A stop takes effect `stop_delay` seconds after it was asked for. `uploads` is what the runs of a test will
+    do that a client creates over the API.
     """
 
-    def __init__(self, seed: int = 0, *, stop_delay: float = 5.0) -> None:
+    def __init__(self, seed: int = 0, *, stop_delay: float = 5.0, uploads: Plan = _QUICK) -> None:
         self.seed = seed
         self.stop_delay = stop_delay
+        self.uploads = uploads
         self.users: dict[int, str] = {501: "owner@example.com"}
         self.owner_id = 501
         self.organizations: dict[int, Organization] = {}
@@ -70,15 +70,25 @@ class World:
         self.tests: dict[int, Test] = {}
         self.runs: dict[int, Run] = {}
         self._runs_of: dict[int, list[int]] = {}
-        self._schedules: list[Schedule] = []
-        self._due: list[tuple[float, int, int]] = []  # moment, index of the schedule, how many before
+        self._timelines: dict[int, Timeline] = {}  # of each test
+        self._timeline = Timeline()
+        self._timetable = Timetable()
+        self._keys: dict[tuple[int, str], tuple[float, int]] = {}  # when used, which run it started
         # Far apart, so that one kind of id taken for another is not found.
         self._organization_ids = count(2_001)
         self._project_ids = count(30_001)
         self._test_ids = count(400_001)
         self._run_ids = count(5_000_001)
+        self._schedule_ids = count(60_001)
         self.default_organization_id = self.add_organization("Simulated organization")
         self.default_project_id = next(iter(self.projects))
+
+    @property
+    def schedules(self) -> dict[int, Schedule]:
+        return self._timetable.schedules
+
+    def email(self, user_id: int) -> str:
+        return self.users.get(user_id, f"user{user_id}@example.com")
 
     def add_organization(self, name: str, *, created: float = 0.0) -> int:
         """A new organization with its default project."""
@@ -110,6 +120,7 @@ class World:
         test_id = next(self._test_ids)
         self.tests[test_id] = Test(test_id, project.id, name, self.owner_id, created, created, plan)
         self._runs_of[test_id] = []
+        self._timelines[test_id] = Timeline()
         return test_id
 
     def rename_test(self, test_id: int, name: str, now: float | None = None) -> None:
@@ -118,13 +129,16 @@ class World:
 
     def delete_test(self, test_id: int) -> None:
         """Its runs and its schedules go with it."""
-        del self.tests[test_id]
-        for run_id in self._runs_of.pop(test_id):
-            del self.runs[run_id]
+        for run_id in list(self._runs_of[test_id]):
+            self.delete_run(run_id)
+        del self.tests[test_id], self._runs_of[test_id], self._timelines[test_id]
+        self._timetable.forget(test_id)
 
     def delete_run(self, run_id: int) -> None:
         run = self.runs.pop(run_id)
         self._runs_of[run.test_id].remove(run_id)
+        self._timelines[run.test_id].remove(run.created, run_id)
+        self._timeline.remove(run.created, run_id)
 
     def add_run(
         self,
@@ -140,17 +154,26 @@ class World:
         note: str = "",
         started_by: int | None = None,
         public_id: str | None = None,
+        starred: bool = False,
     ) -> int:
         """A run with this fate. One created in the future exists only once that moment has come."""
         plan = Plan(ending, failed, processing_fails, phases, vus, duration, note)
-        return self._create(test_id, created, plan, started_by=started_by, public_id=public_id)
-
-    def start(self, test_id: int, now: float, by: int | None = None) -> int:
-        """A user starts the test by hand."""
-        self.advance(now)
         return self._create(
+            test_id, created, plan, started_by=started_by, public_id=public_id, starred=starred
+        )
+
+    def start(self, test_id: int, now: float, by: int | None = None, *, key: str | None = None) -> int:
+        """A user starts the test by hand. Starts with the same `key` within ten minutes are one start."""
+        self.advance(now)
+        used, run_id = self._keys.get((test_id, key or ""), (-_KEY_SECONDS, 0))
+        if run_id in self.runs and now < used + _KEY_SECONDS:
+            return run_id
+        run_id = self._create(
             test_id, now, self.tests[test_id].plan, started_by=self.owner_id if by is None else by
         )
+        if key:
+            self._keys[test_id, key] = (now, run_id)
+        return run_id
 
     def stop(self, run_id: int, now: float, by: int | None = None) -> None:
         """A user stops a run: nothing changes for `stop_delay` seconds, nor ever if it ends before."""
@@ -167,8 +190,9 @@ class World:
         phases: Phases = Phases(),  # noqa: B008  frozen, so sharing it is harmless
         vus: int = 50,
         duration: int | None = None,
-    ) -> None:
-        """From now on the test starts by itself; its runs end in turn as listed.
+        times: int | None = None,
+    ) -> int:
+        """From now on the test starts by itself, `times` times; its runs end in turn as listed.
 
         `phases`, `vus` and `duration` are for the bare endings; a Plan brings its own.
         """
@@ -179,17 +203,20 @@ class World:
             it if isinstance(it, Plan) else Plan(it, phases=phases, vus=vus, duration=duration)
             for it in endings
         )
-        heappush(self._due, (first, len(self._schedules), 0))
-        self._schedules.append(Schedule(test_id, first, every, plans))
+        schedule_id = next(self._schedule_ids)
+        self._timetable.add(Schedule(schedule_id, test_id, first, every, plans, times))
+        return schedule_id
+
+    def deactivate_schedule(self, schedule_id: int, now: float) -> None:
+        """From now on it starts nothing more."""
+        self.advance(now)
+        self._timetable.deactivate(schedule_id)
 
     def advance(self, now: float) -> None:
         """Create every scheduled run whose moment has come, oldest first."""
-        while self._due and self._due[0][0] <= now:
-            moment, index, before = heappop(self._due)
-            schedule = self._schedules[index]
-            if schedule.test_id in self.tests:
-                self._create(schedule.test_id, moment, schedule.plans[before % len(schedule.plans)])
-                heappush(self._due, (schedule.first + (before + 1) * schedule.every, index, before + 1))
+        while (due := self._timetable.due(now)) is not None:
+            moment, test_id, plan = due
+            self._create(test_id, moment, plan)
 
     def at(self, run_id: int, now: float) -> RunState:
         """What is true of a run at that moment; a KeyError before it was created."""
@@ -201,6 +228,13 @@ class World:
     def run_ids(self, test_id: int, now: float) -> list[int]:
         """The test's runs created until now, oldest id first."""
         return [run_id for run_id in self._runs_of[test_id] if self.runs[run_id].created <= now]
+
+    def run_ids_between(
+        self, since: float | None, before: float | None, now: float, test_id: int | None = None
+    ) -> list[int]:
+        """The runs created from `since` to just before `before`, those that exist now, oldest first."""
+        timeline = self._timeline if test_id is None else self._timelines[test_id]
+        return timeline.between(since, before, until=now)
 
     def last_run_id(self, test_id: int, now: float) -> int | None:
         newest_first = reversed(self._runs_of[test_id])
@@ -214,15 +248,18 @@ class World:
         *,
         started_by: int | None = None,
         public_id: str | None = None,
+        starred: bool = False,
     ) -> int:
         runs = self._runs_of[test_id]
         run_id = next(self._run_ids)
         plan = plan or _drawn(Random(f"{self.seed}/{run_id}"))
         stopped_by = self.owner_id if plan.ending is Ending.ABORTED_BY_USER else None
         self.runs[run_id] = Run(
-            run_id, test_id, created, plan, plan.steps(created), started_by, stopped_by, public_id
+            run_id, test_id, created, plan, plan.steps(created), started_by, stopped_by, public_id, starred
         )
         runs.append(run_id)
+        self._timelines[test_id].add(created, run_id)
+        self._timeline.add(created, run_id)
         return run_id
 
 

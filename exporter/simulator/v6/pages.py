@@ -1,0 +1,58 @@
+"""Lists as the v6 API wraps them: `value`, `@count` on request, `@nextLink` while more is to come."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+from exporter.simulator.options import NextLink, V6Options
+from exporter.simulator.v6.errors import invalid
+from exporter.simulator.v6.parameters import flag, whole
+from exporter.simulator.wire import Answer, Asked, Item
+
+Thing = TypeVar("Thing")
+
+
+def page(asked: Asked, things: Sequence[Thing], tell: Callable[[Thing], Item], options: V6Options) -> Answer:
+    """The page that `$skip` and `$top` ask for."""
+    skip = whole(asked, "$skip", default=0, smallest=0)
+    top = _top(asked, options)
+    envelope: Item = {}
+    if flag(asked, "$count"):
+        envelope["@count"] = str(len(things)) if options.count_as_string else len(things)
+    link = _next_link(asked, skip, top, more=skip + top < len(things), form=options.next_link)
+    if link is not None:
+        envelope["@nextLink"] = link
+    return Answer(body=envelope | {"value": [tell(thing) for thing in things[skip : skip + top]]})
+
+
+def _top(asked: Asked, options: V6Options) -> int:
+    # No document says what $top=0 means; refused, since the link to its next page would go on for ever.
+    top = whole(asked, "$top", default=options.max_top, smallest=1)
+    if top > options.max_top and not options.clamp_top:
+        raise invalid("$top", f"At most {options.max_top}.")
+    return min(top, options.max_top)
+
+
+def _next_link(asked: Asked, skip: int, top: int, *, more: bool, form: NextLink) -> str | None:
+    if form is NextLink.LOOP:
+        return _link(asked, skip, top, form)
+    if more:
+        return _link(asked, skip + top, top, form)
+    return "" if form is NextLink.EMPTY_AT_END else None
+
+
+def _link(asked: Asked, skip: int, top: int, form: NextLink) -> str:
+    """The same question from another page on; the document's samples end in `$skip` and `$top`."""
+    kept = [(name, value) for name, value in asked.query if name not in ("$skip", "$top")]
+    query = urlencode(
+        [*kept, ("$skip", skip), ("$top", top)],
+        safe=":" if form is NextLink.ENCODED else "$:",
+        quote_via=quote,
+    )
+    scheme, host = asked.scheme, asked.headers.get("host", "api.k6.io")
+    origin = {
+        NextLink.HTTP: f"http://{host}",
+        NextLink.RELATIVE: "",
+        NextLink.FOREIGN: "https://elsewhere.example.com",
+    }.get(form, f"{scheme}://{host}")
+    return f"{origin}{asked.path}?{query}"

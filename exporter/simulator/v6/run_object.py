@@ -1,0 +1,149 @@
+"""How the v6 API words a test run: the schema's TestRun, field by field.
+
+It has no number for anything: words for the status, a history of them, and a result apart.
+"""
+
+from collections.abc import Callable
+
+from exporter.simulator.runs import Ending, Phase, Result, RunState, Step, Trouble
+from exporter.simulator.v6.objects import Teller
+from exporter.simulator.wire import Item
+
+_WORDS = {
+    Phase.CREATED: "created",
+    Phase.VALIDATED: "created",  # v6 does not tell validation from creation
+    Phase.QUEUED: "queued",
+    Phase.INITIALIZING: "initializing",
+    Phase.RUNNING: "running",
+    Phase.PROCESSING: "processing_metrics",
+    Phase.COMPLETED: "completed",
+    Phase.ABORTED: "aborted",
+}
+_NOT_YET_PLACED = {Phase.CREATED, Phase.VALIDATED, Phase.QUEUED, Phase.ABORTED}
+_KEPT_SECONDS = 30 * 86_400
+
+# k6 tells the cloud 8036 for a breached threshold, and for an abort by its user just the same.
+_THRESHOLD_TROUBLE = Trouble(8036, "A threshold was crossed")
+_PROCESSING_TROUBLE = Trouble(None, "The metrics could not be processed")
+
+
+def run_object(teller: Teller, state: RunState) -> Item:
+    """The run as it is told in lists and alone."""
+    return {name: told(teller, state) for name, told in _FIELDS.items()}
+
+
+def started_run_object(teller: Teller, state: RunState) -> Item:
+    """What a start answers: the run, and where a person can look at it."""
+    page = f"{teller.options.stack_url.rstrip('/')}/a/k6-app/runs/{state.id}"
+    return run_object(teller, state) | {"test_run_details_page_url": page}
+
+
+def cost(vuh: float, *, as_strings: bool) -> Item:
+    """The schema's TestCost, with no reductions: each number may be a string."""
+    zero, total = 0, round(vuh, 6)
+
+    def number(value: float) -> float | str:
+        return str(value) if as_strings else value
+
+    return {
+        "total_vuh": number(total),
+        "breakdown": {
+            "protocol_vuh": number(total),
+            "browser_vuh": number(zero),
+            "base_total_vuh": number(total),
+            "reduction_rate": number(zero),
+            "reduction_rate_breakdown": None,
+        },
+    }
+
+
+def _cost(teller: Teller, state: RunState) -> Item | None:
+    return None if state.vuh is None else cost(state.vuh, as_strings=teller.options.cost_as_strings)
+
+
+def _started_by(teller: Teller, state: RunState) -> str | None:
+    """Null for a run that its schedule started."""
+    return None if state.run.started_by is None else teller.world.email(state.run.started_by)
+
+
+def _trouble(state: RunState) -> Trouble | None:
+    if state.ending is Ending.ABORTED_BY_THRESHOLD:
+        return _THRESHOLD_TROUBLE
+    if state.result is Result.ERROR and state.phase is Phase.COMPLETED:
+        return _PROCESSING_TROUBLE
+    return state.trouble
+
+
+def _history(teller: Teller, state: RunState) -> list[Item]:
+    """Each status once, at the moment it was entered."""
+    first = {_WORDS[step.phase]: step for step in reversed(state.history)}
+    return [_status(teller, state, step) for step in reversed(first.values())]
+
+
+def _status(teller: Teller, state: RunState, step: Step) -> Item:
+    told: Item = {"type": _WORDS[step.phase], "entered": teller.time(step.entered)}
+    extra = _extra(teller, state) if step.phase is Phase.ABORTED else None
+    return told if extra is None and not teller.options.null_extra else told | {"extra": extra}
+
+
+def _extra(teller: Teller, state: RunState) -> Item | None:
+    """Who or what aborted the run, where that is known. The official client demands all three keys."""
+    trouble = _trouble(state)
+    if state.stopped_by is None and trouble is None:
+        return None
+    return {
+        "by_user": None if state.stopped_by is None else teller.world.email(state.stopped_by),
+        "message": trouble and trouble.message,
+        "code": trouble and trouble.code,
+    }
+
+
+def _result_details(teller: Teller, state: RunState) -> Item | None:
+    if state.result is None:
+        return {} if teller.options.empty_result_details else None
+    trouble = _trouble(state)
+    return {"type": state.result, "message": trouble and trouble.message, "code": trouble and trouble.code}
+
+
+def _distribution(_: Teller, state: RunState) -> list[Item] | None:
+    if all(step.phase in _NOT_YET_PLACED for step in state.history):
+        return None
+    return [{"load_zone": "amazon:us:ashburn", "percent": 100}]
+
+
+def _options(teller: Teller, state: RunState) -> Item | None:
+    if not state.validated:
+        return None
+    return {
+        "vus": state.run.plan.vus,
+        "duration": f"{state.run.plan.planned_seconds}s",
+        "cloud": {"projectID": teller.world.tests[state.test_id].project_id},
+    }
+
+
+_FIELDS: dict[str, Callable[[Teller, RunState], object]] = {
+    "id": lambda _, s: s.id,
+    "test_id": lambda _, s: s.test_id,
+    "project_id": lambda t, s: t.world.tests[s.test_id].project_id,
+    "started_by": _started_by,
+    "created": lambda t, s: t.time(s.created),
+    # The document's sample ends with the last status, ten seconds after the execution did.
+    "ended": lambda t, s: t.time(s.over),
+    "note": lambda _, s: s.run.plan.note,
+    "retention_expiry": lambda t, s: t.time((s.over or s.created) + _KEPT_SECONDS),
+    "cost": _cost,
+    "status": lambda _, s: _WORDS[s.phase],
+    "status_details": lambda t, s: _history(t, s)[-1],
+    "status_history": _history,
+    "distribution": _distribution,
+    "result": lambda _, s: s.result,
+    "result_details": _result_details,
+    "options": _options,
+    "k6_dependencies": lambda _t, _s: {"k6": ">=v1.0"},
+    "k6_versions": lambda _t, _s: {"k6": "v2.2.0"},
+    "max_vus": lambda _, s: s.run.plan.vus if s.validated else None,
+    "max_browser_vus": lambda _, s: 0 if s.validated else None,
+    "estimated_duration": lambda _, s: s.run.plan.planned_seconds if s.validated else None,
+    "execution_duration": lambda _, s: int(s.executed),
+    "is_starred": lambda _, s: s.run.starred,
+}

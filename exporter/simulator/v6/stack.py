@@ -1,0 +1,67 @@
+"""What of the world a Grafana stack shows.
+
+A stack belongs to one organization: here the default one. An upload without an execution (`ARCHIVED` in the
+legacy API) is no test run in v6.
+"""
+
+from exporter.simulator.runs import Ending, Run, RunState
+from exporter.simulator.schedules import Schedule
+from exporter.simulator.v6.errors import not_found
+from exporter.simulator.world import Project, Test, World
+
+
+class Stack:
+    """The things of the stack at one moment, oldest first; 404 for one that is not there."""
+
+    def __init__(self, world: World, now: float) -> None:
+        self.world = world
+        self.now = now
+        organization_id = world.default_organization_id
+        self._projects = {
+            project.id: project
+            for project in world.projects.values()
+            if project.organization_id == organization_id and project.created <= now
+        }
+
+    def projects(self) -> list[Project]:
+        return sorted(self._projects.values(), key=lambda it: (it.created, it.id))
+
+    def project(self, project_id: int) -> Project:
+        if project_id not in self._projects:
+            raise not_found()
+        return self._projects[project_id]
+
+    def tests(self, project_id: int | None = None) -> list[Test]:
+        tests = (it for it in self.world.tests.values() if project_id in (None, it.project_id))
+        return sorted(filter(self._has_test, tests), key=lambda it: (it.created, it.id))
+
+    def test(self, test_id: int) -> Test:
+        test = self.world.tests.get(test_id)
+        if test is None or not self._has_test(test):
+            raise not_found()
+        return test
+
+    def runs(self, since: float | None, before: float | None, test_id: int | None = None) -> list[Run]:
+        """The runs created from `since` to just before `before`."""
+        found = self.world.run_ids_between(since, before, self.now, test_id)
+        return [run for run_id in found if self._has_run(run := self.world.runs[run_id])]
+
+    def run(self, run_id: int) -> RunState:
+        run = self.world.runs.get(run_id)
+        if run is None or not self._has_run(run):
+            raise not_found()
+        return run.at(self.now)
+
+    def schedules(self) -> list[Schedule]:
+        tests = self.world.tests
+        return [it for it in self.world.schedules.values() if self._has_test(tests[it.test_id])]
+
+    def _has_test(self, test: Test) -> bool:
+        return test.project_id in self._projects and test.created <= self.now
+
+    def _has_run(self, run: Run) -> bool:
+        return (
+            run.plan.ending is not Ending.ARCHIVED
+            and run.created <= self.now
+            and self.world.tests[run.test_id].project_id in self._projects
+        )
