@@ -25,13 +25,17 @@ class NextLink(StrEnum):
     LOOP = "loop"  # the page itself, on each page
 
 
+_ZONES = {Timestamps.NAIVE: "", Timestamps.Z: "Z", Timestamps.OFFSET: "+00:00"}
+
+
 def _written(moment: float | None, form: Timestamps, *, microseconds: bool) -> str | None:
     """A moment in Unix seconds in that form, in UTC."""
     if moment is None:
         return None
-    naive = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
-    written = naive.isoformat(timespec="microseconds" if microseconds else "seconds")
-    return written + {Timestamps.NAIVE: "", Timestamps.Z: "Z", Timestamps.OFFSET: "+00:00"}[form]
+    utc = datetime.fromtimestamp(moment, UTC).isoformat(
+        timespec="microseconds" if microseconds else "seconds"
+    )
+    return utc.removesuffix("+00:00") + _ZONES[form]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 It has no number for anything: words for the status, a history of them, and a result apart.
 """
 
-from collections.abc import Callable
-
 from exporter.simulator.runs import Ending, Phase, Result, RunState, Step, Trouble
 from exporter.simulator.v6.objects import Teller
 from exporter.simulator.wire import Item
@@ -29,7 +27,35 @@ _PROCESSING_TROUBLE = Trouble(None, "The metrics could not be processed")
 
 def run_object(teller: Teller, state: RunState) -> Item:
     """The run as it is told in lists and alone."""
-    return {name: told(teller, state) for name, told in _FIELDS.items()}
+    run, plan, validated = state.run, state.run.plan, state.validated
+    history = _history(teller, state)
+    return {
+        "id": run.id,
+        "test_id": run.test_id,
+        "project_id": teller.world.tests[run.test_id].project_id,
+        # Null for a run that its schedule started.
+        "started_by": None if run.started_by is None else teller.world.email(run.started_by),
+        "created": teller.time(run.created),
+        # The document's sample ends with the last status, ten seconds after the execution did.
+        "ended": teller.time(state.over),
+        "note": plan.note,
+        "retention_expiry": teller.time((state.over or run.created) + _KEPT_SECONDS),
+        "cost": _cost(teller, state),
+        "status": _WORDS[state.phase],
+        "status_details": history[-1],
+        "status_history": history,
+        "distribution": _distribution(state),
+        "result": state.result,
+        "result_details": _result_details(teller, state),
+        "options": _options(teller, state) if validated else None,
+        "k6_dependencies": {"k6": ">=v1.0"},
+        "k6_versions": {"k6": "v2.2.0"},
+        "max_vus": plan.vus if validated else None,
+        "max_browser_vus": 0 if validated else None,
+        "estimated_duration": plan.planned_seconds if validated else None,
+        "execution_duration": int(state.executed),
+        "is_starred": run.starred,
+    }
 
 
 def started_run_object(teller: Teller, state: RunState) -> Item:
@@ -59,11 +85,6 @@ def cost(vuh: float, *, as_strings: bool) -> Item:
 
 def _cost(teller: Teller, state: RunState) -> Item | None:
     return None if state.vuh is None else cost(state.vuh, as_strings=teller.options.cost_as_strings)
-
-
-def _started_by(teller: Teller, state: RunState) -> str | None:
-    """Null for a run that its schedule started."""
-    return None if state.run.started_by is None else teller.world.email(state.run.started_by)
 
 
 def _trouble(state: RunState) -> Trouble | None:
@@ -105,45 +126,15 @@ def _result_details(teller: Teller, state: RunState) -> Item | None:
     return {"type": state.result, "message": trouble and trouble.message, "code": trouble and trouble.code}
 
 
-def _distribution(_: Teller, state: RunState) -> list[Item] | None:
+def _distribution(state: RunState) -> list[Item] | None:
     if all(step.phase in _NOT_YET_PLACED for step in state.history):
         return None
     return [{"load_zone": "amazon:us:ashburn", "percent": 100}]
 
 
-def _options(teller: Teller, state: RunState) -> Item | None:
-    if not state.validated:
-        return None
+def _options(teller: Teller, state: RunState) -> Item:
     return {
         "vus": state.run.plan.vus,
         "duration": f"{state.run.plan.planned_seconds}s",
         "cloud": {"projectID": teller.world.tests[state.test_id].project_id},
     }
-
-
-_FIELDS: dict[str, Callable[[Teller, RunState], object]] = {
-    "id": lambda _, s: s.id,
-    "test_id": lambda _, s: s.test_id,
-    "project_id": lambda t, s: t.world.tests[s.test_id].project_id,
-    "started_by": _started_by,
-    "created": lambda t, s: t.time(s.created),
-    # The document's sample ends with the last status, ten seconds after the execution did.
-    "ended": lambda t, s: t.time(s.over),
-    "note": lambda _, s: s.run.plan.note,
-    "retention_expiry": lambda t, s: t.time((s.over or s.created) + _KEPT_SECONDS),
-    "cost": _cost,
-    "status": lambda _, s: _WORDS[s.phase],
-    "status_details": lambda t, s: _history(t, s)[-1],
-    "status_history": _history,
-    "distribution": _distribution,
-    "result": lambda _, s: s.result,
-    "result_details": _result_details,
-    "options": _options,
-    "k6_dependencies": lambda _t, _s: {"k6": ">=v1.0"},
-    "k6_versions": lambda _t, _s: {"k6": "v2.2.0"},
-    "max_vus": lambda _, s: s.run.plan.vus if s.validated else None,
-    "max_browser_vus": lambda _, s: 0 if s.validated else None,
-    "estimated_duration": lambda _, s: s.run.plan.planned_seconds if s.validated else None,
-    "execution_duration": lambda _, s: int(s.executed),
-    "is_starred": lambda _, s: s.run.starred,
-}
