@@ -40,13 +40,15 @@ def ask(
     method: str = "GET",
     authorization: str | None = f"Token {TOKEN}",
     json: object = None,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
 ) -> httpx.Response:
-    headers = {} if authorization is None else {"Authorization": authorization}
+    sent = dict(headers or {}) | ({} if authorization is None else {"Authorization": authorization})
 
     async def request() -> httpx.Response:
         transport = httpx.ASGITransport(simulator)
         async with httpx.AsyncClient(transport=transport, base_url="https://api.k6.io") as client:
-            return await client.request(method, path, params=params, headers=headers, json=json)
+            return await client.request(method, path, params=params, headers=sent, json=json, content=content)
 
     return asyncio.run(request())
 
@@ -65,3 +67,38 @@ def run_ids(simulator: Simulator, params: Params) -> list[int]:
 
 def names_of_tests(simulator: Simulator, params: Params) -> list[str]:
     return [test["name"] for test in told(simulator, "/loadtests/v2/tests", params)["k6-tests"]]
+
+
+def ask_v6(
+    simulator: Simulator,
+    path: str,
+    params: Params | None = None,
+    *,
+    method: str = "GET",
+    json: object = None,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+) -> httpx.Response:
+    """A request to `/cloud/v6` and this path, by one who is let in."""
+    return ask(
+        simulator,
+        f"/cloud/v6{path}",
+        params,
+        method=method,
+        authorization=f"Bearer {TOKEN}",
+        json=json,
+        headers={"X-Stack-Id": "1"} | dict(headers or {}),
+        content=content,
+    )
+
+
+def told_v6(simulator: Simulator, path: str, params: Params | None = None) -> dict[str, Any]:
+    """The JSON of an answer that must be a success."""
+    response = ask_v6(simulator, path, params)
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def ids_v6(simulator: Simulator, path: str, params: Params | None = None) -> list[int]:
+    return [thing["id"] for thing in told_v6(simulator, path, params)["value"]]

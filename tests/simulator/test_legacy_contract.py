@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator import REJECTED, Ending, Options, Phases, World
+from exporter.simulator import Options, Phases, World
 
 from .asking import CREATED, TOKEN, ask, simulate, told
+from .worlds import world_of_all_endings
 
 INT, NUMBER, STR, BOOL, OBJECT, TIME = "int", "number", "str", "bool", "object", "time"
 INTS, STR_OR_INT = "list of int", "str or int"
@@ -105,21 +106,6 @@ def assert_keeps_to(table: Table, thing: dict[str, Any]) -> None:
     assert set(thing) == set(table)
     for name, (kind, may_be_null) in table.items():
         assert (may_be_null and thing[name] is None) or IS_A[kind](thing[name]), (name, thing[name])
-
-
-PHASES = Phases(created=2, validated=2, queued=2, initializing=2, running=10, processing=4)
-
-
-def world_of_all_endings() -> tuple[World, int]:
-    world = World()
-    test_id = world.add_test("everything", created=CREATED - 100)
-    for ending in Ending:
-        world.add_run(test_id, created=CREATED, ending=ending, phases=PHASES)
-    world.add_run(test_id, created=CREATED, failed=True, phases=PHASES, note="by hand", public_id="abc")
-    world.add_run(test_id, created=CREATED, processing_fails=True, phases=PHASES)
-    world.add_run(test_id, created=CREATED, ending=Ending.ABORTED_BY_SYSTEM, phases=REJECTED)
-    world.stop(world.add_run(test_id, created=CREATED, phases=PHASES), CREATED + 4)
-    return world, test_id
 
 
 @pytest.mark.parametrize("age", range(0, 30, 2))
