@@ -29,7 +29,7 @@ class Schedule:
 
     def next_run(self, now: float) -> float | None:
         """The first of its moments that is still to come, whether or not it is deactivated."""
-        before = max(0, int((now - self.first) // self.every))
+        before = max(0, int((now - self.first) // self.every) - 1)  # one less, for the rounding of floats
         while (moment := self.moment(before)) is not None and moment <= now:
             before += 1
         return moment

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.simulator import Ending, Phase, Phases, Plan, RunState, World
 
@@ -201,6 +203,78 @@ def test_each_kind_of_thing_has_ids_of_its_own() -> None:
     ids = [*world.organizations, *world.projects, *world.tests, *world.runs]
 
     assert len(set(ids)) == len(ids) == 5
+
+
+def test_a_schedule_can_have_an_end_and_be_deactivated_before() -> None:
+    world = World()
+    test_id = world.add_test("t")
+    world.schedule(test_id, every=10, first=0, times=2)
+    halted = world.schedule(test_id, every=10, first=5)
+
+    world.deactivate_schedule(halted, now=20)
+    world.advance(100)
+
+    assert [world.runs[run_id].created for run_id in world.run_ids(test_id, 100)] == [0, 5, 10, 15]
+
+
+@given(
+    every=st.floats(min_value=0.1, max_value=1e5),
+    first=st.floats(min_value=0, max_value=1e5),
+    now=st.floats(min_value=0, max_value=2e5),
+)
+def test_the_next_run_of_a_schedule_is_the_next_one_created(every: float, first: float, now: float) -> None:
+    world = World()
+    test_id = world.add_test("t")
+    schedule_id = world.schedule(test_id, every=every, first=max(first, now - 5 * every))
+    world.advance(now)
+    before = len(world.runs)
+
+    next_run = world.schedules[schedule_id].next_run(now)
+
+    assert next_run is not None
+    assert next_run > now
+    world.advance(next_run)
+    assert len(world.runs) == before + 1
+    assert world.runs[max(world.runs)].created == next_run
+
+
+def test_the_schedules_of_a_deleted_test_are_gone() -> None:
+    world = World()
+    kept, deleted = world.add_test("kept"), world.add_test("deleted")
+    schedules = [world.schedule(test_id, every=10, first=5) for test_id in (kept, deleted)]
+
+    world.delete_test(deleted)
+
+    assert list(world.schedules) == schedules[:1]
+
+
+@given(
+    ages=st.lists(st.integers(min_value=0, max_value=20), max_size=30),
+    deleted=st.sets(st.integers(min_value=0, max_value=29)),
+    since=st.none() | st.integers(min_value=0, max_value=20),
+    before=st.none() | st.integers(min_value=0, max_value=20),
+    now=st.integers(min_value=0, max_value=20),
+)
+def test_a_window_holds_the_runs_created_in_it_oldest_first(
+    ages: list[int], deleted: set[int], since: int | None, before: int | None, now: int
+) -> None:
+    world = World()
+    tests = [world.add_test("a"), world.add_test("b")]
+    runs = [world.add_run(tests[n % 2], created=age) for n, age in enumerate(ages)]
+    for n in deleted & set(range(len(runs))):
+        world.delete_run(runs[n])
+
+    expected = sorted(
+        (run.created, run.id)
+        for run in world.runs.values()
+        if (since is None or run.created >= since) and (before is None or run.created < before)
+        if run.created <= now
+    )
+    assert world.run_ids_between(since, before, now) == [run_id for _, run_id in expected]
+    for test_id in tests:
+        assert world.run_ids_between(since, before, now, test_id) == [
+            run_id for _, run_id in expected if world.runs[run_id].test_id == test_id
+        ]
 
 
 def test_a_schedule_without_period_or_ending_is_refused() -> None:

@@ -107,11 +107,9 @@ def _status(teller: Teller, state: RunState, step: Step) -> Item:
     return told if extra is None and not teller.options.null_extra else told | {"extra": extra}
 
 
-def _extra(teller: Teller, state: RunState) -> Item | None:
-    """Who or what aborted the run, where that is known. The official client demands all three keys."""
+def _extra(teller: Teller, state: RunState) -> Item:
+    """Who or what aborted the run. The official client demands all three keys."""
     trouble = _trouble(state)
-    if state.stopped_by is None and trouble is None:
-        return None
     return {
         "by_user": None if state.stopped_by is None else teller.world.email(state.stopped_by),
         "message": trouble and trouble.message,
