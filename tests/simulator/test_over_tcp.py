@@ -12,10 +12,11 @@ from uvicorn.config import HTTPProtocolType
 
 from exporter.simulator import Fault, Simulator, World, faults
 
-from .asking import TOKEN, Clock
+from .asking import CREATED, TOKEN, Clock
 
 PROTOCOLS: list[HTTPProtocolType] = ["h11", "httptools"]
 HEADERS = {"Authorization": f"Token {TOKEN}"}
+V6_HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Stack-Id": "1"}
 
 
 @asynccontextmanager
@@ -103,6 +104,38 @@ def test_a_client_that_loses_patience_leaves_and_the_server_can_end() -> None:
             await client.get("/v3/organizations", timeout=0.05)
 
     over_tcp(faults.hang(), talk, "h11")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_link_of_v6_leads_back_to_the_server_that_told_it(protocol: HTTPProtocolType) -> None:
+    async def everything() -> None:
+        world = World()
+        for name in "abc":
+            world.add_test(name)
+        async with serving(Simulator(world, tokens={TOKEN}, clock=Clock()), protocol) as client:
+            page = await client.get("/cloud/v6/load_tests?$top=2", headers=V6_HEADERS)
+            link = page.json()["@nextLink"]
+            assert link == f"{client.base_url}/cloud/v6/load_tests?$skip=2&$top=2"
+            last = await client.get(link, headers=V6_HEADERS)
+            assert [test["name"] for test in last.json()["value"]] == ["c"]
+
+    asyncio.run(everything())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_answer_without_content_has_no_length_and_the_connection_stays(
+    protocol: HTTPProtocolType,
+) -> None:
+    async def everything() -> None:
+        world = World()
+        run_id = world.add_run(world.add_test("t"), created=CREATED)
+        async with serving(Simulator(world, tokens={TOKEN}, clock=Clock()), protocol) as client:
+            for _ in "ab":
+                answer = await client.post(f"/cloud/v6/test_runs/{run_id}/abort", headers=V6_HEADERS)
+                assert (answer.status_code, answer.content) == (204, b"")
+                assert "content-length" not in answer.headers
+
+    asyncio.run(everything())
 
 
 def test_headers_arrive_before_a_slow_body() -> None:
