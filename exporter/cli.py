@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from prometheus_client.exposition import generate_latest
 
 from exporter import __version__, log
 from exporter.app import Exporter, exporter, schedule
@@ -255,7 +254,7 @@ async def printed(config: Config, token: Token) -> int:
     async with exporter(config, token, revision=REVISION) as polled:
         findings = await polled.poller.poll()
         page = polled.pages().text
-        click.echo(page.with_tail(generate_latest(polled.telemetry.registry)), nl=False)
+        click.echo(b"".join(page.with_tail(polled.telemetry.text())), nl=False)
         return 0 if findings.outcome == "success" else 1
 
 

@@ -3,54 +3,77 @@
 https://prometheus.io/docs/instrumenting/exposition_formats/ (text 0.0.4) and OpenMetrics 1.0.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.families import Family, Labels, Samples
+from exporter.families import Family, Labels
 from exporter.model import LoadTest, Run
 from exporter.store import State, Watched
 
 Chunks = tuple[bytes, ...]
+Subject = tuple[Run | Watched, list[str], str]  # what is spoken of, its labels one by one, and joined
 
 
 @dataclass(frozen=True, slots=True)
 class Exposition:
-    """A state rendered: a chunk of bytes per test and family, kept for as long as the test stays the same."""
+    """A state rendered: a chunk of bytes per test and family, and each family's chunks joined.
+
+    Whatever still says the same is kept, so that a change costs what has changed.
+    """
 
     families: tuple[Family, ...]
-    chunks: Mapping[int, tuple[Watched, Chunks]] = field(default_factory=dict)
+    tests: Mapping[int, Watched] = field(default_factory=dict)
+    withheld: frozenset[int] = frozenset()
+    chunks: Mapping[int, Chunks] = field(default_factory=dict)
+    bodies: tuple[bytes, ...] = ()
 
     def following(self, state: State) -> "Exposition":
-        """The exposition of another state; only tests that differ are rendered anew."""
-        chunks = {}
-        for id_ in sorted(state.tests.keys() - state.withheld):
-            watched = state.tests[id_]
-            before = self.chunks.get(id_)
-            same = before is not None and before[0] is watched
-            chunks[id_] = before if before and same else (watched, rendered(watched, self.families))
-        return replace(self, chunks=chunks)
+        """The exposition of another state; the very same object if nothing in it differs."""
+        if state.tests is self.tests and state.withheld == self.withheld:
+            return self
+        tests = {id_: state.tests[id_] for id_ in sorted(state.tests.keys() - state.withheld)}
+        anew = {
+            id_: rendered(watched, self.families)
+            for id_, watched in tests.items()
+            if self.tests.get(id_) is not watched or id_ in self.withheld
+        }
+        chunks = {id_: anew[id_] if id_ in anew else self.chunks[id_] for id_ in tests}
+        bodies = self._bodies(chunks, anew)
+        return Exposition(self.families, state.tests, state.withheld, chunks, bodies)
 
-    def text(self) -> bytes:
-        """The page in text format 0.0.4."""
+    def _bodies(self, chunks: Mapping[int, Chunks], anew: Mapping[int, Chunks]) -> tuple[bytes, ...]:
+        """Each family's chunks joined, again only where one differs."""
+        same_tests = self.bodies and chunks.keys() == self.chunks.keys()
+        return tuple(
+            self.bodies[i]
+            if same_tests and all(self.chunks[id_][i] == one[i] for id_, one in anew.items())
+            else b"".join([one[i] for one in chunks.values()])
+            for i in range(len(self.families))
+        )
+
+    def text(self) -> tuple[bytes, ...]:
+        """The page in text format 0.0.4, in parts."""
         return self._page(heading)
 
-    def openmetrics(self) -> bytes:
-        """The page in OpenMetrics 1.0, without the `# EOF` that ends it."""
+    def openmetrics(self) -> tuple[bytes, ...]:
+        """The page in OpenMetrics 1.0, in parts, without the `# EOF` that ends it."""
         return self._page(openmetrics_heading)
 
     def series(self) -> int:
         """How many series the page has."""
-        return sum(chunk.count(b"\n") for _, chunks in self.chunks.values() for chunk in chunks)
+        return sum(body.count(b"\n") for body in self.bodies)
 
-    def _page(self, headed: Callable[[Family], bytes]) -> bytes:
-        parts: list[bytes] = []
-        for i, family in enumerate(self.families):
-            parts.append(headed(family))
-            parts.extend(chunks[i] for _, chunks in self.chunks.values())
-        return b"".join(parts)
+    def _page(self, headed: Callable[[Family], bytes]) -> tuple[bytes, ...]:
+        """Headings and bodies in turn; the bodies are shared by all pages that have them."""
+        bodies = self.bodies or (b"",) * len(self.families)
+        return tuple(
+            part
+            for family, body in zip(self.families, bodies, strict=True)
+            for part in (headed(family), body)
+        )
 
 
 def heading(family: Family) -> bytes:
@@ -64,42 +87,52 @@ def openmetrics_heading(family: Family) -> bytes:
     return f"# HELP {name} {escaped(family.help)}\n# TYPE {name} {family.type}\n".encode()
 
 
-def rendered(watched: Watched, table: Sequence[Family]) -> Chunks:
+def rendered(watched: Watched, families: Sequence[Family]) -> Chunks:
     """The sample lines of a test, a chunk for each family."""
-    test = labels_of_test(watched.test)
-    runs = [(run, (*test, ("run_id", str(run.id)))) for run in watched.shown]
-    return tuple(chunk(family, watched, test, runs) for family in table)
+    test = [pair("project_id", project_of(watched.test)), pair("test_id", str(watched.test.id))]
+    test.append(pair("test_name", watched.test.name))
+    subjects: dict[str, list[Subject]] = {
+        "test": [(watched, test, ",".join(test))],
+        "run": [
+            (run, pairs, ",".join(pairs))
+            for run in watched.shown
+            for pairs in [[test[0], pair("run_id", str(run.id)), *test[1:]]]
+        ],
+    }
+    return tuple(chunk(family, subjects[family.subject]) for family in families)
 
 
-def chunk(family: Family, watched: Watched, test: Labels, runs: Sequence[tuple[Run, Labels]]) -> bytes:
-    lines = [
-        f"{family.name}{{{label_pairs(labels + more)}}} {go_float(value)}\n"
-        for labels, samples in subjects(family, watched, test, runs)
-        for more, value in samples
-        if value is not None
-    ]
+def chunk(family: Family, subjects: Sequence[Subject]) -> bytes:
+    """The sample lines of a family."""
+    if family.value:
+        lines = [
+            f"{family.name}{{{labels}}} {go_float(value)}\n"
+            for subject, _, labels in subjects
+            if (value := family.value(subject)) is not None
+        ]
+    elif family.samples:
+        lines = [
+            f"{family.name}{{{with_more(pairs, more)}}} {go_float(value)}\n"
+            for subject, pairs, _ in subjects
+            for more, value in family.samples(subject)
+        ]
+    else:
+        lines = []
     return "".join(lines).encode()
 
 
-def subjects(
-    family: Family, watched: Watched, test: Labels, runs: Sequence[tuple[Run, Labels]]
-) -> Iterable[tuple[Labels, Samples]]:
-    if family.of_run:
-        for run, labels in runs:
-            yield labels, family.of_run(run)
-    if family.of_test:
-        yield test, family.of_test(watched)
+def with_more(pairs: list[str], more: Labels) -> str:
+    return ",".join(sorted([*pairs, *[pair(name, value) for name, value in more]]))
 
 
-def labels_of_test(test: LoadTest) -> Labels:
-    project = "" if test.project_id is None else str(test.project_id)
-    return (("project_id", project), ("test_id", str(test.id)), ("test_name", test.name))
+def project_of(test: LoadTest) -> str:
+    return "" if test.project_id is None else str(test.project_id)
 
 
 @lru_cache(maxsize=4096)
-def label_pairs(labels: Labels) -> str:
-    """Labels as both formats write them, in the order of their names."""
-    return ",".join(f'{name}="{escaped(value)}"' for name, value in sorted(labels))
+def pair(name: str, value: str) -> str:
+    """A label as both formats write it. Sorted as strings, such pairs are in the order of their names."""
+    return f'{name}="{escaped(value)}"'
 
 
 def escaped(text: str) -> str:

@@ -6,47 +6,47 @@ Nothing else in the exporter spells their names.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Any, Literal
 
 from exporter.model import Activity, Outcome, ProcessingStatus, ResultStatus, Run, RunStatus
 from exporter.store import Watched
 
 Labels = tuple[tuple[str, str], ...]
-Samples = Iterable[tuple[Labels, float | None]]
-
-NO_MORE: Labels = ()
+Samples = Iterable[tuple[Labels, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric family. `of_run` gives its samples for each shown run, or else `of_test` for the test.
+    """A metric family, whose subjects are the shown runs or the test.
 
-    A sample is the labels beyond those of its subject, named in `labels`, and a value; None is no sample.
+    It says one thing of its subject, `value`, None being no sample; or several `samples`, each a value with
+    labels beyond those of the subject, which are named in `labels`.
     """
 
     name: str
     help: str
-    of_run: Callable[[Run], Samples] | None = None
-    of_test: Callable[[Watched], Samples] | None = None
+    subject: Literal["run", "test"]
+    value: Callable[[Any], float | None] | None = None
+    samples: Callable[[Any], Samples] | None = None
     labels: tuple[str, ...] = ()
     type: Literal["gauge", "counter"] = "gauge"
 
 
 def each_run(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
-    return Family(name, help_, of_run=lambda run: ((NO_MORE, value(run)),))
+    return Family(name, help_, "run", value)
+
+
+def each_test(name: str, help_: str, value: Callable[[Watched], float | None]) -> Family:
+    return Family(name, help_, "test", value)
 
 
 def last_run(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
-    return Family(
-        name, help_, of_test=lambda watched: ((NO_MORE, value(watched.last)),) if watched.last else ()
-    )
+    return Family(name, help_, "test", lambda watched: value(watched.last) if watched.last else None)
 
 
 def last_finished(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
     return Family(
-        name,
-        help_,
-        of_test=lambda watched: ((NO_MORE, value(watched.last_finished)),) if watched.last_finished else (),
+        name, help_, "test", lambda watched: value(watched.last_finished) if watched.last_finished else None
     )
 
 
@@ -90,17 +90,29 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             lambda run: run.started,
         ),
         each_run("k6_cloud_run_ended_timestamp_seconds", "When the run ended.", lambda run: run.ended),
+        each_run(
+            "k6_cloud_run_vuh",
+            "Virtual user hours that the run cost, once it is over (v6).",
+            lambda run: run.vuh if run.is_over else None,
+        ),
         Family(
             "k6_cloud_run_info",
             "The run's page in the k6 app, and the API generation that told of it; always 1.",
-            of_run=lambda run: (((("api", api), ("url", f"{app_url}/runs/{run.id}")), 1),),
+            "run",
+            samples=lambda run: (((("api", api), ("url", f"{app_url}/runs/{run.id}")), 1),),
             labels=("api", "url"),
         ),
         Family(
             "k6_cloud_test_info",
             "The test's page in the k6 app; always 1.",
-            of_test=lambda watched: (((("url", f"{app_url}/tests/{watched.test.id}"),), 1),),
+            "test",
+            samples=lambda watched: (((("url", f"{app_url}/tests/{watched.test.id}"),), 1),),
             labels=("url",),
+        ),
+        each_test(
+            "k6_cloud_test_schedule_next_run_timestamp_seconds",
+            "When a schedule will start the test next (v6, if the token may see schedules).",
+            lambda watched: watched.test.next_run,
         ),
         last_run("k6_cloud_test_last_run_id", "Id of the newest run.", lambda run: run.id),
         last_run(
@@ -139,8 +151,9 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
         ),
         Family(
             "k6_cloud_test_last_run_phase_seconds",
-            "Time that the newest run spent in each phase that is behind it.",
-            of_test=lambda watched: (
+            "Time that the newest run spent in each phase that is behind it; legacy tells only of running.",
+            "test",
+            samples=lambda watched: (
                 ((("phase", phase),), seconds)
                 for phase, seconds in (watched.last.phases if watched.last else ())
             ),
@@ -150,13 +163,14 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             "k6_cloud_test_last_outcome",
             "1 for what became of the newest run that has finished, 0 for the other outcomes; "
             "none if no run has, or none with a verdict that is known.",
-            of_test=last_outcome,
+            "test",
+            samples=last_outcome,
             labels=("outcome",),
         ),
-        Family(
+        each_test(
             "k6_cloud_test_last_passed_timestamp_seconds",
             "When the newest run that is known to have passed ended.",
-            of_test=lambda watched: ((NO_MORE, watched.last_passed),),
+            lambda watched: watched.last_passed,
         ),
         last_finished(
             "k6_cloud_test_last_finished_run_id",
@@ -171,13 +185,15 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
         Family(
             "k6_cloud_test_active_runs",
             "Runs that are not over, by what they are doing.",
-            of_test=active_runs,
+            "test",
+            samples=active_runs,
             labels=("status",),
         ),
         Family(
             "k6_cloud_test_runs_finished_total",
             "Runs seen to finish since the exporter started, by outcome; runs older than that do not count.",
-            of_test=lambda watched: (((("outcome", outcome),), count) for outcome, count in watched.finished),
+            "test",
+            samples=lambda watched: (((("outcome", outcome),), count) for outcome, count in watched.finished),
             labels=("outcome",),
             type="counter",
         ),

@@ -46,7 +46,8 @@ nav a { margin-right: 1.2rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; color: var(--dim); font-size: .85rem; } td small { display: block; }
-td small, time { white-space: nowrap; } .state::before { content: "\\25CF"; margin-right: .4rem; color: #888; }
+td small, time { white-space: nowrap; }
+.state::before { content: "\\25CF"; margin-right: .4rem; color: #888; }
 .passed::before { color: #2e9e5b; } .failed::before, .error::before { color: #d13b3b; }
 .timed_out::before { color: #d9822b; } .aborted::before { color: #8e5bd0; }
 .moving::before { color: #3584e4; } li time { color: var(--dim); margin-right: .6rem; }
@@ -164,8 +165,7 @@ def troubles(overview: Overview) -> str:
     if not overview.troubles:
         return '<p class="dim">None.</p>'
     lines = "\n".join(
-        f"<li>{ago(overview.now, at)} {escape(sentence)}</li>"
-        for at, sentence in reversed(overview.troubles)
+        f"<li>{ago(overview.now, at)} {escape(sentence)}</li>" for at, sentence in reversed(overview.troubles)
     )
     return f"<ul>\n{lines}\n</ul>"
 

@@ -113,12 +113,17 @@ STILL_PROCESSING = frozenset({ProcessingStatus.NOT_STARTED, ProcessingStatus.PRO
 
 @dataclass(frozen=True, slots=True)
 class LoadTest:
-    """A test as its owner knows it; `last_run_id` is the newest run that the API's list of tests names."""
+    """A test as its owner knows it.
+
+    `last_run_id` is the newest run that the list of tests names (legacy), `next_run` the moment for which a
+    schedule plans one (v6).
+    """
 
     id: int
     name: str
     project_id: int | None = None
     last_run_id: int | None = None
+    next_run: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ class Run:
     """One execution of a test. A code that we do not know stays the number it is.
 
     `duration` is the planned length and `vus` the configured maximum; `execution` is how long it really ran.
+    `vuh` are virtual user hours (v6), a forecast until the run is over.
     """
 
     id: int
@@ -139,6 +145,7 @@ class Run:
     duration: float | None = None
     vus: float | None = None
     execution: float | None = None
+    vuh: float | None = None
     phases: tuple[tuple[Phase, float], ...] = ()
     unknown: tuple[str, ...] = ()  # names of fields whose value could not be understood
 
@@ -220,7 +227,8 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class TestListing:
-    """Tests as one question told them, and what of the answer could not be used."""
+    """Tests as one question told them, what of the answer could not be used, and whether it was all."""
 
     tests: tuple[LoadTest, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    is_whole: bool = True

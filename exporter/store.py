@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from exporter.model import LoadTest, Outcome, Run, RunStatus
 
 BEGINNING = (float("-inf"), -1)
+DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,18 @@ class Sighting:
 class Poll:
     """What one poll learnt.
 
-    `at` is monotonic and `now` is Unix time, both in seconds. `members` are the ids of all tests that are
-    watched from now on, None if that was not asked. A member that is neither seen nor missed is as it was.
+    `at` is monotonic and `now` is Unix time, both in seconds. `members` are all tests to be watched from now
+    on, None if that was not asked. A member that is neither seen nor missed is as it was. `newest` is the
+    creation of the newest run that was told, whether it is of a member or not.
     """
 
     at: float
     now: float
     seen: Mapping[int, Sighting]
     missed: frozenset[int] = frozenset()
-    members: frozenset[int] | None = None
+    members: Mapping[int, LoadTest] | None = None
     unresolved: tuple[str, ...] = ()
+    newest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,9 @@ def succeed(watched: Watched, sighting: Sighting, retention: Retention, now: flo
         runs=runs,
         shown=young(runs, retention, now),
         moving=tuple(run for run in runs if not run.is_over),
-        last_passed=last_passed(watched.last_passed, merged.values()),
+        last_passed=last_passed(watched.last_passed, merged.values(), now),
         finished=tuple((outcome, before + counts[outcome]) for outcome, before in watched.finished),
-        newest=max([watched.newest, *(run.age_order for run in sighting.runs)]),
+        newest=max([watched.newest, *(run.age_order for run in sighting.runs if is_past(run.created, now))]),
         settled=frozenset(run.id for run in runs if run.id in watched.settled or has_finished(run)),
     )
     return watched if after == watched else after
@@ -128,25 +131,35 @@ def young(runs: tuple[Run, ...], retention: Retention, now: float) -> tuple[Run,
     return tuple(run for run in runs if not run.is_over or run.id in kept)
 
 
-def last_passed(before: float | None, runs: Iterable[Run]) -> float | None:
-    ends = [run.ended for run in runs if run.outcome == Outcome.PASSED and run.ended is not None]
-    return max([*ends, *([before] if before is not None else [])], default=None)
+def last_passed(before: float | None, runs: Iterable[Run], now: float) -> float | None:
+    ends = [run.ended for run in runs if run.outcome == Outcome.PASSED and is_past(run.ended, now)]
+    return max((end for end in (before, *ends) if end is not None), default=None)
+
+
+def is_past(moment: float | None, now: float) -> bool:
+    """Whether a moment may be remembered as the latest: one absurd date would stand above all to come.
+
+    Clocks may differ; by more than a day they may not.
+    """
+    return moment is not None and moment < now + DAY
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything known. `members` are the tests to be watched, `tests` those of them that have been seen.
 
-    `as_of` is the monotonic moment of the poll that last learnt anything.
+    `as_of` is the monotonic moment of the poll that last learnt anything, `newest` the creation of the newest
+    run that any poll was told of, in Unix seconds.
     `lagging` are the tests that this poll could not confirm, with the moment when one last did; `withheld`
     those of them that have been so for too long: remembered, so that no count is lost, but not shown.
     """
 
     retention: Retention = Retention()
-    members: frozenset[int] = frozenset()
+    members: Mapping[int, LoadTest] = field(default_factory=dict)
     tests: Mapping[int, Watched] = field(default_factory=dict)
     unresolved: tuple[str, ...] = ()
     as_of: float | None = None
+    newest: float | None = None
     lagging: Mapping[int, float] = field(default_factory=dict)
     withheld: frozenset[int] = frozenset()
 
@@ -159,6 +172,7 @@ class State:
             tests=self.tests_after(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
             as_of=poll.at,
+            newest=self.newest if poll.newest is None else max(poll.newest, self.newest or poll.newest),
             lagging=lagging,
             # No series ever shows an old value as if it were fresh.
             withheld=frozenset(
@@ -167,13 +181,22 @@ class State:
         )
 
     def tests_after(self, poll: Poll) -> Mapping[int, Watched]:
-        tests = dict(self.tests)
-        if poll.members is not None:
-            tests = {id_: self.aged(tests[id_], poll.now) for id_ in tests if id_ in poll.members}
+        """The tests after a poll; the very same mapping if nothing about any of them has changed."""
+        tests = self.tests if poll.members is None else self.of_members(poll.members, poll.now)
+        news = {}
         for id_, sighting in poll.seen.items():
             step = succeed if id_ in tests else first_seen
-            tests[id_] = step(tests.get(id_, Watched(sighting.test)), sighting, self.retention, poll.now)
-        return tests
+            before = tests.get(id_, Watched(sighting.test))
+            after = step(before, sighting, self.retention, poll.now)
+            if id_ not in tests or after is not before:
+                news[id_] = after
+        return {**tests, **news} if news else tests
+
+    def of_members(self, members: Mapping[int, LoadTest], now: float) -> Mapping[int, Watched]:
+        """The tests that are still members, without runs that have grown too old to be shown."""
+        tests = {id_: self.aged(watched, now) for id_, watched in self.tests.items() if id_ in members}
+        is_same = len(tests) == len(self.tests) and all(one is self.tests[id_] for id_, one in tests.items())
+        return self.tests if is_same else tests
 
     def lagging_after(self, poll: Poll) -> Mapping[int, float]:
         as_of = poll.at if self.as_of is None else self.as_of

@@ -13,6 +13,8 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 disable_created_metrics()
 
@@ -118,14 +120,22 @@ class Telemetry:
             ["version", "revision", "python_version"],
         )
         self.build_info.labels(version, revision, platform.python_version()).set(1)
-        for counter, values in (
+        for counted, values in (
             (self.polls, POLL_OUTCOMES),
             (self.poll_failures, FAILURE_REASONS),
             (self.runs_skipped, SKIP_REASONS),
             (self.unknown_values, CODED_FIELDS),
         ):
             for value in values:
-                counter.labels(value)
+                counted.labels(value)
+
+    def text(self) -> bytes:
+        """The self-metrics in text format 0.0.4."""
+        return generate_latest(self.registry)
+
+    def openmetrics(self) -> bytes:
+        """The self-metrics in OpenMetrics 1.0, with the `# EOF` that ends a page."""
+        return bytes(generate_openmetrics(self.registry))
 
 
 class ApiWitness:

@@ -30,6 +30,11 @@ class Token:
             )
         return token
 
+    def conceal(self, text: str) -> str:
+        """The text without the token, however it got in: a server may echo what it was sent."""
+        token = (self._value or "").strip()
+        return text.replace(token, "***") if token else text
+
     def _reread(self, path: Path) -> None:
         try:
             found = path.stat()

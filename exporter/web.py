@@ -1,15 +1,13 @@
 """What the exporter serves over HTTP."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from exporter.landing import Overview
 from exporter.landing import page as landing_page
@@ -30,30 +28,48 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where each answer comes from. The last two give None if all is well, or else a sentence."""
+    """Where each answer comes from.
+
+    `tail` is what the exporter says of itself, in OpenMetrics if so asked. `ailment` and `unreadiness` are
+    None if all is well, or else a sentence.
+    """
 
     pages: Callable[[], Pages]
-    registry: CollectorRegistry
+    tail: Callable[[bool], bytes]
     overview: Callable[[], Overview]
     ailment: Callable[[], str | None]
     unreadiness: Callable[[], str | None]
+
+
+class Parts(Response):
+    """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape."""
+
+    def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
+        self.parts = parts
+        self.length = sum(map(len, parts))
+        super().__init__(headers={**headers, "Content-Length": str(self.length)})
+
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for part in self.parts if scope["method"] != "HEAD" else ():
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 def application(sources: Sources, telemetry_path: str) -> Starlette:
     """The routes: metrics, landing page, health and readiness."""
 
     async def metrics(request: Request) -> Response:
-        pages = sources.pages()
         is_openmetrics = prefers_openmetrics(request.headers.get("Accept", ""))
-        page = pages.openmetrics if is_openmetrics else pages.text
-        generate = generate_openmetrics if is_openmetrics else generate_latest
-        tail = generate(sources.registry)
-        headers = {"Vary": "Accept, Accept-Encoding"}
         is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-        if is_gzip:
-            headers["Content-Encoding"] = "gzip"
-        body = page.gzip_with_tail(tail) if is_gzip else page.with_tail(tail)
-        return Response(body, media_type=OPENMETRICS if is_openmetrics else TEXT, headers=headers)
+        page = sources.pages().openmetrics if is_openmetrics else sources.pages().text
+        tail = sources.tail(is_openmetrics)
+        headers = {
+            "Content-Type": OPENMETRICS if is_openmetrics else TEXT,
+            "Vary": "Accept, Accept-Encoding",
+            **({"Content-Encoding": "gzip"} if is_gzip else {}),
+        }
+        return Parts(page.gzip_with_tail(tail) if is_gzip else page.with_tail(tail), headers)
 
     async def landing(_: Request) -> Response:
         return HTMLResponse(landing_page(sources.overview()))

@@ -105,12 +105,12 @@ class Lab:
 
     def page(self) -> str:
         """The samples about tests and runs, without what the exporter says of itself."""
-        lines = self.get().text.splitlines()
+        lines = self.get().text.split("\n")
         return "\n".join(line for line in lines if re.match("k6_cloud_(run|test)_", line))
 
     def series(self, beginning: str = "k6_cloud_") -> Series:
         """Samples by their series, for those that begin so."""
-        lines = (line.rsplit(" ", 1) for line in self.get().text.splitlines() if line.startswith(beginning))
+        lines = (line.rsplit(" ", 1) for line in self.get().text.split("\n") if line.startswith(beginning))
         return {series: float(value) for series, value in lines}
 
     def value(self, series: str) -> float | None:

@@ -20,6 +20,7 @@ from exporter.config.loading import variable
 from exporter.families import families
 from exporter.telemetry import Telemetry
 from tests.end_to_end.conftest import program
+from tests.test_generations import DIFFERENCES
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -40,7 +41,7 @@ def metrics() -> str:
     return table(
         ("metric", "of", "labels besides", "meaning"),
         (
-            (f"`{family.name}`", "run" if family.of_run else "test", labels(family.labels), family.help)
+            (f"`{family.name}`", family.subject, labels(family.labels), family.help)
             for family in families("", "legacy")
         ),
     )
@@ -86,11 +87,16 @@ def commands() -> str:
     )
 
 
+def differences() -> str:
+    return "\n".join(f"- {told}" for told in DIFFERENCES)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "metrics": metrics,
     "self-metrics": self_metrics,
     "settings": setting_table,
     "commands": commands,
+    "differences": differences,
 }
 
 

@@ -13,7 +13,10 @@ DAY = 86400.0
 
 
 def seen(
-    *runs: Run, gone: frozenset[int] = frozenset(), now: float = 200.0, members: frozenset[int] | None = None
+    *runs: Run,
+    gone: frozenset[int] = frozenset(),
+    now: float = 200.0,
+    members: dict[int, LoadTest] | None = None,
 ) -> Poll:
     return Poll(at=now, now=now, seen={7: Sighting(TEST, runs, gone)}, members=members)
 
@@ -107,8 +110,8 @@ def test_a_finished_run_that_is_too_old_is_not_shown_but_still_the_last() -> Non
 
 
 def test_a_shown_run_grows_too_old_without_being_seen_again() -> None:
-    state = State(Retention(max_age=DAY)).after(seen(PASSED, now=200.0, members=frozenset({7})))
-    later = Poll(at=2 * DAY, now=2 * DAY, seen={}, members=frozenset({7}))
+    state = State(Retention(max_age=DAY)).after(seen(PASSED, now=200.0, members={7: TEST}))
+    later = Poll(at=2 * DAY, now=2 * DAY, seen={}, members={7: TEST})
 
     assert state.tests[7].shown == (PASSED,)
     assert state.after(later).tests[7].shown == ()
@@ -156,9 +159,9 @@ def test_a_step_changes_nothing_that_is_read() -> None:
 
 
 def test_a_test_that_is_no_member_any_more_is_forgotten() -> None:
-    state = State().after(seen(RUNNING, members=frozenset({7})))
+    state = State().after(seen(RUNNING, members={7: TEST}))
 
-    assert state.after(Poll(at=210, now=210, seen={}, members=frozenset())).tests == {}
+    assert state.after(Poll(at=210, now=210, seen={}, members={})).tests == {}
 
 
 def test_nothing_is_stale_until_nothing_was_learnt_for_so_long() -> None:
@@ -190,3 +193,13 @@ def test_every_outcome_is_counted_from_zero() -> None:
     state = State().after(seen())
 
     assert state.tests[7].finished == tuple((outcome, 0) for outcome in Outcome)
+
+
+def test_a_date_in_the_far_future_hides_nothing_that_comes_after() -> None:
+    absurd = replace(PASSED, created=1e10, ended=1e10)
+    aborted = run(9, created=150.0, status=5)
+
+    state = State().after(seen(absurd)).after(seen(PASSED, aborted))
+
+    assert counts(state) == {"aborted": 1}
+    assert state.tests[7].last_passed == 170.0

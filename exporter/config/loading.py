@@ -19,6 +19,7 @@ from exporter.token import Token, TokenError
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)
+STACK_VARIABLE = "K6_CLOUD_STACK_ID"  # k6's own name for it
 NOT_GIVEN = (
     "no API token: set K6_CLOUD_TOKEN, or api.token_file to a file that holds one; "
     "the k6 app in Grafana Cloud makes them under Settings, API tokens"
@@ -130,7 +131,8 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     """
     known = {variable(setting.name): setting.name for setting in settings()}
     misspelt = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
-    tree: Tree = {}
+    # An empty variable is how many tools write one that is not set.
+    tree: Tree = {"api": {"stack_id": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
     mistakes = []
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
         if name in known:
@@ -179,7 +181,7 @@ def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Token, str | Non
     """The token, and what is wrong with it that nobody else tells."""
     api = tree.get("api")
     path = api.get("token_file") if isinstance(api, dict) else None
-    if TOKEN_VARIABLE in environ:
+    if environ.get(TOKEN_VARIABLE):
         token = Token(environ[TOKEN_VARIABLE])
     elif path is None:
         return Token(), NOT_GIVEN

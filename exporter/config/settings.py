@@ -36,6 +36,12 @@ class Section(BaseModel):
 class Api(Section):
     """k6 Cloud, and how it is asked."""
 
+    version: Literal["auto", "legacy", "v6"] = Field(
+        "auto", description="generation of the API; auto is v6 if there is a stack id, else legacy"
+    )
+    stack_id: Whole | None = Field(
+        None, ge=1, description="id of the Grafana Cloud stack, for v6; also taken from K6_CLOUD_STACK_ID"
+    )
     url: WebAddress = Field("https://api.k6.io", description="where the k6 Cloud REST API answers")
     token_file: FilePath | None = Field(
         None,
@@ -44,6 +50,17 @@ class Api(Section):
     timeout: Seconds = Field(10.0, description="longest wait for one answer")
     concurrency: Whole = Field(10, ge=1, le=100, description="most requests under way at once")
     requests_per_minute: Whole = Field(300, ge=1, le=100_000, description="most requests in any 60 seconds")
+
+    @checked(mode="after")
+    def knows_the_stack(self) -> "Api":
+        if self.version == "v6" and self.stack_id is None:
+            raise ValueError("version v6 needs the id of your stack; set K6_CLOUD_STACK_ID, or api.stack_id")
+        return self
+
+    @property
+    def generation(self) -> Literal["legacy", "v6"]:
+        """The generation that is asked."""
+        return "v6" if self.version == "v6" or (self.version == "auto" and self.stack_id) else "legacy"
 
 
 class Entry(Section):

@@ -29,6 +29,10 @@ class NotFound(ApiError):
     reason = "not_found"
 
 
+class Conflict(ApiError):
+    """409: this cannot be done now, such as stopping a run that has ended."""
+
+
 class RateLimited(ApiError):
     """429: asked too often, and the wait would outlast the poll."""
 

@@ -1,15 +1,15 @@
 """The legacy API (/loadtests/v2, /v3): its endpoints, its paging, and its tests and runs in our words.
 
 https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/
-`page`, `page_size` and `order_by` are not documented there but are used by Grafana's own clients; a server
-that knows only what is documented is understood as well.
+Some parameters are not documented there but are used by Grafana's own clients; a server that knows only what
+is documented is understood as well.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 import msgspec
 
@@ -17,14 +17,12 @@ from exporter.k6.errors import BadRequest, NotFound, Unreadable
 from exporter.k6.legacy_words import (
     RUN_FIELDS,
     TEST_FIELDS,
-    Foreign,
     Organizations,
     Projects,
     RunBody,
     RunsPage,
     TestBody,
     TestsPage,
-    decoded,
     ids_of,
     run_from,
     run_in,
@@ -32,6 +30,7 @@ from exporter.k6.legacy_words import (
     test_in,
     total_of,
 )
+from exporter.k6.lists import MOST_PAGES, Gathered, I, decoded, read_one
 from exporter.k6.transport import Params, Transport
 from exporter.model import Listing, LoadTest, Run, Skipped, TestListing
 
@@ -44,16 +43,10 @@ START = "/loadtests/v2/tests/{id}/start-testrun"
 ORGANIZATIONS = "/v3/organizations"
 PROJECTS = "/v3/organizations/{id}/projects"
 
+PAGING = ("page", "page_size", "order_by")
+UNDOCUMENTED = {RUNS: PAGING, TESTS: ("$select",), TEST: ("$select",)}
+
 PAGE_SIZE = 100
-MOST_PAGES = 1000  # an API that goes on after 100,000 runs of one test is not telling us about runs
-
-
-class Item(Protocol):
-    @property
-    def id(self) -> int: ...
-
-
-I = TypeVar("I", bound=Item)  # noqa: E741
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +61,6 @@ class ListCall(Generic[I]):
     enough: Callable[[Sequence[I]], bool] = lambda _: False
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered(Generic[I]):
-    """What following the pages of a list brought; `whole` if the list was followed to its end."""
-
-    items: tuple[I, ...]
-    skipped: tuple[Skipped, ...]
-    whole: bool
-
-
 class LegacyApi:
     """The documented calls of the legacy API. All raise ApiError."""
 
@@ -84,7 +68,8 @@ class LegacyApi:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._knows_paging = True
+        self._tolerant: set[str] = set()  # endpoints that have answered with undocumented parameters
+        self._strict: set[str] = set()  # endpoints that have refused them
 
     async def list_runs(
         self,
@@ -130,27 +115,28 @@ class LegacyApi:
             TestsPage,
             [("$select", ",".join(TEST_FIELDS)), *said("project_id", project_id)],
             order_by="id",
-            read=lambda raw: test_from(decoded(raw, TestBody, TESTS)),
+            read=lambda raw: test_from(decoded(raw, TestBody, TESTS), project_id),
         )
         parts = [await self._gather(call, some) for some in in_hundreds(ids)]
         return TestListing(
             tuple(test for part in parts for test in part.items),
             tuple(skipped for part in parts for skipped in part.skipped),
+            is_whole=all(part.whole for part in parts),
         )
 
     async def read_test(self, test_id: int) -> LoadTest:
         """One test."""
-        body = await self._transport.get(TEST, [("$select", ",".join(TEST_FIELDS))], id=test_id)
+        body = await self._ask(TEST, [("$select", ",".join(TEST_FIELDS))], id=test_id)
         return test_in(body, TEST)
 
     async def list_projects(self) -> tuple[int, ...]:
         """Ids of all projects of all organizations that the token can see."""
         body = await self._transport.get(ORGANIZATIONS)
-        organizations = ids_of(decoded(body, Organizations, ORGANIZATIONS).organizations)
-        bodies = [await self._transport.get(PROJECTS, id=organization) for organization in organizations]
-        return tuple(
-            project for body in bodies for project in ids_of(decoded(body, Projects, PROJECTS).projects)
-        )
+        projects: list[int] = []
+        for organization in ids_of(decoded(body, Organizations, ORGANIZATIONS).organizations, ORGANIZATIONS):
+            body = await self._transport.get(PROJECTS, id=organization)
+            projects += ids_of(decoded(body, Projects, PROJECTS).projects, PROJECTS)
+        return tuple(projects)
 
     async def _gather(self, call: ListCall[I], ids: Sequence[int]) -> Gathered[I]:
         """Follow the pages of a list until its end, or until there is enough.
@@ -159,41 +145,56 @@ class LegacyApi:
         its `count` may be missing or mean the page.
         """
         found: dict[int, I] = {}
-        skipped: list[Skipped] = []
+        skipped: dict[bytes, Skipped] = {}
         for page_number in range(1, MOST_PAGES + 1):
             page = await self._page(call, [("ids[]", id_) for id_ in ids], page_number)
             known = len(found)
-            for item in read_each(call, page.items):
+            for raw in page.items:
+                item = read_one(call.endpoint, call.read, raw)
                 if isinstance(item, Skipped):
-                    skipped.append(item)
+                    skipped[bytes(raw)] = item
                 else:
                     found[item.id] = item
             total = total_of(page)
             told_all = total is not None and len(found) + len(skipped) >= total
+            gathered = Gathered(tuple(found.values()), tuple(skipped.values()), whole=True)
             if (ids and found.keys() >= set(ids)) or (told_all and len(page.items) < PAGE_SIZE):
-                return Gathered(tuple(found.values()), tuple(skipped), whole=True)
-            if len(found) == known or not self._knows_paging:
-                return Gathered(tuple(found.values()), tuple(skipped), whole=told_all or total is None)
-            if call.enough(tuple(found.values())):
-                return Gathered(tuple(found.values()), tuple(skipped), whole=False)
+                return gathered
+            if len(found) == known or not self._turns_pages(call):
+                return replace(gathered, whole=told_all or total is None)
+            if call.enough(gathered.items):
+                return replace(gathered, whole=False)
         raise Unreadable(f"GET {call.endpoint}: the list does not end after {MOST_PAGES} pages")
 
     async def _page(self, call: ListCall[I], chosen: Params, page_number: int) -> RunsPage | TestsPage:
-        documented = [*call.params, *chosen]
         paging: Params = [("page", page_number), ("page_size", PAGE_SIZE), ("order_by", call.order_by)]
         try:
-            body = await self._transport.get(
-                call.endpoint, [*documented, *(paging if self._knows_paging else ())]
-            )
+            body = await self._ask(call.endpoint, [*call.params, *chosen, *paging])
         except NotFound:
             if page_number == 1:
                 raise
             return call.page_type(items=[])
-        except BadRequest:
-            # A server that minds the undocumented parameters is asked without them from now on.
-            body = await self._transport.get(call.endpoint, documented)
-            self._knows_paging = False
         return decoded(body, call.page_type, call.endpoint)
+
+    def _turns_pages(self, call: ListCall[I]) -> bool:
+        return "page" not in UNDOCUMENTED[call.endpoint] or call.endpoint not in self._strict
+
+    async def _ask(self, endpoint: str, params: Params, **ids: int) -> bytes:
+        """Ask with these parameters, but a server that minds the undocumented ones without them."""
+        if endpoint not in self._strict:
+            try:
+                body = await self._transport.get(endpoint, params, **ids)
+            except BadRequest:
+                # One that has taken them before minds something else.
+                if endpoint in self._tolerant:
+                    raise
+            else:
+                self._tolerant.add(endpoint)
+                return body
+        documented = [(name, value) for name, value in params if name not in UNDOCUMENTED[endpoint]]
+        body = await self._transport.get(endpoint, documented, **ids)
+        self._strict.add(endpoint)
+        return body
 
 
 def listing_of(parts: Sequence[Gathered[Run]]) -> Listing:
@@ -210,20 +211,10 @@ def listing_of(parts: Sequence[Gathered[Run]]) -> Listing:
 
 
 def from_new_to_old(runs: Sequence[Run]) -> bool:
-    """Whether the server really sorted by creation, newest first; one run alone proves nothing."""
-    moments = [run.created for run in runs]
-    return len(moments) > 1 and all(a is not None and b is not None and a >= b for a, b in pairwise(moments))
-
-
-def read_each(call: ListCall[I], items: Sequence[msgspec.Raw]) -> Iterator[I | Skipped]:
-    """Each item by itself, so that an unreadable one does not cost its page."""
-    for raw in items:
-        try:
-            yield call.read(raw)
-        except Foreign as error:
-            yield Skipped("foreign", f"{call.endpoint}: {error}")
-        except (ValueError, Unreadable) as error:
-            yield Skipped("unreadable", f"{call.endpoint}: {error}")
+    """Whether the server really sorted by creation, newest first; runs of one moment prove nothing."""
+    moments = [run.created for run in runs if run.created is not None]
+    descends = all(a >= b for a, b in pairwise(moments))
+    return len(moments) == len(runs) > 1 and descends and moments[0] > moments[-1]
 
 
 def said(name: str, value: int | str | None) -> list[tuple[str, int | str]]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from exporter.k6.errors import Unreadable
+from exporter.k6.lists import Foreign, decoded
 from exporter.k6.reading import moment, number, text, whole
 from exporter.model import LoadTest, Phase, Run
 
@@ -84,10 +85,6 @@ class Projects(msgspec.Struct):
     projects: list[Identified]
 
 
-class Foreign(ValueError):
-    """A run that was not asked for."""
-
-
 def run_from(body: RunBody, *, of_test: int | None = None) -> Run:
     """A run in our words; what cannot be understood is left out and named.
 
@@ -128,15 +125,15 @@ def run_from(body: RunBody, *, of_test: int | None = None) -> Run:
     )
 
 
-def test_from(body: TestBody) -> LoadTest:
-    """A test in our words. ValueError without an id."""
+def test_from(body: TestBody, of_project: int | None) -> LoadTest:
+    """A test in our words, of the project that was asked for. ValueError without an id."""
     id_ = whole(body.id)
     if id_ is None:
         raise ValueError("a test without an id")
     return LoadTest(
         id=id_,
         name=text(body.name) or str(id_),
-        project_id=whole_or_none(body.project_id),
+        project_id=whole_or_none(body.project_id) if of_project is None else of_project,
         last_run_id=whole_or_none(body.last_test_run_id),
     )
 
@@ -152,23 +149,17 @@ def run_in(body: bytes, endpoint: str) -> Run:
 def test_in(body: bytes, endpoint: str) -> LoadTest:
     """The test in an envelope."""
     try:
-        return test_from(decoded(body, TestEnvelope, endpoint).test)
+        return test_from(decoded(body, TestEnvelope, endpoint).test, None)
     except ValueError as error:
         raise Unreadable(f"{endpoint}: {error}") from error
 
 
-def decoded(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
-    """JSON of the shape that the documents promise. Raises Unreadable."""
-    try:
-        return msgspec.json.decode(body, type=type_)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(
-            f"{endpoint}: the answer is not what the API's documents promise: {error}"
-        ) from error
-
-
-def ids_of(bodies: Sequence[Identified]) -> tuple[int, ...]:
-    return tuple(id_ for body in bodies if (id_ := whole_or_none(body.id)) is not None)
+def ids_of(bodies: Sequence[Identified], endpoint: str) -> list[int]:
+    """The ids in a list of which every entry counts: to lose one unseen would be to lose all its tests."""
+    ids = [whole_or_none(body.id) for body in bodies]
+    if None in ids:
+        raise Unreadable(f"{endpoint}: an entry without an id")
+    return [id_ for id_ in ids if id_ is not None]
 
 
 def total_of(page: RunsPage | TestsPage) -> int | None:

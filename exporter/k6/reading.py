@@ -5,6 +5,7 @@ Each function gives None for "not said" and raises ValueError for what it cannot
 
 import math
 from datetime import UTC, datetime
+from reprlib import repr as brief  # what cannot be understood can be megabytes, and ends in a log
 
 LARGEST = 2**63 - 1
 
@@ -15,7 +16,7 @@ def whole(value: object) -> int | None:
     if read is None:
         return None
     if not read.is_integer() or abs(read) > LARGEST:
-        raise ValueError(f"{value!r} is not a whole number")
+        raise ValueError(f"{brief(value)} is not a whole number")
     # By way of float an id beyond 2**53 would be another id.
     return (
         int(value)
@@ -29,13 +30,15 @@ def number(value: object) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(f"{brief(value)} is not a number")
     try:
-        read = float(value)
+        read = float(value if isinstance(value, int | float) else value.replace("_", "?"))
     except OverflowError as error:
         raise ValueError("a number beyond all bounds") from error
+    except ValueError as error:
+        raise ValueError(f"{brief(value)} is not a number") from error
     if not math.isfinite(read):
-        raise ValueError(f"{value!r} is not a finite number")
+        raise ValueError(f"{brief(value)} is not a finite number")
     return read
 
 
@@ -44,12 +47,12 @@ def moment(value: object) -> float | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a time")
-    read = datetime.fromisoformat(value)
+        raise ValueError(f"{brief(value)} is not a time")
     try:
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-    except OverflowError as error:
-        raise ValueError(f"{value!r} is beyond the calendar") from error
+        read = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"{brief(value)} is not a time") from error
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
 def text(value: object) -> str:

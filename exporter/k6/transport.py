@@ -8,7 +8,9 @@ import json
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Protocol
 
 import httpx
@@ -17,6 +19,7 @@ from exporter.clock import Clock
 from exporter.k6.errors import (
     ApiError,
     BadRequest,
+    Conflict,
     Forbidden,
     NotFound,
     RateLimited,
@@ -81,6 +84,8 @@ class Transport:
         requests_per_minute: int,
         witness: Witness,
     ) -> None:
+        # A cookie is of no use here, and one that is not ASCII would break every request after it.
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self._client = client
         self._authorize = authorize
         self._clock = clock
@@ -113,14 +118,21 @@ class Transport:
 
     async def _try(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
         async with self._turnstile:
-            await self._keep_silence()
-            await self._budget.wait()
+            await self._wait_for_turn()
             response = await self._send(method, endpoint, params, ids)
         if response.status_code in (429, 503):
             self._heed(response)
         if not response.is_success:
             raise refusal(response, f"{method} {endpoint}")
         return response.content
+
+    async def _wait_for_turn(self) -> None:
+        heeded = None
+        while heeded != self._silent_until:
+            # The budget can hold back for a minute; another question may be told to wait meanwhile.
+            heeded = self._silent_until
+            await self._keep_silence()
+            await self._budget.wait()
 
     async def _keep_silence(self) -> None:
         silence = self._silence()
@@ -155,7 +167,7 @@ class Transport:
         except httpx.DecodingError as error:
             raise Unreadable(f"{where}: the body is not encoded as its header says") from error
         except httpx.TransportError as error:
-            raise Unreachable(f"{where}: {_plain(str(error)) or type(error).__name__}") from error
+            raise Unreachable(f"{where}: {_plain(str(error), request) or type(error).__name__}") from error
         finally:
             self._witness.asked(endpoint, code, self._clock.monotonic() - began)
         return response
@@ -166,10 +178,16 @@ def retry_after(header: str | None, now: float) -> float:
     if header is None:
         return 0.0
     try:
-        wait = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - now
-    except ValueError:
+        wait = float(header) if header.strip().isdigit() else http_date(header) - now
+    except (ValueError, OverflowError):
         return 0.0
     return min(max(wait, 0.0), LONGEST_SILENCE)
+
+
+def http_date(text: str) -> float:
+    """Unix seconds of an HTTP date; one without a zone is UTC."""
+    read = parsedate_to_datetime(text)
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
 REFUSALS: dict[int, tuple[type[ApiError], str]] = {
@@ -185,6 +203,7 @@ REFUSALS: dict[int, tuple[type[ApiError], str]] = {
         "use one that may see these tests, or configure only tests that it may see",
     ),
     404: (NotFound, "k6 Cloud knows no such thing, or not for this token {at}"),
+    409: (Conflict, "k6 Cloud cannot do this now {at}"),
     429: (RateLimited, "k6 Cloud is asked too often {at}; lower api.requests_per_minute"),
 }
 IN_TROUBLE = (ServerError, "k6 Cloud is in trouble {at}")
@@ -210,11 +229,13 @@ def _explanation(response: httpx.Response) -> str:
         message = str(json.loads(response.content)["error"]["message"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
+    return f": {_plain(message, response.request)}" if message else ""
+
+
+def _plain(text: str, request: httpx.Request) -> str:
+    """What a server said, as one printable line of bounded length."""
     # A server may echo what it was sent. The token must not come back through a log.
-    scheme_and_token = response.request.headers.get("Authorization", "").split(" ")
-    return f": {_plain(message.replace(scheme_and_token[-1], '***'))}" if message else ""
-
-
-def _plain(text: str) -> str:
-    """One printable line of bounded length."""
+    _, _, token = request.headers.get("Authorization", "").partition(" ")
+    if token:
+        text = text.replace(token, "***")
     return "".join(c if c.isprintable() else " " for c in text)[:200].strip()

@@ -1,12 +1,12 @@
 """What a poll finds while it is under way; it may be cut short, and what was found until then is kept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exporter.k6.errors import ApiError, Unauthorized
-from exporter.model import Skipped
+from exporter.model import LoadTest, Skipped
 from exporter.store import Poll, Sighting, State
 
 T = TypeVar("T")
@@ -26,13 +26,19 @@ class Findings:
 
     seen: dict[int, Sighting] = field(default_factory=dict)
     confirmed: set[int] = field(default_factory=set)
-    members: frozenset[int] | None = None
+    members: Mapping[int, LoadTest] | None = None
     unresolved: tuple[str, ...] = ()
+    newest: float | None = None
     failures: list[Failure] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
     def fail(self, error: ApiError) -> None:
         self.failures.append(Failure(error.reason, str(error)))
+
+    def conceal(self, hidden: Callable[[str], str]) -> None:
+        """Take out of every sentence what must not be read."""
+        self.failures = [replace(failure, sentence=hidden(failure.sentence)) for failure in self.failures]
+        self.skipped = [replace(skipped, which=hidden(skipped.which)) for skipped in self.skipped]
 
     @property
     def learnt_something(self) -> bool:
@@ -51,9 +57,10 @@ class Findings:
             at=at,
             now=now,
             seen=self.seen,
-            missed=members - self.seen.keys() - self.confirmed,
+            missed=frozenset(members.keys() - self.seen.keys() - self.confirmed),
             members=self.members,
             unresolved=self.unresolved,
+            newest=self.newest,
         )
 
 

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from exporter.k6.errors import ApiError, NotFound
+from exporter.k6.errors import ApiError
 from exporter.k6.legacy import LegacyApi, in_hundreds
 from exporter.model import Listing, LoadTest
+from exporter.polling.discovery import Discovery
 from exporter.polling.findings import Findings, each
 from exporter.polling.selection import Rule, Selection
 from exporter.store import Sighting, State, Watched
@@ -46,7 +47,7 @@ class LegacyInquiry:
         if discovery is None:
             tests = await self._known_tests(state, findings)
         else:
-            tests = await Discovery(self._api, self._selection, state, findings).discover(width=self._width)
+            tests = await self._discovered_tests(state, findings)
         questions = []
         for test in tests:
             known = state.tests.get(test.id)
@@ -105,75 +106,32 @@ class LegacyInquiry:
             await each(by_project(state, tests.keys()), ask, findings, width=self._width)
         return [self._selection.named(test) for test in tests.values() if test.id in state.members]
 
+    async def _discovered_tests(self, state: State, findings: Findings) -> list[LoadTest]:
+        """The tests that the selection means, as they are listed now."""
+        discovery = Discovery(self._api, self._selection, state, findings)
+        projects = {rule.project for rule in self._selection.rules if rule.project is not None}
 
-class Discovery:
-    """Finds out which tests the selection means; where that cannot be learnt, members stay members."""
+        async def ask_for_projects(_: Rule) -> None:
+            try:
+                projects.update(await self._api.list_projects())
+            except ApiError:
+                discovery.doubt(state.members.keys())
+                raise
 
-    def __init__(self, api: LegacyApi, selection: Selection, state: State, findings: Findings) -> None:
-        self._api = api
-        self._selection = selection
-        self._state = state
-        self._findings = findings
-        self._tests: dict[int, LoadTest] = {}
-        self._still: set[int] = set()
-        self._projects = {rule.project for rule in selection.rules if rule.project is not None}
-        self._matched: set[Rule] = set()
+        async def ask_for_tests(ids: Sequence[int]) -> None:
+            discovery.add(await self._api.list_tests(ids=ids))
 
-    async def discover(self, *, width: int) -> list[LoadTest]:
-        """The tests; `findings` learns the members and which entries of the selection mean nothing."""
-        wanted = sorted(self._selection.tests)
         everywhere = [rule for rule in self._selection.rules if rule.project is None]
-        await each(everywhere[:1], self._ask_for_projects, self._findings, width=1)
-        await each(sorted(self._projects), self._ask_for_project, self._findings, width=width)
-        await each(in_hundreds(wanted), self._ask_for_tests, self._findings, width=width)
+        await each(everywhere[:1], ask_for_projects, findings, width=1)
+        await each(sorted(projects), discovery.ask_for_project, findings, width=self._width)
+        wanted = sorted(self._selection.tests)
+        portions = [ids for ids in in_hundreds(wanted) if ids]
+        await each(portions, ask_for_tests, findings, width=self._width)
         # An API may limit a list without a project to the default one; a test by itself is found anywhere.
-        lost = [id_ for id_ in wanted if id_ not in self._tests]
-        await each(lost, self._ask_for_test, self._findings, width=width)
-
-        self._findings.members = frozenset(self._tests.keys() | self._still)
-        self._findings.unresolved = (
-            *(f"test {id_}" for id_ in wanted if id_ not in self._findings.members),
-            *(str(rule) for rule in self._selection.rules if rule not in self._matched),
-        )
-        return [self._selection.named(test) for test in self._tests.values()]
-
-    async def _ask_for_projects(self, _: Rule) -> None:
-        try:
-            self._projects |= set(await self._api.list_projects())
-        except ApiError:
-            self._still |= self._state.members
-            raise
-
-    async def _ask_for_project(self, project: int) -> None:
-        try:
-            listing = await self._api.list_tests(project)
-        except NotFound:
-            return
-        except ApiError:
-            members = self._state.tests.values()
-            self._still |= {known.test.id for known in members if known.test.project_id == project}
-            raise
-        self._findings.skipped += listing.skipped
-        for test in listing.tests:
-            rules = {rule for rule in self._selection.rules if rule.takes(test, project)}
-            self._matched |= rules
-            if rules:
-                self._tests[test.id] = test
-
-    async def _ask_for_tests(self, ids: Sequence[int]) -> None:
-        if ids:
-            listing = await self._api.list_tests(ids=ids)
-            self._findings.skipped += listing.skipped
-            self._tests |= {test.id: test for test in listing.tests if test.id in ids}
-
-    async def _ask_for_test(self, id_: int) -> None:
-        try:
-            self._tests[id_] = await self._api.read_test(id_)
-        except NotFound:
-            return
-        except ApiError:
-            self._still.add(id_)
-            raise
+        lost = [id_ for id_ in wanted if id_ not in discovery.tests]
+        await each(lost, discovery.ask_for_test, findings, width=self._width)
+        discovery.tell(discovery.tests.values())
+        return [self._selection.named(test) for test in discovery.tests.values()]
 
 
 def question_about(
@@ -202,7 +160,7 @@ def is_due(known: Watched, test: LoadTest, discovery: int) -> bool:
 def by_project(state: State, found: Container[int]) -> list[tuple[int | None, Sequence[int]]]:
     """The members that were not found, by the project in which they were last seen."""
     lost = defaultdict[int | None, list[int]](list)
-    for id_, known in state.tests.items():
-        if id_ not in found and known.test.project_id is not None:
-            lost[known.test.project_id].append(id_)
+    for id_, member in state.members.items():
+        if id_ not in found and member.project_id is not None:
+            lost[member.project_id].append(id_)
     return list(lost.items())

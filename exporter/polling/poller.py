@@ -44,7 +44,10 @@ class Trouble:
 
 
 class Poller:
-    """Holds the one reference to the state; each poll points it at a successor."""
+    """Holds the one reference to the state; each poll points it at a successor.
+
+    `conceal` takes out of a sentence what must not be read.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Poller:
         telemetry: Telemetry,
         clock: Clock,
         publish: Callable[[State], Awaitable[None]],
+        conceal: Callable[[str], str],
     ) -> None:
         self.state = state
         self.troubles: deque[Trouble] = deque(maxlen=10)
@@ -65,6 +69,7 @@ class Poller:
         self._telemetry = telemetry
         self._clock = clock
         self._publish = publish
+        self._conceal = conceal
         self._discoveries = 0
         self._discovered_at = float("-inf")
         self._known_trouble: frozenset[Failure] = frozenset()
@@ -99,6 +104,7 @@ class Poller:
             findings.fail(TimedOut(f"the poll was not done after {deadline:g}s; what it learnt is kept"))
         except ApiError as error:
             findings.fail(error)
+        findings.conceal(self._conceal)
         return findings
 
     def _succeed(self, findings: Findings, at: float) -> None:

@@ -1,7 +1,7 @@
 """Which tests are watched."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.model import LoadTest
@@ -15,9 +15,9 @@ class Rule:
     include: re.Pattern[str] | None = None
     exclude: re.Pattern[str] | None = None
 
-    def takes(self, test: LoadTest, project: int) -> bool:
+    def takes(self, test: LoadTest) -> bool:
         return (
-            self.project in (None, project)
+            self.project in (None, test.project_id)
             and (self.include is None or self.include.search(test.name) is not None)
             and (self.exclude is None or self.exclude.search(test.name) is None)
         )
@@ -35,6 +35,17 @@ class Selection:
 
     tests: Mapping[int, str | None] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+
+    def takes(self, test: LoadTest) -> bool:
+        """Whether this test is meant."""
+        return test.id in self.tests or any(rule.takes(test) for rule in self.rules)
+
+    def unresolved(self, tests: Collection[LoadTest]) -> tuple[str, ...]:
+        """The entries that mean none of these tests."""
+        found = {test.id for test in tests}
+        ids = [f"test {id_}" for id_ in self.tests if id_ not in found]
+        rules = [str(rule) for rule in self.rules if not any(rule.takes(test) for test in tests)]
+        return (*ids, *rules)
 
     def named(self, test: LoadTest) -> LoadTest:
         """The test under its alias, if it has one."""

@@ -12,6 +12,8 @@ TOKEN = {"K6_CLOUD_TOKEN": "secret"}
 
 # Three good values of each setting, none of them the default: for the file, the environment, a flag.
 VALUES: dict[str, tuple[str, str, str]] = {
+    "api.version": ("legacy", "auto", "legacy"),
+    "api.stack_id": ("1", "2", "3"),
     "api.url": ("https://file.test", "https://environment.test", "https://flag.test"),
     "api.token_file": ("/file", "/environment", "/flag"),
     "api.timeout": ("1s", "2s", "3s"),
@@ -188,11 +190,29 @@ def test_what_kubernetes_and_the_image_put_into_the_environment_is_no_mistake() 
         "K6_CLOUD_EXPORTER_PORT_10565_TCP_PORT": "10565",
         "K6_CLOUD_EXPORTER_PORT_10565_TCP_ADDR": "10.0.0.7",
         "K6_CLOUD_EXPORTER_REVISION": "abc",
-        "K6_CLOUD_STACK_ID": "1",
         "PATH": "/bin",
     }
 
     assert load(None, environ, {})[0] == Config()
+
+
+def test_the_stack_id_has_k6s_own_variable_and_one_of_ours() -> None:
+    assert load(None, TOKEN | {"K6_CLOUD_STACK_ID": "12"}, {})[0].api.stack_id == 12
+    assert load(None, TOKEN | {"K6_CLOUD_STACK_ID": ""}, {})[0].api.stack_id is None
+    both = {"K6_CLOUD_STACK_ID": "12", "K6_CLOUD_EXPORTER_API__STACK_ID": "13"}
+    assert load(None, TOKEN | both, {})[0].api.stack_id == 13
+
+
+@pytest.mark.parametrize(
+    ("version", "stack_id", "generation"),
+    [("auto", None, "legacy"), ("auto", 1, "v6"), ("legacy", 1, "legacy"), ("v6", 1, "v6")],
+)
+def test_a_stack_id_makes_it_v6_unless_told_otherwise(
+    version: str, stack_id: int | None, generation: str
+) -> None:
+    config = Config.model_validate({"api": {"version": version, "stack_id": stack_id}})
+
+    assert config.api.generation == generation
 
 
 @pytest.mark.parametrize(

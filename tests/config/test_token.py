@@ -22,7 +22,16 @@ def test_without_a_token_it_is_told_where_to_put_one_and_where_to_get_one() -> N
     )
 
 
-@pytest.mark.parametrize("empty", ["", " ", "\n", "\t\n "])
+def test_an_empty_variable_is_one_that_is_not_set(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary")
+
+    _, token = load(None, {"K6_CLOUD_TOKEN": ""}, {"api": {"token_file": str(file)}})
+    assert token.read() == "canary"
+    assert refusal({"K6_CLOUD_TOKEN": ""}) == refusal({})
+
+
+@pytest.mark.parametrize("empty", [" ", "\n", "\t\n "])
 def test_an_empty_token_is_told(empty: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(empty)

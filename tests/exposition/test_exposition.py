@@ -12,11 +12,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from exporter.exposition import Exposition, labels_of_test
+from exporter.exposition import Exposition
 from exporter.families import Family, Labels, families
 from exporter.model import LoadTest, Phase, Run
 from exporter.simulator import Ending, Phases, World
-from exporter.store import Poll, Sighting, State
+from exporter.store import Poll, Sighting, State, Watched
 from tests.exposition.scripted import WEIRD
 from tests.lab import START, Lab
 
@@ -57,6 +57,14 @@ def polls(draw: st.DrawFn) -> Poll:
     return Poll(at=0, now=0, seen=seen)
 
 
+def samples_of(family: Family, subject: Run | Watched) -> list[tuple[Labels, float]]:
+    if family.value:
+        value = family.value(subject)
+        return [] if value is None else [((), value)]
+    assert family.samples
+    return list(family.samples(subject))
+
+
 class Facts(Collector):
     """The same facts as prometheus-client's own objects."""
 
@@ -69,18 +77,21 @@ class Facts(Collector):
                 family.name, family.help
             )
             for _, watched in sorted(self.state.tests.items()):
-                test = labels_of_test(watched.test)
-                for run in watched.shown:
-                    if family.of_run:
-                        self.add(metric, family, (*test, ("run_id", str(run.id))), family.of_run(run))
-                if family.of_test:
-                    self.add(metric, family, test, family.of_test(watched))
+                project = "" if watched.test.project_id is None else str(watched.test.project_id)
+                test = {
+                    "project_id": project,
+                    "test_id": str(watched.test.id),
+                    "test_name": watched.test.name,
+                }
+                for run in watched.shown if family.subject == "run" else ():
+                    self.add(metric, family, test | {"run_id": str(run.id)}, run)
+                if family.subject == "test":
+                    self.add(metric, family, test, watched)
             yield metric
 
-    def add(self, metric: Metric, family: Family, labels: Labels, samples: object) -> None:
-        for more, value in samples:  # type: ignore[attr-defined]
-            if value is not None:
-                metric.add_sample(family.name, dict(labels + more), value)
+    def add(self, metric: Metric, family: Family, labels: dict[str, str], subject: Run | Watched) -> None:
+        for more, value in samples_of(family, subject):
+            metric.add_sample(family.name, labels | dict(more), value)
 
 
 @settings(max_examples=200, deadline=None)
@@ -91,8 +102,8 @@ def test_both_formats_equal_prometheus_clients_own_rendering_byte_for_byte(poll:
     registry = CollectorRegistry()
     registry.register(Facts(state))
 
-    assert exposition.text() == generate_latest(registry)
-    assert exposition.openmetrics() + b"# EOF\n" == generate_openmetrics(registry)
+    assert b"".join(exposition.text()) == generate_latest(registry)
+    assert b"".join(exposition.openmetrics()) + b"# EOF\n" == generate_openmetrics(registry)
 
 
 @settings(max_examples=50, deadline=None)
@@ -109,7 +120,7 @@ def test_an_exposition_that_follows_another_equals_one_made_from_nothing(first: 
 @settings(max_examples=100, deadline=None)
 @given(polls())
 def test_no_series_appears_twice(poll: Poll) -> None:
-    page = Exposition(TABLE).following(State().after(poll)).text().decode()
+    page = b"".join(Exposition(TABLE).following(State().after(poll)).text()).decode()
     series = [
         (sample.name, tuple(sorted(sample.labels.items())))
         for family in text_string_to_metric_families(page)
@@ -133,10 +144,11 @@ def test_only_tests_that_changed_are_rendered_anew() -> None:
 
 @pytest.mark.parametrize("family", TABLE, ids=lambda family: family.name)
 def test_the_labels_a_family_declares_are_the_labels_it_gives(family: Family) -> None:
-    run = Run(id=1, test_id=7, status=3, processing=2, result=0, ended=1.0, phases=((Phase.RUNNING, 5.0),))
-    watched = State().after(Poll(at=0, now=0, seen={7: Sighting(LoadTest(7, "x"), (run,))})).tests[7]
+    run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=((Phase.RUNNING, 5.0),))
+    test = LoadTest(7, "x", next_run=1.0)
+    watched = State().after(Poll(at=0, now=0, seen={7: Sighting(test, (run,))})).tests[7]
 
-    samples = family.of_run(run) if family.of_run else family.of_test(watched) if family.of_test else ()
+    samples = samples_of(family, run if family.subject == "run" else watched)
 
     assert {tuple(name for name, _ in labels) for labels, _ in samples} == {family.labels}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from exporter.simulator import Ending, Options, Phases, World, faults
-from tests.lab import START, Lab
+from tests.lab import START, TOKEN, Lab
 
 TESTS = "/loadtests/v2/tests"
 RUNS = "/loadtests/v2/runs"
@@ -342,3 +342,38 @@ def test_a_poll_that_takes_too_long_keeps_what_it_learnt() -> None:
         lab.simulator.faults.clear()
         lab.at(0.02).poll()
         assert lab.exporter.poller.state.tests.keys() == set(world.tests)
+
+
+@pytest.mark.parametrize("list_of", ["/v3/organizations", "/v3/organizations/*/projects"])
+def test_an_unreadable_entry_in_the_list_of_projects_withdraws_no_test(list_of: str) -> None:
+    world = many_tests(2)
+    with Lab(world) as lab:
+        lab.poll()
+        page = lab.page()
+        lab.simulator.faults.add(faults.field("id", "x").on(list_of))
+        findings = lab.at(300).poll()
+
+        assert [failure.reason for failure in findings.failures] == ["decode"]
+        assert lab.page() == page
+        assert lab.exporter.poller.state.unresolved == ()
+
+
+def test_an_unreadable_test_in_a_list_withdraws_none() -> None:
+    world = many_tests(2)
+    with Lab(world) as lab:
+        lab.poll()
+        lab.simulator.faults.add(faults.unreadable().on(TESTS))
+        lab.at(300).poll()
+
+        assert lab.exporter.poller.state.members.keys() == set(world.tests)
+        assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="unreadable"}') == 1
+
+
+def test_a_token_that_the_api_echoes_does_not_get_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    world = many_tests(1)
+    with Lab(world) as lab:
+        lab.simulator.faults.add(faults.field("id", TOKEN).on("/loadtests/*"))
+        lab.poll()
+
+        assert TOKEN not in caplog.text + lab.get("/").text
+        assert "***" in caplog.text

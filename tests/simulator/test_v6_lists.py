@@ -25,7 +25,7 @@ def world_of_runs(*ages: float) -> World:
     return world
 
 
-def simulator_of(*ages: float, **v6: Any) -> Simulator:  # noqa: ANN401  any option there is
+def simulator_of(*ages: float, **v6: Any) -> Simulator:
     return simulate(world_of_runs(*ages), now=CREATED + 1000, options=Options(v6=V6Options(**v6)))
 
 
@@ -240,7 +240,7 @@ class LookedAtRuns(dict[int, Any]):
 
     looks = 0
 
-    def __getitem__(self, key: int) -> Any:  # noqa: ANN401  whatever is stored
+    def __getitem__(self, key: int) -> Any:
         self.looks += 1
         return super().__getitem__(key)
 

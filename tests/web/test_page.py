@@ -9,21 +9,27 @@ from hypothesis import strategies as st
 from exporter.page import Page
 
 
-@given(st.binary(max_size=100_000), st.binary(max_size=20_000))
-def test_a_compressed_page_is_one_gzip_member_of_page_and_tail(body: bytes, tail: bytes) -> None:
-    compressed = Page(body).gzip_with_tail(tail)
+@given(st.lists(st.binary(max_size=50_000), max_size=5), st.binary(max_size=20_000))
+def test_a_compressed_page_is_one_gzip_member_of_page_and_tail(body: list[bytes], tail: bytes) -> None:
+    compressed = b"".join(Page(body).gzip_with_tail(tail))
 
     member = zlib.decompressobj(wbits=31)
-    assert member.decompress(compressed) == body + tail
+    assert member.decompress(compressed) == b"".join(body) + tail
     assert (member.eof, member.unused_data) == (True, b"")
 
 
 def test_a_page_serves_any_number_of_tails() -> None:
-    page = Page(b"facts\n")
+    page = Page([b"facts\n"])
 
-    assert page.with_tail(b"1\n") == b"facts\n1\n"
-    assert [gzip.decompress(page.gzip_with_tail(b"%d\n" % i)) for i in range(3)] == [
+    assert b"".join(page.with_tail(b"1\n")) == b"facts\n1\n"
+    assert [gzip.decompress(b"".join(page.gzip_with_tail(b"%d\n" % i))) for i in range(3)] == [
         b"facts\n0\n",
         b"facts\n1\n",
         b"facts\n2\n",
     ]
+
+
+def test_pages_share_the_parts_that_they_have_in_common() -> None:
+    part = b"k6_cloud_up 1\n" * 100_000
+
+    assert Page([part]).body[0] is Page([b"# HELP", part]).body[1] is part

@@ -1,0 +1,56 @@
+"""What both generations do with a list: decode it, read each item by itself, and say what was whole."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from exporter.k6.errors import Unreadable
+from exporter.model import Skipped
+
+MOST_PAGES = 1000  # an API that goes on for longer is not telling us about runs
+
+
+class Item(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+T = TypeVar("T")
+I = TypeVar("I", bound=Item)  # noqa: E741
+
+
+class Foreign(ValueError):
+    """An item that was not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered(Generic[I]):
+    """What following the pages of a list brought; `whole` if the list was followed to its end."""
+
+    items: tuple[I, ...]
+    skipped: tuple[Skipped, ...]
+    whole: bool
+
+
+def read_one(endpoint: str, read: Callable[[msgspec.Raw], I], raw: msgspec.Raw) -> I | Skipped:
+    """An item by itself, so that an unreadable one does not cost its page."""
+    try:
+        return read(raw)
+    except Foreign as error:
+        return Skipped("foreign", f"{endpoint}: {error}")
+    except Unreadable as error:
+        return Skipped("unreadable", str(error))
+    except ValueError as error:
+        return Skipped("unreadable", f"{endpoint}: {error}")
+
+
+def decoded(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
+    """JSON of the shape that the documents promise. Raises Unreadable."""
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(
+            f"{endpoint}: the answer is not what the API's documents promise: {error}"
+        ) from error

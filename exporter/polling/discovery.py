@@ -1,0 +1,73 @@
+"""Finding out which tests the selection means; where that cannot be learnt, members stay members."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from exporter.k6.errors import ApiError, NotFound
+from exporter.model import LoadTest, TestListing
+from exporter.polling.findings import Findings
+from exporter.polling.selection import Selection
+from exporter.store import State
+
+
+class Lister(Protocol):
+    """What both API generations can tell of tests."""
+
+    async def list_tests(self, project_id: int | None = None) -> TestListing: ...
+
+    async def read_test(self, test_id: int) -> LoadTest: ...
+
+
+class Discovery:
+    """Collects tests, question by question; a question that fails leaves those it was about in doubt."""
+
+    def __init__(self, api: Lister, selection: Selection, state: State, findings: Findings) -> None:
+        self.tests: dict[int, LoadTest] = {}
+        self._api = api
+        self._selection = selection
+        self._members = state.members
+        self._known_unresolved = state.unresolved
+        self._findings = findings
+        self._in_doubt: set[int] = set()
+
+    async def ask_for_project(self, project: int | None) -> None:
+        """The tests of a project; of None, all that a list without a project has."""
+        try:
+            listing = await self._api.list_tests(project)
+        except NotFound:
+            return
+        except ApiError:
+            self._doubt_project(project)
+            raise
+        self.add(listing)
+        if listing.skipped or not listing.is_whole:
+            self._doubt_project(project)
+
+    async def ask_for_test(self, id_: int) -> None:
+        try:
+            self.tests[id_] = await self._api.read_test(id_)
+        except NotFound:
+            return
+        except ApiError:
+            self.doubt([id_])
+            raise
+
+    def add(self, listing: TestListing) -> None:
+        """Take those that the selection means."""
+        self._findings.skipped += listing.skipped
+        self.tests |= {test.id: test for test in listing.tests if self._selection.takes(test)}
+
+    def doubt(self, ids: Collection[int]) -> None:
+        """These are members if they were; nothing else could be learnt of them."""
+        self._in_doubt.update(ids)
+
+    def _doubt_project(self, project: int | None) -> None:
+        self.doubt([id_ for id_, test in self._members.items() if project in (None, test.project_id)])
+
+    def tell(self, tests: Collection[LoadTest]) -> None:
+        """Tell the findings that these are the tests there are."""
+        kept = {id_: test for id_, test in self._members.items() if id_ in self._in_doubt}
+        self._findings.members = kept | {test.id: self._selection.named(test) for test in tests}
+        # After a failure nothing can be said to be missing that was not missing before.
+        unresolved = self._known_unresolved if self._findings.failures else self._selection.unresolved(tests)
+        self._findings.unresolved = unresolved

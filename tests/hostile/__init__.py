@@ -1,0 +1,1 @@
+"""The whole exporter against a k6 Cloud that misbehaves."""

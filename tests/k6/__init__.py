@@ -1,0 +1,1 @@
+"""The client of k6 Cloud against servers of every temper."""

@@ -1,0 +1,680 @@
+"""One question, a server that may do anything to it, and what comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.k6.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    ServerError,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+    Unreadable,
+)
+from exporter.k6.transport import Budget, retry_after
+from tests.lab import START, Now
+
+from .asking import CLOCK, RUNS, TOKEN, Desk, Script, answers, refusal, swiftly
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+@pytest.mark.parametrize("code", [500, 502, 503, 504, 599])
+def test_a_server_in_trouble_is_asked_again_until_it_answers(code: int) -> None:
+    server = Script(*answers(code, code), httpx.Response(200, content=b"all is well"))
+    desk = Desk(server)
+
+    assert desk.ask() == b"all is well"
+    assert desk.notes.asked_of == [(RUNS, str(code)), (RUNS, str(code)), (RUNS, "200")]
+    assert desk.notes.retries == 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (httpx.ReadTimeout("slow"), "timeout"),
+        (httpx.ConnectTimeout("slow"), "timeout"),
+        (httpx.ReadError("reset"), "network"),
+        (httpx.ConnectError("refused"), "network"),
+        (httpx.RemoteProtocolError("nonsense"), "network"),
+        (httpx.WriteError("broken pipe"), "network"),
+        (httpx.ProxyError("no way"), "network"),
+    ],
+)
+def test_time_outs_and_broken_connections_are_tried_again(failure: Exception, told: str) -> None:
+    server = Script(failure, failure, *answers(200))
+    desk = Desk(server)
+
+    assert desk.ask() == b"{}"
+    assert desk.notes.asked_of == [(RUNS, told), (RUNS, told), (RUNS, "200")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx.Response(500), ServerError),
+        (httpx.ReadTimeout("slow"), TimedOut),
+        (httpx.ReadError("reset"), Unreachable),
+        (httpx.Response(429), RateLimited),
+    ],
+)
+def test_the_third_failure_is_the_last(answer: httpx.Response | Exception, error: type[ApiError]) -> None:
+    server = Script(answer)
+    desk = Desk(server)
+
+    with pytest.raises(error):
+        desk.ask()
+    assert (len(server.got), desk.notes.retries) == (3, 2)
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 409, 418, 301, 304, 451])
+def test_what_will_not_pass_is_asked_once(code: int) -> None:
+    server = Script(*answers(code))
+    desk = Desk(server)
+
+    with pytest.raises(ApiError):
+        desk.ask()
+    assert (len(server.got), desk.pauses, desk.notes.retries) == (1, [], 0)
+
+
+def test_pauses_double_and_are_jittered_by_half() -> None:
+    for _ in range(30):
+        desk = Desk(Script(*answers(500)))
+
+        with pytest.raises(ServerError):
+            desk.ask()
+
+        first, second = desk.pauses
+        assert 0.25 <= first <= 0.75
+        assert 0.5 <= second <= 1.5
+
+
+def test_jitter_keeps_exporters_from_coming_back_together() -> None:
+    pauses = set()
+    for _ in range(20):
+        desk = Desk(Script(*answers(500, 200)))
+        desk.ask()
+        pauses.update(desk.pauses)
+
+    assert len(pauses) == 20
+
+
+@pytest.mark.parametrize(
+    "answer", [*answers(500, 503, 429), httpx.ReadTimeout("slow"), httpx.ReadError("reset")]
+)
+def test_a_start_is_never_repeated(answer: httpx.Response | Exception) -> None:
+    server = Script(answer)
+    desk = Desk(server)
+
+    with pytest.raises(ApiError):
+        desk.tell("/loadtests/v2/tests/{id}/start-testrun", id=7)
+
+    assert [(request.method, request.url.path) for request in server.got] == [
+        ("POST", "/loadtests/v2/tests/7/start-testrun")
+    ]
+    assert desk.pauses == []
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_retry_waits_as_long_as_retry_after_says(code: int) -> None:
+    desk = Desk(Script(*answers(code, retry_after="7"), *answers(200)))
+
+    assert desk.ask() == b"{}"
+    assert desk.elapsed == 7
+
+
+def test_a_retry_after_can_be_a_date() -> None:
+    date = format_datetime(datetime.fromtimestamp(START + 12, UTC), usegmt=True)
+    desk = Desk(Script(*answers(429, retry_after=date), *answers(200)))
+
+    desk.ask()
+
+    assert desk.elapsed == 12
+
+
+def test_a_short_retry_after_does_not_shorten_the_pause() -> None:
+    desk = Desk(Script(*answers(429, retry_after="0"), *answers(200)))
+
+    desk.ask()
+
+    assert 0.25 <= desk.elapsed <= 0.75
+
+
+def test_a_retry_after_holds_for_all_questions_that_come_after_it() -> None:
+    server = Script(*answers(429, retry_after="20"), *answers(200))
+    desk = Desk(server)
+
+    with pytest.raises(RateLimited):
+        desk.tell("/loadtests/v2/runs/{id}/stop", id=1)
+    assert desk.elapsed == 0
+    desk.now.value += 5
+    desk.ask("/another")
+
+    assert desk.pauses == [15]
+    assert [request.url.path for request in server.got] == ["/loadtests/v2/runs/1/stop", "/another"]
+
+
+def test_a_retry_after_holds_for_questions_that_already_wait_for_the_budget() -> None:
+    sent: list[tuple[str, float]] = []
+
+    async def serve(request: httpx.Request) -> httpx.Response:
+        sent.append((request.url.path, CLOCK.monotonic()))
+        if request.url.path == "/first":
+            await asyncio.sleep(50)
+            return httpx.Response(429, headers={"Retry-After": "25"})
+        return httpx.Response(200)
+
+    desk = Desk(httpx.MockTransport(serve), requests_per_minute=1, timeout=100, clock=CLOCK)
+
+    async def both() -> None:
+        await asyncio.gather(
+            desk.transport.post("/first"), desk.transport.get("/second"), return_exceptions=True
+        )
+
+    swiftly(both())
+
+    # Told at 50 to wait until 75; the place in the budget would have come at 60.
+    assert sent[0] == ("/first", 0)
+    assert sent[1][0] == "/second"
+    assert sent[1][1] >= 75
+
+
+def test_the_server_itself_sees_no_more_than_the_budget_in_any_sixty_seconds() -> None:
+    arrivals: list[float] = []
+
+    async def serve(_: httpx.Request) -> httpx.Response:
+        arrivals.append(CLOCK.monotonic())
+        await asyncio.sleep(0.3)
+        return httpx.Response(503 if len(arrivals) % 7 == 0 else 200)
+
+    desk = Desk(httpx.MockTransport(serve), requests_per_minute=20, concurrency=6, clock=CLOCK)
+
+    async def many() -> None:
+        await asyncio.gather(*(desk.transport.get(RUNS) for _ in range(150)), return_exceptions=True)
+
+    swiftly(many())
+
+    assert len(arrivals) > 150
+    for earlier, later in zip(arrivals, arrivals[20:], strict=False):
+        assert later - earlier >= 60 - 1e-6
+
+
+def test_a_long_retry_after_ends_the_question_at_once() -> None:
+    server = Script(*answers(429, retry_after="31"))
+    desk = Desk(server)
+
+    with pytest.raises(RateLimited):
+        desk.ask()
+
+    assert (len(server.got), desk.pauses, desk.notes.retries) == (1, [], 0)
+    assert desk.notes.throttles == 1
+
+
+def test_during_a_long_silence_no_request_is_sent_at_all() -> None:
+    server = Script(*answers(429, retry_after="100"), *answers(200))
+    desk = Desk(server)
+
+    with pytest.raises(RateLimited):
+        desk.ask()
+    desk.now.value += 10
+    with pytest.raises(RateLimited, match=r"^k6 Cloud asked not to be asked for another 90s$"):
+        desk.ask()
+    with pytest.raises(RateLimited):
+        desk.tell("/loadtests/v2/runs/{id}/stop", id=1)
+    assert len(server.got) == 1
+    desk.now.value += 90
+    desk.ask()
+
+    assert len(server.got) == 2
+
+
+def test_questions_in_a_long_silence_take_no_place_in_the_budget() -> None:
+    server = Script(*answers(429, retry_after="100"), *answers(200))
+    desk = Desk(server, requests_per_minute=2)
+
+    for _ in range(10):
+        with pytest.raises(RateLimited):
+            desk.ask()
+    desk.now.value += 100
+    desk.ask()
+
+    assert desk.pauses == []
+
+
+def test_the_longer_of_two_silences_holds() -> None:
+    server = Script(*answers(503, retry_after="30"), *answers(503, retry_after="2"), *answers(200))
+    desk = Desk(server)
+
+    async def both() -> None:
+        await asyncio.gather(desk.transport.get("/a"), desk.transport.get("/b"))
+
+    desk.run(both())
+
+    assert desk.elapsed >= 30
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("5", 5),
+        (" 5 ", 5),
+        ("-5", 0),
+        ("1.5", 0),
+        ("²", 0),
+        ("soon", 0),
+        ("0", 0),
+        ("86400", 3600),
+        ("9" * 400, 3600),
+        ("9" * 5000, 3600),
+        ("Mon, 21 Sep 2026 14:13:50 GMT", 30),
+        ("Mon, 21 Sep 2026 14:13:50 -0000", 30),
+        ("Mon, 21 Sep 2026 14:13:50", 30),
+        ("Mon, 21 Sep 2026 16:13:50 +0200", 30),
+        ("Monday, 21-Sep-26 14:13:50 GMT", 30),
+        ("Mon, 21 Sep 2026 14:13:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 3600),
+        ("Mon, 32 Sep 2026 14:13:50 GMT", 0),
+        # This one used to end the poll with an OverflowError.
+        ("Mon, 21 Sep 2026 14:13:50 +99999999999999999999", 0),
+    ],
+)
+def test_a_retry_after_is_read_as_seconds_from_now(header: str | None, seconds: float) -> None:
+    assert retry_after(header, START) == seconds
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(
+    st.text(max_size=40)
+    | st.builds("Mon, {} Sep {} {}:13:50 {}".format, st.integers(), st.integers(), st.integers(), st.text())
+    | st.builds("Mon, 21 Sep 2026 14:13:50 {:+}".format, st.integers(-(10**12), 10**12))
+)
+def test_any_retry_after_is_some_wait_within_an_hour(header: str) -> None:
+    assert 0 <= retry_after(header, START) <= 3600
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "sentence"),
+    [
+        (
+            refusal(400, "Validation error"),
+            BadRequest,
+            "k6 Cloud does not understand the question (400 at GET /loadtests/v2/runs: Validation error)",
+        ),
+        (
+            refusal(401, "Invalid token"),
+            Unauthorized,
+            "k6 Cloud refuses the token (401 at GET /loadtests/v2/runs: Invalid token); "
+            "put a valid one into K6_CLOUD_TOKEN, or into the file that api.token_file names",
+        ),
+        (
+            refusal(403, "Not allowed"),
+            Forbidden,
+            "the token may not do this (403 at GET /loadtests/v2/runs: Not allowed); "
+            "use one that may see these tests, or configure only tests that it may see",
+        ),
+        (
+            refusal(404, "Not found"),
+            NotFound,
+            "k6 Cloud knows no such thing, or not for this token (404 at GET /loadtests/v2/runs: Not found)",
+        ),
+        (
+            refusal(429, "Slow down"),
+            RateLimited,
+            "k6 Cloud is asked too often (429 at GET /loadtests/v2/runs: Slow down); "
+            "lower api.requests_per_minute",
+        ),
+        (
+            refusal(502, "Bad gateway"),
+            ServerError,
+            "k6 Cloud is in trouble (502 at GET /loadtests/v2/runs: Bad gateway)",
+        ),
+        (
+            httpx.Response(302, headers={"Location": "https://evil.test/"}),
+            ApiError,
+            "k6 Cloud redirects (302 at GET /loadtests/v2/runs); so that the token stays home this is not "
+            "followed: set api.url to the API's own address",
+        ),
+        (
+            refusal(418, "I am a teapot"),
+            ApiError,
+            "k6 Cloud refuses (418 at GET /loadtests/v2/runs: I am a teapot)",
+        ),
+        (httpx.Response(304), ApiError, "k6 Cloud refuses (304 at GET /loadtests/v2/runs)"),
+        (
+            httpx.ReadError("Connection reset by peer"),
+            Unreachable,
+            "GET /loadtests/v2/runs: Connection reset by peer",
+        ),
+        (httpx.ReadError(""), Unreachable, "GET /loadtests/v2/runs: ReadError"),
+        (httpx.ReadTimeout("slow"), TimedOut, "no answer to GET /loadtests/v2/runs within 5s"),
+    ],
+)
+def test_each_failure_is_an_error_of_ours_and_a_sentence(
+    answer: httpx.Response | Exception, error: type[ApiError], sentence: str
+) -> None:
+    with pytest.raises(ApiError) as raised:
+        Desk(Script(answer)).ask()
+
+    assert (type(raised.value), str(raised.value)) == (error, sentence)
+
+
+@pytest.mark.parametrize(
+    ("body", "explanation"),
+    [
+        (b"", ""),
+        (b"<html><body>403 Forbidden</body></html>", ""),
+        (b"null", ""),
+        (b"[]", ""),
+        (b'{"error": null}', ""),
+        (b'{"error": "no"}', ""),
+        (b'{"error": {"message": ""}}', ""),
+        (b'{"error": {"message": 5}}', ": 5"),
+        (b'{"error": {"message": "\xff\xfe"}}', ""),
+        (b'{"error": {"message": "\\ud800 alone"}}', ": alone"),
+        (b'{"error": {"message": "a\\nb\\u0000c\\u001b[31md"}}', ": a b c [31md"),
+        (b'{"error": {"message": "' + b"x" * 10_000 + b'"}}', ": " + "x" * 200),
+        (b"[" * 100_000, ""),
+        (b'{"error": ' * 50_000, ""),
+        (b'{"error": {"message": ' + b"9" * 5000 + b"}}", ""),
+    ],
+    ids=range(15),
+)
+def test_what_the_body_explains_is_told_in_one_printable_line_of_bounded_length(
+    body: bytes, explanation: str
+) -> None:
+    with pytest.raises(NotFound) as raised:
+        Desk(Script(httpx.Response(404, content=body))).ask()
+
+    assert str(raised.value) == (
+        "k6 Cloud knows no such thing, or not for this token " + f"(404 at GET {RUNS}{explanation})"
+    )
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://evil.test/loadtests/v2/runs",
+        "//evil.test/",
+        "http://k6.test/",
+        "/elsewhere",
+        "https:///x",
+        "%",
+    ],
+)
+def test_a_redirect_takes_the_token_nowhere(code: int, location: str) -> None:
+    reached = []
+
+    async def serve(request: httpx.Request) -> httpx.Response:
+        reached.append((request.url.host, request.url.path))
+        return httpx.Response(code, headers={"Location": location})
+
+    with pytest.raises(ApiError, match="k6 Cloud redirects"):
+        Desk(httpx.MockTransport(serve)).ask()
+
+    assert reached == [("k6.test", RUNS)]
+
+
+def test_a_redirect_to_no_address_at_all_reaches_nobody_either() -> None:
+    reached = []
+
+    async def serve(request: httpx.Request) -> httpx.Response:
+        reached.append(request.url.host)
+        return httpx.Response(302, headers={"Location": "http://[evil:99999999/"})
+
+    with pytest.raises(ApiError):
+        Desk(httpx.MockTransport(serve)).ask()
+
+    assert set(reached) == {"k6.test"}
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 429, 500])
+def test_a_token_that_the_server_echoes_does_not_come_back(code: int) -> None:
+    with pytest.raises(ApiError) as raised:
+        Desk(Script(refusal(code, f"who is 'Token {TOKEN}'? {TOKEN}!"))).ask()
+
+    assert TOKEN not in str(raised.value)
+    assert "who is 'Token ***'? ***!" in str(raised.value)
+
+
+def test_a_token_at_the_edge_of_a_long_message_does_not_come_back_in_part() -> None:
+    with pytest.raises(ApiError) as raised:
+        Desk(Script(refusal(400, "x" * 195 + TOKEN))).ask()
+
+    assert TOKEN[:4] not in str(raised.value)
+
+
+def test_a_token_echoed_where_a_status_line_should_be_does_not_come_back() -> None:
+    echo = httpx.RemoteProtocolError(f"illegal status line: bytearray(b'Authorization: Token {TOKEN}')")
+
+    with pytest.raises(Unreachable) as raised:
+        Desk(Script(echo)).ask()
+
+    assert str(raised.value).endswith("illegal status line: bytearray(b'Authorization: Token ***')")
+
+
+def test_a_token_is_asked_for_anew_for_each_try() -> None:
+    tokens = count(1)
+    server = Script(*answers(500, 500, 200))
+    desk = Desk(server, authorize=lambda: {"Authorization": f"Token t{next(tokens)}"})
+
+    desk.ask()
+
+    assert [request.headers["Authorization"] for request in server.got] == [
+        "Token t1",
+        "Token t2",
+        "Token t3",
+    ]
+
+
+def test_without_a_token_nothing_is_sent_and_nobody_is_told_of_a_request() -> None:
+    def authorize() -> dict[str, str]:
+        raise Unauthorized("there is no token")
+
+    server = Script(*answers(200))
+    desk = Desk(server, authorize=authorize)
+
+    with pytest.raises(Unauthorized, match=r"^there is no token$"):
+        desk.ask()
+    assert (server.got, desk.notes.asked_of) == ([], [])
+
+
+def test_the_witness_is_told_templates_and_never_ids() -> None:
+    server = Script(*answers(200))
+    desk = Desk(server)
+
+    desk.ask("/loadtests/v2/runs/{id}", id=5_000_001)
+
+    assert server.got[0].url.path == "/loadtests/v2/runs/5000001"
+    assert desk.notes.asked_of == [("/loadtests/v2/runs/{id}", "200")]
+
+
+def test_only_a_429_counts_as_throttled() -> None:
+    desk = Desk(Script(*answers(429, 503, 200)))
+
+    desk.ask()
+
+    assert (desk.notes.throttles, desk.notes.retries) == (1, 2)
+
+
+class Drip(httpx.AsyncByteStream):
+    """A body that comes byte by byte, for ever, each well within any time-out."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.001)
+
+
+def test_a_body_that_drips_for_ever_is_cut_at_the_time_out() -> None:
+    async def serve(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Drip())
+
+    desk = Desk(httpx.MockTransport(serve), timeout=0.05)
+
+    with pytest.raises(TimedOut, match=r"^no answer to GET /loadtests/v2/runs within 0.05s$"):
+        desk.ask()
+    assert desk.notes.asked_of == [(RUNS, "timeout")] * 3
+
+
+def test_a_server_that_never_answers_is_left_at_the_time_out() -> None:
+    async def silent(_: Message, receive: Receive, __: Send) -> None:
+        await receive()
+        await asyncio.Event().wait()
+
+    desk = Desk(httpx.ASGITransport(silent), timeout=0.02)
+
+    with pytest.raises(TimedOut):
+        desk.ask()
+    assert desk.notes.asked_of == [(RUNS, "timeout")] * 3
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, gzip"])
+def test_a_body_that_is_not_encoded_as_it_says_is_unreadable(coding: str) -> None:
+    async def serve(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Encoding": coding}, stream=httpx.ByteStream(b"not so"))
+
+    desk = Desk(httpx.MockTransport(serve))
+
+    with pytest.raises(
+        Unreadable, match=r"^GET /loadtests/v2/runs: the body is not encoded as its header says$"
+    ):
+        desk.ask()
+    assert len(desk.notes.asked_of) == 1
+
+
+async def dense(budget: Budget, now: Now, gaps: list[float]) -> list[float]:
+    departures = []
+    for gap in gaps:
+        now.value += gap
+        await budget.wait()
+        departures.append(now.value)
+    return departures
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    gaps=st.lists(st.floats(0, 90) | st.just(0.0), max_size=60),
+    per_minute=st.integers(1, 12),
+)
+def test_no_sixty_seconds_ever_see_more_requests_than_the_budget(gaps: list[float], per_minute: int) -> None:
+    now = Now(0.0)
+
+    departures = asyncio.run(dense(Budget(per_minute, now.clock), now, gaps))
+
+    for earlier, later in zip(departures, departures[per_minute:], strict=False):
+        assert later - earlier >= 60 - 1e-9
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(
+    arrivals=st.lists(st.floats(0, 200), min_size=1, max_size=40).map(sorted),
+    per_minute=st.integers(1, 8),
+)
+def test_requests_that_wait_together_keep_the_budget_too(arrivals: list[float], per_minute: int) -> None:
+    """Each question arrives at its own moment of one clock, while those before it may still be waiting."""
+    departures: list[float] = []
+    waits: list[float] = []
+    now = Now(0.0)
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def all_of_them() -> None:
+        budget = Budget(per_minute, type(now.clock)(now.read, now.read, note))
+        for arrival in arrivals:
+            now.value = arrival
+            waits.clear()
+            await budget.wait()
+            departures.append(arrival + sum(waits))
+
+    asyncio.run(all_of_them())
+
+    assert departures == sorted(departures)
+    for earlier, later in zip(departures, departures[per_minute:], strict=False):
+        assert later - earlier >= 60 - 1e-9
+    if len(arrivals) <= per_minute:
+        assert departures == arrivals
+
+
+@pytest.mark.parametrize(("width", "questions"), [(1, 5), (3, 20), (10, 10)])
+def test_no_more_questions_are_under_way_than_allowed(width: int, questions: int) -> None:
+    under_way = 0
+    most = 0
+
+    async def serve(_: httpx.Request) -> httpx.Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.001)
+        under_way -= 1
+        return httpx.Response(200)
+
+    desk = Desk(httpx.MockTransport(serve), concurrency=width)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(desk.transport.get(RUNS) for _ in range(questions)))
+
+    desk.run(all_of_them())
+
+    assert most == width
+
+
+def test_a_failed_question_leaves_its_place_to_others() -> None:
+    server = Script(httpx.ReadError("reset"), httpx.ReadError("reset"), *answers(404, 200))
+    desk = Desk(server, concurrency=1)
+
+    with pytest.raises(NotFound):
+        desk.ask()
+    assert desk.ask() == b"{}"
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    code=st.integers(200, 599),
+    headers=st.dictionaries(
+        st.sampled_from(["Retry-After", "Location", "Content-Encoding", "Content-Type", "Set-Cookie"]),
+        st.binary(max_size=20),
+    ),
+    body=st.binary(max_size=60),
+)
+def test_whatever_a_server_answers_is_bytes_or_an_error_of_ours(
+    code: int, headers: dict[str, bytes], body: bytes
+) -> None:
+    async def serve(_: httpx.Request) -> httpx.Response:
+        named = [(name.encode(), value) for name, value in headers.items()]
+        return httpx.Response(code, headers=named, stream=httpx.ByteStream(body))
+
+    desk = Desk(httpx.MockTransport(serve))
+    for _ in range(2):  # what the first answer leaves behind must not spoil the second question
+        with suppress(ApiError):
+            assert isinstance(desk.ask(), bytes)
+
+
+def test_a_cookie_that_is_not_ascii_spoils_no_later_question() -> None:
+    cookie = httpx.Response(200, headers=[(b"Set-Cookie", b"a=\xe9; Path=/")])
+    server = Script(cookie, *answers(200))
+    desk = Desk(server)
+
+    desk.ask()
+    desk.ask()
+
+    assert "Cookie" not in server.got[1].headers

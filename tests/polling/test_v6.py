@@ -1,0 +1,390 @@
+"""What a poll asks the v6 API, request by request, and what it makes of the answers."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from exporter.simulator import Ending, NextLink, Options, Phases, V6Options, World, faults
+from tests.lab import START, Lab
+
+V6 = {"url": "http://k6.test", "stack_id": 1, "requests_per_minute": 100_000}
+RUNS = "/cloud/v6/test_runs"
+LONG = Phases(created=1, validated=1, queued=1, initializing=1, running=100_000, processing=10)
+HASTY = Phases(created=2, validated=None, queued=None, initializing=None, running=None, processing=None)
+
+
+def lab(world: World, **settings: Any) -> Lab:
+    return Lab(world, **{"api": V6, **settings})
+
+
+def many_tests(tests: int, *, moving: int = 0, runs: int = 1) -> World:
+    """So many tests with so many finished runs each; the first few have one more that moves for a day."""
+    world = World()
+    for i in range(tests):
+        test = world.add_test(f"test {i}")
+        for age in range(runs, 0, -1):
+            world.add_run(test, created=START - 3600.0 * age - i / 1000)
+        if i < moving:
+            world.add_run(test, created=START - 600 - i, phases=LONG)
+    world.add_run(world.add_test("latest"), created=START - 30, phases=HASTY, ending=Ending.ABORTED_BY_SYSTEM)
+    return world
+
+
+def paths(requests: Iterable[str]) -> list[str]:
+    return [request.split(" ")[1] for request in requests]
+
+
+def finished(one: Lab) -> dict[str, float]:
+    """How often runs were seen to finish, by outcome."""
+    counted: dict[str, float] = {}
+    for series, value in one.series("k6_cloud_test_runs_finished_total").items():
+        outcome = series.split('outcome="')[1].split('"')[0]
+        counted[outcome] = counted.get(outcome, 0) + value
+    return {outcome: count for outcome, count in counted.items() if count}
+
+
+def outcomes(one: Lab) -> set[str]:
+    """What became of the last finished runs of the tests."""
+    series = one.series("k6_cloud_test_last_outcome")
+    return {name.split('outcome="')[1].split('"')[0] for name, value in series.items() if value}
+
+
+def test_a_steady_poll_of_1000_tests_and_5000_runs_of_which_7_move_asks_8_times() -> None:
+    with lab(many_tests(1000, moving=7, runs=5)) as one:
+        one.poll()
+        one.asked()
+        one.at(15).poll()
+        asked = paths(one.asked())
+
+    assert asked.count(RUNS) == 1
+    assert len(asked) == 8
+
+
+def test_an_idle_poll_asks_once_however_many_tests_there_are() -> None:
+    for tests in (1, 1000):
+        with lab(many_tests(tests)) as one:
+            one.poll()
+            one.asked()
+            one.at(60).poll()
+
+            assert paths(one.asked()) == [RUNS]
+
+
+def test_a_moving_run_that_the_list_reaches_costs_nothing() -> None:
+    world = many_tests(3)
+    with lab(world) as one:
+        one.poll()
+        new = world.add_run(next(iter(world.tests)), created=START + 10, phases=LONG)
+        one.at(15).poll()
+        one.asked()
+        one.at(30).poll()
+
+        assert paths(one.asked()) == [RUNS]
+        assert f'run_id="{new}"' in one.page()
+
+
+def test_the_first_poll_asks_test_by_test_only_where_the_list_says_too_little() -> None:
+    world = World()
+    busy, quiet, never = (world.add_test(name) for name in ("busy", "quiet", "never"))
+    for hours in range(1, 5):
+        world.add_run(busy, created=START - 3600 * hours)
+    old = world.add_run(quiet, created=START - 40 * 86400)
+    with lab(world) as one:
+        one.poll()
+
+        assert sorted(paths(one.asked())) == [
+            "/cloud/v6/load_tests",
+            f"/cloud/v6/load_tests/{quiet}/test_runs",
+            f"/cloud/v6/load_tests/{never}/test_runs",
+            "/cloud/v6/schedules",
+            RUNS,
+        ]
+        last = one.exporter.poller.state.tests[quiet].last
+        assert last
+        assert last.id == old
+
+
+def test_a_fresh_exporter_sees_a_run_that_has_moved_for_longer_than_the_list_goes_back() -> None:
+    world = World()
+    test = world.add_test("endurance")
+    run = world.add_run(test, created=START - 30 * 3600, phases=Phases(running=200_000))
+    with lab(world) as one:
+        one.poll()
+        assert [moving.id for moving in one.exporter.poller.state.tests[test].moving] == [run]
+
+        one.at(86400 * 2)
+        one.poll()
+        assert one.exporter.poller.state.tests[test].moving == ()
+        assert finished(one) == {"passed": 1}
+
+
+def test_a_run_that_comes_and_goes_between_two_polls_is_counted() -> None:
+    world = many_tests(2)
+    test = next(iter(world.tests))
+    with lab(world) as one:
+        one.poll()
+        world.add_run(test, created=START + 5, ending=Ending.ABORTED_BY_SYSTEM, phases=HASTY)
+        one.at(60).poll()
+        one.at(120).poll()
+
+        assert finished(one) == {"error": 1}
+
+
+def test_more_runs_than_a_page_holds_are_all_seen_and_each_counts_once() -> None:
+    world = many_tests(10)
+    tests = list(world.tests)[:10]
+    with lab(world, options=Options(v6=V6Options(max_top=100, clamp_top=True))) as one:
+        one.poll()
+        for i in range(1200):
+            world.add_run(
+                tests[i % 10], created=START + 1 + i / 100, phases=HASTY, ending=Ending.ABORTED_BY_USER
+            )
+        one.at(60).poll()
+        one.at(120).poll()
+
+        assert finished(one) == {"aborted": 1200}
+
+
+def test_a_run_created_between_two_pages_is_counted_once() -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    with lab(world, options=Options(v6=V6Options(max_top=5, clamp_top=True))) as one:
+        one.poll()
+        for i in range(12):
+            world.add_run(test, created=START + 1 + i, phases=HASTY, ending=Ending.ABORTED_BY_USER)
+        # Each answer takes a second, and another run is created meanwhile.
+        one.simulator.faults.add(faults.slow(before=1.0).on(f"{RUNS}*"))
+        for i in range(3):
+            world.add_run(test, created=START + 60.5 + i, phases=HASTY, ending=Ending.ABORTED_BY_USER)
+        one.at(60).poll()
+        one.simulator.faults.clear()
+        one.at(120).poll()
+
+        assert finished(one) == {"aborted": 15}
+
+
+def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
+    world = many_tests(2, moving=1)
+    moving = max(run for run in world.runs if world.at(run, START).over is None)
+    with lab(world) as one:
+        one.poll()
+        world.delete_run(moving)
+        findings = one.at(15).poll()
+
+        assert findings.outcome == "success"
+        assert f'run_id="{moving}"' not in one.page()
+        assert finished(one) == {}
+
+
+def test_a_moving_run_that_cannot_be_read_stays_as_it_was_and_is_not_lost() -> None:
+    world = many_tests(1, moving=1)
+    (moving,) = (run for run in world.runs if world.at(run, START).over is None)
+    with lab(world) as one:
+        one.poll()
+        world.stop(moving, START + 1)
+        one.simulator.faults.add(faults.error(500).on(f"{RUNS}/{moving}"))
+        findings = one.at(15).poll()
+        assert (findings.outcome, [failure.reason for failure in findings.failures]) == (
+            "partial",
+            ["server"],
+        )
+        assert one.value("k6_cloud_up") == 0
+
+        one.simulator.faults.clear()
+        one.at(30).poll()
+        assert finished(one) == {"aborted": 1}
+        assert one.value("k6_cloud_up") == 1
+
+
+def test_a_day_of_outage_loses_no_run_and_counts_none_twice() -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    with lab(world) as one:
+        one.poll()
+        one.simulator.faults.add(faults.error(503))
+        for hour in range(24):
+            world.add_run(test, created=START + 3600 * hour + 60, failed=hour % 2 == 0)
+            one.at(3600 * (hour + 1)).poll()
+        one.simulator.faults.clear()
+        one.poll()
+        one.at(86400 + 60).poll()
+
+        assert finished(one) == {"passed": 12, "failed": 12}
+
+
+@pytest.mark.parametrize("ahead", [-7200.0, 7200.0])
+def test_a_clock_of_ours_that_is_wrong_hides_no_run(ahead: float) -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    with lab(world) as one:
+        cloud = one.now.value
+        one.simulator.clock = lambda: cloud
+        one.now.value += ahead
+        one.poll()
+        cloud += 60
+        one.now.value += 60
+        new = world.add_run(test, created=START + 30, phases=LONG)
+        one.poll()
+
+        assert f'run_id="{new}"' in one.page()
+
+
+def test_a_run_from_the_future_does_not_hide_those_of_the_present() -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    with lab(world) as one:
+        one.simulator.faults.add(faults.field("created", "2999-01-01T00:00:00Z").on(f"{RUNS}*", times=1))
+        one.poll()
+        new = world.add_run(test, created=START + 30, phases=LONG)
+        one.at(60).poll()
+
+        assert f'run_id="{new}"' in one.page()
+
+
+def test_tests_are_chosen_by_id_by_project_and_by_name() -> None:
+    world = World()
+    shop = world.add_project("shop")
+    by_id = world.add_test("one")
+    by_project = world.add_test("two", project_id=shop)
+    world.add_test("two draft", project_id=shop)
+    world.add_test("three")
+    with lab(world, tests=[{"id": by_id, "name": "uno"}, {"project": shop, "exclude": "draft"}]) as one:
+        one.poll()
+        assert one.exporter.poller.state.tests.keys() == {by_id, by_project}
+        assert 'test_name="uno"' in one.page()
+        assert f"/cloud/v6/load_tests/{by_id}" in paths(one.asked())
+
+    with lab(world, tests=[{"include": "^t"}]) as one:
+        one.poll()
+        assert [test.test.name for test in one.exporter.poller.state.tests.values()] == [
+            "two",
+            "two draft",
+            "three",
+        ]
+
+
+def test_many_tests_named_by_id_are_found_by_one_list() -> None:
+    world = many_tests(300)
+    some = [{"id": id_} for id_ in list(world.tests)[:200]]
+    with lab(world, tests=[*some, {"id": 99}]) as one:
+        one.poll()
+
+        assert paths(one.asked()).count("/cloud/v6/load_tests") == 1
+        assert len(one.exporter.poller.state.tests) == 200
+        assert one.exporter.poller.state.unresolved == ("test 99",)
+
+
+def test_new_tests_and_deleted_ones_are_noticed_at_discovery() -> None:
+    world = many_tests(2)
+    first = next(iter(world.tests))
+    with lab(world) as one:
+        one.poll()
+        new = world.add_test("new")
+        world.delete_test(first)
+        one.at(240).poll()
+        assert new not in one.exporter.poller.state.tests
+        one.at(300).poll()
+
+        assert new in one.exporter.poller.state.tests
+        assert first not in one.exporter.poller.state.tests
+
+
+def test_a_discovery_that_fails_keeps_the_members() -> None:
+    world = many_tests(2)
+    with lab(world) as one:
+        one.poll()
+        page = one.page()
+        one.simulator.faults.add(faults.error(500).on("/cloud/v6/load_tests*"))
+        findings = one.at(300).poll()
+
+        assert findings.outcome == "partial"
+        assert one.page() == page
+        assert one.exporter.poller.state.unresolved == ()
+
+
+def test_schedules_are_a_courtesy() -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    world.schedule(test, every=86400, first=START + 500)
+    labels = f'{{project_id="{world.default_project_id}",test_id="{test}",test_name="test 0"}}'
+    series = f"k6_cloud_test_schedule_next_run_timestamp_seconds{labels}"
+    with lab(world) as one:
+        one.poll()
+        assert one.value(series) == START + 500
+        one.simulator.faults.add(faults.error(500).on("/cloud/v6/schedules"))
+        assert one.at(300).poll().outcome == "success"
+        assert one.value(series) == START + 500
+
+    with lab(world, options=Options(v6=V6Options(schedules_forbidden=True))) as one:
+        assert one.poll().outcome == "success"
+        assert one.value(series) is None
+
+
+@pytest.mark.parametrize("form", NextLink)
+def test_a_next_link_in_any_form_leads_on_or_ends_the_list(form: NextLink) -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    options = Options(v6=V6Options(max_top=10, clamp_top=True, next_link=form))
+    with lab(world, tests=[{"id": test}], options=options) as one:
+        one.poll()
+        for i in range(25):
+            world.add_run(test, created=START + 1 + i, phases=HASTY, ending=Ending.ABORTED_BY_USER)
+        findings = one.at(60).poll()
+
+        assert findings.outcome == "success"
+        told = 25 if form is not NextLink.LOOP else 9
+        assert finished(one) == {"aborted": told}
+
+
+def test_an_unknown_status_is_counted_and_not_guessed() -> None:
+    world = many_tests(1, moving=1)
+    (moving,) = (run for run in world.runs if world.at(run, START).over is None)
+    with lab(world) as one:
+        one.simulator.faults.add(faults.word("running", "warming_up"))
+        one.poll()
+        assert one.at(15).poll().outcome == "success"
+
+        assert one.value('k6_cloud_exporter_unknown_values_total{field="run_status"}') == 1
+        assert not any(f'run_id="{moving}"' in series for series in one.series("k6_cloud_run_status"))
+        assert any(f'run_id="{moving}"' in series for series in one.series("k6_cloud_run_info"))
+
+
+def test_an_unknown_result_is_counted_and_not_guessed() -> None:
+    world = World()
+    world.add_run(world.add_test("checkout"), created=START - 600)
+    with lab(world) as one:
+        one.simulator.faults.add(faults.word("passed", "splendid"))
+        one.poll()
+        assert one.at(15).poll().outcome == "success"
+
+        assert one.value('k6_cloud_exporter_unknown_values_total{field="result_status"}') == 1
+        assert one.series("k6_cloud_run_result_status") == {}
+        assert outcomes(one) == {"none"}
+
+
+def test_a_result_that_is_missing_never_reads_as_passed() -> None:
+    world = World()
+    world.add_run(world.add_test("checkout"), created=START - 600)
+    with lab(world) as one:
+        one.simulator.faults.add(faults.absent("result").on("/cloud/v6/*test_runs*"))
+        one.poll()
+
+        assert one.series("k6_cloud_run_result_status") == {}
+        assert outcomes(one) == {"none"}
+
+
+def test_a_refused_token_ends_the_poll_with_one_request() -> None:
+    with lab(many_tests(5)) as one:
+        one.simulator.tokens.clear()
+        findings = one.poll()
+
+        assert len(one.asked()) == 1
+        assert [failure.reason for failure in findings.failures] == ["unauthorized"]
+
+
+def test_a_stack_that_is_not_ours_is_forbidden_in_a_sentence() -> None:
+    with lab(many_tests(1), api=V6 | {"stack_id": 2}) as one:
+        findings = one.poll()
+
+    assert {failure.reason for failure in findings.failures} == {"forbidden"}

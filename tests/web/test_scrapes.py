@@ -1,0 +1,103 @@
+"""A scrape costs nothing: what is served was made before, once, and lives no longer than its last reader."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import MutableMapping
+from typing import Any
+
+from exporter.simulator import World
+from exporter.web import Parts
+from tests.lab import START, Lab
+
+
+def watched_world() -> World:
+    world = World()
+    for name in ("one", "two"):
+        world.add_run(world.add_test(name), created=START - 600)
+    return world
+
+
+def test_a_poll_without_news_makes_no_new_page() -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+        page = lab.exporter.pages()
+        lab.at(60).poll()
+
+        assert lab.exporter.pages() is page
+
+
+def test_a_poll_with_news_makes_a_new_page_of_what_has_changed() -> None:
+    world = watched_world()
+    with Lab(world) as lab:
+        lab.poll()
+        before = lab.exporter.pages().text.body
+        world.start(next(iter(world.tests)), START + 30)
+        lab.at(60).poll()
+        after = lab.exporter.pages().text.body
+
+        changed = [new.split(b"{")[0] for old, new in zip(before, after, strict=True) if old is not new]
+        assert b"k6_cloud_run_status" in changed
+        assert b"k6_cloud_test_info" not in changed
+
+
+def test_a_test_that_was_withheld_is_rendered_again_when_it_is_back() -> None:
+    with Lab(watched_world(), poll={"stale_after": "2m"}) as lab:
+        lab.poll()
+        page = lab.page()
+        state = lab.exporter.poller.state
+        first = min(state.tests)
+        without = lab.exporter._exposition.following(
+            type(state)(retention=state.retention, tests=state.tests, withheld=frozenset({first}))
+        )
+
+        assert str(first).encode() not in b"".join(without.text())
+        assert b"".join(without.following(state).text()).decode().count(f'test_id="{first}"') == page.count(
+            f'test_id="{first}"'
+        )
+
+
+def test_an_old_page_is_released_when_its_last_reader_is_done() -> None:
+    world = watched_world()
+    with Lab(world) as lab:
+        lab.poll()
+        reader = lab.exporter.pages()
+        pages = weakref.ref(reader.text)
+        world.start(next(iter(world.tests)), START + 30)
+        lab.at(60).poll()
+
+        assert lab.exporter.pages() is not reader
+        assert pages() is not None
+        del reader
+        gc.collect()
+        assert pages() is None
+
+
+def test_an_answer_is_sent_in_the_parts_it_is_made_of() -> None:
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> MutableMapping[str, Any]:
+        raise AssertionError("there is nothing to receive")
+
+    facts = b"k6_cloud_up 1\n" * 1000
+    asyncio.run(Parts((facts, b"tail\n"), {"Content-Type": "text/plain"})({"method": "GET"}, receive, send))
+
+    assert dict(sent[0]["headers"])[b"content-length"] == b"14005"
+    assert sent[1]["body"] is facts
+    assert [message.get("body") for message in sent[2:]] == [b"tail\n", b""]
+    assert [message.get("more_body", False) for message in sent[1:]] == [True, True, False]
+
+
+def test_what_the_exporter_says_of_itself_is_at_most_a_second_old() -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+        lab.exporter.telemetry.api_retries.inc()
+        assert lab.value("k6_cloud_exporter_api_retries_total") == 1
+        lab.exporter.telemetry.api_retries.inc()
+        lab.now.value += 0.9
+        assert lab.value("k6_cloud_exporter_api_retries_total") == 1
+        lab.now.value += 0.2
+        assert lab.value("k6_cloud_exporter_api_retries_total") == 2
