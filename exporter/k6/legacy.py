@@ -30,7 +30,7 @@ from exporter.k6.legacy_words import (
     test_in,
     total_of,
 )
-from exporter.k6.lists import MOST_PAGES, Gathered, I, decoded, read_one
+from exporter.k6.lists import MOST_PAGES, Gathered, I, decoded, read_one, the_one
 from exporter.k6.transport import Params, Transport
 from exporter.model import Listing, LoadTest, Run, Skipped, TestListing
 
@@ -98,7 +98,7 @@ class LegacyApi:
     async def read_run(self, run_id: int, *, select: Sequence[str] = RUN_FIELDS) -> Run:
         """One run."""
         body = await self._transport.get(RUN, [("$select", ",".join(select))], id=run_id)
-        return run_in(body, RUN)
+        return the_one(run_in(body, RUN), run_id, RUN)
 
     async def start_run(self, test_id: int) -> Run:
         """Start a test; the run that this makes."""

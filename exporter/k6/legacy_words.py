@@ -10,7 +10,7 @@ import msgspec
 
 from exporter.k6.errors import Unreadable
 from exporter.k6.lists import Foreign, decoded
-from exporter.k6.reading import moment, number, text, whole
+from exporter.k6.reading import moment, number, text, whole, whole_or_none
 from exporter.model import LoadTest, Phase, Run
 
 T = TypeVar("T")
@@ -164,10 +164,3 @@ def ids_of(bodies: Sequence[Identified], endpoint: str) -> list[int]:
 
 def total_of(page: RunsPage | TestsPage) -> int | None:
     return whole_or_none(page.meta.count) if page.meta else None
-
-
-def whole_or_none(value: object) -> int | None:
-    try:
-        return whole(value)
-    except ValueError:
-        return None

@@ -27,11 +27,12 @@ class Foreign(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Gathered(Generic[I]):
-    """What following the pages of a list brought; `whole` if the list was followed to its end."""
+    """What following the pages of a list brought, whether to its `whole` end, and from how many."""
 
     items: tuple[I, ...]
     skipped: tuple[Skipped, ...]
     whole: bool
+    pages: int = 1
 
 
 def read_one(endpoint: str, read: Callable[[msgspec.Raw], I], raw: msgspec.Raw) -> I | Skipped:
@@ -54,3 +55,10 @@ def decoded(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
         raise Unreadable(
             f"{endpoint}: the answer is not what the API's documents promise: {error}"
         ) from error
+
+
+def the_one(item: I, id_: int, endpoint: str) -> I:
+    """The item that was asked for by its id. Raises Unreadable for another."""
+    if item.id != id_:
+        raise Unreadable(f"{endpoint}: asked for {id_}, told of {item.id}")
+    return item

@@ -25,6 +25,14 @@ def whole(value: object) -> int | None:
     )
 
 
+def whole_or_none(value: object) -> int | None:
+    """An integer, or None for what cannot be understood."""
+    try:
+        return whole(value)
+    except ValueError:
+        return None
+
+
 def number(value: object) -> float | None:
     """A finite number: 75, 75.0 or "75.0"."""
     if value is None or value == "":

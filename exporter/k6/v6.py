@@ -6,14 +6,13 @@ Its lists go from old to new. One of them tells the runs of all tests at once.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from exporter.k6.errors import Unreadable
-from exporter.k6.lists import MOST_PAGES, Foreign, Gathered, I, T, decoded, read_one
+from exporter.k6.lists import MOST_PAGES, Foreign, Gathered, I, T, decoded, read_one, the_one
 from exporter.k6.transport import Params, Transport
 from exporter.k6.v6_words import (
     Page,
@@ -43,13 +42,6 @@ TURNING = ("$skip", "$skiptoken", "$top")
 LONGEST_LINK = 2000  # characters; what leads on is short, and no server takes a longer question
 
 
-@dataclass(frozen=True, slots=True)
-class Turned(Gathered[I]):
-    """What following the next links of a list brought, and from how many pages."""
-
-    pages: int
-
-
 class V6Api:
     """The calls of the v6 API that tell and change the state of runs. All raise ApiError."""
 
@@ -64,7 +56,10 @@ class V6Api:
         # Of a list on several pages one run is never told for each that was deleted while we turned them.
         is_sure = gathered.whole and gathered.pages == 1 and not gathered.skipped
         return Listing(
-            gathered.items, gathered.skipped, reaches_back_to=created_after if is_sure else math.inf
+            gathered.items,
+            gathered.skipped,
+            reaches_back_to=created_after if is_sure else math.inf,
+            is_whole=gathered.whole,
         )
 
     async def list_newest_runs(self, test_id: int, most: int) -> Listing:
@@ -79,7 +74,8 @@ class V6Api:
 
     async def read_run(self, run_id: int) -> Run:
         """One run."""
-        return sole(await self._transport.get(RUN, id=run_id), RunBody, run_from, RUN)
+        run = sole(await self._transport.get(RUN, id=run_id), RunBody, run_from, RUN)
+        return the_one(run, run_id, RUN)
 
     async def start_run(self, test_id: int) -> Run:
         """Start a test; the run that this makes."""
@@ -114,7 +110,7 @@ class V6Api:
 
     async def _gather(
         self, endpoint: str, asked: Params, read: Callable[[msgspec.Raw], I], **ids: int
-    ) -> Turned[I]:
+    ) -> Gathered[I]:
         """Follow the next links of a list to its end.
 
         Only what a link says of the page is used, and only as parameters of the same endpoint: wherever it
@@ -136,7 +132,7 @@ class V6Api:
                     found[item.id] = item
             is_last, is_stale = not page.next_link, len(found) + len(skipped) == known
             if is_last or is_stale:
-                return Turned(tuple(found.values()), tuple(skipped.values()), whole=is_last, pages=pages)
+                return Gathered(tuple(found.values()), tuple(skipped.values()), whole=is_last, pages=pages)
             seen += len(page.value)
             turn = turning(page.next_link, seen)
         raise Unreadable(f"GET {endpoint}: the list does not end after {MOST_PAGES} pages")

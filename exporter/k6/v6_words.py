@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from exporter.k6.reading import moment, number, text, whole
+from exporter.k6.reading import moment, number, text, whole, whole_or_none
 from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
 
 T = TypeVar("T")
@@ -236,10 +236,3 @@ def schedule_from(body: ScheduleBody) -> Schedule:
     if id_ is None or test_id is None:
         raise ValueError(f"a schedule without {'an id' if id_ is None else 'a load_test_id'}")
     return Schedule(id_, test_id, None if body.deactivated else moment(body.next_run))
-
-
-def whole_or_none(value: object) -> int | None:
-    try:
-        return whole(value)
-    except ValueError:
-        return None

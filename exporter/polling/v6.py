@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from exporter.k6.errors import ApiError, Forbidden, NotFound, Unauthorized
-from exporter.k6.v6 import V6Api
+from exporter.k6.errors import ApiError, Forbidden, NotFound, Unauthorized, Unreadable
+from exporter.k6.v6 import RUNS, V6Api
 from exporter.model import Listing, LoadTest, Run
 from exporter.polling.discovery import Discovery
 from exporter.polling.findings import Findings, each
@@ -55,6 +55,8 @@ class V6Inquiry:
         since = now - FIRST_WINDOW if state.newest is None else state.newest - OVERLAP
         listing = await self._api.list_runs(since)
         findings.skipped += listing.skipped
+        if not listing.is_whole:
+            findings.fail(Unreadable(f"GET {RUNS}: the list breaks off and says that it goes on"))
         # A run from the future, by a fault of whoever wrote it down, must not hide those of the present.
         created = [min(run.created, now) for run in listing.runs if run.created is not None]
         findings.newest = max(created, default=None)
