@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from re import compile as regex
@@ -70,7 +70,7 @@ class Exporter:
             Intervals(config.poll.interval, config.poll.idle_interval, config.poll.discovery_interval),
             telemetry=telemetry,
             clock=clock,
-            publish=self._publish,
+            prepare=self._prepare,
             conceal=token.conceal,
         )
         self._exposition = Exposition(families(config.app_url, config.api.generation))
@@ -100,17 +100,21 @@ class Exporter:
             self._tails[is_openmetrics] = (self._clock.monotonic(), tail)
         return tail
 
-    async def _publish(self, state: State) -> None:
-        exposition = self._exposition
+    async def _prepare(self, state: State) -> Callable[[], None]:
         # In a thread: a page of many series takes a while to join and compress, and scrapes must not wait.
-        if exposition is not await asyncio.to_thread(self._follow, state):
-            self._pages = await asyncio.to_thread(rendered, self._exposition)
-        self._tails.clear()
-        self._heartbeat = self._clock.monotonic()
+        exposition, pages = await asyncio.to_thread(self._render, state)
 
-    def _follow(self, state: State) -> Exposition:
-        self._exposition = self._exposition.following(state)
-        return self._exposition
+        def show() -> None:
+            self._exposition, self._pages = exposition, pages
+            self._tails.clear()
+            self._heartbeat = self._clock.monotonic()
+
+        return show
+
+    def _render(self, state: State) -> tuple[Exposition, Pages]:
+        exposition = self._exposition.following(state)
+        is_same = exposition.bodies == self._exposition.bodies
+        return exposition, self._pages if is_same else rendered(exposition)
 
     def _ailment(self) -> str | None:
         """Why the process should be restarted: polls have ceased. An outage of k6 Cloud is no such reason."""

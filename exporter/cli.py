@@ -66,6 +66,7 @@ def configured(command: Command) -> Command:
             metavar="ID",
             help="watch this project; repeatable",
         ),
+        flag("api.version"),
         flag("web.listen_address"),
         flag("web.telemetry_path"),
         flag("log.level"),
@@ -101,6 +102,23 @@ def loaded(
     return config, token
 
 
+def simulated(command: Command) -> Command:
+    """Gives a command the flags that shape the simulated world."""
+    flags = (
+        click.option("--seed", default=0, show_default=True, help="what happens in the simulated world"),
+        click.option(
+            "--speed",
+            type=Speed(0.01, 100),
+            default=1.0,
+            show_default=True,
+            help="how many times faster its runs come and go",
+        ),
+    )
+    for option in reversed(flags):
+        command = option(command)
+    return command
+
+
 @click.group(cls=DefaultCommand)
 @click.version_option(__version__, prog_name="k6-cloud-exporter")
 def main() -> None:
@@ -127,21 +145,22 @@ def serve_command(**given: Any) -> None:
     show_default=True,
     help=HELP["web.listen_address"],
 )
-@click.option("--seed", default=0, show_default=True, help="what happens in the simulated world")
 @click.option(
-    "--speed",
-    type=Speed(0.01, 100),
-    default=1.0,
+    "--api.version",
+    "version",
+    type=click.Choice(["legacy", "v6"]),
+    default="legacy",
     show_default=True,
-    help="how many times faster its runs come and go",
+    help="generation of the API that is asked",
 )
-def demo(address: str, seed: int, speed: float) -> None:
+@simulated
+def demo(address: str, version: str, seed: int, speed: float) -> None:
     """Run the exporter on a simulated k6 Cloud; no account needed."""
     log.set_up("warning", "logfmt")
     listening, cloud = bound(address), bound("127.0.0.1:0")
     config = Config.model_validate(
         {
-            "api": {"url": url(cloud), "requests_per_minute": 6000},
+            "api": {"url": url(cloud), "requests_per_minute": 6000, "version": version, "stack_id": 1},
             "poll": {
                 "interval": "2s",
                 "idle_interval": "2s",
@@ -175,19 +194,14 @@ def demo(address: str, seed: int, speed: float) -> None:
     show_default=True,
     help="a token that is let in; repeatable",
 )
-@click.option("--seed", default=0, show_default=True, help="what happens in the simulated world")
-@click.option(
-    "--speed",
-    type=Speed(0.01, 100),
-    default=1.0,
-    show_default=True,
-    help="how many times faster its runs come and go",
-)
+@simulated
 def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> None:
     """Serve the simulated k6 Cloud alone."""
     log.set_up("info", "logfmt")
     listening = bound(address)
-    click.echo(f"A simulated k6 Cloud is at {url(listening)}; its tokens: {', '.join(tokens)}")
+    click.echo(
+        f"A simulated k6 Cloud is at {url(listening)}; tokens: {', '.join(tokens)}; id of the stack: 1"
+    )
     run(serve((Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
 
 
@@ -228,7 +242,7 @@ async def checked(config: Config, token: Token) -> int:
         for failure in findings.failures:
             click.echo(f"failed       {failure.sentence}")
         if findings.outcome != "failure":
-            click.echo(f"token        accepted by {config.api.url}")
+            click.echo(f"token        accepted by {config.api.url}, asked by its {config.api.generation} API")
             told(state)
         click.echo(f"first poll   {requests(polled)} requests")
         click.echo(f"series       {polled.pages().series}")

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, TimedOut
-from exporter.model import unknown_codes
+from exporter.model import Run, unknown_codes
 from exporter.polling.findings import Failure, Findings
-from exporter.store import State, Watched
+from exporter.store import State
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ class Trouble:
 class Poller:
     """Holds the one reference to the state; each poll points it at a successor.
 
-    `conceal` takes out of a sentence what must not be read.
+    `prepare` makes ready what is served of a state and returns how to show it; `conceal` takes out of a
+    sentence what must not be read.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Poller:
         *,
         telemetry: Telemetry,
         clock: Clock,
-        publish: Callable[[State], Awaitable[None]],
+        prepare: Callable[[State], Awaitable[Callable[[], None]]],
         conceal: Callable[[str], str],
     ) -> None:
         self.state = state
@@ -68,7 +69,7 @@ class Poller:
         self._intervals = intervals
         self._telemetry = telemetry
         self._clock = clock
-        self._publish = publish
+        self._prepare = prepare
         self._conceal = conceal
         self._discoveries = 0
         self._discovered_at = float("-inf")
@@ -76,14 +77,17 @@ class Poller:
         self._named: dict[str, None] = {}
 
     async def poll(self) -> Findings:
-        """Ask once, and publish the state that follows."""
+        """Ask once, and show the state that follows."""
         began = self._clock.monotonic()
         is_discovery = began - self._discovered_at >= self._intervals.discovery
         findings = await self._ask(self._discoveries if is_discovery else None)
-        if findings.learnt_something:
-            self._succeed(findings, at=began)
+        before, after = self.state, self._after(findings, at=began)
+        show = await self._prepare(after)
+        # Nothing below waits: a scrape sees all of a poll, or nothing of it.
+        self.state = after
+        self._count_unknown(before, after, findings)
         self._tell(findings, took=self._clock.monotonic() - began)
-        await self._publish(self.state)
+        show()
         return findings
 
     @property
@@ -107,21 +111,21 @@ class Poller:
         findings.conceal(self._conceal)
         return findings
 
-    def _succeed(self, findings: Findings, at: float) -> None:
+    def _after(self, findings: Findings, at: float) -> State:
+        if not findings.learnt_something:
+            return self.state
         if findings.members is not None:
             self._discovered_at = at
             self._discoveries += 1
-        before = self.state
-        self.state = before.after(findings.poll(before, at=at, now=self._clock.time()))
-        for id_ in findings.seen:
-            self._count_unknown(before.tests.get(id_), self.state.tests[id_])
+        return self.state.after(findings.poll(self.state, at=at, now=self._clock.time()))
 
-    def _count_unknown(self, before: Watched | None, after: Watched) -> None:
+    def _count_unknown(self, before: State, after: State, findings: Findings) -> None:
         """Count each value that we do not know once, when it first shows, not at every poll."""
-        known = {(run.id, unknown_codes(run)) for run in before.runs} if before else set()
-        for run in after.runs:
-            for field in unknown_codes(run) if (run.id, unknown_codes(run)) not in known else ():
-                self._telemetry.unknown_values.labels(field).inc()
+        for id_ in findings.seen if after is not before else ():
+            known = {(run.id, unknown_codes(run)) for run in runs_of(before, id_)}
+            for run in runs_of(after, id_):
+                for field in unknown_codes(run) if (run.id, unknown_codes(run)) not in known else ():
+                    self._telemetry.unknown_values.labels(field).inc()
 
     def _tell(self, findings: Findings, took: float) -> None:
         now = self._clock.time()
@@ -159,3 +163,8 @@ class Poller:
             self._named[skipped.which] = None
         while len(self._named) > MOST_NAMED:
             del self._named[next(iter(self._named))]
+
+
+def runs_of(state: State, test_id: int) -> tuple[Run, ...]:
+    watched = state.tests.get(test_id)
+    return watched.runs if watched else ()

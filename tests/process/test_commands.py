@@ -76,7 +76,7 @@ def test_check_says_which_tests_are_meant_and_ends_with_0(cloud: Cloud) -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
     lines = answer.stdout.splitlines()
     assert lines[:3] == [
-        f"token        accepted by {cloud.url}",
+        f"token        accepted by {cloud.url}, asked by its legacy API",
         "tests        1",
         f"             {test_id} checkout-soak (project 30002)",
     ]
@@ -109,7 +109,7 @@ def test_check_of_a_test_that_is_not_found_names_it_and_ends_with_1(cloud: Cloud
     answer = finished("check", "--test", test_id, "--test", NO_TEST, **cloud.environment())
 
     assert (answer.returncode, answer.stderr) == (1, "")
-    assert f"token        accepted by {cloud.url}" in answer.stdout
+    assert f"token        accepted by {cloud.url}, asked by its legacy API" in answer.stdout
     assert (
         f"not found    test {NO_TEST}: nothing in k6 Cloud fits this, or the token cannot see it\n"
         in answer.stdout
