@@ -177,10 +177,8 @@ def schedule(polled: Exporter) -> AsyncIOScheduler:
             await polled.poller.poll()
         except asyncio.CancelledError:
             return  # the process ends; a scheduler would log this as an error
-        except Exception:  # a poll may fail; the exporter may not
-            log.exception("a poll failed for a reason of its own; this is a bug")
-            polled.telemetry.poll_failures.labels("internal").inc()
-            polled.telemetry.up.set(0)
+        except Exception as error:  # noqa: BLE001 (of any kind: it is logged with its traceback)
+            polled.poller.note_bug(error)
         # Jitter: exporters that started together must not ask together for ever.
         pause = polled.poller.interval * random.uniform(0.95, 1.05)  # noqa: S311
         add(max(began + timedelta(seconds=pause), datetime.now(UTC) + timedelta(seconds=min(pause, 1))))

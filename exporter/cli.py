@@ -27,7 +27,7 @@ logger = logging.getLogger("exporter")
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-HELP = {setting.name: setting.help for setting in settings()}
+SETTINGS = {setting.name: setting for setting in settings()}
 REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where an image is built
 DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
 
@@ -66,19 +66,31 @@ def configured(command: Command) -> Command:
             metavar="ID",
             help="watch this project; repeatable",
         ),
-        flag("api.version"),
-        flag("web.listen_address"),
-        flag("web.telemetry_path"),
-        flag("log.level"),
-        flag("log.format"),
+        *(flag(name) for name in ("api.version", "log.level", "log.format")),
     )
+    return with_flags(command, flags)
+
+
+def served(command: Command) -> Command:
+    """Gives a command the flags that say where it serves."""
+    return with_flags(command, [flag(name) for name in ("web.listen_address", "web.telemetry_path")])
+
+
+def with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) -> Command:
     for option in reversed(flags):
         command = option(command)
     return command
 
 
 def flag(name: str) -> Callable[[Command], Command]:
-    return click.option("--" + name.replace("_", "-"), name.replace(".", "__"), help=HELP[name])
+    """The flag of a setting; what it says wrong is told like what the file says wrong."""
+    setting = SETTINGS[name]
+    return click.option(
+        "--" + name.replace("_", "-"),
+        name.replace(".", "__"),
+        metavar="|".join(setting.choices) or "TEXT",
+        help=f"{setting.help} [default: {setting.default}]",
+    )
 
 
 def loaded(
@@ -114,9 +126,7 @@ def simulated(command: Command) -> Command:
             help="how many times faster its runs come and go",
         ),
     )
-    for option in reversed(flags):
-        command = option(command)
-    return command
+    return with_flags(command, flags)
 
 
 @click.group(cls=DefaultCommand)
@@ -130,6 +140,7 @@ def main() -> None:
 
 @main.command("serve")
 @configured
+@served
 def serve_command(**given: Any) -> None:
     """Poll k6 Cloud and serve metrics, until told to stop."""
     config, token = loaded(**given)
@@ -143,7 +154,7 @@ def serve_command(**given: Any) -> None:
     "address",
     default="127.0.0.1:10565",
     show_default=True,
-    help=HELP["web.listen_address"],
+    help=SETTINGS["web.listen_address"].help,
 )
 @click.option(
     "--api.version",

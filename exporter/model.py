@@ -214,12 +214,14 @@ class Listing:
 
     `reaches_back_to` is the moment from which on no run that matches the question is missing; minus infinity
     when none is missing at all, plus infinity when nothing can be said about what is not in it.
-    `is_whole` is False of a list that said it goes on and did not.
+    `sure_up_to` is the creation of the newest run before which surely none is missing. `is_whole` is False of
+    a list that said it goes on and did not.
     """
 
     runs: tuple[Run, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     reaches_back_to: float = float("inf")
+    sure_up_to: float = float("-inf")
     is_whole: bool = True
 
     def ought_to_have(self, run: Run) -> bool:

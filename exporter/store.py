@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from exporter.model import LoadTest, Outcome, Run, RunStatus
 
-BEGINNING = (float("-inf"), -1)
 DAY = 86400.0
+LATE = 32  # a run may become visible later than so many that were created after it, and still be news
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,13 @@ class Poll:
 class Watched:
     """A test with the runs worth remembering.
 
-    `runs` are all that move and the newest that are over, newest first; `shown` those of them that are young
-    enough to be told one by one; `moving` those that are not over. `newest` is the age order up to which no
-    run is news any more, `settled` the ids among `runs` that have finished once already: a run counts once,
-    however often it seems to end.
+    `runs` are all that move and the newest that are over, newest first; `shown` those of them that are
+    young enough to be told one by one; `moving` those that are not over.
+
+    For counting: `settled` are the ids among `runs` that have finished once already, for a run counts once,
+    however often it seems to end. A run that is over when first seen is news if its id is beyond `history`
+    and not among `seen`, the newest ids that were ever told. By id and not by creation, since ids are given
+    in order, and dates can be absent, absurd or of a clock that is not ours.
     """
 
     test: LoadTest
@@ -62,8 +65,9 @@ class Watched:
     moving: tuple[Run, ...] = ()
     last_passed: float | None = None
     finished: tuple[tuple[Outcome, int], ...] = tuple((outcome, 0) for outcome in Outcome)
-    newest: tuple[float, int] = BEGINNING
     settled: frozenset[int] = frozenset()
+    seen: tuple[int, ...] = ()
+    history: int = -1
 
     @property
     def last(self) -> Run | None:
@@ -82,35 +86,58 @@ def has_finished(run: Run) -> bool:
 def first_seen(watched: Watched, sighting: Sighting, retention: Retention, now: float) -> Watched:
     """The test after its first sighting."""
     # Runs that had finished before we first looked are history, not news.
-    history = frozenset(run.id for run in sighting.runs if has_finished(run))
-    return succeed(replace(watched, settled=history), sighting, retention, now)
+    past = frozenset(run.id for run in sighting.runs if has_finished(run))
+    return succeed(
+        replace(watched, settled=past, history=max((run.id for run in sighting.runs), default=-1)),
+        sighting,
+        retention,
+        now,
+    )
 
 
 def succeed(watched: Watched, sighting: Sighting, retention: Retention, now: float) -> Watched:
     """The test after a sighting; the very same object if nothing about it has changed."""
+    told = [plausible(run, now) for run in sighting.runs]
     known = {run.id: run for run in watched.runs if run.id not in sighting.gone}
-    merged = known | {run.id: run for run in sighting.runs}
+    merged = known | {run.id: run for run in told}
     runs = tuple(remembered(merged.values(), retention))
-
-    finishing = [
-        run
-        for run in sighting.runs
-        if has_finished(run)
-        and run.id not in watched.settled
-        and (run.id in known or run.age_order > watched.newest)
-    ]
+    finishing = [run for run in merged.values() if has_finished(run) and is_news(run.id, watched, known)]
     counts = Counter(run.outcome for run in finishing)
+    # A run that was gone and comes back is one we have not seen.
+    ids = sorted({*watched.seen, *(run.id for run in told)} - sighting.gone)
     after = Watched(
         test=sighting.test,
         runs=runs,
         shown=young(runs, retention, now),
         moving=tuple(run for run in runs if not run.is_over),
-        last_passed=last_passed(watched.last_passed, merged.values(), now),
+        last_passed=last_passed(watched.last_passed, merged.values()),
         finished=tuple((outcome, before + counts[outcome]) for outcome, before in watched.finished),
-        newest=max([watched.newest, *(run.age_order for run in sighting.runs if is_past(run.created, now))]),
         settled=frozenset(run.id for run in runs if run.id in watched.settled or has_finished(run)),
+        seen=tuple(ids[-LATE:]),
+        history=max([watched.history, *ids[:-LATE]]),
     )
     return watched if after == watched else after
+
+
+def is_news(id_: int, watched: Watched, known: Mapping[int, Run]) -> bool:
+    """Whether a run that has finished has not been counted, nor had finished before we first looked."""
+    if id_ in watched.settled:
+        return False
+    return id_ in known or (id_ > watched.history and id_ not in watched.seen)
+
+
+def plausible(run: Run, now: float) -> Run:
+    """The run without dates from the future, which would stand above all that is to come.
+
+    Clocks may differ; by more than a day they may not.
+    """
+    moments = (run.created, run.started, run.ended)
+    if all(moment is None or moment < now + DAY for moment in moments):
+        return run
+    created, started, ended = (
+        moment if moment is not None and moment < now + DAY else None for moment in moments
+    )
+    return replace(run, created=created, started=started, ended=ended)
 
 
 def remembered(runs: Iterable[Run], retention: Retention) -> Iterable[Run]:
@@ -131,17 +158,9 @@ def young(runs: tuple[Run, ...], retention: Retention, now: float) -> tuple[Run,
     return tuple(run for run in runs if not run.is_over or run.id in kept)
 
 
-def last_passed(before: float | None, runs: Iterable[Run], now: float) -> float | None:
-    ends = [run.ended for run in runs if run.outcome == Outcome.PASSED and is_past(run.ended, now)]
+def last_passed(before: float | None, runs: Iterable[Run]) -> float | None:
+    ends = [run.ended for run in runs if run.outcome == Outcome.PASSED]
     return max((end for end in (before, *ends) if end is not None), default=None)
-
-
-def is_past(moment: float | None, now: float) -> bool:
-    """Whether a moment may be remembered as the latest: one absurd date would stand above all to come.
-
-    Clocks may differ; by more than a day they may not.
-    """
-    return moment is not None and moment < now + DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +184,6 @@ class State:
 
     def after(self, poll: Poll) -> "State":
         """The state that follows; a pure step."""
-        lagging = self.lagging_after(poll)
         return replace(
             self,
             members=self.members if poll.members is None else poll.members,
@@ -173,12 +191,14 @@ class State:
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
             as_of=poll.at,
             newest=self.newest if poll.newest is None else max(poll.newest, self.newest or poll.newest),
-            lagging=lagging,
-            # No series ever shows an old value as if it were fresh.
-            withheld=frozenset(
-                id_ for id_, since in lagging.items() if poll.at - since > self.retention.stale_after
-            ),
-        )
+            lagging=self.lagging_after(poll),
+        ).at(poll.at)
+
+    def at(self, moment: float) -> "State":
+        """The same state at a later (monotonic) moment: what lags for too long by then is withheld."""
+        # No series ever shows an old value as if it were fresh.
+        overdue = {id_ for id_, as_of in self.lagging.items() if moment - as_of > self.retention.stale_after}
+        return self if overdue == self.withheld else replace(self, withheld=frozenset(overdue))
 
     def tests_after(self, poll: Poll) -> Mapping[int, Watched]:
         """The tests after a poll; the very same mapping if nothing about any of them has changed."""

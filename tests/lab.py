@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import AsyncExitStack
+from email.utils import formatdate
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -21,6 +22,10 @@ START = 1_790_000_000.0  # 2026-09-21T14:13:20Z
 TOKEN = "canary-9f3c1e77"
 
 Series = dict[str, float]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Now:
@@ -36,6 +41,21 @@ class Now:
     async def sleep(self, seconds: float) -> None:
         self.value += seconds
         await asyncio.sleep(0)
+
+
+def dated(simulator: Simulator) -> App:
+    """The simulator with the Date header that a web server adds to each answer."""
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(simulator.clock(), usegmt=True).encode()
+                message["headers"] = [*message["headers"], (b"date", date)]
+            await send(message)
+
+        await simulator(scope, receive, send_dated)
+
+    return answer
 
 
 class Lab:
@@ -63,7 +83,7 @@ class Lab:
                     self.config,
                     self.token,
                     clock=self.now.clock,
-                    transport=httpx.ASGITransport(self.simulator),
+                    transport=httpx.ASGITransport(dated(self.simulator)),
                 )
             )
         )

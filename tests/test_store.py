@@ -203,3 +203,45 @@ def test_a_date_in_the_far_future_hides_nothing_that_comes_after() -> None:
 
     assert counts(state) == {"aborted": 1}
     assert state.tests[7].last_passed == 170.0
+
+
+def test_a_run_that_becomes_visible_late_is_counted() -> None:
+    first, late, next_ = (run(i, created=300.0 + i) for i in (1, 2, 3))
+
+    state = State().after(seen(first)).after(seen(first, next_)).after(seen(first, late, next_))
+
+    assert counts(state) == {"passed": 2}
+
+
+def test_runs_without_a_date_or_with_dates_of_another_clock_count_once() -> None:
+    for created in (None, 200.0 + 3 * DAY):
+        runs = [replace(run(i, created=0.0), created=created) for i in range(1, 12)]
+        state = State(Retention(keep=2)).after(seen(*runs[:10], now=200.0))
+        for _ in range(3):
+            state = state.after(seen(*runs, now=200.0))
+
+        assert counts(state) == {"passed": 1}
+
+
+def test_a_run_from_the_future_is_not_the_last_for_ever() -> None:
+    absurd = replace(run(1, created=1e10), ended=1e10)
+
+    state = State().after(seen(absurd)).after(seen(absurd, run(2, created=300.0, result=1)))
+
+    last = state.tests[7].last
+    assert last
+    assert (last.id, counts(state)) == (7002, {"failed": 1})
+
+
+def test_a_run_that_was_gone_and_comes_back_is_counted_at_its_end() -> None:
+    state = State().after(seen()).after(seen(RUNNING)).after(seen(gone=frozenset({1}))).after(seen(PASSED))
+
+    assert counts(state) == {"passed": 1}
+
+
+def test_what_lags_is_withheld_in_time_though_polls_learn_nothing() -> None:
+    state = State(Retention(stale_after=300)).after(seen(RUNNING, now=0.0))
+    lagging = state.after(Poll(at=270, now=270, seen={}, missed=frozenset({7})))
+
+    assert lagging.at(299.0).withheld == frozenset()
+    assert lagging.at(301.0).withheld == {7}

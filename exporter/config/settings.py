@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic import model_validator as checked
@@ -161,6 +161,7 @@ class Setting:
     name: str
     default: str
     help: str
+    choices: tuple[str, ...] = ()
 
 
 def settings() -> Iterator[Setting]:
@@ -179,4 +180,5 @@ def setting(name: str, field: FieldInfo) -> Setting:
         default = ""
     elif isinstance(default, float):
         default = duration(default)
-    return Setting(name, str(default), field.description or "")
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return Setting(name, str(default), field.description or "", choices)

@@ -64,8 +64,6 @@ class ListCall(Generic[I]):
 class LegacyApi:
     """The documented calls of the legacy API. All raise ApiError."""
 
-    name = "legacy"
-
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._tolerant: set[str] = set()  # endpoints that have answered with undocumented parameters

@@ -27,12 +27,16 @@ class Foreign(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Gathered(Generic[I]):
-    """What following the pages of a list brought, whether to its `whole` end, and from how many."""
+    """What following the pages of a list brought, and whether to its `whole` end.
+
+    `on_first_page` of the items are sure: for each that was deleted while we turned the pages, one after
+    them was never told.
+    """
 
     items: tuple[I, ...]
     skipped: tuple[Skipped, ...]
     whole: bool
-    pages: int = 1
+    on_first_page: int = 0
 
 
 def read_one(endpoint: str, read: Callable[[msgspec.Raw], I], raw: msgspec.Raw) -> I | Skipped:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from reprlib import repr as brief  # what cannot be understood can be megabytes, and ends in a log
 
 LARGEST = 2**63 - 1
+END_OF_TIME = 1e11  # seconds; the year 5138
 
 
 def whole(value: object) -> int | None:
@@ -60,7 +61,10 @@ def moment(value: object) -> float | None:
         read = datetime.fromisoformat(value)
     except ValueError as error:
         raise ValueError(f"{brief(value)} is not a time") from error
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    seconds = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds < END_OF_TIME:
+        raise ValueError(f"{brief(value)} is no time at which a test can have run")
+    return seconds
 
 
 def text(value: object) -> str:

@@ -93,6 +93,7 @@ class Transport:
         self._turnstile = asyncio.Semaphore(concurrency)
         self._budget = Budget(requests_per_minute, clock)
         self._witness = witness
+        self.cloud_time: float | None = None  # Unix seconds by k6 Cloud's own clock, when it last answered
         self._silent_until = float("-inf")  # monotonic; set by Retry-After, holds for all questions
 
     async def get(self, endpoint: str, params: Params = (), **ids: int) -> bytes:
@@ -161,6 +162,7 @@ class Transport:
             async with asyncio.timeout(self._timeout):
                 response = await self._client.send(request, follow_redirects=False)
             code = str(response.status_code)
+            self.cloud_time = date_of(response) or self.cloud_time
         except (TimeoutError, httpx.TimeoutException) as error:
             code = "timeout"
             raise TimedOut(f"no answer to {where} within {self._timeout:g}s") from error
@@ -182,6 +184,14 @@ def retry_after(header: str | None, now: float) -> float:
     except (ValueError, OverflowError):
         return 0.0
     return min(max(wait, 0.0), LONGEST_SILENCE)
+
+
+def date_of(response: httpx.Response) -> float | None:
+    """The moment at which a response was made, by the server's clock, in Unix seconds."""
+    try:
+        return http_date(response.headers["Date"])
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def http_date(text: str) -> float:

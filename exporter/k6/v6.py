@@ -45,20 +45,25 @@ LONGEST_LINK = 2000  # characters; what leads on is short, and no server takes a
 class V6Api:
     """The calls of the v6 API that tell and change the state of runs. All raise ApiError."""
 
-    name = "v6"
-
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    @property
+    def time(self) -> float | None:
+        """What k6 Cloud's clock said when it last answered, in Unix seconds; None if it never said."""
+        return self._transport.cloud_time
 
     async def list_runs(self, created_after: float) -> Listing:
         """The runs of all tests that were created at this moment (Unix seconds) or later."""
         gathered = await self._gather(RUNS, [("created_after", timestamp(created_after))], read_run)
-        # Of a list on several pages one run is never told for each that was deleted while we turned them.
-        is_sure = gathered.whole and gathered.pages == 1 and not gathered.skipped
+        on_one_page = gathered.on_first_page == len(gathered.items)
+        sure = [run.created for run in gathered.items[: gathered.on_first_page] if run.created is not None]
+        is_sure = gathered.whole and on_one_page and not gathered.skipped
         return Listing(
             gathered.items,
             gathered.skipped,
             reaches_back_to=created_after if is_sure else math.inf,
+            sure_up_to=max(sure, default=created_after),
             is_whole=gathered.whole,
         )
 
@@ -119,7 +124,7 @@ class V6Api:
         """
         found: dict[int, I] = {}
         skipped: dict[bytes, Skipped] = {}
-        seen = 0
+        seen = on_first_page = 0
         turn: Params = [("$top", PAGE_SIZE)]
         for pages in range(1, MOST_PAGES + 1):
             page = decoded(await self._transport.get(endpoint, [*asked, *turn], **ids), Page, endpoint)
@@ -130,9 +135,10 @@ class V6Api:
                     skipped[bytes(raw)] = item
                 else:
                     found[item.id] = item
+            on_first_page = len(found) if pages == 1 else on_first_page
             is_last, is_stale = not page.next_link, len(found) + len(skipped) == known
             if is_last or is_stale:
-                return Gathered(tuple(found.values()), tuple(skipped.values()), whole=is_last, pages=pages)
+                return Gathered(tuple(found.values()), tuple(skipped.values()), is_last, on_first_page)
             seen += len(page.value)
             turn = turning(page.next_link, seen)
         raise Unreadable(f"GET {endpoint}: the list does not end after {MOST_PAGES} pages")

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from exporter.k6.errors import ApiError, NotFound
+from exporter.k6.errors import ApiError, NotFound, Unreadable
 from exporter.model import LoadTest, TestListing
 from exporter.polling.findings import Findings
 from exporter.polling.selection import Selection
@@ -39,6 +39,8 @@ class Discovery:
         except ApiError:
             self._doubt_project(project)
             raise
+        if not listing.tests:
+            await self._confirm_emptiness(project)
         self.add(listing)
         if listing.skipped or not listing.is_whole:
             self._doubt_project(project)
@@ -61,8 +63,27 @@ class Discovery:
         """These are members if they were; nothing else could be learnt of them."""
         self._in_doubt.update(ids)
 
+    async def _confirm_emptiness(self, project: int | None) -> None:
+        """An empty list would withdraw every test and its counts: believe it only if one of them is gone.
+
+        Raises ApiError.
+        """
+        for id_ in self._members_of(project)[:1]:
+            try:
+                await self._api.read_test(id_)
+            except NotFound:
+                return
+            except ApiError:
+                self._doubt_project(project)
+                raise
+            self._doubt_project(project)
+            raise Unreadable(f"the list of tests is empty, and yet there is test {id_}")
+
     def _doubt_project(self, project: int | None) -> None:
-        self.doubt([id_ for id_, test in self._members.items() if project in (None, test.project_id)])
+        self.doubt(self._members_of(project))
+
+    def _members_of(self, project: int | None) -> list[int]:
+        return [id_ for id_, test in self._members.items() if project in (None, test.project_id)]
 
     def tell(self, tests: Collection[LoadTest]) -> None:
         """Tell the findings that these are the tests there are."""

@@ -82,9 +82,13 @@ async def each(
             except ApiError as error:
                 findings.fail(error)
 
+    refused: list[Unauthorized] = []
     try:
         async with asyncio.TaskGroup() as workers:
             for _ in range(width):
                 workers.create_task(work())
-    except* Unauthorized as refused:
-        raise refused.exceptions[0] from None
+    except* Unauthorized as group:
+        refused += [error for error in group.exceptions if isinstance(error, Unauthorized)]
+    # Not above: before Python 3.11.4 what is raised there comes out wrapped in a group.
+    if refused:
+        raise refused[0]

@@ -141,7 +141,7 @@ def question_about(
     if known is None or (discovery is not None and is_due(known, test, discovery)):
         return Question(test, known, back_to=oldest)
     if has_news(known, test):
-        return Question(test, known, back_to=known.newest[0])
+        return Question(test, known, back_to=known.last.age_order[0] if known.last else oldest)
     return Question(test, known, back_to=None) if known.moving else None
 
 

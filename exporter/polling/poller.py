@@ -90,6 +90,12 @@ class Poller:
         show()
         return findings
 
+    def note_bug(self, error: Exception) -> None:
+        """Tell of a poll that failed for a reason of its own; it may fail, the exporter may not."""
+        log.error("a poll failed for a reason of its own; this is a bug", exc_info=error)
+        findings = Findings(failures=[Failure("internal", f"a bug of the exporter: {type(error).__name__}")])
+        self._tell(findings, took=0.0)
+
     @property
     def interval(self) -> float:
         """Seconds from one poll to the next as things are now."""
@@ -99,8 +105,10 @@ class Poller:
 
     async def _ask(self, discovery: int | None) -> Findings:
         findings = Findings()
-        # What is older than stale_after may not be shown, so a poll that takes longer is of no use.
-        deadline = self.state.retention.stale_after
+        # Two polls and the pause between them fit into stale_after: what one learnt at its beginning is not
+        # too old to be shown when the next is done.
+        longest_pause = max(self._intervals.active, self._intervals.idle)
+        deadline = (self.state.retention.stale_after - longest_pause) / 2
         try:
             async with asyncio.timeout(deadline):
                 await self._inquiry.look(self.state, findings, now=self._clock.time(), discovery=discovery)
@@ -113,7 +121,7 @@ class Poller:
 
     def _after(self, findings: Findings, at: float) -> State:
         if not findings.learnt_something:
-            return self.state
+            return self.state.at(at)
         if findings.members is not None:
             self._discovered_at = at
             self._discoveries += 1

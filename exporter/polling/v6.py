@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from exporter.k6.errors import ApiError, Forbidden, NotFound, Unauthorized, Unreadable
+from exporter.k6.errors import ApiError, NotFound, Unauthorized, Unreadable
 from exporter.k6.v6 import RUNS, V6Api
 from exporter.model import Listing, LoadTest, Run
 from exporter.polling.discovery import Discovery
@@ -20,7 +20,7 @@ from exporter.store import Sighting, State, Watched, has_finished
 log = logging.getLogger(__name__)
 
 # Seconds before the newest run that was told from which on the next list goes: a run may appear in lists some
-# time after it was created. Counted from a run, not from our clock, so that no clock need be right.
+# time after it was created. Counted from a run or by k6 Cloud's clock, so that ours need not be right.
 OVERLAP = 120.0
 # How far back the first list goes, in seconds. What is older is asked for test by test.
 FIRST_WINDOW = 86400.0
@@ -52,23 +52,21 @@ class V6Inquiry:
         if discovery is not None:
             await self._discover(state, findings)
         members = state.members if findings.members is None else findings.members
-        since = now - FIRST_WINDOW if state.newest is None else state.newest - OVERLAP
+        present = self._api.time or now
+        since = present - FIRST_WINDOW if state.newest is None else state.newest - OVERLAP
         listing = await self._api.list_runs(since)
         findings.skipped += listing.skipped
         if not listing.is_whole:
             findings.fail(Unreadable(f"GET {RUNS}: the list breaks off and says that it goes on"))
-        # A run from the future, by a fault of whoever wrote it down, must not hide those of the present.
-        created = [min(run.created, now) for run in listing.runs if run.created is not None]
-        findings.newest = max(created, default=None)
 
-        told = defaultdict[int, list[Run]](list)
+        told_of = defaultdict[int, list[Run]](list)
         for run in listing.runs:
-            told[run.test_id].append(run)
+            told_of[run.test_id].append(run)
         questions = []
         for id_, test in members.items():
             known = state.tests.get(id_)
-            if known is None or known.moving or known.test != test or id_ in told:
-                questions.append(Question(test, known, told[id_]))
+            if known is None or known.moving or known.test != test or id_ in told_of:
+                questions.append(Question(test, known, told_of[id_]))
             else:
                 findings.confirmed.add(id_)
 
@@ -76,6 +74,14 @@ class V6Inquiry:
             findings.seen[question.test.id] = await self._sighting(question, listing, state, findings)
 
         await each(questions, ask, findings, width=self._width)
+        # At first all runs are history, and none that is missing would be missed.
+        told = [run.created for run in listing.runs if run.created is not None]
+        sure_up_to = max(told, default=since) if state.newest is None else listing.sure_up_to
+        # A run from the future, by a fault of whoever wrote it down, must not hide those of the present.
+        newest = max(min(sure_up_to, present), since + OVERLAP)
+        is_taken_in = len(findings.seen) + len(findings.confirmed) == len(members) and not listing.skipped
+        # What could not be taken in is asked for again with the next list, for a day at most.
+        findings.newest = newest if is_taken_in else max(since + OVERLAP, newest - FIRST_WINDOW)
 
     async def _sighting(
         self, question: Question, listing: Listing, state: State, findings: Findings
@@ -110,17 +116,15 @@ class V6Inquiry:
             await each(projects, discovery.ask_for_project, findings, width=self._width)
             rest = self._selection.tests.keys() - discovery.tests
             await each(rest, discovery.ask_for_test, findings, width=self._width)
-        discovery.tell(await self._scheduled(discovery.tests, state))
+        discovery.tell(await self._scheduled(discovery.tests))
 
-    async def _scheduled(self, tests: Mapping[int, LoadTest], state: State) -> list[LoadTest]:
+    async def _scheduled(self, tests: Mapping[int, LoadTest]) -> list[LoadTest]:
         """The tests with their schedules. Not every token may see these, and nothing depends on them."""
         try:
             next_runs = await self._api.list_schedules()
         except Unauthorized:
             raise
-        except (Forbidden, NotFound):
-            next_runs = {}
         except ApiError as error:
             log.debug("schedules are not known: %s", error)
-            next_runs = {id_: test.next_run for id_, test in state.members.items() if test.next_run}
+            next_runs = {}
         return [replace(test, next_run=next_runs.get(id_)) for id_, test in tests.items()]

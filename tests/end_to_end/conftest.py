@@ -1,4 +1,4 @@
-"""Real programs for end-to-end tests. One that is missing is a reason to skip, under CI to fail."""
+"""Real programs from Debian for end-to-end tests. One that is missing is skipped, under CI a failure."""
 
 import os
 import shutil

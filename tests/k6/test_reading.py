@@ -2,6 +2,7 @@
 
 import math
 import time
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -129,9 +130,6 @@ def test_what_is_not_whole_or_too_large_is_refused(said: object) -> None:
         ("2020-08-18T13:33:41.123456789Z", 1597757621.123456),
         ("2020-08-18T13:33:41.12345678901234567890", 1597757621.123456),
         ("1970-01-01T00:00:00Z", 0),
-        ("1969-12-31T23:59:59Z", -1),
-        ("0001-01-01T00:00:00+14:00", -62135647200),
-        ("9999-12-31T23:59:59-14:00", 253402351199),
     ],
 )
 def test_a_moment_without_a_zone_is_utc(said: object, meant: float | None) -> None:
@@ -202,8 +200,25 @@ def test_anything_is_read_or_refused_with_a_value_error(said: object) -> None:
         assert value is None or math.isfinite(value)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
+)
+def test_a_moment_at_which_no_test_can_have_run_is_refused(said: str) -> None:
+    with pytest.raises(ValueError, match=r"is no time at which a test can have run$"):
+        moment(said)
+
+
 @settings(derandomize=True, deadline=None, max_examples=300)
-@given(st.datetimes().map(lambda moment: moment.isoformat()), st.integers(-839, 839))
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(5000, 1, 1)).map(lambda moment: moment.isoformat()),  # noqa: DTZ001
+    st.integers(-839, 839),
+)
 def test_an_offset_shifts_a_moment_by_just_that(said: str, minutes: int) -> None:
     sign, hours, rest = "-" if minutes < 0 else "+", abs(minutes) // 60, abs(minutes) % 60
     naive, shifted = moment(said), moment(f"{said}{sign}{hours:02}:{rest:02}")

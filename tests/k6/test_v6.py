@@ -253,7 +253,7 @@ def test_parameters_are_encoded_as_any_server_reads_them() -> None:
 
 
 def test_no_runs_are_none_and_we_are_sure_of_it() -> None:
-    assert run(Cloud(World()).api.list_runs(SINCE)) == Listing(reaches_back_to=SINCE)
+    assert run(Cloud(World()).api.list_runs(SINCE)) == Listing(reaches_back_to=SINCE, sure_up_to=SINCE)
 
 
 def test_the_newest_runs_of_a_test_come_newest_first_and_not_more_than_asked_for() -> None:
@@ -607,7 +607,9 @@ def test_an_empty_page_with_a_next_link_ends_the_list_and_nothing_is_sure() -> N
 def test_a_first_page_that_is_empty_and_goes_on_says_nothing() -> None:
     server = Pages({"value": [], "@nextLink": "?$skip=1000"})
 
-    assert run(api_of(server).list_runs(SINCE)) == Listing(reaches_back_to=UNSURE, is_whole=False)
+    assert run(api_of(server).list_runs(SINCE)) == Listing(
+        reaches_back_to=UNSURE, sure_up_to=SINCE, is_whole=False
+    )
 
 
 @pytest.mark.parametrize("link", ["?$skip=1", "next", "?$skiptoken=again"])

@@ -377,3 +377,38 @@ def test_a_token_that_the_api_echoes_does_not_get_into_the_log(caplog: pytest.Lo
 
         assert TOKEN not in caplog.text + lab.get("/").text
         assert "***" in caplog.text
+
+
+def test_a_steady_poll_of_1000_tests_and_5000_runs_of_which_7_move_asks_at_most_24_times() -> None:
+    world = many_tests(1000, moving=7, runs=5)
+    with Lab(world, api={"url": "http://k6.test", "requests_per_minute": 100_000}) as lab:
+        lab.poll()
+        lab.asked()
+        lab.at(15).poll()
+
+        assert counted(lab.asked()) == {TESTS: 10, RUNS: 7}
+
+
+def test_polls_that_succeed_never_let_what_they_learn_grow_stale() -> None:
+    world = many_tests(200, moving=200)
+    with Lab(world, api={"url": "http://k6.test", "requests_per_minute": 50}) as lab:
+        for _ in range(12):
+            began = lab.now.value
+            lab.poll()
+            lab.now.value = max(lab.now.value, began + 15)
+            fresh = lab.value("k6_cloud_exporter_series")
+
+            assert fresh or not lab.value("k6_cloud_up")
+
+
+def test_a_bug_is_told_where_people_look(caplog: pytest.LogCaptureFixture) -> None:
+    with Lab(many_tests(1)) as lab:
+        lab.poll()
+        lab.exporter.poller.note_bug(ZeroDivisionError("canary"))
+
+        assert lab.value("k6_cloud_up") == 0
+        assert lab.value('k6_cloud_exporter_polls_total{outcome="failure"}') == 1
+        assert lab.value('k6_cloud_exporter_poll_failures_total{reason="internal"}') == 1
+        assert "The last poll failed" in lab.get("/").text
+        assert "a bug of the exporter: ZeroDivisionError" in lab.get("/").text
+        assert "canary" in caplog.text

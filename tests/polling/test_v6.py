@@ -1,5 +1,6 @@
 """What a poll asks the v6 API, request by request, and what it makes of the answers."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -314,7 +315,7 @@ def test_schedules_are_a_courtesy() -> None:
         assert one.value(series) == START + 500
         one.simulator.faults.add(faults.error(500).on("/cloud/v6/schedules"))
         assert one.at(300).poll().outcome == "success"
-        assert one.value(series) == START + 500
+        assert one.value(series) is None
 
     with lab(world, options=Options(v6=V6Options(schedules_forbidden=True))) as one:
         assert one.poll().outcome == "success"
@@ -388,3 +389,99 @@ def test_a_stack_that_is_not_ours_is_forbidden_in_a_sentence() -> None:
         findings = one.poll()
 
     assert {failure.reason for failure in findings.failures} == {"forbidden"}
+
+
+def test_runs_told_to_a_poll_that_failed_in_part_are_told_again() -> None:
+    world = World()
+    test = world.add_test("checkout")
+    moving = world.add_run(test, created=START - 3000, phases=LONG)
+    with lab(world) as one:
+        one.poll()
+        one.simulator.faults.add(faults.error(503))
+        world.add_run(test, created=START + 60, failed=True)
+        world.add_run(test, created=START + 1000)
+        one.at(1200).poll()
+        one.simulator.faults.clear()
+        one.simulator.faults.add(faults.error(500).on(f"{RUNS}/{moving}", times=3))
+        one.at(1215).poll()
+        one.simulator.faults.clear()
+        one.at(1230).poll()
+
+        assert finished(one) == {"failed": 1, "passed": 1}
+
+
+def test_an_outage_after_a_day_without_runs_loses_none() -> None:
+    world = World()
+    test = world.add_test("checkout")
+    with lab(world) as one:
+        one.poll()
+        one.simulator.faults.add(faults.error(503))
+        world.add_run(test, created=START + 600, ending=Ending.ABORTED_BY_THRESHOLD)
+        for hour in range(1, 49):
+            one.at(3600 * hour).poll()
+        one.simulator.faults.clear()
+        one.poll()
+
+        assert finished(one) == {"failed": 1}
+        assert outcomes(one) == {"failed"}
+
+
+def test_a_run_deleted_while_pages_are_turned_hides_no_other() -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    with lab(world, options=Options(v6=V6Options(max_top=5, clamp_top=True))) as one:
+        one.poll()
+        runs = [
+            world.add_run(test, created=START + 200 + i, phases=HASTY, ending=Ending.ABORTED_BY_USER)
+            for i in range(13)
+        ]
+        one.simulator.faults.add(faults.slow(before=1.0).on(f"{RUNS}*"))
+        one.run(deleting_meanwhile(one, runs[0]))
+        one.simulator.faults.clear()
+        for seconds in range(320, 800, 60):
+            one.at(seconds).poll()
+
+        assert finished(one) == {"aborted": 13}
+
+
+async def deleting_meanwhile(one: Lab, run: int) -> None:
+    """A poll, during which a run that it has been told of is deleted."""
+    one.at(260)
+    polling = asyncio.ensure_future(one.exporter.poller.poll())
+    while one.now.value < START + 261:  # noqa: ASYNC110 (the clock is a number, and it tells no one)
+        await asyncio.sleep(0)
+    one.simulator.world.delete_run(run)
+    await polling
+
+
+@pytest.mark.parametrize("days", [-3, 3])
+def test_k6_clouds_own_clock_is_believed_where_ours_is_days_wrong(days: int) -> None:
+    world = World()
+    test = world.add_test("checkout")
+    with lab(world) as one:
+        cloud = one.now.value
+        one.simulator.clock = lambda: cloud
+        one.now.value += 86400 * days
+        one.poll()
+        run = world.add_run(test, created=START + 30, phases=LONG)
+        cloud += 60
+        one.now.value += 60
+        one.poll()
+
+        assert f'run_id="{run}"' in one.page()
+
+
+def test_an_empty_list_of_tests_is_not_believed_while_there_are_tests() -> None:
+    world = many_tests(2)
+    with lab(world) as one:
+        one.poll()
+        page = one.page()
+        one.simulator.faults.add(faults.empty_page().on("/cloud/v6/load_tests"))
+        findings = one.at(300).poll()
+        assert [failure.reason for failure in findings.failures] == ["decode"]
+        assert one.page() == page
+
+        for test in list(world.tests):
+            world.delete_test(test)
+        assert one.at(600).poll().outcome == "success"
+        assert one.page() == ""
