@@ -1,11 +1,12 @@
 # make demo   run the exporter on the built-in simulator; no account needed
 # make test   everything that must hold: lint, types, tests, end to end with a real Prometheus
+# make dashboards   write grafana/dashboards anew from grafana/builder
 # make lock   write the two lock files anew from pyproject.toml
 
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test lint tools lock clean
+.PHONY: demo test lint tools dashboards lock clean
 
 demo: .venv/runtime
 	@$(BIN)/python -m exporter demo
@@ -20,6 +21,9 @@ lint: .venv/dev
 
 tools:
 	@sh tests/install-tools
+
+dashboards: .venv/dev
+	$(BIN)/python -m grafana.builder
 
 lock: .venv/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt

@@ -166,7 +166,7 @@ def table() -> Panel:
             hidden=True,
         ),
     )
-    test_page = page("Test page", SCOPE.by_test("k6_cloud_test_info", and_by="url"))
+    test_page = page("Test page", SCOPE.test_pages(), label="page")
     return rows(
         "Tests",
         "Every test once: the verdict on its last finished run, and how its newest run stands. Those that "

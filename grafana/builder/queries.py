@@ -56,6 +56,11 @@ class Scope:
         outcomes = self.by_test("k6_cloud_test_last_outcome", and_by="outcome")
         return f"topk{self._each_test} (1, {outcomes} == 1)"
 
+    def test_pages(self) -> str:
+        """Each test with its page in the k6 app, as a label of a name of its own: `url` is that of a run."""
+        named = f'label_replace({self.of("k6_cloud_test_info")}, "page", "$1", "url", "(.*)")'
+        return f"topk{self._each_test} (1, max by ({joined(self.test, 'page')}) ({named}))"
+
     def run_of(self, id_metric: str) -> str:
         """The run whose id is the value of a metric of the test, with its page in the k6 app as a label."""
         ids = f'count_values{self._each_test} ("run_id", {self.by_test(id_metric)})'

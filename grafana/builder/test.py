@@ -314,7 +314,7 @@ def lengths() -> Panel:
         "how "
         "long it was meant to. The newest is on the left.",
         (
-            Column("Run", SCOPE.pages_in_range(), "run_id"),
+            Column("Run", SCOPE.by_run_in_range("k6_cloud_run_info"), "run_id"),
             Column("Waited", waited(SCOPE)),
             Column("Ran", SCOPE.by_run_in_range("k6_cloud_run_execution_seconds")),
             Column("Planned", SCOPE.by_run_in_range("k6_cloud_run_duration_seconds")),
