@@ -1,6 +1,6 @@
 """A real Prometheus that scrapes the demo, and beside it a second exporter on the same tests.
 
-The demo asks one API and the second exporter v6, so that every metric has samples and each test is told twice.
+The second one asks v6, so that every metric has samples, and each test is told twice.
 """
 
 import os
@@ -92,3 +92,8 @@ def finished_test(prometheus: Prometheus) -> str:
         "topk(1, sum by (test_id) (k6_cloud_test_runs_finished_total{outcome='passed'}))"
     )
     return str(newest["metric"]["test_id"])
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    return program("promtool", "prometheus")
