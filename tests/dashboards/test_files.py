@@ -1,7 +1,7 @@
 """The dashboards as files: made by the code, whole, and after the rules of Grafana's dashboard-linter.
 
-The linter itself is a Go program that no package registry has, so its rules are told here anew. Where we leave
-one on purpose, `.lint` says so and why, for those who run it.
+The linter itself is a Go program that no package registry has, so its rules are told here anew. Where we
+leave one on purpose, `.lint` says so and why, for those who run it.
 """
 
 import json

@@ -90,10 +90,11 @@ TABLES = [
 ]
 
 
-@pytest.mark.parametrize(("uid", "title", "kind", "subject"), TABLES)
+@pytest.mark.parametrize("table_of", TABLES, ids=lambda case: case[1])
 def test_a_table_of_the_demo_has_one_row_for_each_subject(
-    node: str, prometheus: Prometheus, finished_test: str, uid: str, title: str, kind: str, subject: str
+    node: str, prometheus: Prometheus, finished_test: str, table_of: tuple[str, str, str, str]
 ) -> None:
+    uid, title, kind, subject = table_of
     shown = panel(uid, title, kind)
     at = float(int(prometheus.query("vector(time())")[0]["value"][0]))
     answers = {
@@ -158,9 +159,8 @@ def test_every_status_and_outcome_has_its_word_and_its_colour_in_the_overview(no
     outcomes = list(Outcome)
     tests = [(number, outcomes[number % len(outcomes)], status) for number, status in enumerate(RunStatus)]
     table = look(node, panel("k6-cloud-overview", "Tests"), overview(tests))
-    said = dict(
-        zip(texts(table, "Id"), zip(texts(table, "Verdict"), texts(table, "Newest run is")), strict=True)
-    )
+    both = zip(texts(table, "Verdict"), texts(table, "Newest run is"), strict=True)
+    said = dict(zip(texts(table, "Id"), both, strict=True))
 
     assert said == {
         str(number): (words.OUTCOME[outcome][0], words.STATUS[status][0]) for number, outcome, status in tests
