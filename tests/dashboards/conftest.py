@@ -70,6 +70,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             running(*scraping, log=folder / "prometheus.log"),
         ):
             found = Prometheus(f"http://127.0.0.1:{port}")
+            eventually(lambda: httpx.get(f"{found.url}/-/ready").status_code == 200)
             both = "count(count by (instance) (k6_cloud_run_status)) == 2"
             eventually(lambda: found.query(both), seconds=60)
             # Some have gone through all phases since, and rates have something to grow from.
