@@ -24,3 +24,8 @@ def prometheus_program() -> str:
 @pytest.fixture(scope="session")
 def promtool() -> str:
     return program("promtool", "prometheus")
+
+
+@pytest.fixture(scope="session")
+def alertmanager_program() -> str:
+    return program("prometheus-alertmanager", "prometheus-alertmanager")
