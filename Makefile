@@ -1,12 +1,15 @@
 # make demo   run the exporter on the built-in simulator; no account needed
 # make test   everything that must hold: lint, types, tests, end to end with a real Prometheus
 # make dashboards   write grafana/dashboards anew from grafana/builder
+# make image   build the container image, with docker or whatever CONTAINER names
 # make lock   write the two lock files anew from pyproject.toml
 
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test lint tools dashboards lock clean
+CONTAINER ?= docker
+
+.PHONY: demo test lint tools dashboards image lock clean
 
 demo: .venv/runtime
 	@$(BIN)/python -m exporter demo
@@ -24,6 +27,9 @@ tools:
 
 dashboards: .venv/dev
 	$(BIN)/python -m grafana.builder
+
+image:
+	$(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
 
 lock: .venv/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt

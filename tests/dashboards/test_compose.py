@@ -138,6 +138,17 @@ def test_the_scrape_interval_is_the_one_grafana_reckons_with() -> None:
     )
 
 
+def test_the_image_is_built_from_files_that_there_are() -> None:
+    built = [name for name, service in SERVICES.items() if service.get("build") == "."]
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    sent = (ROOT / ".dockerignore").read_text().split()
+
+    assert sorted(built) == ["exporter", "simulator"]
+    for name in " ".join(copied).split():
+        assert (ROOT / name).exists()
+        assert f"!{name}" in sent
+
+
 def test_alertmanager_holds_back_what_the_runbooks_say() -> None:
     runbooks = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
     told = re.search(r"<!-- alertmanager -->\n```yaml\n(.*?)```", runbooks, re.DOTALL)
