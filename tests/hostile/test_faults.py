@@ -7,32 +7,36 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.simulator import Ending, Fault, Options, Phases, Timestamps, World, faults
+from exporter.simulator import Ending, Fault, Options, Phases, Timestamps, V6Options, World, faults
 from tests.lab import START, Lab
 
-RUNS, TESTS = "/loadtests/v2/runs", "/loadtests/v2/tests"
+GENERATIONS = ("legacy", "v6")
+RUNS = {"legacy": "/loadtests/v2/runs", "v6": "/cloud/v6/test_runs"}
+OTHERS = ("/loadtests/v2/tests", "/cloud/v6/load_tests", "/cloud/v6/schedules")
 LONG = Phases(running=10_000)
-API = {"url": "http://k6.test", "timeout": "30ms"}
+API: dict[str, dict[str, Any]] = {
+    "legacy": {"url": "http://k6.test", "timeout": "30ms"},
+    "v6": {"url": "http://k6.test", "timeout": "30ms", "stack_id": 1},
+}
 
 # Counters of the exporter about itself, by their names without the prefix.
 FAILURES = 'poll_failures_total{{reason="{}"}}'
 SKIPPED = 'runs_skipped_total{{reason="{}"}}'
 UNKNOWN = 'unknown_values_total{{field="{}"}}'
-REQUESTS = 'api_requests_total{{api="legacy",code="{}",endpoint="' + RUNS + '"}}'
-TEMPLATE_OF_TESTS = f'endpoint="{TESTS}'
+REQUESTS = "requests for the list of runs, answered {}"
 FULL, NONE = 'polls_total{outcome="success"}', 'polls_total{outcome="failure"}'
 
 
 class Scene:
     """A test with two finished runs and one that runs; the list of its runs is asked for at each poll."""
 
-    def __init__(self, options: Options | None = None, **settings: Any) -> None:
+    def __init__(self, generation: str, options: Options | None = None) -> None:
         world = self.world = World()
         self.test = world.add_test("checkout")
         self.passed = world.add_run(self.test, created=START - 4000)
         self.failed = world.add_run(self.test, created=START - 2000, failed=True)
         self.running = world.add_run(self.test, created=START - 100, phases=LONG)
-        self.lab = Lab(world, options=options, **{"api": API, "tests": [{"id": self.test}], **settings})
+        self.lab = Lab(world, options=options, api=API[generation], tests=[{"id": self.test}])
 
     def status_of(self, run: int) -> float | None:
         return self.lab.value(
@@ -42,14 +46,26 @@ class Scene:
 
 
 def counters(lab: Lab) -> Counter[str]:
-    """What the exporter has counted about itself, durations aside."""
+    """What the exporter has counted about itself, durations and requests for other things aside."""
     return Counter(
         {
             series.removeprefix("k6_cloud_exporter_"): int(value)
             for series, value in lab.series("k6_cloud_exporter_").items()
-            if "_total{" in series + "{" and TEMPLATE_OF_TESTS not in series
+            if "_total{" in series + "{" and not any(f'endpoint="{other}' in series for other in OTHERS)
         }
     )
+
+
+def series_of(counted: dict[str, int], generation: str) -> dict[str, int]:
+    """The same with the requests as that generation's series."""
+    labels = f'api="{generation}",code="{{}}",endpoint="{RUNS[generation]}"'
+    code = REQUESTS.replace("{}", "")
+    return {
+        f"api_requests_total{{{labels.format(name.removeprefix(code))}}}"
+        if name.startswith(code)
+        else name: n
+        for name, n in counted.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -120,59 +136,87 @@ CASES = [
     Case("no body", faults.empty_body(), 1, 0, refused("200", "decode")),
     Case("wrong content type", faults.content_type(), counted={REQUESTS.format(200): 1}),
     Case("redirect", faults.redirect("https://evil.test/"), 1, 0, refused("302", "rejected")),
-    Case(
-        "unknown run status",
-        faults.field("run_status", 42),
-        counted={REQUESTS.format(200): 1, UNKNOWN.format("run_status"): 1},
-    ),
-    Case(
-        "unknown processing status",
-        faults.field("processing_status", 42),
-        counted={REQUESTS.format(200): 1, UNKNOWN.format("processing_status"): 1},
-    ),
-    Case(
-        "a word for a status",
-        faults.field("run_status", "RUNNING"),
-        counted={REQUESTS.format(200): 1, UNKNOWN.format("run_status"): 1},
-    ),
-    Case(
-        "a word for a length",
-        faults.field("duration", "long"),
-        counted={REQUESTS.format(200): 1, UNKNOWN.format("duration"): 1},
-    ),
-    *(
-        Case(f"{name} {how}", fault, counted={REQUESTS.format(200): 1})
-        for name in ("run_status", "processing_status", "result_status", "started", "ended", "duration")
-        for how, fault in (("null", faults.field(name, None)), ("absent", faults.absent(name)))
-    ),
     Case("numbers in strings", faults.numbers_as_strings(), counted={REQUESTS.format(200): 1}),
-    # The list is in doubt, so nothing that it lacks is taken for gone; a run that moves is asked for by id.
-    Case(
-        "one unreadable run",
-        faults.unreadable(),
-        counted={REQUESTS.format(200): 1, SKIPPED.format("unreadable"): 1},
-    ),
-    Case("a stranger", faults.strangers(), counted={REQUESTS.format(200): 1, SKIPPED.format("foreign"): 1}),
     Case("a run twice", faults.duplicate(), counted={REQUESTS.format(200): 1}),
     Case("a page that repeats", faults.endless(), None, counted={REQUESTS.format(200): 1}),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_fault_is_survived_counted_and_forgotten(case: Case) -> None:
-    scene = Scene()
+def odd(name: str, value: object, unknown: str) -> Case:
+    """A value that cannot be understood, and the field for which it is counted."""
+    counted = {REQUESTS.format(200): 1, UNKNOWN.format(unknown): 1}
+    return Case(f"{name} {value}", faults.field(name, value), counted=counted)
+
+
+def missing(*names: str) -> list[Case]:
+    return [
+        Case(f"{name} {how}", fault, counted={REQUESTS.format(200): 1})
+        for name in names
+        for how, fault in (("null", faults.field(name, None)), ("absent", faults.absent(name)))
+    ]
+
+
+SKIPS = {REQUESTS.format(200): 1, SKIPPED.format("unreadable"): 1}
+ALL_CASES = {
+    "legacy": [
+        *CASES,
+        odd("run_status", 42, "run_status"),
+        odd("processing_status", 42, "processing_status"),
+        odd("run_status", "RUNNING", "run_status"),
+        odd("duration", "long", "duration"),
+        *missing("run_status", "processing_status", "result_status", "started", "ended", "duration"),
+        # In doubt, nothing that the list lacks is taken for gone; a run that moves is asked for by id.
+        Case("one unreadable run", faults.unreadable(), counted=SKIPS),
+        Case(
+            "a stranger",
+            faults.strangers(),
+            counted={REQUESTS.format(200): 1, SKIPPED.format("foreign"): 1},
+        ),
+    ],
+    "v6": [
+        *CASES,
+        odd("status", "paused", "run_status"),
+        odd("status", 2, "run_status"),
+        odd("result", "splendid", "result_status"),
+        odd("estimated_duration", "long", "duration"),
+        odd("status_history", "long", "status_history"),
+        *missing(
+            "status", "status_details", "status_history", "result", "ended", "estimated_duration", "cost"
+        ),
+        Case(
+            "one unreadable run",
+            faults.unreadable(),
+            counted=SKIPS
+            | {'api_requests_total{api="v6",code="200",endpoint="/cloud/v6/test_runs/{id}"}': 1},
+        ),
+        # Its list is of all tests, so a run of a test that is not watched is nothing to speak of.
+        Case("a stranger", faults.strangers(), counted={REQUESTS.format(200): 1}),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("generation", "case"),
+    [
+        pytest.param(generation, case, id=f"{generation}-{case.name}")
+        for generation, cases in ALL_CASES.items()
+        for case in cases
+    ],
+)
+def test_a_fault_is_survived_counted_and_forgotten(generation: str, case: Case) -> None:
+    scene = Scene(generation)
     with scene.lab as lab:
         lab.poll()
         before, facts = counters(lab), lab.page()
         assert lab.value("k6_cloud_up") == 1
 
-        lab.simulator.faults.add(case.fault.on(f"{RUNS}*", times=case.times))
+        lab.simulator.faults.add(case.fault.on(RUNS[generation], times=case.times))
         lab.at(20).poll()
 
         assert lab.get().status_code == 200
         assert lab.value("k6_cloud_up") == case.up
         outcome = FULL if case.up else NONE
-        assert grown(before, counters(lab)) == {outcome: 1, **case.counted}
+        assert grown(before, counters(lab)) == {outcome: 1, **series_of(case.counted, generation)}
         if not case.up:
             assert lab.page() == facts
 
@@ -183,6 +227,7 @@ def test_a_fault_is_survived_counted_and_forgotten(case: Case) -> None:
         assert lab.page() == facts
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -198,8 +243,10 @@ def test_a_fault_is_survived_counted_and_forgotten(case: Case) -> None:
     ],
     ids=["400", "401", "403", "503", "429", "hang", "reset", "cut", "redirect"],
 )
-def test_without_a_list_of_tests_nothing_is_learnt_and_nothing_is_lost(fault: Fault, reason: str) -> None:
-    scene = Scene()
+def test_without_a_list_of_tests_nothing_is_learnt_and_nothing_is_lost(
+    generation: str, fault: Fault, reason: str
+) -> None:
+    scene = Scene(generation)
     with scene.lab as lab:
         lab.poll()
         facts, before = lab.page(), counters(lab)
@@ -217,28 +264,31 @@ def test_without_a_list_of_tests_nothing_is_learnt_and_nothing_is_lost(fault: Fa
         assert (lab.value("k6_cloud_up"), lab.page()) == (1, facts)
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize("timestamps", list(Timestamps))
 @pytest.mark.parametrize("microseconds", [False, True])
 def test_however_moments_are_written_the_series_are_the_same(
-    timestamps: Timestamps, *, microseconds: bool
+    generation: str, timestamps: Timestamps, *, microseconds: bool
 ) -> None:
-    plain = Scene()
+    plain = Scene(generation)
     with plain.lab as lab:
         lab.poll()
         expected = lab.page()
-    odd = Scene(Options(timestamps=timestamps, microseconds=microseconds, numbers_as_strings=True))
-    with odd.lab as lab:
+    v6 = V6Options(timestamps=timestamps, microseconds=microseconds)
+    options = Options(timestamps=timestamps, microseconds=microseconds, numbers_as_strings=True, v6=v6)
+    with Scene(generation, options).lab as lab:
         lab.poll()
         assert lab.page() == expected
     assert "k6_cloud_run_created_timestamp_seconds{" in expected
 
 
-def test_an_unreadable_run_keeps_what_was_known_of_it_and_costs_no_other() -> None:
-    scene = Scene()
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_an_unreadable_run_keeps_what_was_known_of_it_and_costs_no_other(generation: str) -> None:
+    scene = Scene(generation)
     with scene.lab as lab:
         lab.poll()
         new = scene.world.add_run(scene.test, created=START + 10, phases=LONG)
-        lab.simulator.faults.add(faults.unreadable().on(f"{RUNS}*", times=1))
+        lab.simulator.faults.add(faults.unreadable().on(RUNS[generation], times=1))
         lab.at(40).poll()
 
         # The newest comes first, so it is the one that could not be read; by its id it is found all the same.
@@ -247,12 +297,13 @@ def test_an_unreadable_run_keeps_what_was_known_of_it_and_costs_no_other() -> No
         assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="unreadable"}') == 1
 
 
-def test_an_empty_list_forgets_no_run_that_moves_until_it_is_asked_for_by_its_id() -> None:
-    scene = Scene()
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_an_empty_list_forgets_no_run_that_moves_until_it_is_asked_for_by_its_id(generation: str) -> None:
+    scene = Scene(generation)
     with scene.lab as lab:
         lab.poll()
         scene.world.add_run(scene.test, created=START + 10, phases=LONG)
-        lab.simulator.faults.add(faults.empty_page().on(f"{RUNS}*", times=1))
+        lab.simulator.faults.add(faults.empty_page().on(RUNS[generation], times=1))
         lab.at(40).poll()
         assert scene.status_of(scene.running) == 2
 
@@ -274,25 +325,29 @@ def finished(lab: Lab) -> Counter[str]:
 OUTCOMES = {3: "passed", 4: "timed_out", 5: "aborted", 6: "error", 7: "error", 8: "failed", 9: "error"}
 
 
-def truly_finished(world: World, since: float, until: float) -> Counter[str]:
-    """How many runs finished in that time, by outcome, as the world has it."""
+def truly_finished(world: World, generation: str, until: float) -> Counter[str]:
+    """How many runs finished since the start, by outcome, as the world has it."""
+    outcomes = OUTCOMES if generation == "legacy" else OUTCOMES | {4: "error"}
     totals: Counter[str] = Counter()
     for id_, run in world.runs.items():
         if run.created > until:
             continue
         over = world.at(id_, until).over
-        if over is not None and over > since:
+        if over is not None and over > START:
             state = world.at(id_, until)
-            totals["failed" if run.plan.crosses_threshold else OUTCOMES[state.status]] += 1
+            totals["failed" if run.plan.crosses_threshold else outcomes[state.status]] += 1
     return totals
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize(
     "fault",
     [faults.error(503), faults.reset(), faults.not_json(), faults.error(429, retry_after=20)],
     ids=["503", "reset", "not JSON", "429"],
 )
-def test_an_outage_withdraws_the_series_and_loses_or_doubles_no_finished_run(fault: Fault) -> None:
+def test_an_outage_withdraws_the_series_and_loses_or_doubles_no_finished_run(
+    generation: str, fault: Fault
+) -> None:
     world = World()
     endings = [ending for ending in Ending if ending is not Ending.ARCHIVED]
     for n in range(5):
@@ -304,12 +359,12 @@ def test_an_outage_withdraws_the_series_and_loses_or_doubles_no_finished_run(fau
             endings=endings[n:] + endings[:n],
             phases=Phases(running=20),
         )
-    with Lab(world, api={**API, "requests_per_minute": 6000}) as lab:
+    with Lab(world, api={**API[generation], "requests_per_minute": 6000}) as lab:
         lab.poll()
         for moment in range(15, 300, 15):
             lab.at(moment).poll()
         last_good = 285
-        assert finished(lab) == truly_finished(world, START, START + last_good)
+        assert finished(lab) == truly_finished(world, generation, START + last_good)
 
         lab.simulator.faults.add(fault)
         for moment in range(300, 900, 15):
@@ -328,28 +383,30 @@ def test_an_outage_withdraws_the_series_and_loses_or_doubles_no_finished_run(fau
         lab.poll()
         assert lab.value("k6_cloud_up") == 1
         assert lab.get("/-/ready").status_code == 200
-        assert finished(lab) == truly_finished(world, START, lab.now.value)
+        assert finished(lab) == truly_finished(world, generation, lab.now.value)
         assert finished(lab).total() > 50
 
 
-def test_a_poll_whose_every_second_request_fails_still_counts_each_run_once() -> None:
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_poll_whose_every_second_request_fails_still_counts_each_run_once(generation: str) -> None:
     world = World()
     for n in range(4):
         world.schedule(
             world.add_test(f"test {n}"), every=40 + n, first=START - 300, phases=Phases(running=20)
         )
-    with Lab(world, api={**API, "requests_per_minute": 6000}) as lab:
+    cases = ALL_CASES[generation]
+    with Lab(world, api={**API[generation], "requests_per_minute": 6000}) as lab:
         lab.poll()
         for moment in range(15, 600, 15):
             lab.simulator.faults.clear()
-            lab.simulator.faults.add(CASES[moment // 15 % len(CASES)].fault.on(f"{RUNS}*", times=2))
+            lab.simulator.faults.add(cases[moment // 15 % len(cases)].fault.on(RUNS[generation], times=2))
             lab.now.value = max(lab.now.value, START + moment)
             lab.poll()
         lab.simulator.faults.clear()
         lab.now.value += 60
         lab.poll()
 
-        assert finished(lab).total() == truly_finished(world, START, lab.now.value).total()
+        assert finished(lab).total() == truly_finished(world, generation, lab.now.value).total()
 
 
 def grown(before: Counter[str], after: Counter[str]) -> dict[str, int]:

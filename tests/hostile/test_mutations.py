@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,7 +20,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 HOUR = 3600.0
-EXAMPLES = 180  # each spoils some ten answers, together more than a thousand
+EXAMPLES = 60  # of each kind and generation
+FEWEST = 250  # spoilt answers of each, together a thousand
+APIS = {
+    "legacy": {"url": "http://k6.test", "requests_per_minute": 6000},
+    "v6": {"url": "http://k6.test", "requests_per_minute": 6000, "stack_id": 1},
+}
 FOREVER = Phases(running=10_000_000)
 
 
@@ -88,16 +94,21 @@ STATUSES = (
 )
 
 
-def spoilt(chance: Random, status: int, headers: list[Any], body: bytes) -> tuple[int, list[Any], bytes]:
-    """An answer, changed in one to three ways."""
+def spoilt(
+    chance: Random, status: int, headers: list[Any], body: bytes, *, lies: bool
+) -> tuple[int, list[Any], bytes]:
+    """An answer, changed in one to three ways: into nonsense, or also into something that is not true."""
+    ways = ("bytes", "json", "json", "json", "json", "status", "headers")
     for _ in range(chance.randint(1, 3)):
-        match chance.choice(("bytes", "json", "json", "json", "json", "status", "headers")):
+        match chance.choice(ways if lies else ("nonsense", "nonsense", "status", "headers")):
             case "bytes":
                 body = spoilt_bytes(chance, body)
+            case "nonsense":
+                body = nonsense(chance, body)
             case "json":
                 body = spoilt_json(chance, body)
             case "status":
-                status = chance.choice(STATUSES)
+                status = chance.choice([code for code in STATUSES if lies or code != 404])
             case "headers":
                 headers = [*headers, chance.choice(HEADERS)]
     return status, headers, body
@@ -108,10 +119,19 @@ def spoilt_bytes(chance: Random, body: bytes) -> bytes:
     flipped = bytes(byte ^ (1 << chance.randrange(8)) for byte in body[at : at + 3])
     return chance.choice(
         (
-            body[:at],
             body[:at] + body[upto:],
             body[:at] + flipped + body[at + 3 :],
             body[:at] + chance.randbytes(chance.randint(1, 8)) + body[at:],
+            nonsense(chance, body),
+        )
+    )
+
+
+def nonsense(chance: Random, body: bytes) -> bytes:
+    """What cannot be read, or only as what it was."""
+    return chance.choice(
+        (
+            body[: chance.randrange(len(body) + 1)],
             body + body,
             b"",
             b"\xef\xbb\xbf" + body,
@@ -172,6 +192,7 @@ class Spoilt(Simulator):
     """The simulator behind something that spoils most of its answers while there is a `chance`."""
 
     chance: Random | None = None
+    lies = False
     spoilt = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -186,7 +207,7 @@ class Spoilt(Simulator):
         # Where no organization is found nothing else is asked, so those are spared more often.
         often = 0.2 if scope["path"].startswith("/v3/") else 0.9
         if self.chance is not None and self.chance.random() < often:
-            status, headers, body = spoilt(self.chance, status, headers, body)
+            status, headers, body = spoilt(self.chance, status, headers, body, lies=self.lies)
             self.spoilt += 1
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -213,12 +234,11 @@ def a_world() -> World:
     return world
 
 
-def facts(lab: Lab) -> str:
-    """What is told of tests and runs now; what adds up over time is left out."""
-    lines = lab.get().text.split("\n")
-    kept = [line for line in lines if re.match("k6_cloud_(run|test)_", line)]
+def facts(lab: Lab, *, with_sums: bool) -> str:
+    """What is told of tests and runs now, and with the sums also what a lie adds to for ever."""
+    lines = lab.page().split("\n")
     return "\n".join(
-        line for line in kept if "_runs_finished_total" not in line and "_last_passed_" not in line
+        line for line in lines if with_sums or not re.search("_runs_finished_|_last_passed_", line)
     )
 
 
@@ -232,20 +252,57 @@ def assert_sound(lab: Lab) -> None:
     assert lab.get("/").status_code == 200
 
 
-def truth(world: World) -> str:
-    """What an exporter tells that has never heard a spoilt answer."""
-    with Lab(world) as lab:
-        lab.at(2 * HOUR).poll()
-        return facts(lab)
-
-
 def with_news(world: World) -> World:
-    world.add_run(next(iter(world.tests)), created=START + 1, phases=FOREVER)
+    """A run that goes on for ever, and one that finishes."""
+    test = next(iter(world.tests))
+    world.add_run(test, created=START + 1, phases=FOREVER)
+    world.add_run(test, created=START + 2)
     return world
 
 
-def test_no_spoilt_answer_breaks_the_exporter_or_outlives_the_next_looks() -> None:
-    truths = {True: truth(with_news(a_world())), False: truth(a_world())}
+def truth(generation: str, *, news: bool, with_sums: bool) -> str:
+    """What an exporter tells that has never heard a spoilt answer."""
+    world = a_world()
+    with Lab(world, api=APIS[generation]) as lab:
+        if news:
+            lab.poll()
+            with_news(world)
+        lab.at(2 * HOUR).poll()
+        return facts(lab, with_sums=with_sums)
+
+
+def listen_to_nonsense(lab: SpoiltLab, seed: int, *, lies: bool) -> None:
+    lab.spoilt.chance, lab.spoilt.lies = Random(seed), lies
+    for pause in (15, 4000, 15):
+        lab.now.value += pause
+        lab.poll()
+        assert_sound(lab)
+    lab.spoilt.chance = None
+    lab.now.value += HOUR + 1  # the longest that a spoilt Retry-After can demand
+
+
+def assert_well(lab: Lab) -> None:
+    assert lab.value("k6_cloud_up") == 1
+    assert lab.get("/-/ready").status_code == 200
+    assert lab.value('k6_cloud_exporter_poll_failures_total{reason="internal"}') == 0
+
+
+def assert_comes_back(lab: Lab, expected: str, *, with_sums: bool) -> None:
+    # A run that is over is looked at again when it is its test's turn: within twelve discoveries.
+    for _ in range(13):
+        lab.poll()
+        if facts(lab, with_sums=with_sums) == expected:
+            break
+        lab.now.value += 301
+    assert facts(lab, with_sums=with_sums) == expected
+    assert_well(lab)
+
+
+@pytest.mark.parametrize(("generation", "lies"), [("legacy", False), ("legacy", True), ("v6", False)])
+def test_no_spoilt_answer_breaks_the_exporter_or_outlives_the_next_looks(
+    generation: str, *, lies: bool
+) -> None:
+    truths = {news: truth(generation, news=news, with_sums=not lies) for news in (True, False)}
     spoilt_in_all = 0
 
     @settings(derandomize=True, deadline=None, max_examples=EXAMPLES)
@@ -253,29 +310,50 @@ def test_no_spoilt_answer_breaks_the_exporter_or_outlives_the_next_looks() -> No
     def look(seed: int, *, at_first: bool) -> None:
         nonlocal spoilt_in_all
         world = a_world()
-        with SpoiltLab(world, api={"url": "http://k6.test", "requests_per_minute": 6000}) as lab:
+        with SpoiltLab(world, api=APIS[generation]) as lab:
             if not at_first:
                 lab.poll()
                 with_news(world)
-            lab.spoilt.chance = Random(seed)
-            for pause in (15, 4000, 15):
-                lab.now.value += pause
-                lab.poll()
-                assert_sound(lab)
+            listen_to_nonsense(lab, seed, lies=lies)
+            assert_comes_back(lab, truths[not at_first], with_sums=not lies)
             spoilt_in_all += lab.spoilt.spoilt
 
-            lab.spoilt.chance = None
-            lab.now.value += HOUR + 1  # the longest that a spoilt Retry-After can demand
-            # A run that is over is looked at again when it is its test's turn: within twelve discoveries.
-            for _ in range(13):
-                lab.poll()
-                if facts(lab) == truths[not at_first]:
-                    break
-                lab.now.value += 301
-            assert facts(lab) == truths[not at_first]
-            assert lab.value("k6_cloud_up") == 1
-            assert lab.get("/-/ready").status_code == 200
-            assert lab.value('k6_cloud_exporter_poll_failures_total{reason="internal"}') == 0
+    look()
+    assert spoilt_in_all >= FEWEST
+
+
+def test_after_the_lies_of_v6_each_new_run_is_told_truly() -> None:
+    # v6 is not asked for old runs again, so what it said last of one that is over stays.
+    spoilt_in_all = 0
+
+    @settings(derandomize=True, deadline=None, max_examples=EXAMPLES)
+    @given(seed=st.integers(0, 2**64))
+    def look(seed: int) -> None:
+        nonlocal spoilt_in_all
+        world = a_world()
+        with SpoiltLab(world, api=APIS["v6"]) as lab:
+            lab.poll()
+            with_news(world)
+            listen_to_nonsense(lab, seed, lies=True)
+            spoilt_in_all += lab.spoilt.spoilt
+
+            lab.poll()
+            new = world.add_run(next(iter(world.tests)), created=lab.now.value + 1, phases=FOREVER)
+            lab.now.value += 301
+            lab.poll()
+            assert_sound(lab)
+            assert_well(lab)
+            assert [line for line in lab.page().split("\n") if f'run_id="{new}"' in line] == told_truly(
+                lab, new
+            )
 
     look()
-    assert spoilt_in_all >= 1000
+    assert spoilt_in_all >= FEWEST
+
+
+def told_truly(lab: Lab, run: int) -> list[str]:
+    """What an exporter tells of a run that hears of this world for the first time."""
+    with Lab(lab.simulator.world, api=APIS["v6"]) as other:
+        other.now.value = lab.now.value
+        other.poll()
+        return [line for line in other.page().split("\n") if f'run_id="{run}"' in line]
