@@ -3,7 +3,6 @@
 The first line that one says is where it is reached.
 """
 
-import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from starlette.routing import Route
 from bench.facts import facts, registry
 from bench.fleet import fleet
 from exporter.app import Exporter, exporter
+from exporter.cli import run
 from exporter.config import Config
 from exporter.families import families
 from exporter.serving import listen, serve, url
@@ -39,7 +39,8 @@ async def knowing(tests: int) -> AsyncIterator[Exporter]:
     transport = httpx.MockTransport(nowhere)
     async with exporter(CONFIG, Token("x"), transport=transport) as made:
         made.poller.state = fleet(tests, at=time.monotonic())
-        await made._publish(made.poller.state)
+        show = await made._prepare(made.poller.state)
+        show()
         yield made
 
 
@@ -78,7 +79,7 @@ def main(kind: str, tests: int) -> None:
     if kind == "client_python":
         client_python(tests)
     else:
-        asyncio.run({"ours": ours, "static": static}[kind](tests))
+        run({"ours": ours, "static": static}[kind](tests))
 
 
 if __name__ == "__main__":
