@@ -29,6 +29,7 @@ class Plan:
     """A cloud. The runs of its tests began so many hours ago, `pause` hours apart; with `churn` they go on."""
 
     tests: int
+    projects: int = 1
     hours_ago: float = 4.0
     pause: float = 1.0
     churn: bool = False
@@ -42,10 +43,12 @@ class Plan:
 
 
 def world(plan: Plan) -> World:
-    """So many tests, spread evenly over the pause between their runs."""
+    """So many tests, spread evenly over the projects, and over the pause between their runs."""
     made = World()
+    projects = [made.default_project_id, *(made.add_project(f"team {i}") for i in range(1, plan.projects))]
     for i in range(plan.tests):
-        test = made.add_test(f"checkout-soak-{i:05d}", created=NOW - 90 * 24 * HOUR)
+        project = projects[i % plan.projects]
+        test = made.add_test(f"checkout-soak-{i:05d}", project_id=project, created=NOW - 90 * 24 * HOUR)
         first = NOW - (plan.hours_ago - i / plan.tests * plan.pause) * HOUR
         if plan.churn:
             made.schedule(test, every=plan.pause * HOUR, first=first, phases=BRISK)

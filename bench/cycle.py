@@ -3,7 +3,8 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 
 from prometheus_client import Counter
 
@@ -21,41 +22,46 @@ STACK = {"legacy": None, "v6": 1}
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A first poll: of so many tests, at so many seconds of latency, with so many requests at once.
+    """A first poll: of so many tests in so many projects.
 
     The runs are two days old, so that v6 has to ask for those of each test; else one list would tell all.
     """
 
+    api: str
     tests: int = 1_000
+    projects: int = 1
     latency: float = 0.05
     concurrency: int = 10
-    times: int = 5
 
 
-SMALL = Cycle(tests=3, latency=0.001, times=1)
+CYCLES = (Cycle("v6"), Cycle("legacy"), Cycle("legacy", projects=10))
+SMALL = (Cycle("v6", 3, latency=0.001), Cycle("legacy", 3, latency=0.001, projects=2))
 
 
-def run(cycle: Cycle = Cycle()) -> list[Json]:  # noqa: B008  frozen, so sharing it is harmless
-    print(f"  {cycle.tests:,} tests", flush=True)
-    plan = Plan(cycle.tests, hours_ago=48, latency=cycle.latency, recorded=True)
-    took: dict[str, list[float]] = {api: [] for api in STACK}
-    requests = {}
-    with module("bench.cloud", plan.told()) as (_, url):
-        for api in STACK:
-            requests[api], _ = finish(first_poll(url, api, cycle))  # has the answers recorded
-        for _ in range(cycle.times):
-            for api in STACK:
-                took[api].append(finish(first_poll(url, api, cycle))[1])
-    return [row(api, requests[api], took[api], cycle) for api in STACK]
+def run(cycles: Sequence[Cycle] = CYCLES, times: int = 5) -> list[Json]:
+    """A row for each cycle; they take turns, so that noise hits all alike."""
+    took: dict[Cycle, list[float]] = {cycle: [] for cycle in cycles}
+    requests: dict[Cycle, int] = {}
+    with ExitStack() as stack:
+        for cycle in cycles:
+            print(f"  {cycle.api}, {cycle.tests:,} tests in {cycle.projects} projects", flush=True)
+        urls = {cycle: stack.enter_context(module("bench.cloud", plan(cycle).told()))[1] for cycle in cycles}
+        for cycle in cycles:
+            requests[cycle], _ = finish(first_poll(urls[cycle], cycle))  # has the answers recorded
+        for _ in range(times):
+            for cycle in cycles:
+                took[cycle].append(finish(first_poll(urls[cycle], cycle))[1])
+    return [row(cycle, requests[cycle], took[cycle]) for cycle in cycles]
 
 
-def row(api: str, requests: int, took: Sequence[float], cycle: Cycle) -> Json:
+def plan(cycle: Cycle) -> Plan:
+    return Plan(cycle.tests, cycle.projects, hours_ago=48, latency=cycle.latency, recorded=True)
+
+
+def row(cycle: Cycle, requests: int, took: Sequence[float]) -> Json:
     limit = math.ceil(requests / cycle.concurrency) * cycle.latency
     return {
-        "api": api,
-        "tests": cycle.tests,
-        "latency_seconds": cycle.latency,
-        "concurrency": cycle.concurrency,
+        **asdict(cycle),
         "requests": requests,
         "limit_seconds": limit,
         "seconds": spread(took),
@@ -63,13 +69,13 @@ def row(api: str, requests: int, took: Sequence[float], cycle: Cycle) -> Json:
     }
 
 
-async def first_poll(url: str, api: str, cycle: Cycle) -> tuple[int, float]:
+async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
     """The requests and the seconds of the first poll of a new exporter, its page included."""
     config = Config.model_validate(
         {
             "api": {
                 "url": url,
-                "stack_id": STACK[api],
+                "stack_id": STACK[cycle.api],
                 "concurrency": cycle.concurrency,
                 "requests_per_minute": 100_000,  # the budget is not what is measured
             }
@@ -80,7 +86,7 @@ async def first_poll(url: str, api: str, cycle: Cycle) -> tuple[int, float]:
         findings = await made.poller.poll()
         took = time.perf_counter() - began
         if findings.outcome != "success" or len(findings.seen) != cycle.tests:
-            raise AssertionError(f"{api}: {findings.outcome}, {len(findings.seen)} tests")
+            raise AssertionError(f"{cycle.api}: {findings.outcome}, {len(findings.seen)} tests")
         return asked(made.telemetry.api_requests), took
 
 
