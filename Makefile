@@ -1,12 +1,13 @@
 # make demo   run the exporter on the built-in simulator; no account needed
 # make test   everything that must hold: lint, types, tests, end to end with a real Prometheus
 # make dashboards   write grafana/dashboards anew from grafana/builder
+# make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
 # make lock   write the two lock files anew from pyproject.toml
 
 PYTHON ?= python3
 BIN    := .venv/bin
 
-.PHONY: demo test lint tools dashboards lock clean
+.PHONY: demo test lint tools dashboards bench lock clean
 
 demo: .venv/runtime
 	@$(BIN)/python -m exporter demo
@@ -24,6 +25,10 @@ tools:
 
 dashboards: .venv/dev
 	$(BIN)/python -m grafana.builder
+
+bench: .venv/dev
+	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."
+	$(BIN)/python -m bench
 
 lock: .venv/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt

@@ -1,4 +1,4 @@
-"""A client that costs as little as one can in Python: it reads whole answers and keeps none of their bytes."""
+"""A client that costs as little as one can in Python: it reads whole answers and keeps no byte of them."""
 
 import asyncio
 import gzip
@@ -19,7 +19,7 @@ class Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
 
     async def ask(self, request: bytes) -> int:
         """Ask, and read the answer to its end: how many bytes of body there were."""
@@ -53,7 +53,7 @@ class Scraper:
 
     def __init__(self, url: str, encoding: str) -> None:
         address = urlsplit(url)
-        self._address = (address.hostname, address.port)
+        self._host, self._port = address.hostname or "", address.port or 80
         self._request = (
             f"GET {PATH} HTTP/1.1\r\nHost: {address.netloc}\r\nAccept: text/plain;version=0.0.4\r\n"
             f"Accept-Encoding: {encoding}\r\n\r\n"
@@ -64,7 +64,7 @@ class Scraper:
         """Read a whole page: how many bytes it had."""
         if self._connection is None or self._connection.transport.is_closing():
             loop = asyncio.get_running_loop()
-            _, self._connection = await loop.create_connection(Connection, *self._address)
+            _, self._connection = await loop.create_connection(Connection, self._host, self._port)
         return await self._connection.ask(self._request)
 
     def close(self) -> None:
@@ -72,11 +72,14 @@ class Scraper:
             self._connection.transport.close()
 
 
-async def latency(scraper: Scraper) -> float:
-    """Seconds that one scrape takes."""
-    began = time.perf_counter()
-    await scraper.scrape()
-    return time.perf_counter() - began
+async def turn(scraper: Scraper, *, seconds: float) -> list[float]:
+    """What each scrape took, one after the other for so long: at least one."""
+    took: list[float] = []
+    while sum(took) < seconds:
+        began = time.perf_counter()
+        await scraper.scrape()
+        took.append(time.perf_counter() - began)
+    return took
 
 
 async def throughput(url: str, encoding: str, *, connections: int, seconds: float) -> float:
@@ -99,7 +102,7 @@ async def throughput(url: str, encoding: str, *, connections: int, seconds: floa
 def samples(url: str, encoding: str) -> list[bytes]:
     """The sample lines about tests and runs that a server tells, sorted; 600.0 as Go writes it, 600."""
     with httpx.stream(
-        "GET", url + PATH, headers={"Accept-Encoding": encoding}, timeout=None, trust_env=False
+        "GET", url + PATH, headers={"Accept-Encoding": encoding}, timeout=600, trust_env=False
     ) as answer:
         body = b"".join(answer.iter_raw())
     page = gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body

@@ -26,7 +26,7 @@ BRISK = Phases(created=1, validated=1, queued=4, initializing=10, running=40, pr
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A cloud. The runs of its tests began so many hours ago, `pause` hours apart; with `churn` they go on."""
+    """The runs of its tests began so many hours ago, `pause` hours apart; with `churn` they go on."""
 
     tests: int
     projects: int = 1

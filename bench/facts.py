@@ -1,4 +1,4 @@
-"""The same facts in the form in which other libraries take them: label values and a number for each sample."""
+"""The same facts in the form in which other libraries take them: label values and a number a sample."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence

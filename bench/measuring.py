@@ -1,4 +1,4 @@
-"""What every benchmark needs: numbers with their spread, and processes of their own that are stopped by id."""
+"""What every benchmark needs: numbers with their spread, and processes that are stopped by id."""
 
 import os
 import platform
@@ -72,4 +72,6 @@ def go_versions() -> str | None:
     """What the Go competitor was built with; None where there is none."""
     if not CLIENT_GOLANG.exists():
         return None
-    return subprocess.run([CLIENT_GOLANG, "-version"], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [CLIENT_GOLANG, "-version"], capture_output=True, text=True, check=True
+    ).stdout.strip()

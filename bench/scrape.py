@@ -1,4 +1,4 @@
-"""(a) What a scrape costs while nothing changes: latency and throughput, beside others with the same facts."""
+"""(a) What a scrape costs while nothing changes: latency and throughput, beside others' of the same facts."""
 
 import asyncio
 import tempfile
@@ -10,12 +10,13 @@ from pathlib import Path
 import uvloop
 
 from bench import facts
-from bench.client import Scraper, latency, samples, throughput
+from bench.client import Scraper, samples, throughput, turn
 from bench.fleet import SERIES, fleet
 from bench.measuring import CLIENT_GOLANG, Json, module, process, spread
 from bench.servers import FAMILIES
 
 ENCODINGS = ("gzip", "identity")
+TURN = 0.02  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,13 @@ def check_same_facts(urls: Mapping[str, str]) -> int:
 
 
 async def measure(urls: Mapping[str, str], encoding: str, size: Size) -> list[Json]:
-    """Latency in turns, one scrape each, so that noise hits all alike; then throughput, one by one."""
+    """Latency in turns, so that noise hits all alike; then throughput, one by one."""
     scrapers = {kind: Scraper(url, encoding) for kind, url in urls.items()}
-    took: dict[str, list[float]] = {kind: [] for kind in urls}
+    turns: dict[str, list[list[float]]] = {kind: [] for kind in urls}
     sizes = {kind: await scraper.scrape() for kind, scraper in scrapers.items()}
     for _ in range(size.rounds):
         for kind, scraper in scrapers.items():
-            took[kind].append(await latency(scraper))
+            turns[kind].append(await turn(scraper, seconds=TURN))
     for scraper in scrapers.values():
         scraper.close()
     return [
@@ -96,7 +97,8 @@ async def measure(urls: Mapping[str, str], encoding: str, size: Size) -> list[Js
             "server": kind,
             "encoding": encoding,
             "bytes": sizes[kind],
-            "latency_seconds": spread(took[kind]),
+            "latency_seconds": spread([one for took in turns[kind] for one in took]),
+            "first_seconds": spread([first for first, *_ in turns[kind]]),
             "connections": size.connections,
             "scrapes_per_second": await throughput(
                 url, encoding, connections=size.connections, seconds=size.seconds

@@ -49,9 +49,11 @@ class Stalled:
     worst: float
 
 
-def run(news: News = News()) -> Json:  # noqa: B008  frozen, so sharing it is harmless
+def run(news: News = News()) -> Json:
     print(f"  {news.runs:,} runs in a page, {news.tests:,} tests", flush=True)
-    plan = Plan(news.tests, hours_ago=4, pause=1, latency=0.01, recorded=True, options_bytes=news.options_bytes)
+    plan = Plan(
+        news.tests, hours_ago=4, pause=1, latency=0.01, recorded=True, options_bytes=news.options_bytes
+    )
     with module("bench.cloud", plan.told()) as (_, url):
         polls = [one_poll(url, news) for _ in range(news.times)]
     return {
