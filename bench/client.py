@@ -49,7 +49,12 @@ class Connection(asyncio.Protocol):
 
 
 class Scraper:
-    """Scrapes one after the other over one connection; if the server closes it, over the next."""
+    """Scrapes one after the other over one connection; if the server closes it, over the next.
+
+    `size` are the bytes of the last page.
+    """
+
+    size = 0
 
     def __init__(self, url: str, encoding: str) -> None:
         address = urlsplit(url)
@@ -60,12 +65,12 @@ class Scraper:
         ).encode()
         self._connection: Connection | None = None
 
-    async def scrape(self) -> int:
-        """Read a whole page: how many bytes it had."""
+    async def scrape(self) -> None:
+        """Read a whole page."""
         if self._connection is None or self._connection.transport.is_closing():
             loop = asyncio.get_running_loop()
             _, self._connection = await loop.create_connection(Connection, self._host, self._port)
-        return await self._connection.ask(self._request)
+        self.size = await self._connection.ask(self._request)
 
     def close(self) -> None:
         if self._connection is not None:

@@ -38,7 +38,7 @@ CYCLES = (Cycle("v6"), Cycle("legacy"), Cycle("legacy", projects=10))
 SMALL = (Cycle("v6", 3, latency=0.001), Cycle("legacy", 3, latency=0.001, projects=2))
 
 
-def run(cycles: Sequence[Cycle] = CYCLES, times: int = 5) -> list[Json]:
+def run(cycles: Sequence[Cycle] = CYCLES, times: int = 3) -> list[Json]:
     """A row for each cycle; they take turns, so that noise hits all alike."""
     took: dict[Cycle, list[float]] = {cycle: [] for cycle in cycles}
     requests: dict[Cycle, int] = {}

@@ -30,7 +30,7 @@ class Fleet:
     renders: int
 
 
-FLEETS = (Fleet(2_000, steps=21, renders=5), Fleet(20_000, steps=7, renders=3))
+FLEETS = (Fleet(2_000, steps=21, renders=5), Fleet(20_000, steps=3, renders=3))
 SMALL = (Fleet(4, steps=1, renders=1),)
 
 
