@@ -2,6 +2,7 @@
 # make test   everything that must hold: lint, types, tests, end to end with a real Prometheus
 # make dashboards   write grafana/dashboards anew from grafana/builder
 # make image   build the container image, with docker or whatever CONTAINER names
+# make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
 # make lock   write the two lock files anew from pyproject.toml
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN    := .venv/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test lint tools dashboards image lock clean
+.PHONY: demo test lint tools dashboards image bench lock clean
 
 demo: .venv/runtime
 	@$(BIN)/python -m exporter demo
@@ -30,6 +31,10 @@ dashboards: .venv/dev
 
 image:
 	$(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
+
+bench: .venv/dev
+	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."
+	$(BIN)/python -m bench
 
 lock: .venv/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt

@@ -28,6 +28,7 @@ class Exposition:
     tests: Mapping[int, Watched] = field(default_factory=dict)
     withheld: frozenset[int] = frozenset()
     chunks: Mapping[int, Chunks] = field(default_factory=dict)
+    lines: Mapping[int, int] = field(default_factory=dict)  # of each test
     bodies: tuple[bytes, ...] = ()
 
     def following(self, state: State) -> "Exposition":
@@ -41,8 +42,9 @@ class Exposition:
             if self.tests.get(id_) is not watched or id_ in self.withheld
         }
         chunks = {id_: anew[id_] if id_ in anew else self.chunks[id_] for id_ in tests}
+        lines = {id_: line_count(anew[id_]) if id_ in anew else self.lines[id_] for id_ in tests}
         bodies = self._bodies(chunks, anew)
-        return Exposition(self.families, state.tests, state.withheld, chunks, bodies)
+        return Exposition(self.families, state.tests, state.withheld, chunks, lines, bodies)
 
     def _bodies(self, chunks: Mapping[int, Chunks], anew: Mapping[int, Chunks]) -> tuple[bytes, ...]:
         """Each family's chunks joined, again only where one differs."""
@@ -64,7 +66,7 @@ class Exposition:
 
     def series(self) -> int:
         """How many series the page has."""
-        return sum(body.count(b"\n") for body in self.bodies)
+        return sum(self.lines.values())
 
     def _page(self, headed: Callable[[Family], bytes]) -> tuple[bytes, ...]:
         """Headings and bodies in turn; the bodies are shared by all pages that have them."""
@@ -100,6 +102,10 @@ def rendered(watched: Watched, families: Sequence[Family]) -> Chunks:
         ],
     }
     return tuple(chunk(family, subjects[family.subject]) for family in families)
+
+
+def line_count(chunks: Chunks) -> int:
+    return sum(one.count(b"\n") for one in chunks)
 
 
 def chunk(family: Family, subjects: Sequence[Subject]) -> bytes:

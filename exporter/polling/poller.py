@@ -81,7 +81,9 @@ class Poller:
         began = self._clock.monotonic()
         is_discovery = began - self._discovered_at >= self._intervals.discovery
         findings = await self._ask(self._discoveries if is_discovery else None)
-        before, after = self.state, self._after(findings, at=began)
+        before = self.state
+        # In a thread: a first poll of many tests brings news of all of them, and scrapes must not wait.
+        after = await asyncio.to_thread(self._after, findings, at=began)
         show = await self._prepare(after)
         # Nothing below waits: a scrape sees all of a poll, or nothing of it.
         self.state = after

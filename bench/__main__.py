@@ -1,0 +1,42 @@
+"""`python -m bench` measures everything and writes results.json, RESULTS.md, plot.svg and the README's table.
+
+`python -m bench NAME...` measures only these again; `python -m bench report` only writes the documents anew.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from bench import cycle, memory, report, requests, scrape, stall, step
+from bench.measuring import machine
+
+BENCHMARKS: Mapping[str, Callable[[], object]] = {
+    "scrape": scrape.run,
+    "step": step.run,
+    "cycle": cycle.run,
+    "requests": requests.run,
+    "memory": memory.run,
+    "stall": stall.run,
+}
+
+
+def main() -> None:
+    results = report.read()
+    if sys.argv[1:] != ["report"]:
+        results |= {"machine": machine(), **measured(sys.argv[1:] or [*BENCHMARKS])}
+        report.RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    report.write(results)
+
+
+def measured(names: Iterable[str]) -> report.Results:
+    results = {}
+    for name in names:
+        print(name, flush=True)
+        began = time.monotonic()
+        results[name] = BENCHMARKS[name]()
+        print(f"  took {time.monotonic() - began:.0f} s", flush=True)
+    return results
+
+
+main()

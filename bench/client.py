@@ -1,0 +1,118 @@
+"""A client that costs as little as one can in Python: it reads whole answers and keeps no byte of them."""
+
+import asyncio
+import gzip
+import time
+from collections.abc import Sequence
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+import httpx
+
+PATH = "/metrics"
+
+
+class Connection(asyncio.Protocol):
+    """A connection on which one answer is awaited at a time."""
+
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    async def ask(self, request: bytes) -> int:
+        """Ask, and read the answer to its end: how many bytes of body there were."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._size = 0
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        await self._done
+        if self._parser.get_status_code() != 200:
+            raise RuntimeError(f"the server answers {self._parser.get_status_code()}")
+        if not self._parser.should_keep_alive():
+            self.transport.close()
+        return self._size
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_body(self, part: bytes) -> None:
+        self._size += len(part)
+
+    def on_message_complete(self) -> None:
+        self._done.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._done.done():
+            self._done.set_exception(error or ConnectionResetError("hung up in the middle of an answer"))
+
+
+class Scraper:
+    """Scrapes one after the other over one connection; if the server closes it, over the next.
+
+    `size` are the bytes of the last page.
+    """
+
+    size = 0
+
+    def __init__(self, url: str, encoding: str) -> None:
+        address = urlsplit(url)
+        self._host, self._port = address.hostname or "", address.port or 80
+        self._request = (
+            f"GET {PATH} HTTP/1.1\r\nHost: {address.netloc}\r\nAccept: text/plain;version=0.0.4\r\n"
+            f"Accept-Encoding: {encoding}\r\n\r\n"
+        ).encode()
+        self._connection: Connection | None = None
+
+    async def scrape(self) -> None:
+        """Read a whole page."""
+        if self._connection is None or self._connection.transport.is_closing():
+            loop = asyncio.get_running_loop()
+            _, self._connection = await loop.create_connection(Connection, self._host, self._port)
+        self.size = await self._connection.ask(self._request)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.transport.close()
+
+
+async def turn(scraper: Scraper, *, seconds: float) -> list[float]:
+    """What each scrape took, one after the other for so long: at least one."""
+    took: list[float] = []
+    while sum(took) < seconds:
+        began = time.perf_counter()
+        await scraper.scrape()
+        took.append(time.perf_counter() - began)
+    return took
+
+
+async def throughput(url: str, encoding: str, *, connections: int, seconds: float) -> float:
+    """Scrapes per second over so many connections, each of which scrapes once at least."""
+
+    async def work() -> int:
+        scraper, count = Scraper(url, encoding), 0
+        while count == 0 or time.perf_counter() < end:
+            await scraper.scrape()
+            count += 1
+        scraper.close()
+        return count
+
+    began = time.perf_counter()
+    end = began + seconds
+    counts: Sequence[int] = await asyncio.gather(*(work() for _ in range(connections)))
+    return sum(counts) / (time.perf_counter() - began)
+
+
+def samples(url: str, encoding: str) -> list[bytes]:
+    """The sample lines about tests and runs that a server tells, sorted; 600.0 as Go writes it, 600."""
+    with httpx.stream(
+        "GET", url + PATH, headers={"Accept-Encoding": encoding}, timeout=600, trust_env=False
+    ) as answer:
+        body = b"".join(answer.iter_raw())
+    page = gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body
+    return sorted(
+        line.removesuffix(b".0")
+        for line in page.split(b"\n")
+        if line.startswith((b"k6_cloud_run_", b"k6_cloud_test_"))
+    )

@@ -1,0 +1,100 @@
+"""(c) How long a poll that asks about every test takes, against what the latency of the API allows."""
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+from prometheus_client import Counter
+
+from bench.cloud import TOKEN, Plan
+from bench.fleet import NOW
+from bench.measuring import Json, module, spread
+from exporter.app import exporter
+from exporter.cli import run as finish
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.token import Token
+
+STACK = {"legacy": None, "v6": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A first poll: of so many tests in so many projects.
+
+    The runs are two days old, so that v6 has to ask for those of each test; else one list would tell all.
+    """
+
+    api: str
+    tests: int = 1_000
+    projects: int = 1
+    latency: float = 0.05
+    concurrency: int = 10
+
+
+CYCLES = (Cycle("v6"), Cycle("legacy"), Cycle("legacy", projects=10))
+SMALL = (Cycle("v6", 3, latency=0.001), Cycle("legacy", 3, latency=0.001, projects=2))
+
+
+def run(cycles: Sequence[Cycle] = CYCLES, times: int = 3) -> list[Json]:
+    """A row for each cycle; they take turns, so that noise hits all alike."""
+    took: dict[Cycle, list[float]] = {cycle: [] for cycle in cycles}
+    requests: dict[Cycle, int] = {}
+    with ExitStack() as stack:
+        for cycle in cycles:
+            print(f"  {cycle.api}, {cycle.tests:,} tests in {cycle.projects} projects", flush=True)
+        urls = {cycle: stack.enter_context(module("bench.cloud", plan(cycle).told()))[1] for cycle in cycles}
+        for cycle in cycles:
+            requests[cycle], _ = finish(first_poll(urls[cycle], cycle))  # has the answers recorded
+        for _ in range(times):
+            for cycle in cycles:
+                took[cycle].append(finish(first_poll(urls[cycle], cycle))[1])
+    return [row(cycle, requests[cycle], took[cycle]) for cycle in cycles]
+
+
+def plan(cycle: Cycle) -> Plan:
+    return Plan(cycle.tests, cycle.projects, hours_ago=48, latency=cycle.latency, recorded=True)
+
+
+def row(cycle: Cycle, requests: int, took: Sequence[float]) -> Json:
+    limit = math.ceil(requests / cycle.concurrency) * cycle.latency
+    return {
+        **asdict(cycle),
+        "requests": requests,
+        "limit_seconds": limit,
+        "seconds": spread(took),
+        "ratio": spread([one / limit for one in took]),
+    }
+
+
+async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
+    """The requests and the seconds of the first poll of a new exporter, its page included."""
+    config = Config.model_validate(
+        {
+            "api": {
+                "url": url,
+                "stack_id": STACK[cycle.api],
+                "concurrency": cycle.concurrency,
+                "requests_per_minute": 100_000,  # the budget is not what is measured
+            }
+        }
+    )
+    async with exporter(config, Token(TOKEN), clock=Clock(time=lambda: NOW)) as made:
+        began = time.perf_counter()
+        findings = await made.poller.poll()
+        took = time.perf_counter() - began
+        if findings.outcome != "success" or len(findings.seen) != cycle.tests:
+            raise AssertionError(f"{cycle.api}: {findings.outcome}, {len(findings.seen)} tests")
+        return asked(made.telemetry.api_requests), took
+
+
+def asked(counter: Counter) -> int:
+    """How many requests a counter has counted, under all its labels."""
+    return sum(
+        round(sample.value)
+        for metric in counter.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    )

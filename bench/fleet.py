@@ -1,0 +1,64 @@
+"""A fleet of load tests as the exporter knows it, and how some of them come to have news.
+
+Each test has three runs that are over, the default of `runs.keep`: 68 series a test, as v6 tells them.
+"""
+
+from collections.abc import Iterable
+
+from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
+from exporter.store import Poll, Retention, Sighting, State
+
+NOW = 1_790_000_000.0
+RUNS = 3
+SERIES = 68  # of each test
+HOUR = 3600.0
+PHASES = ((Phase.QUEUED, 4.25), (Phase.INITIALIZING, 9.5), (Phase.RUNNING, 600.125), (Phase.PROCESSING, 7.75))
+FOREVER = Retention(stale_after=86400.0)
+
+
+def fleet(tests: int, *, at: float = 0.0) -> State:
+    """So many tests, each seen once; `at` is the monotonic moment of that."""
+    members = {id_: load_test(id_) for id_ in range(400_001, 400_001 + tests)}
+    seen = {
+        id_: Sighting(test, tuple(run(id_, number) for number in range(RUNS)))
+        for id_, test in members.items()
+    }
+    return State(FOREVER).after(Poll(at=at, now=NOW, seen=seen, members=members))
+
+
+def load_test(id_: int) -> LoadTest:
+    return LoadTest(id_, f"checkout-soak-{id_}", project_id=30_001 + id_ % 7)
+
+
+def run(test_id: int, number: int) -> Run:
+    """A run that is over; the higher its number, the newer it is."""
+    created = NOW - 12 * HOUR + number * HOUR + test_id % 3600 + 0.123456
+    started = created + 13.75
+    return Run(
+        id=5_000_000 + test_id * 100 + number,
+        test_id=test_id,
+        status=RunStatus.FINISHED,
+        processing=ProcessingStatus.FINISHED,
+        result=ResultStatus.FAILED if (test_id + number) % 5 == 0 else ResultStatus.PASSED,
+        created=created,
+        started=started,
+        ended=started + 600.125,
+        duration=600.0,
+        vus=float(50 + test_id % 50),
+        execution=600.0,
+        vuh=8.333333,
+        phases=PHASES,
+    )
+
+
+def news(state: State, ids: Iterable[int], number: int) -> Poll:
+    """A poll that finds one more run of each of these tests, over already."""
+    seen = {id_: Sighting(state.members[id_], (run(id_, number),)) for id_ in ids}
+    return Poll(at=0.0, now=NOW, seen=seen)
+
+
+def spread_out(state: State, share: float) -> list[int]:
+    """Ids of this share of the tests, evenly spread over the fleet."""
+    ids = sorted(state.members)
+    count = round(len(ids) * share)
+    return [ids[i * len(ids) // count] for i in range(count)]

@@ -1,0 +1,77 @@
+"""What every benchmark needs: numbers with their spread, and processes that are stopped by id."""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CLIENT_GOLANG = HERE.parent / ".tools" / "client_golang"
+
+Json = dict[str, object]
+Spread = dict[str, float]
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median, least and most of what was measured."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "times": len(values)}
+
+
+@contextmanager
+def process(*command: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process for as long as the block lasts, and the first line that it says: that it is ready."""
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, cwd=HERE.parent) as child:
+        assert child.stdout
+        try:
+            first = child.stdout.readline().strip()
+            if not first:
+                raise RuntimeError(f"{' '.join(map(str, command))} ended before it was ready")
+            yield child, first
+        finally:
+            child.terminate()
+
+
+@contextmanager
+def module(name: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A module of ours as a process of its own."""
+    with process(sys.executable, "-m", name, *map(str, arguments)) as started:
+        yield started
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process in bytes, as the kernel counts it (Linux)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def machine() -> Json:
+    """What the numbers were taken on."""
+    return {
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in ("prometheus-client", "httpx", "uvicorn", "starlette")},
+        "go": go_versions(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+
+
+def go_versions() -> str | None:
+    """What the Go competitor was built with; None where there is none."""
+    if not CLIENT_GOLANG.exists():
+        return None
+    return subprocess.run(
+        [CLIENT_GOLANG, "-version"], capture_output=True, text=True, check=True
+    ).stdout.strip()

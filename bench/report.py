@@ -1,0 +1,377 @@
+"""The results as people read them: RESULTS.md, the README's table, and whether each target was reached."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.measuring import HERE
+from bench.plot import plot
+
+RESULTS = HERE / "results.json"
+DOCUMENT = HERE / "RESULTS.md"
+PLOT = HERE / "plot.svg"
+README = HERE.parent / "README.md"
+TABLE = re.compile(r"<!-- bench -->\n.*?<!-- /bench -->", re.DOTALL)
+
+Results = dict[str, Any]
+Row = dict[str, Any]
+
+NAMES = {
+    "ours": "this exporter",
+    "static": "the same bytes as a file in memory, same server",
+    "client_python": "prometheus-client",
+    "client_golang": "Go client_golang",
+}
+
+
+def read() -> Results:
+    return dict(json.loads(RESULTS.read_text(encoding="utf-8"))) if RESULTS.exists() else {}
+
+
+def write(results: Results) -> None:
+    DOCUMENT.write_text(document(results), encoding="utf-8")
+    PLOT.write_text(plot(results["scrape"]), encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    README.write_text(TABLE.sub(lambda _: marked(results), readme), encoding="utf-8")
+
+
+def marked(results: Results) -> str:
+    """The README's table between its marks."""
+    return f"<!-- bench -->\n{readme_table(results)}\n<!-- /bench -->"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def seconds(value: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e3)):
+        if value * scale >= 1:
+            return f"{digits(value * scale)} {unit}"
+    return f"{digits(value * 1e6)} µs"
+
+
+def digits(value: float) -> str:
+    """Three of them, or all before the point; thousands apart."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def spread(of: Row, how: Callable[[float], str] = seconds) -> str:
+    """A median, with what was least and most."""
+    return f"{how(of['median'])} ({how(of['min'])} – {how(of['max'])})"
+
+
+def mib(value: float) -> str:
+    return f"{value / 2**20:.0f} MiB"
+
+
+def find(rows: Iterable[Row], **wanted: object) -> Row:
+    """The first row with these values."""
+    return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))
+
+
+def nearest(rows: Sequence[Row], series: int) -> int:
+    return int(min((row["series"] for row in rows), key=lambda n: abs(n - series)))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was to be reached: a sentence, what was measured, whether that is enough, and, if not, why."""
+
+    wanted: str
+    measured: str
+    reached: bool
+    why: str = ""
+
+
+def targets(results: Results) -> list[Target]:
+    return [*scrape_targets(results["scrape"]), step_target(results["step"]), *other_targets(results)]
+
+
+def scrape_targets(rows: Sequence[Row]) -> Iterable[Target]:
+    series = nearest(rows, 100_000)
+
+    def latency(server: str) -> float:
+        found = find(rows, series=series, server=server, encoding="gzip")
+        return float(found["latency_seconds"]["median"])
+
+    page = f"A scrape of an unchanged page of {series:,} series, gzip"
+    times = latency("client_python") / latency("ours")
+    yield Target(f"{page}: at least 300× faster than prometheus-client", f"{times:,.0f}×", times >= 300)
+    if any(row["server"] == "client_golang" for row in rows):
+        times = latency("client_golang") / latency("ours")
+        yield Target(f"{page}: at least 100× faster than client_golang", f"{times:,.0f}×", times >= 100)
+    times = latency("ours") / latency("static")
+    yield Target(f"{page}: within 2× of a static file of the same bytes", f"{times:.2f}×", times <= 2)
+
+
+def step_target(rows: Sequence[Row]) -> Target:
+    row = find(rows, tests=2_000, share=0.01)
+    times = row["client_python_seconds"]["median"] / row["ready_seconds"]["median"]
+    return Target(
+        "After 1 % of 2,000 tests changed: new page ready, compression aside, in less than 1/100 of the "
+        "time in which prometheus-client renders it",
+        f"1/{times:.0f}",
+        times > 100,
+    )
+
+
+def other_targets(results: Results) -> Iterable[Target]:
+    asked = results["requests"]
+    least, most = find(asked, api="v6", tests=10), find(asked, api="v6", tests=1_000)
+    yield Target(
+        "v6: requests do not depend on the number of tests",
+        f"{least['a_minute']:.1f} a minute for 10 tests, {most['a_minute']:.1f} for 1,000",
+        least["a_minute"] == most["a_minute"],
+    )
+    legacy = find(asked, api="legacy", tests=1_000)
+    share = legacy["naive_a_minute"] / legacy["a_minute"]
+    yield Target(
+        "legacy: at most 1/50 of the requests of a list for each test, for 1,000 idle ones",
+        f"1/{share:.0f}",
+        share >= 50,
+    )
+    for row in results["cycle"]:
+        ratio = row["ratio"]["median"]
+        yield Target(
+            f"First poll of {row['tests']:,} tests ({row['api']}, {projects(row)}): within 1.25× of what "
+            "latency allows",
+            f"{ratio:.2f}×",
+            ratio <= 1.25,
+            "the pages of a list of tests follow one another, and httpx takes 2 ms of a core a request",
+        )
+    held = min(results["memory"], key=lambda row: abs(row["runs"] - 10_000))
+    yield Target(
+        "At most 2 KiB of resident memory a run at 10,000 runs, pages and the process itself apart",
+        f"{held['bytes_per_run'] / 1024:.2f} KiB",
+        held["bytes_per_run"] <= 2048,
+    )
+    stall = results["stall"]["worst_stall_seconds"]
+    yield Target(
+        "Worst stall of the event loop, page of 1,000 v6 runs and 100,000 series: under 50 ms",
+        spread(stall),
+        stall["max"] < 0.05,
+        "the runs of a page are translated in one go, 55 µs each, before anything else has its turn",
+    )
+
+
+def projects(row: Row) -> str:
+    return "1 project" if row["projects"] == 1 else f"{row['projects']} projects"
+
+
+def readme_table(results: Results) -> str:
+    rows = results["scrape"]
+    servers = [name for name in NAMES if any(row["server"] == name for row in rows)]
+
+    def cells(series: int) -> list[str]:
+        found = [find(rows, series=series, server=name, encoding="gzip") for name in servers]
+        ours = found[0]["latency_seconds"]["median"]
+        medians = [row["latency_seconds"]["median"] for row in found]
+        return [f"{series:,}"] + [
+            seconds(median) + (f" ({digits(median / ours)}×)" if median is not ours else "")
+            for median in medians
+        ]
+
+    return table(["series", *(NAMES[name] for name in servers)], [cells(n) for n in sizes(rows)])
+
+
+def sizes(rows: Iterable[Row]) -> list[int]:
+    return sorted({row["series"] for row in rows})
+
+
+def document(results: Results) -> str:
+    sections = (
+        ("Targets", target_table(results)),
+        ("Machine", machine(results["machine"])),
+        ("A scrape while nothing changes", scrape(results["scrape"])),
+        ("A step from one state to the next", step(results["step"])),
+        ("A first poll", cycle(results["cycle"])),
+        ("Requests", requests(results["requests"])),
+        ("Memory", memory(results["memory"])),
+        ("Stalls of the event loop", stall(results["stall"])),
+    )
+    head = (
+        "# How fast it is\n\nWritten by `make bench`; the numbers are in `results.json`. "
+        "Median (least – most). Compare rows of one table, not tables of two machines.\n"
+    )
+    return head + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections)
+
+
+def target_table(results: Results) -> str:
+    return table(
+        ("target", "measured", "reached"),
+        (
+            (it.wanted, it.measured, "yes" if it.reached else f"**no**: {it.why}" if it.why else "**no**")
+            for it in targets(results)
+        ),
+    )
+
+
+def machine(told: Row) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in told["packages"].items())
+    return (
+        f"{told['cpu']}, {told['cores']} cores, {told['memory_gib']} GiB; {told['system']}; "
+        f"Python {told['python']}, {packages}; {told['go'] or 'no Go'}. "
+        f"Load beforehand: {told['load_before']}."
+    )
+
+
+def scrape(rows: Sequence[Row]) -> str:
+    def cells(row: Row) -> Sequence[str]:
+        ours = find(rows, series=row["series"], encoding=row["encoding"], server="ours")
+        ratio = row["latency_seconds"]["median"] / ours["latency_seconds"]["median"]
+        rate = row["scrapes_per_second"]
+        return (
+            f"{row['series']:,}",
+            row["encoding"],
+            NAMES[row["server"]],
+            f"{row['bytes']:,}",
+            spread(row["latency_seconds"]),
+            f"{digits(ratio)}×",
+            seconds(row["first_seconds"]["median"]),
+            "" if rate is None else f"{digits(rate)} ({row['connections']})",
+        )
+
+    head = (
+        "series",
+        "encoding",
+        "server",
+        "bytes",
+        "latency",
+        "of ours",
+        "first of a turn",
+        "scrapes a second (connections)",
+    )
+    return (
+        "Each server is a process of its own on loopback; all tell the same samples, which is checked, and "
+        "each its own self-metrics. They take turns: one scrape after the other for 20 ms, at least one. The "
+        "first scrape of a turn comes after at least a second without one at the larger sizes, and has our "
+        "self-metrics rendered anew, as one of Prometheus has. prometheus-client compresses at level 9.\n\n"
+        + table(head, map(cells, rows))
+    )
+
+
+def step(rows: Sequence[Row]) -> str:
+    def cells(row: Row) -> Sequence[str]:
+        ratio = row["client_python_seconds"]["median"] / row["ready_seconds"]["median"]
+        return (
+            f"{row['tests']:,}",
+            f"{row['series']:,}",
+            f"{row['share']:.0%}",
+            seconds(row["state_seconds"]["median"]),
+            seconds(row["page_seconds"]["median"]),
+            spread(row["ready_seconds"]),
+            f"{digits(ratio)}×",
+            seconds(row["compression_seconds"]["median"]),
+        )
+
+    renders = {row["tests"]: spread(row["client_python_seconds"]) for row in rows}
+    return (
+        "A new finished run of each changed test. What is made is the state, the page in both formats; the "
+        "compression of both is told apart. prometheus-client renders the same facts in "
+        + " and ".join(f"{told} ({tests:,} tests)" for tests, told in renders.items())
+        + ".\n\n"
+        + table(
+            (
+                "tests",
+                "series",
+                "changed",
+                "state",
+                "page",
+                "both",
+                "faster than prometheus-client",
+                "compression",
+            ),
+            map(cells, rows),
+        )
+        + "\n\nIt grows with the change. What grows with the fleet is the joining of the lines, a copy of "
+        "the page in memory, and the compression."
+    )
+
+
+def cycle(rows: Sequence[Row]) -> str:
+    return "The limit is ⌈requests ÷ concurrency⌉ × latency. The page is part of the poll.\n\n" + table(
+        ("API", "tests", "requests", "latency", "concurrency", "limit", "poll", "of the limit"),
+        (
+            (
+                row["api"],
+                f"{row['tests']:,} in {projects(row)}",
+                f"{row['requests']:,}",
+                seconds(row["latency"]),
+                str(row["concurrency"]),
+                seconds(row["limit_seconds"]),
+                spread(row["seconds"]),
+                f"{row['ratio']['median']:.2f}×",
+            )
+            for row in rows
+        ),
+    )
+
+
+def requests(rows: Sequence[Row]) -> str:
+    return (
+        "To notice a change within 15 s, all tests idle: counted at the simulator after the first poll, "
+        "discovery and sweep included; beside a list of runs for each test every 15 s.\n\n"
+        + table(
+            ("tests", "API", "counted over", "first poll", "a minute", "a list for each test", "share"),
+            (
+                (
+                    f"{row['tests']:,}",
+                    row["api"],
+                    f"{row['minutes']} min",
+                    f"{row['first_poll']:,}",
+                    f"{row['a_minute']:.1f}",
+                    f"{row['naive_a_minute']:,.0f}",
+                    f"1/{row['naive_a_minute'] / row['a_minute']:.0f}",
+                )
+                for row in rows
+            ),
+        )
+    )
+
+
+def memory(rows: Sequence[Row]) -> str:
+    def cells(row: Row) -> Sequence[str]:
+        each = row["bytes_per_run"]
+        return (
+            f"{row['runs']:,}",
+            mib(row["resident_bytes"]),
+            mib(row["base_bytes"]),
+            mib(row["runs_bytes"]),
+            "" if each is None else f"{each / 1024:.2f} KiB",
+            f"{mib(row['pages_bytes'])} ({mib(row['pages_held_bytes'])})",
+            f"{mib(row['start_bytes'])}, {mib(row['warm_bytes'])}, {mib(row['end_bytes'])}",
+            f"{row['polls'] * 15 / 60:.0f} min",
+        )
+
+    return (
+        "Three finished runs of each test, each of which runs once an hour; a poll every 15 simulated "
+        "seconds. What the runs take is measured by an exporter that makes no pages, what the pages take is "
+        "the difference (in brackets: the bytes that are held; the rest is the next page while it is made, "
+        "and what the allocator keeps).\n\n"
+        + table(
+            (
+                "runs",
+                "resident",
+                "process",
+                "runs",
+                "a run",
+                "pages",
+                "first poll, after 10 min, at the end",
+                "watched for",
+            ),
+            map(cells, rows),
+        )
+    )
+
+
+def stall(row: Row) -> str:
+    return (
+        f"A poll that brings {row['runs']:,} runs with {row['options_bytes']:,} bytes of options each in one "
+        f"page, and makes a page of {row['series']:,} series, took {spread(row['poll_seconds'])}. Meanwhile "
+        "a task that wants to run every millisecond was late by "
+        f"{spread(row['worst_stall_seconds'])} at worst."
+    )

@@ -1,0 +1,86 @@
+"""Servers of the same facts, each a process of its own: `python -m bench.servers KIND TESTS`.
+
+The first line that one says is where it is reached.
+"""
+
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from prometheus_client import start_http_server
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bench.facts import facts, registry
+from bench.fleet import fleet
+from exporter.app import Exporter, exporter
+from exporter.cli import run
+from exporter.config import Config
+from exporter.families import families
+from exporter.serving import listen, serve, url
+from exporter.token import Token
+from exporter.web import TEXT
+
+CONFIG = Config.model_validate({"api": {"stack_id": 1}, "poll": {"stale_after": "1d"}})
+FAMILIES = families(CONFIG.app_url, CONFIG.api.generation)
+
+
+def nowhere(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("there is no k6 Cloud here", request=request)
+
+
+@asynccontextmanager
+async def knowing(tests: int) -> AsyncIterator[Exporter]:
+    """A real exporter without a network, as if a poll had just told it of so many tests."""
+    transport = httpx.MockTransport(nowhere)
+    async with exporter(CONFIG, Token("x"), transport=transport) as made:
+        made.poller.state = fleet(tests, at=time.monotonic())
+        show = await made._prepare(made.poller.state)
+        show()
+        yield made
+
+
+async def ours(tests: int) -> None:
+    """The web app of the exporter."""
+    listening = listen("127.0.0.1:0")
+    async with knowing(tests) as exporter_:
+        print(url(listening), flush=True)
+        await serve((exporter_.web, listening))
+
+
+async def static(tests: int) -> None:
+    """A file with the very bytes of our page, held in memory and served by the same server: the limit."""
+    async with knowing(tests) as exporter_:
+        page, tail = exporter_.pages().text, exporter_.tail(False)  # noqa: FBT003
+        identity, gzip = b"".join(page.with_tail(tail)), b"".join(page.gzip_with_tail(tail))
+
+    async def metrics(request: Request) -> Response:
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            return Response(gzip, media_type=TEXT, headers={"Content-Encoding": "gzip"})
+        return Response(identity, media_type=TEXT)
+
+    listening = listen("127.0.0.1:0")
+    print(url(listening), flush=True)
+    await serve((Starlette(routes=[Route("/metrics", metrics)]), listening))
+
+
+def client_python(tests: int) -> None:
+    """prometheus-client's own server with a custom collector."""
+    server, thread = start_http_server(0, "127.0.0.1", registry(facts(fleet(tests), FAMILIES)))
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    thread.join()
+
+
+def main(kind: str, tests: int) -> None:
+    if kind == "client_python":
+        client_python(tests)
+    else:
+        run({"ours": ours, "static": static}[kind](tests))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

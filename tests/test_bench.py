@@ -1,0 +1,71 @@
+"""What is said of the speed is what was measured, and the measuring still works. No timing is judged here."""
+
+import pytest
+
+from bench import cycle, memory, report, requests, scrape, stall, step
+from bench.client import samples
+from bench.measuring import CLIENT_GOLANG
+from bench.plot import plot
+
+
+def test_the_readme_tells_what_was_measured() -> None:
+    found = report.TABLE.search(report.README.read_text(encoding="utf-8"))
+
+    assert found
+    assert found[0] == report.marked(report.read())
+
+
+def test_the_report_and_the_plot_tell_what_was_measured() -> None:
+    results = report.read()
+
+    assert report.DOCUMENT.read_text(encoding="utf-8") == report.document(results)
+    assert report.PLOT.read_text(encoding="utf-8") == plot(results["scrape"])
+
+
+def test_a_scrape_can_be_measured_beside_others() -> None:
+    rows = scrape.run(scrape.SMALL)
+
+    servers = {"ours", "static", "client_python"} | ({"client_golang"} if CLIENT_GOLANG.exists() else set())
+    assert {row["server"] for row in rows} == servers
+    assert {row["encoding"] for row in rows} == {"gzip", "identity"}
+    assert {row["series"] for row in rows} == {68}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_all_servers_tell_the_same_facts(encoding: str) -> None:
+    with scrape.servers(tests=2) as urls:
+        told = [samples(url, encoding) for url in urls.values()]
+
+    assert len(told[0]) == 2 * 68
+    assert all(one == told[0] for one in told)
+
+
+def test_a_step_can_be_measured() -> None:
+    rows = step.run(step.SMALL)
+
+    assert [(row["tests"], row["share"]) for row in rows] == [(4, share) for share in step.SHARES]
+
+
+def test_a_first_poll_can_be_measured() -> None:
+    rows = cycle.run(cycle.SMALL, times=1)
+
+    # v6: tests, schedules, runs, and those of each test; legacy: organizations, projects, the tests of each.
+    assert [(row["api"], row["requests"]) for row in rows] == [("v6", 3 + 3), ("legacy", 1 + 1 + 2 + 3)]
+
+
+def test_requests_can_be_counted() -> None:
+    rows = requests.run(requests.SMALL)
+
+    assert [(row["api"], row["a_minute"]) for row in rows] == [("v6", 4), ("legacy", 4)]
+
+
+def test_memory_can_be_measured() -> None:
+    rows = memory.run(memory.SMALL)
+
+    assert [row["tests"] for row in rows] == [0, 1]
+
+
+def test_a_stall_can_be_measured() -> None:
+    row = stall.run(stall.SMALL)
+
+    assert (row["runs"], row["series"]) == (2, 2 * 68 + 57)
