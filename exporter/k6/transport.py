@@ -113,6 +113,10 @@ class Transport:
             await self._clock.sleep(max(pause, self._silence()))
         return await self._try("GET", endpoint, params, ids)
 
+    async def give_way(self) -> None:
+        """Let everything else have its turn, in the midst of work that is long."""
+        await self._clock.sleep(0)
+
     async def post(self, endpoint: str, **ids: int) -> bytes:
         """Tell k6 Cloud to do something, once: a repeated start would be a second run. Raises ApiError."""
         return await self._try("POST", endpoint, (), ids)

@@ -39,6 +39,7 @@ SCHEDULES = "/cloud/v6/schedules"
 PAGE_SIZE = 1000  # the most there can be on one
 # The parts of a next link that turn the page. The rest of it is what we asked, and we ask it ourselves.
 TURNING = ("$skip", "$skiptoken", "$top")
+AT_ONCE = 100  # items that are read before scrapes have their turn: some milliseconds
 LONGEST_LINK = 2000  # characters; what leads on is short, and no server takes a longer question
 
 
@@ -129,7 +130,9 @@ class V6Api:
         for pages in range(1, MOST_PAGES + 1):
             page = decoded(await self._transport.get(endpoint, [*asked, *turn], **ids), Page, endpoint)
             known = len(found) + len(skipped)
-            for raw in page.value:
+            for number, raw in enumerate(page.value):
+                if number % AT_ONCE == 0:
+                    await self._transport.give_way()
                 item = read_one(endpoint, read, raw)
                 if isinstance(item, Skipped):
                     skipped[bytes(raw)] = item
