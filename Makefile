@@ -3,6 +3,7 @@
 # make dashboards   write grafana/dashboards anew from grafana/builder
 # make image   build the container image, with docker or whatever CONTAINER names
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
+# make pictures   take the README's picture of the landing page anew
 # make lock   write the two lock files anew from pyproject.toml
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN    := .venv/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test lint tools dashboards image bench lock clean
+.PHONY: demo test lint tools dashboards image bench pictures lock clean
 
 demo: .venv/runtime
 	@$(BIN)/python -m exporter demo
@@ -35,6 +36,9 @@ image:
 bench: .venv/dev
 	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."
 	$(BIN)/python -m bench
+
+pictures: .venv/dev
+	@docs/make-pictures
 
 lock: .venv/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt

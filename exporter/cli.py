@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 import click
 
 from exporter import __version__, log
-from exporter.app import Exporter, exporter, schedule
+from exporter.app import exporter, schedule
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
+from exporter.reports import checked, printed
 from exporter.serving import ListenError, listen, serve, url
 from exporter.simulator import Simulator, demo_world
-from exporter.store import State
 from exporter.token import Token
 
 logger = logging.getLogger("exporter")
@@ -230,7 +230,7 @@ def check(**given: Any) -> None:
 def once(**given: Any) -> None:
     """Poll once, print the metrics, and exit: 0 if the poll succeeded in full, else 1."""
     config, token = loaded(**given)
-    sys.exit(run(printed(config, token)))
+    sys.exit(run(printed(config, token, revision=REVISION)))
 
 
 async def serve_exporter(
@@ -244,43 +244,6 @@ async def serve_exporter(
             await serve((polled.web, listening), *others)
         finally:
             scheduler.shutdown(wait=False)
-
-
-async def checked(config: Config, token: Token) -> int:
-    async with exporter(config, token) as polled:
-        findings = await polled.poller.poll()
-        state = polled.poller.state
-        for failure in findings.failures:
-            click.echo(f"failed       {failure.sentence}")
-        if findings.outcome != "failure":
-            click.echo(f"token        accepted by {config.api.url}, asked by its {config.api.generation} API")
-            told(state)
-        click.echo(f"first poll   {requests(polled)} requests")
-        click.echo(f"series       {polled.pages().series}")
-        return 0 if findings.outcome == "success" and state.tests and not state.unresolved else 1
-
-
-def told(state: State) -> None:
-    click.echo(f"tests        {len(state.tests)}")
-    for watched in sorted(state.tests.values(), key=lambda watched: watched.test.id):
-        click.echo(f"             {watched.test.id} {watched.test.name} (project {watched.test.project_id})")
-    for entry in state.unresolved:
-        click.echo(f"not found    {entry}: nothing in k6 Cloud fits this, or the token cannot see it")
-    if not state.tests:
-        click.echo("no tests     the token sees none, or none that the configuration means")
-
-
-def requests(polled: Exporter) -> int:
-    families = polled.telemetry.api_requests.collect()
-    return int(sum(sample.value for family in families for sample in family.samples))
-
-
-async def printed(config: Config, token: Token) -> int:
-    async with exporter(config, token, revision=REVISION) as polled:
-        findings = await polled.poller.poll()
-        page = polled.pages().text
-        click.echo(b"".join(page.with_tail(polled.telemetry.text())), nl=False)
-        return 0 if findings.outcome == "success" else 1
 
 
 def bound(address: str) -> socket.socket:

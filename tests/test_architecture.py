@@ -37,7 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("__init__", "model", "clock", "token", "config", "k6", "store", "families", "exposition"),
         *("page", "landing", "web", "polling", "telemetry"),
     },
-    "cli": {"__init__", "app", "config", "log", "serving", "simulator", "store", "token"},
+    "reports": {"app", "config", "store", "token"},
+    "cli": {"__init__", "app", "config", "log", "reports", "serving", "simulator", "token"},
     "__main__": {"cli"},
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.clock import Clock
-from exporter.k6.errors import ApiError, TimedOut
+from exporter.k6.errors import ApiError, TimedOut, Unauthorized
 from exporter.model import Run, unknown_codes
 from exporter.polling.findings import Failure, Findings
 from exporter.store import State
@@ -157,12 +157,17 @@ class Poller:
         self.last_poll, self.last_outcome = now, findings.outcome
         self._log(findings, now)
 
+    def _is_known(self, failure: Failure) -> bool:
+        """Whether the poll before failed in this way; a token that is refused is so wherever it is shown."""
+        refused = {known.reason for known in self._known_trouble} & {Unauthorized.reason}
+        return failure in self._known_trouble or failure.reason in refused
+
     def _log(self, findings: Findings, now: float) -> None:
         """A line for each thing that has changed, none for what is as it was."""
         trouble = frozenset(findings.failures)
         for failure in sorted(trouble, key=lambda failure: failure.sentence):
             self.troubles.append(Trouble(now, failure))
-            if failure not in self._known_trouble:
+            if not self._is_known(failure):
                 log.warning(failure.sentence, extra={"reason": failure.reason})
         if self._known_trouble and not trouble:
             log.info("polls succeed again", extra={"tests": len(self.state.tests)})

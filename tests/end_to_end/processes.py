@@ -29,7 +29,7 @@ def eventually(look: Callable[[], T | None], *, seconds: float = 20.0) -> T:
             found = None
         if found:
             return found
-        time.sleep(0.2)
+        time.sleep(0.05)
     raise AssertionError(f"nothing was found for {seconds:g}s")
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.process.processes import Cloud, Process, eventually
+from tests.end_to_end.processes import eventually
+from tests.process.processes import Cloud, Process
 
 
 @pytest.fixture(scope="module")

@@ -7,30 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 
-T = TypeVar("T")
+from tests.end_to_end.processes import eventually
 
 TOKEN = "demo"
-
-
-def eventually(look: Callable[[], T | None], *, seconds: float = 10.0) -> T:
-    """What `look` finds, asked again until it finds something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            found = look()
-        except httpx.TransportError:
-            found = None
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"nothing was found for {seconds:g}s")
 
 
 def environment(**given: str) -> dict[str, str]:

@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from exporter import __version__
-from tests.process.processes import Cloud, Process, environment, eventually, finished
+from tests.end_to_end.processes import eventually
+from tests.process.processes import Cloud, Process, environment, finished
 
 NO_TEST = "999999"
 

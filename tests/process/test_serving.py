@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.process.processes import Cloud, Process, eventually, finished
+from tests.end_to_end.processes import eventually
+from tests.process.processes import Cloud, Process, finished
 
 HERE = ("--web.listen-address", "127.0.0.1:0")
 OFTEN = {"K6_CLOUD_EXPORTER_POLL__INTERVAL": "100ms", "K6_CLOUD_EXPORTER_POLL__IDLE_INTERVAL": "100ms"}
