@@ -21,7 +21,7 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> str:
     """An SVG that is the same for the same results; readable on light and on dark ground."""
     lines = {
         server: [
-            (float(row["series"]), float(row["latency_seconds"]["median"]))
+            (float(row["series"]), float(row["after_pause_seconds"]["median"]))
             for row in rows
             if row["server"] == server and row["encoding"] == "gzip"
         ]

@@ -94,18 +94,24 @@ def targets(results: Results) -> list[Target]:
 def scrape_targets(rows: Sequence[Row]) -> Iterable[Target]:
     series = nearest(rows, 100_000)
 
-    def latency(server: str) -> float:
+    def median(server: str, how: str = "after_pause") -> float:
         found = find(rows, series=series, server=server, encoding="gzip")
-        return float(found["latency_seconds"]["median"])
+        return float(found[f"{how}_seconds"]["median"])
 
     page = f"A scrape of an unchanged page of {series:,} series, gzip"
-    times = latency("client_python") / latency("ours")
+    times = median("client_python") / median("ours")
     yield Target(f"{page}: at least 300× faster than prometheus-client", f"{times:,.0f}×", times >= 300)
     if any(row["server"] == "client_golang" for row in rows):
-        times = latency("client_golang") / latency("ours")
+        times = median("client_golang") / median("ours")
         yield Target(f"{page}: at least 100× faster than client_golang", f"{times:,.0f}×", times >= 100)
-    times = latency("ours") / latency("static")
-    yield Target(f"{page}: within 2× of a static file of the same bytes", f"{times:.2f}×", times <= 2)
+    for how, told in (("after_pause", "after a pause"), ("back_to_back", "back to back")):
+        times = median("ours", how) / median("static", how)
+        yield Target(
+            f"{page}: within 2× of a static file of the same bytes, {told}",
+            f"{times:.2f}×",
+            times <= 2,
+            "after a second prometheus-client renders the self-metrics anew, which takes a millisecond",
+        )
 
 
 def step_target(rows: Sequence[Row]) -> Target:
@@ -168,11 +174,10 @@ def readme_table(results: Results) -> str:
 
     def cells(series: int) -> list[str]:
         found = [find(rows, series=series, server=name, encoding="gzip") for name in servers]
-        ours = found[0]["latency_seconds"]["median"]
-        medians = [row["latency_seconds"]["median"] for row in found]
+        medians = [row["after_pause_seconds"]["median"] for row in found]
         return [f"{series:,}"] + [
-            seconds(median) + (f" ({digits(median / ours)}×)" if median is not ours else "")
-            for median in medians
+            seconds(median) + (f" ({digits(median / medians[0])}×)" if number else "")
+            for number, median in enumerate(medians)
         ]
 
     return table(["series", *(NAMES[name] for name in servers)], [cells(n) for n in sizes(rows)])
@@ -222,16 +227,16 @@ def machine(told: Row) -> str:
 def scrape(rows: Sequence[Row]) -> str:
     def cells(row: Row) -> Sequence[str]:
         ours = find(rows, series=row["series"], encoding=row["encoding"], server="ours")
-        ratio = row["latency_seconds"]["median"] / ours["latency_seconds"]["median"]
+        ratio = row["after_pause_seconds"]["median"] / ours["after_pause_seconds"]["median"]
         rate = row["scrapes_per_second"]
         return (
             f"{row['series']:,}",
             row["encoding"],
             NAMES[row["server"]],
             f"{row['bytes']:,}",
-            spread(row["latency_seconds"]),
+            spread(row["after_pause_seconds"]),
             f"{digits(ratio)}×",
-            seconds(row["first_seconds"]["median"]),
+            spread(row["back_to_back_seconds"]),
             "" if rate is None else f"{digits(rate)} ({row['connections']})",
         )
 
@@ -240,17 +245,17 @@ def scrape(rows: Sequence[Row]) -> str:
         "encoding",
         "server",
         "bytes",
-        "latency",
+        "after a pause",
         "of ours",
-        "first of a turn",
+        "back to back",
         "scrapes a second (connections)",
     )
     return (
         "Each server is a process of its own on loopback; all tell the same samples, which is checked, and "
-        "each its own self-metrics. They take turns: one scrape after the other for 20 ms, at least one. The "
-        "first scrape of a turn comes after at least a second without one at the larger sizes, and has our "
-        "self-metrics rendered anew, as one of Prometheus has. prometheus-client compresses at level 9.\n\n"
-        + table(head, map(cells, rows))
+        "each its own self-metrics. They take turns, and between two rounds nobody asks for a second. A turn "
+        "is one scrape after the other for 20 ms, at least one: the first comes after a pause, as those of "
+        "Prometheus do, and has our self-metrics rendered anew; all of them together are told as back to "
+        "back. prometheus-client compresses at level 9.\n\n" + table(head, map(cells, rows))
     )
 
 
@@ -335,13 +340,12 @@ def requests(rows: Sequence[Row]) -> str:
 
 def memory(rows: Sequence[Row]) -> str:
     def cells(row: Row) -> Sequence[str]:
-        each = row["bytes_per_run"]
         return (
             f"{row['runs']:,}",
             mib(row["resident_bytes"]),
             mib(row["base_bytes"]),
             mib(row["runs_bytes"]),
-            "" if each is None else f"{each / 1024:.2f} KiB",
+            f"{row['bytes_per_run'] / 1024:.2f} KiB",
             f"{mib(row['pages_bytes'])} ({mib(row['pages_held_bytes'])})",
             f"{mib(row['start_bytes'])}, {mib(row['warm_bytes'])}, {mib(row['end_bytes'])}",
             f"{row['polls'] * 15 / 60:.0f} min",
