@@ -1,6 +1,7 @@
 """`python -m bench` measures everything and writes results.json, RESULTS.md, plot.svg and the README's table.
 
-`python -m bench NAME...` measures only these again; `python -m bench report` only writes the documents anew.
+`python -m bench NAME...` only prints what these measure: all that is written comes from one run. `python -m
+bench report` writes the documents anew from results.json.
 """
 
 import json
@@ -22,11 +23,14 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
 
 
 def main() -> None:
-    results = report.read()
-    if sys.argv[1:] != ["report"]:
-        results |= {"machine": machine(), **measured(sys.argv[1:] or [*BENCHMARKS])}
+    names = sys.argv[1:]
+    if names and names != ["report"]:
+        print(json.dumps(measured(names), indent=1))
+        return
+    if not names:
+        results = {"machine": machine(), **measured(BENCHMARKS)}
         report.RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    report.write(results)
+    report.write(report.read())
 
 
 def measured(names: Iterable[str]) -> report.Results:

@@ -34,7 +34,7 @@ class Fleet:
     polls: int
 
 
-FLEETS = (Fleet(1_000, WARM), Fleet(3_000, WARM), Fleet(10_000, 240), Fleet(20_000, WARM))
+FLEETS = (Fleet(1_000, WARM), Fleet(3_000, WARM), Fleet(10_000, 240))
 SMALL = (Fleet(3, 2),)
 
 

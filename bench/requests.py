@@ -22,8 +22,8 @@ class Hour:
     minutes: int = 60
 
 
-# A quarter of an hour of ten thousand tests has three discoveries, as many for its length as an hour has.
-HOURS = (Hour(10), Hour(100), Hour(1_000), Hour(10_000, minutes=15))
+# Ten minutes of ten thousand tests have two discoveries, as many for their length as an hour has.
+HOURS = (Hour(10), Hour(100), Hour(1_000), Hour(10_000, minutes=10))
 SMALL = (Hour(2, minutes=1),)
 
 

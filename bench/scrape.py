@@ -35,8 +35,8 @@ class Size:
 
 
 SIZES = (
-    Size(1_000, rounds=15),
-    Size(10_000, rounds=15),
+    Size(1_000, rounds=9),
+    Size(10_000, rounds=9),
     Size(100_000, rounds=7),
     Size(1_000_000, rounds=3, connections=2),  # eight would have some of the servers need ten gigabytes
 )
