@@ -147,9 +147,8 @@ def escaped(text: str) -> str:
 
 def go_float(value: float) -> str:
     """A value as Go writes it, the reference for both formats."""
-    return (
-        cached_go_float(value) if value else str(floatToGoString(value))
-    )  # -0.0 equals 0.0 but is written so
+    # Not from the cache, in which -0.0 is 0.0.
+    return cached_go_float(value) if value else str(floatToGoString(value))
 
 
 @lru_cache(maxsize=4096)

@@ -103,8 +103,9 @@ def succeed(watched: Watched, sighting: Sighting, retention: Retention, now: flo
     runs = tuple(remembered(merged.values(), retention))
     finishing = [run for run in merged.values() if has_finished(run) and is_news(run.id, watched, known)]
     counts = Counter(run.outcome for run in finishing)
-    # A run that was gone and comes back is one we have not seen.
-    ids = sorted({*watched.seen, *(run.id for run in told)} - sighting.gone)
+    # A run that was gone before its end and comes back is one we have not seen.
+    unseen = sighting.gone - watched.settled
+    ids = sorted({*watched.seen, *(run.id for run in told)} - unseen)
     after = Watched(
         test=sighting.test,
         runs=runs,

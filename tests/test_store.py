@@ -239,6 +239,18 @@ def test_a_run_that_was_gone_and_comes_back_is_counted_at_its_end() -> None:
     assert counts(state) == {"passed": 1}
 
 
+def test_a_run_that_was_counted_then_gone_and_comes_back_counts_once() -> None:
+    state = State().after(seen()).after(seen(PASSED)).after(seen(gone=frozenset({1}))).after(seen(PASSED))
+
+    assert counts(state) == {"passed": 1}
+
+
+def test_a_run_of_the_past_that_was_gone_and_comes_back_is_still_history() -> None:
+    state = State().after(seen(PASSED)).after(seen(gone=frozenset({1}))).after(seen(PASSED))
+
+    assert counts(state) == {}
+
+
 def test_what_lags_is_withheld_in_time_though_polls_learn_nothing() -> None:
     state = State(Retention(stale_after=300)).after(seen(RUNNING, now=0.0))
     lagging = state.after(Poll(at=270, now=270, seen={}, missed=frozenset({7})))

@@ -159,8 +159,9 @@ class Poller:
 
     def _is_known(self, failure: Failure) -> bool:
         """Whether the poll before failed in this way; a token that is refused is so wherever it is shown."""
-        refused = {known.reason for known in self._known_trouble} & {Unauthorized.reason}
-        return failure in self._known_trouble or failure.reason in refused
+        if failure.reason == Unauthorized.reason:
+            return any(known.reason == failure.reason for known in self._known_trouble)
+        return failure in self._known_trouble
 
     def _log(self, findings: Findings, now: float) -> None:
         """A line for each thing that has changed, none for what is as it was."""
