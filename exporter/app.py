@@ -26,6 +26,7 @@ from exporter.page import Page
 from exporter.polling.legacy import LegacyInquiry
 from exporter.polling.poller import Inquiry, Intervals, Poller
 from exporter.polling.selection import Rule, Selection
+from exporter.polling.sharding import Shard
 from exporter.polling.v6 import V6Inquiry
 from exporter.store import Retention, State
 from exporter.telemetry import ApiWitness, Telemetry
@@ -78,6 +79,8 @@ class Exporter:
         self._tails: dict[bool, tuple[float, bytes]] = {}
         self._heartbeat = clock.monotonic()
         telemetry.series.set_function(lambda: self.pages().series)
+        telemetry.shard_info.labels(config.sharding.shard).set(1)
+        telemetry.total_shards.set(config.sharding.total)
         telemetry.reload_successful.set(1)
         telemetry.reload_success_time.set(clock.time())
         self.web: Starlette = application(
@@ -206,7 +209,8 @@ def selection(config: Config) -> Selection:
         if entry.id is None
     )
     tests = {entry.id: entry.name for entry in config.tests if entry.id is not None}
-    return Selection(tests, rules if config.tests else (Rule(),))
+    shard = Shard(config.sharding.shard, config.sharding.total)
+    return Selection(tests, rules if config.tests else (Rule(),), shard)
 
 
 def inquiry(config: Config, transport: Transport) -> Inquiry:

@@ -67,6 +67,8 @@ def configured(command: Command) -> Command:
             help="watch this project; repeatable",
         ),
         *(flag(name) for name in ("api.version", "log.level", "log.format")),
+        flag("sharding.shard", "--shard"),
+        flag("sharding.total", "--total-shards"),
     )
     return with_flags(command, flags)
 
@@ -82,11 +84,11 @@ def with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) 
     return command
 
 
-def flag(name: str) -> Callable[[Command], Command]:
+def flag(name: str, spelt: str | None = None) -> Callable[[Command], Command]:
     """The flag of a setting; what it says wrong is told like what the file says wrong."""
     setting = SETTINGS[name]
     return click.option(
-        "--" + name.replace("_", "-"),
+        spelt or "--" + name.replace("_", "-"),
         name.replace(".", "__"),
         metavar="|".join(setting.choices) or "TEXT",
         help=f"{setting.help} [default: {setting.default}]",

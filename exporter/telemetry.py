@@ -114,6 +114,14 @@ class Telemetry:
             "k6_cloud_exporter_config_last_reload_success_timestamp_seconds",
             "When the configuration in force was read.",
         )
+        self.shard_info = gauge(
+            "k6_cloud_exporter_shard_info",
+            "Which of the shards this process is, from 0; always 1.",
+            ["shard"],
+        )
+        self.total_shards = gauge(
+            "k6_cloud_exporter_total_shards", "Processes among which the tests are shared."
+        )
         self.build_info = gauge(
             "k6_cloud_exporter_build_info",
             "What is running; always 1.",

@@ -213,6 +213,7 @@ EXAMPLES = {
     "api": "timeout: 10s",
     "poll": "interval: 15s",
     "runs": "keep: 3",
+    "sharding": "total: 4",
     "web": "telemetry_path: /metrics",
     "log": "level: info",
     "tests": "id: 1234",
