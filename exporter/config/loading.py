@@ -203,6 +203,8 @@ SENTENCES = {
     "int_parsing_size": "{shown} is too large",
     "greater_than_equal": "{shown} is too small; the least is {ge}",
     "less_than_equal": "{shown} is too large; the most is {le}",
+    "bool_type": "{shown} is neither true nor false",
+    "bool_parsing": "{shown} is neither true nor false",
     "literal_error": "{shown} is not one of {expected}",
     "string_type": "{shown} is not text; put it into quotation marks",
     "string_too_short": "this is empty; write something, or leave it out",

@@ -142,6 +142,10 @@ class Web(Section):
     telemetry_path: Annotated[str, BeforeValidator(route)] = Field(
         "/metrics", description="path of the metrics"
     )
+    enable_reload: bool = Field(
+        default=True,
+        description="whether POST /-/reload reads the configuration again, as SIGHUP does",
+    )
 
 
 class Log(Section):
@@ -200,5 +204,7 @@ def setting(name: str, field: FieldInfo) -> Setting:
         default = ""
     elif isinstance(default, float):
         default = duration(default)
+    elif isinstance(default, bool):
+        default = str(default).lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     return Setting(name, str(default), field.description or "", choices)

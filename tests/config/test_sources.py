@@ -10,7 +10,8 @@ from exporter.config import ENVIRONMENT, Config, ConfigError, Entry, load, setti
 
 TOKEN = {"K6_CLOUD_TOKEN": "secret"}
 
-# Three good values of each setting, none of them the default: for the file, the environment, a flag.
+# Three good values of each setting, each unlike the next, the first not the default: for the file, the
+# environment, a flag.
 VALUES: dict[str, tuple[str, str, str]] = {
     "api.version": ("legacy", "auto", "legacy"),
     "api.stack_id": ("1", "2", "3"),
@@ -30,6 +31,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "sharding.total": ("2", "3", "4"),
     "web.listen_address": (":1", ":2", ":3"),
     "web.telemetry_path": ("/file", "/environment", "/flag"),
+    "web.enable_reload": ("false", "true", "false"),
     "log.level": ("debug", "warning", "error"),
     "log.format": ("json", "logfmt", "json"),
     "app_url": ("https://file.test", "https://environment.test", "https://flag.test"),
