@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
@@ -20,10 +21,12 @@ from exporter.polling.poller import Intervals, Poller, Setup
 from exporter.reloading import Read, Reloading, note_success
 from exporter.store import Retention, State
 from exporter.telemetry import Telemetry
-from exporter.token import Token
-from exporter.web import Pages, Sources, application
+from exporter.token import PathSecret, Token
+from exporter.web import Answer, Pages, Sources, application
+from exporter.webhook import Webhook
 
 TAIL_LASTS = 1.0  # seconds
+HINTS_APART = 5.0  # seconds; however often somebody hints, polls do not follow each other faster
 
 
 class Exporter:
@@ -45,7 +48,8 @@ class Exporter:
     ) -> None:
         self.config = config
         self.telemetry = telemetry
-        self.wake: Callable[[], None] = lambda: None  # whoever schedules the polls says how
+        # Whoever schedules the polls says how: a poll soon, but so many seconds after the last one began.
+        self.wake: Callable[[float], None] = lambda _: None
         self._client = client
         self._clock = clock
         self._transport: Transport | None = None
@@ -66,12 +70,25 @@ class Exporter:
             Sources(self.pages, self.tail, self._overview, self._ailment, self._unreadiness),
             config.web.telemetry_path,
             reload=self.reload if config.web.enable_reload else None,
+            webhook=self._webhook(config.web.webhook_secret_file),
         )
 
     def _enforce(self, config: Config, token: Token) -> None:
         """Put a configuration in force with the next poll, which comes at once."""
         self.poller.change(lambda: self._set_up(config, token))
-        self.wake()
+        self.wake(0)
+
+    def _webhook(self, secret_file: Path | None) -> Answer | None:
+        def is_watched(test_id: int) -> bool:
+            return test_id in self.poller.state.members
+
+        def hint() -> None:
+            self.poller.expect_news()
+            self.wake(HINTS_APART)
+
+        if secret_file is None:
+            return None
+        return Webhook(PathSecret(secret_file), is_watched, hint, self.telemetry).answer
 
     def _set_up(self, config: Config, token: Token) -> Setup:
         """All that depends on the configuration but what is served where, which is settled at the start."""

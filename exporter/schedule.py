@@ -9,6 +9,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from exporter.app import Exporter
 
 SOON = timedelta(seconds=1)  # polls never follow each other faster
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def schedule(polled: Exporter) -> AsyncIOScheduler:
@@ -18,12 +19,14 @@ def schedule(polled: Exporter) -> AsyncIOScheduler:
     started.
     """
     scheduler = AsyncIOScheduler(timezone=UTC)
-    is_wanted = False  # whether somebody has called for a poll while one was under way
+    began = LONG_AGO
+    wanted: datetime | None = (
+        None  # not before when somebody wants a poll who has called while one was under way
+    )
 
     async def poll() -> None:
-        nonlocal is_wanted
-        is_wanted = False
-        began = datetime.now(UTC)
+        nonlocal began, wanted
+        began, wanted = datetime.now(UTC), None
         try:
             await polled.poller.poll()
         except asyncio.CancelledError:
@@ -32,19 +35,18 @@ def schedule(polled: Exporter) -> AsyncIOScheduler:
             polled.poller.note_bug(error)
         # Jitter: exporters that started together must not ask together for ever.
         pause = timedelta(seconds=polled.poller.interval * random.uniform(0.95, 1.05))  # noqa: S311
-        soon = datetime.now(UTC) + min(pause, SOON)
-        add(soon if is_wanted else max(began + pause, soon))
+        due = min(began + pause, wanted) if wanted else began + pause
+        add(max(due, datetime.now(UTC) + min(pause, SOON)))
 
     def add(when: datetime) -> None:
         scheduler.add_job(poll, "date", run_date=when, id="poll", misfire_grace_time=None)
 
-    def wake() -> None:
-        nonlocal is_wanted
-        is_wanted = True
+    def wake(spacing: float) -> None:
+        nonlocal wanted
+        wanted = max(datetime.now(UTC), began + timedelta(seconds=spacing))
         waiting = scheduler.get_job("poll")
-        if waiting:
-            soon = datetime.now(UTC) + SOON
-            waiting.modify(next_run_time=min(waiting.next_run_time, soon))
+        if waiting and wanted < waiting.next_run_time:
+            waiting.modify(next_run_time=wanted)
 
     polled.wake = wake
     add(datetime.now(UTC))

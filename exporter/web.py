@@ -14,6 +14,7 @@ from exporter.landing import page as landing_page
 from exporter.page import Page
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+Answer = Callable[[Request], Awaitable[Response]]
 # Whether the configuration was good, and what there is to say of it.
 Reloaded = tuple[bool, Sequence[str]]
 
@@ -60,9 +61,13 @@ class Parts(Response):
 
 
 def application(
-    sources: Sources, telemetry_path: str, *, reload: Callable[[], Awaitable[Reloaded]] | None = None
+    sources: Sources,
+    telemetry_path: str,
+    *,
+    reload: Callable[[], Awaitable[Reloaded]] | None = None,
+    webhook: Answer | None = None,
 ) -> Starlette:
-    """The routes: metrics, landing page, health and readiness; and reload, if there is a way."""
+    """The routes: metrics, landing page, health and readiness; reload and webhook, if there are any."""
 
     async def metrics(request: Request) -> Response:
         is_openmetrics = prefers_openmetrics(request.headers.get("Accept", ""))
@@ -97,6 +102,7 @@ def application(
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             *([Route("/-/reload", reloaded, methods=["POST"])] if reload else []),
+            *([Route("/webhook/{secret}", webhook, methods=["POST"])] if webhook else []),
         ]
     )
     app.router.redirect_slashes = False

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.config.settings import Config, Entry, settings
 from exporter.config.values import file_path, printable, shown
-from exporter.token import Token, TokenError
+from exporter.token import PathSecret, Token, TokenError
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)
@@ -53,6 +53,8 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
         mistakes += [sentence(details) for details in error.errors()]
     token, trouble = find_token(tree, environ)
     mistakes += [trouble] if trouble else []
+    if config and config.web.webhook_secret_file:
+        mistakes += troubles_of(PathSecret(config.web.webhook_secret_file))
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return config, token
@@ -190,11 +192,15 @@ def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Token, str | Non
             token = Token(path=Path(file_path(path)))
         except ValueError:
             return Token(), None
+    return token, next(iter(troubles_of(token)), None)
+
+
+def troubles_of(secret: Token) -> list[str]:
     try:
-        token.read()
+        secret.read()
     except TokenError as error:
-        return token, str(error)
-    return token, None
+        return [str(error)]
+    return []
 
 
 SENTENCES = {

@@ -146,6 +146,10 @@ class Web(Section):
         default=True,
         description="whether POST /-/reload reads the configuration again, as SIGHUP does",
     )
+    webhook_secret_file: FilePath | None = Field(
+        None,
+        description="file that holds a secret; POST /webhook/<secret> is a hint to poll at once",
+    )
 
 
 class Log(Section):

@@ -97,7 +97,7 @@ def route(value: object) -> str:
     if (
         not isinstance(value, str)
         or not re.fullmatch(r"(/[\w.~-]+)+/?", value, re.ASCII)
-        or value[:3] == "/-/"
+        or value.startswith(("/-/", "/webhook/"))
     ):
         raise ValueError(f'{shown(value)} cannot be the path of the metrics; write one like "/metrics"')
     return value

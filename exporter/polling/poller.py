@@ -16,6 +16,8 @@ from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+# Seconds for which a hint is believed: a run may appear in lists some time after it was created.
+EXPECTANT = 120.0
 MOST_NAMED = 1000  # things skipped that are remembered, so that each is named in the log once
 
 
@@ -78,6 +80,7 @@ class Poller:
         self._prepare = prepare
         self._discoveries = 0
         self._discovered_at = float("-inf")
+        self._news_until = float("-inf")
         self._known_trouble: frozenset[Failure] = frozenset()
         self._named: dict[str, None] = {}
 
@@ -112,6 +115,10 @@ class Poller:
         self.state = replace(self.state, retention=setup.retention)
         self._discovered_at = float("-inf")
 
+    def expect_news(self) -> None:
+        """Poll as if something moved for a while: somebody says that it does."""
+        self._news_until = self._clock.monotonic() + EXPECTANT
+
     def note_bug(self, error: Exception) -> None:
         """Tell of a poll that failed for a reason of its own; it may fail, the exporter may not."""
         log.error("a poll failed for a reason of its own; this is a bug", exc_info=error)
@@ -123,8 +130,9 @@ class Poller:
         """Seconds from one poll to the next as things are now."""
         is_moving = any(watched.moving for watched in self.state.tests.values())
         is_new = self.state.as_of is None
+        is_expected = self._clock.monotonic() < self._news_until
         intervals = self._setup.intervals
-        return intervals.active if is_moving or is_new else intervals.idle
+        return intervals.active if is_moving or is_new or is_expected else intervals.idle
 
     async def _ask(self, discovery: int | None) -> Findings:
         findings = Findings()

@@ -10,6 +10,8 @@ from exporter.config import ENVIRONMENT, Config, ConfigError, Entry, load, setti
 
 TOKEN = {"K6_CLOUD_TOKEN": "secret"}
 
+SECRETS = Path(__file__).with_name("secrets")
+
 # Three good values of each setting, each unlike the next, the first not the default: for the file, the
 # environment, a flag.
 VALUES: dict[str, tuple[str, str, str]] = {
@@ -31,6 +33,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "sharding.total": ("2", "3", "4"),
     "web.listen_address": (":1", ":2", ":3"),
     "web.telemetry_path": ("/file", "/environment", "/flag"),
+    "web.webhook_secret_file": (f"{SECRETS}/first", f"{SECRETS}/second", f"{SECRETS}/third"),
     "web.enable_reload": ("false", "true", "false"),
     "log.level": ("debug", "warning", "error"),
     "log.format": ("json", "logfmt", "json"),
