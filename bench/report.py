@@ -320,8 +320,7 @@ def cycle(rows: Sequence[Row]) -> str:
 def hint(row: Row) -> str:
     return (
         "At the default intervals, on v6, looked at over HTTP every 20 ms; the webhook is called when the "
-        "run ends.\n\n"
-        + table(("", "seconds"), ((how, spread(row[how])) for how in ("without", "with")))
+        "run ends.\n\n" + table(("", "seconds"), ((how, spread(row[how])) for how in ("without", "with")))
     )
 
 
