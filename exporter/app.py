@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from re import compile as regex
 
@@ -24,7 +25,7 @@ from exporter.k6.v6 import V6Api
 from exporter.landing import Overview
 from exporter.page import Page
 from exporter.polling.legacy import LegacyInquiry
-from exporter.polling.poller import Inquiry, Intervals, Poller
+from exporter.polling.poller import Intervals, Poller
 from exporter.polling.selection import Rule, Selection
 from exporter.polling.v6 import V6Inquiry
 from exporter.store import Retention, State
@@ -55,17 +56,8 @@ class Exporter:
         self.config = config
         self.telemetry = telemetry
         self._clock = clock
-        transport = Transport(
-            client,
-            lambda: credentials(config, token),
-            clock=clock,
-            timeout=config.api.timeout,
-            concurrency=config.api.concurrency,
-            requests_per_minute=config.api.requests_per_minute,
-            witness=ApiWitness(telemetry, config.api.generation),
-        )
         self.poller = Poller(
-            inquiry(config, transport),
+            inquiry(config, api(config, token, client, telemetry, clock)),
             State(Retention(config.runs.keep, config.runs.max_age, config.poll.stale_after)),
             Intervals(config.poll.interval, config.poll.idle_interval, config.poll.discovery_interval),
             telemetry=telemetry,
@@ -157,11 +149,38 @@ async def exporter(
 ) -> AsyncIterator[Exporter]:
     """An exporter with its connections to k6 Cloud, which close with it."""
     telemetry = Telemetry(version=__version__, revision=revision)
-    agent = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
-    async with httpx.AsyncClient(
-        base_url=config.api.url, timeout=config.api.timeout, transport=transport, headers=agent
-    ) as client:
+    async with connection(config, transport) as client:
         yield Exporter(config, token, client, telemetry, clock=clock or Clock())
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """k6 Cloud by itself, for what is not polling: the calls of its API, and how to find the tests meant."""
+
+    api: LegacyApi | V6Api
+    inquiry: LegacyInquiry | V6Inquiry
+
+
+@asynccontextmanager
+async def cloud(
+    config: Config,
+    token: Token,
+    *,
+    clock: Clock | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[Cloud]:
+    """The configured k6 Cloud with the connections to it, which close with it."""
+    telemetry = Telemetry(version=__version__, revision="")
+    async with connection(config, transport) as client:
+        asked = api(config, token, client, telemetry, clock or Clock())
+        yield Cloud(asked, inquiry(config, asked))
+
+
+def connection(config: Config, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    agent = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
+    return httpx.AsyncClient(
+        base_url=config.api.url, timeout=config.api.timeout, transport=transport, headers=agent
+    )
 
 
 def schedule(polled: Exporter) -> AsyncIOScheduler:
@@ -209,12 +228,28 @@ def selection(config: Config) -> Selection:
     return Selection(tests, rules if config.tests else (Rule(),))
 
 
-def inquiry(config: Config, transport: Transport) -> Inquiry:
-    """How the configured generation of the API is asked."""
+def api(
+    config: Config, token: Token, client: httpx.AsyncClient, telemetry: Telemetry, clock: Clock
+) -> LegacyApi | V6Api:
+    """The configured generation of the API."""
+    transport = Transport(
+        client,
+        lambda: credentials(config, token),
+        clock=clock,
+        timeout=config.api.timeout,
+        concurrency=config.api.concurrency,
+        requests_per_minute=config.api.requests_per_minute,
+        witness=ApiWitness(telemetry, config.api.generation),
+    )
+    return V6Api(transport) if config.api.generation == "v6" else LegacyApi(transport)
+
+
+def inquiry(config: Config, asked: LegacyApi | V6Api) -> LegacyInquiry | V6Inquiry:
+    """How a generation of the API is asked."""
     chosen, width = selection(config), config.api.concurrency
-    if config.api.generation == "v6":
-        return V6Inquiry(V6Api(transport), chosen, width=width)
-    return LegacyInquiry(LegacyApi(transport), chosen, width=width)
+    if isinstance(asked, V6Api):
+        return V6Inquiry(asked, chosen, width=width)
+    return LegacyInquiry(asked, chosen, width=width)
 
 
 def credentials(config: Config, token: Token) -> dict[str, str]:

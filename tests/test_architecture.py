@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("page", "landing", "web", "polling", "telemetry"),
     },
     "reports": {"app", "config", "store", "token"},
-    "cli": {"__init__", "app", "config", "log", "reports", "serving", "simulator", "token"},
+    "backfill": {"app", "config", "exposition", "families", "k6", "model", "polling", "store", "token"},
+    "cli": {"__init__", "app", "backfill", "config", "log", "reports", "serving", "simulator", "token"},
     "__main__": {"cli"},
 }
 
