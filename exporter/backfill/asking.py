@@ -100,7 +100,7 @@ async def from_v6(
 
     Without that, what came before would be told as if nothing had.
     """
-    listing = await api.list_runs(stretch.look_back, created_before=stretch.until)
+    listing = await api.list_runs(stretch.look_back, created_before=stretch.until + 1)
     findings.skipped += listing.skipped
     if not listing.is_whole:
         raise Unreadable(f"GET {RUNS}: the list breaks off and says that it goes on")

@@ -46,8 +46,11 @@ def ordered(run: Run) -> Iterator[Stage]:
     if run.status == RunStatus.ARCHIVED:  # only uploaded: it is what it is from the beginning
         yield run.created, run
         return
-    yield run.created, before_its_end(run, RunStatus.CREATED)
-    yield from reversed(list(waiting(run)))
+    waited = list(waiting(run))
+    created = before_its_end(run, RunStatus.CREATED)
+    # An API that tells how a run waited (v6) does not tell what is planned before the run is validated.
+    yield run.created, replace(created, duration=None, vus=None) if waited else created
+    yield from reversed(waited)
     if run.started is not None:
         yield run.started, before_its_end(run, RunStatus.RUNNING)
     if run.ended is None:
