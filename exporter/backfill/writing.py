@@ -13,6 +13,7 @@ from typing import IO, Self
 from exporter.backfill.replay import Picture
 from exporter.exposition import Chunks, openmetrics_heading, pair, rendered
 from exporter.families import Family, Labels
+from exporter.store import Watched
 
 Series = dict[bytes, list[bytes]]  # each with its values and moments
 
@@ -20,14 +21,17 @@ Series = dict[bytes, list[bytes]]  # each with its values and moments
 def bodies(pictures: Iterable[Picture], families: Sequence[Family], labels: Labels) -> Chunks:
     """The sample lines of a test, a chunk for each family; `labels` go to every sample."""
     told: list[Series] = [{} for _ in families]
-    before: Chunks = tuple(b"" for _ in families)
+    before: tuple[Watched | None, Chunks] = (None, tuple(b"" for _ in families))
+    values: list[dict[bytes, bytes]] = [{} for _ in families]  # what the chunks of before say
     for picture in pictures:
-        chunks = rendered(picture.watched, families)
+        watched, was = before
+        chunks = was if picture.watched == watched else rendered(picture.watched, families)
         stamp = f" {picture.at:.0f}\n".encode()
-        for series, was, chunk in zip(told, before, chunks, strict=True):
-            if picture.is_whole or chunk != was:
-                note(series, {} if picture.is_whole else samples(was), samples(chunk), stamp)
-        before = chunks
+        for i, chunk in enumerate(chunks):
+            now = values[i] if chunk == was[i] else samples(chunk)
+            note(told[i], {} if picture.is_whole else values[i], now, stamp)
+            values[i] = now
+        before = (picture.watched, chunks)
     more = "".join(f",{pair(name, value)}" for name, value in labels).encode() + b"} "
     return tuple(
         b"".join(name[:-1] + more + sample for name, said in series.items() for sample in said)
@@ -37,6 +41,8 @@ def bodies(pictures: Iterable[Picture], families: Sequence[Family], labels: Labe
 
 def note(series: Series, before: dict[bytes, bytes], now: dict[bytes, bytes], stamp: bytes) -> None:
     """Add a sample to each series that says something else than before."""
+    if now is before:
+        return
     for name, value in now.items():
         if before.get(name) != value:
             series.setdefault(name, []).append(value + stamp)

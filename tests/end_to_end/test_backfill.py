@@ -1,4 +1,4 @@
-"""The lines of the README, for nine days: a real Prometheus tells the past rightly, and goes on from there."""
+"""The lines of the README, for nine days: a real Prometheus tells the past rightly, and goes on."""
 
 import re
 import subprocess
