@@ -283,7 +283,7 @@ def backfill(
         for sentence in mistaken.sentences:
             click.echo(f"error: {sentence}", err=True)
         sys.exit(2)
-    sys.exit(run(backfilled(config, token, wished, cloud(config, token))))
+    sys.exit(backfilled(config, token, wished, cloud(config, token), run=run))
 
 
 async def serve_exporter(

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from exporter.backfill.life import is_placeable
 from exporter.k6.errors import ApiError, Unreadable
+from exporter.k6.legacy import RUNS as LEGACY_RUNS
 from exporter.k6.legacy import LegacyApi
 from exporter.k6.v6 import RUNS, V6Api
 from exporter.model import LoadTest, Run
@@ -86,6 +87,8 @@ async def from_legacy(
         # A list that is left early has a run from before that moment; one that is not is whole.
         listing = await api.list_runs(test.id, back_to=stretch.look_back)
         findings.skipped += listing.skipped
+        if not listing.skipped and listing.reaches_back_to > stretch.look_back:
+            raise Unreadable(f"GET {LEGACY_RUNS}: the list of runs of test {test.id} is not whole")
         learnt.add(listing.runs, stretch.until)
         done += 1
         told(done, len(learnt.tests))

@@ -1,10 +1,10 @@
 """The command: ask, live the past through again, write it down."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import click
 
@@ -20,13 +20,21 @@ from exporter.store import Retention
 from exporter.token import Token
 
 
-async def backfilled(
-    config: Config, token: Token, wish: Wish, connected: AbstractAsyncContextManager[Cloud]
+def backfilled(
+    config: Config,
+    token: Token,
+    wish: Wish,
+    connected: AbstractAsyncContextManager[Cloud],
+    *,
+    run: Callable[[Coroutine[Any, Any, History]], History],
 ) -> int:
-    """Write the past that is wished for; the exit status. What is to be said goes to standard error."""
+    """Write the past that is wished for; the exit status. What is to be said goes to standard error.
+
+    Only the asking is `run` on an event loop: one in the midst of writing would not heed Ctrl-C.
+    """
     findings = Findings()
     with progress_bar() as bar:
-        past = await learnt(config, wish, connected, findings, bar("asking k6 Cloud"))
+        past = run(learnt(config, wish, connected, findings, bar("asking k6 Cloud")))
         findings.conceal(token.conceal)
         complaints = complaints_about(past, findings)
         samples = 0

@@ -67,7 +67,7 @@ def told(
     given = {"since": "1d", "until": None, "label": (), "split": None} | DEFAULTS | flags
     wished = wish(output=str(output), now=START, **given)
     connected = cloud(config, token, clock=now.clock, transport=httpx.ASGITransport(dated(simulator)))
-    return asyncio.run(backfilled(config, token, wished, connected)), simulator
+    return backfilled(config, token, wished, connected, run=asyncio.run), simulator
 
 
 def families_of(text: str) -> list[Metric]:

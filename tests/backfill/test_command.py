@@ -142,6 +142,25 @@ def test_a_list_of_v6_that_breaks_off_is_not_taken_for_the_past(
     assert "the list breaks off" in capsys.readouterr().err
 
 
+def test_a_list_of_legacy_that_hides_older_runs_is_not_taken_for_the_past(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = world(tests=1, days=9, every=900)
+
+    code, _ = told(made, tmp_path / "past.om", faults=[faults.empty_page().on("*page=2*")])
+
+    assert code == 1
+    assert "is not whole" in capsys.readouterr().err
+
+
+def test_a_server_that_knows_only_what_is_documented_tells_the_same_past(tmp_path: Path) -> None:
+    told(world(), tmp_path / "usual.om")
+    options = Options(documented_only=True, reject_unknown_parameters=True)
+    told(world(), tmp_path / "strict.om", options=options)
+
+    assert (tmp_path / "strict.om").read_text() == (tmp_path / "usual.om").read_text()
+
+
 def test_without_any_run_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = World()
     made.add_test("never run")
