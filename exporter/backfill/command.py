@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import click
 
-from exporter.app import Cloud
+from exporter.asking import Cloud
 from exporter.backfill.asking import History, Stretch, Told, history
 from exporter.backfill.options import Wish, written
 from exporter.backfill.replay import replay, within

@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed
 from prometheus_client.samples import Sample, Timestamp
 
-from exporter.app import cloud
+from exporter.asking import cloud
 from exporter.backfill import DEFAULTS, backfilled, wish
 from exporter.config import Config
 from exporter.simulator import Ending, Options, Phases, Plan, Simulator, World
