@@ -1,5 +1,8 @@
 """Composition of the half that asks: from the configuration to whoever puts the questions to k6 Cloud."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from re import compile as regex
 
 import httpx
@@ -56,12 +59,45 @@ def asked_through(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """k6 Cloud by itself, for what is not polling: the calls of its API, and how to find the tests meant."""
+
+    api: LegacyApi | V6Api
+    inquiry: LegacyInquiry | V6Inquiry
+
+
+@asynccontextmanager
+async def cloud(
+    config: Config,
+    token: Token,
+    *,
+    clock: Clock | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[Cloud]:
+    """The configured k6 Cloud with the connections to it, which close with it."""
+    telemetry = Telemetry(version=__version__, revision="")
+    async with connection(config, transport) as client:
+        asked = api(config, asked_through(client, config, token, telemetry, clock=clock or Clock()))
+        yield Cloud(asked, inquiring(config, asked))
+
+
 def inquiry(config: Config, transport: Transport) -> Inquiry:
     """How the configured generation of the API is asked."""
+    return inquiring(config, api(config, transport))
+
+
+def api(config: Config, transport: Transport) -> LegacyApi | V6Api:
+    """The configured generation of the API."""
+    return V6Api(transport) if config.api.generation == "v6" else LegacyApi(transport)
+
+
+def inquiring(config: Config, asked: LegacyApi | V6Api) -> LegacyInquiry | V6Inquiry:
+    """How a generation of the API is asked."""
     chosen, width = selection(config), config.api.concurrency
-    if config.api.generation == "v6":
-        return V6Inquiry(V6Api(transport), chosen, width=width)
-    return LegacyInquiry(LegacyApi(transport), chosen, width=width)
+    if isinstance(asked, V6Api):
+        return V6Inquiry(asked, chosen, width=width)
+    return LegacyInquiry(asked, chosen, width=width)
 
 
 def selection(config: Config) -> Selection:

@@ -15,6 +15,8 @@ import click
 
 from exporter import __version__, log
 from exporter.app import exporter
+from exporter.asking import cloud
+from exporter.backfill import DEFAULTS, MistakenError, backfilled, wish
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
 from exporter.reloading import Read
@@ -247,6 +249,58 @@ def once(**given: Any) -> None:
     """Poll once, print the metrics, and exit: 0 if the poll succeeded in full, else 1."""
     config, token = loaded(**given)
     sys.exit(run(printed(config, token, revision=REVISION)))
+
+
+@main.command()
+@configured
+@click.option("--since", required=True, help="how long ago the past begins, such as 90d, or a date")
+@click.option("--until", help="where it ends, likewise; at the latest 3h ago  [default: 3h]")
+@click.option(
+    "--step", default=DEFAULTS["step"], show_default=True, help="how often all is told while a run moves"
+)
+@click.option(
+    "--idle-step", default=DEFAULTS["idle_step"], show_default=True, help="how often while none does"
+)
+@click.option(
+    "--label",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="a label that every sample gets, such as the job and the instance of the scraped ones; repeatable",
+)
+@click.option("--split", help="write a file for each so long, such as 7d, and promtool is done sooner")
+@click.option("-o", "--output", required=True, metavar="FILE", help="where to write; - is standard output")
+def backfill(
+    *,
+    since: str,
+    until: str | None,
+    step: str,
+    idle_step: str,
+    label: Sequence[str],
+    output: str,
+    split: str | None,
+    **given: Any,
+) -> None:
+    """Write the runs of the past as OpenMetrics with timestamps, which promtool turns into blocks.
+
+    The past is told under the names and labels of today, and only as far as k6 Cloud still knows it.
+    """
+    config, token = loaded(**given)
+    try:
+        wished = wish(
+            since=since,
+            until=until,
+            step=step,
+            idle_step=idle_step,
+            label=label,
+            output=output,
+            split=split,
+            now=time.time(),
+        )
+    except MistakenError as mistaken:
+        for sentence in mistaken.sentences:
+            click.echo(f"error: {sentence}", err=True)
+        sys.exit(2)
+    sys.exit(backfilled(config, token, wished, cloud(config, token), run=run))
 
 
 async def serve_exporter(

@@ -42,9 +42,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "schedule": {"app"},
     "reports": {"app", "config", "store", "token"},
+    "backfill": {"asking", "config", "exposition", "families", "k6", "model", "polling", "store", "token"},
     "cli": {
         "__init__",
         "app",
+        "asking",
+        "backfill",
         "config",
         "log",
         "reloading",
