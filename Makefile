@@ -24,7 +24,7 @@ lint: .venv/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-tools:
+tools: .venv/dev
 	@sh tests/install-tools
 
 dashboards: .venv/dev
