@@ -71,7 +71,7 @@ class Engine:
     def clear(self) -> None:
         """Ends what still runs and removes all that was stored."""
         for what in ("pod", "container"):
-            self.podman(what, "rm", "--all", "--force")
+            self.podman(what, "rm", "--all", "--force", "--time=0")
         shutil.rmtree(self._folder)
 
     def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
