@@ -30,8 +30,9 @@ tools: .venv/dev
 dashboards: .venv/dev
 	$(BIN)/python -m grafana.builder
 
+# The format is for podman and buildah, which leave out the health check otherwise.
 image:
-	$(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
+	BUILDAH_FORMAT=docker $(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
 
 bench: .venv/dev
 	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."

@@ -48,4 +48,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def image(engine: Engine) -> Image:
     """The image that `make image` makes; its failure is a failure of the tests."""
-    return engine.build(ROOT, revision="0123abc")
+    return engine.build(ROOT)
+
+
+@pytest.fixture(scope="session")
+def revision() -> str:
+    """The commit that the image says it is built from."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.check_output(command, text=True).strip()

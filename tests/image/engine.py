@@ -36,7 +36,7 @@ class Engine:
         settings = folder / "containers.conf"
         settings.write_text(SETTINGS.format(folder=folder))
         self._folder = folder
-        self._environment = {**os.environ, "CONTAINERS_CONF": str(settings)}
+        self._environment = {**os.environ, "CONTAINERS_CONF": str(settings), "BUILDAH_ISOLATION": "chroot"}
         self._store: tuple[str | Path, ...] = (
             *("--root", folder / "root"),
             *("--runroot", folder / "run"),
@@ -59,13 +59,10 @@ class Engine:
         ]
         self.podman("import", "--quiet", *(f"--change={change}" for change in changes), archive, self.BASE)
 
-    def build(self, context: Path, *, revision: str) -> "Image":
-        """As `make image` does, but without a runtime and from what is here."""
-        how = ("--isolation=chroot", "--pull-never", "--format=docker")
-        self._run(
-            *("buildah", *self._store, "build", *how, "--build-arg", f"REVISION={revision}"),
-            *("--tag", self.OURS, context),
-        )
+    def build(self, checkout: Path) -> "Image":
+        """What `make image` makes."""
+        buildah = " ".join(map(str, ["buildah", *self._store]))
+        self._run("make", "--directory", checkout, "image", f"CONTAINER={buildah}")
         return Image(self, self.OURS)
 
     def clear(self) -> None:

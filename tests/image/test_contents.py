@@ -84,14 +84,15 @@ def test_the_image_adds_to_its_base_what_the_documents_say(image: Image, engine:
     assert abs(added - int(said)) < int(said) / 10
 
 
-def test_the_image_says_what_it_is_and_how_it_wants_to_be_run(image: Image) -> None:
+def test_the_image_says_what_it_is_and_how_it_wants_to_be_run(image: Image, revision: str) -> None:
     told = image.told()["Config"]
 
     assert told["User"] == "10001:10001"
     assert told["Entrypoint"] == ["k6-cloud-exporter"]
     assert told["StopSignal"] == "SIGTERM"
+    assert "Healthcheck" in image.told()
     assert told["ExposedPorts"] == {"10565/tcp": {}}
     assert told["Labels"].keys() >= {
         f"org.opencontainers.image.{name}" for name in ("title", "description", "licenses")
     }
-    assert told["Labels"]["org.opencontainers.image.revision"] == "0123abc"
+    assert told["Labels"]["org.opencontainers.image.revision"] == revision

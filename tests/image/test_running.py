@@ -22,7 +22,9 @@ def address(container: Container) -> str:
     return eventually(lambda: re.search(r"(http://\S+:\d+)/metrics ", container.log()))[1]
 
 
-def test_the_demo_runs_as_a_number_without_a_capability_and_is_scraped_clean(image: Image) -> None:
+def test_the_demo_runs_as_a_number_without_a_capability_and_is_scraped_clean(
+    image: Image, revision: str
+) -> None:
     with image.running("demo", "--web.listen-address=127.0.0.1:0", network="host") as container:
         url = address(container)
         eventually(lambda: httpx.get(f"{url}/-/ready", trust_env=False).is_success)
@@ -38,7 +40,7 @@ def test_the_demo_runs_as_a_number_without_a_capability_and_is_scraped_clean(ima
     assert {family.name for family in text(page)} >= {"k6_cloud_up", "k6_cloud_test_last_run_status"}
     assert {family.name for family in openmetrics(modern)} >= {"k6_cloud_up", "k6_cloud_test_last_run_status"}
     assert "\nk6_cloud_up 1.0\n" in page
-    assert f'revision="0123abc",version="{__version__}"' in page
+    assert f'revision="{revision}",version="{__version__}"' in page
     assert (code, took < 1) == (0, True)
 
 
