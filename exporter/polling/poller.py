@@ -72,6 +72,7 @@ class Poller:
         self.state = State(setup.retention)
         self.troubles: deque[Trouble] = deque(maxlen=10)
         self.last_poll: float | None = None
+        self.polling_since: float | None = None  # when the poll under way began, in Unix seconds
         self.last_outcome = ""
         self._setup = setup
         self._change: Callable[[], Setup] | None = None
@@ -86,6 +87,13 @@ class Poller:
 
     async def poll(self) -> Findings:
         """Ask once, and show the state that follows."""
+        self.polling_since = self._clock.time()
+        try:
+            return await self._poll()
+        finally:
+            self.polling_since = None
+
+    async def _poll(self) -> Findings:
         if self._change:
             self._settle(self._change())
             self._change = None
