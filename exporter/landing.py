@@ -51,14 +51,15 @@ def page(overview: Overview, *, refreshes: bool = True) -> str:
     watched = sorted(overview.state.tests.values(), key=urgency)
     failing = sum(is_failing(one) for one in watched)
     metrics = escape(overview.telemetry_path, quote=True)
-    title = f"{failing} failing, k6 Cloud exporter" if failing else "k6 Cloud exporter"
+    known = "" if overview.is_stale else sums(watched)
+    news = "stale, " if overview.is_stale and watched else f"{failing} failing, " if failing else ""
     again = f'<meta http-equiv="refresh" content="{pause(overview)}">\n' if refreshes else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-{again}<title>{title}</title>
+{again}<title>{news}k6 Cloud exporter</title>
 <style>{STYLE}</style>
 </head>
 <body>
@@ -68,7 +69,7 @@ def page(overview: Overview, *, refreshes: bool = True) -> str:
 </header>
 <main>
 {polling(overview)}
-{sums(watched)}
+{known}
 {tests(overview, watched)}
 {troubles(overview)}
 </main>
@@ -110,7 +111,9 @@ def polling(overview: Overview) -> str:
         last_trouble(overview),
         unresolved(overview),
     )
-    return f'<section class="poll {escape(overview.last_poll_outcome)}">{"".join(said)}</section>'
+    is_lost = overview.is_stale and overview.last_poll is not None
+    look = "failure" if is_lost else escape(overview.last_poll_outcome)
+    return f'<section class="poll {look}">{"".join(said)}</section>'
 
 
 def last_poll(overview: Overview) -> str:
@@ -218,7 +221,10 @@ def mark(runs: str, id_: int, look: str, said: str, more: str = "") -> str:
 
 def standing(overview: Overview, watched: Watched) -> str:
     """How the runs of a test go, those that move first, and how the last one went that finished."""
-    lines = [moving(overview.now, run) for run in watched.moving]
+    is_withheld = watched.test.id in overview.state.withheld
+    # How far a run has come is not guessed when nobody has looked.
+    tell = last_known if overview.is_stale or is_withheld else moving
+    lines = [tell(overview.now, run) for run in watched.moving]
     last = watched.last_finished
     if last:
         lines.append(finished(overview.now, last, is_before=bool(lines)))
@@ -226,7 +232,7 @@ def standing(overview: Overview, watched: Watched) -> str:
         lines.append('<p class="dim">never run</p>')
     if watched.test.next_run is not None and watched.test.next_run > overview.now:
         lines.append(f"<small>next run due in {length(watched.test.next_run - overview.now)}</small>")
-    if watched.test.id in overview.state.withheld:
+    if is_withheld:
         lines.append("<small>not heard of for so long that its series are withdrawn</small>")
     return "".join(lines)
 
@@ -235,6 +241,10 @@ def finished(now: float, run: Run, *, is_before: bool) -> str:
     look = (run.outcome or Outcome.NONE).value
     lead = '<span class="dim">before:</span> ' if is_before else ""
     return f'<p>{lead}<b class="{look}">{escape(words(run))}</b> {ago(now, run.ended or run.created)}</p>'
+
+
+def last_known(_: float, run: Run) -> str:
+    return f'<p><b class="none">{escape(words(run))}</b> when last heard of</p>'
 
 
 def moving(now: float, run: Run) -> str:
@@ -265,7 +275,9 @@ def since(now: float, run: Run) -> str:
     """When a run that is not under load ended, or else was created."""
     if run.activity == Activity.PROCESSING and run.ended is not None:
         return f", ended {ago(now, run.ended)}"
-    return f", created {ago(now, run.created)}" if run.created is not None else ""
+    if run.created is None:
+        return ""
+    return f"{'' if run.activity == Activity.CREATED else ', created'} {ago(now, run.created)}"
 
 
 def words(run: Run) -> str:
@@ -284,13 +296,15 @@ def words(run: Run) -> str:
 
 
 def troubles(overview: Overview) -> str:
-    """The errors of late, each once with the moment when it was last seen."""
+    """The errors before the last, each once with the moment when it was last seen."""
     latest = {sentence: at for at, sentence in overview.troubles}
+    for _, last in overview.troubles[-1:]:
+        del latest[last]
     if not latest:
         return ""
     newest_first = sorted(latest.items(), key=lambda one: one[1], reverse=True)
     lines = "\n".join(f"<li>{ago(overview.now, at)} {escape(sentence)}</li>" for sentence, at in newest_first)
-    return f"<h2>Recent errors</h2>\n<ul>\n{lines}\n</ul>"
+    return f"<h2>Earlier errors</h2>\n<ul>\n{lines}\n</ul>"
 
 
 def legend() -> str:

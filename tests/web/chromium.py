@@ -5,9 +5,11 @@ https://chromedevtools.github.io/devtools-protocol/
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -59,18 +61,29 @@ class Chromium:
             )
         for ours in (to_read, to_write, *(ours for _, ours in wanted[3:])):
             os.close(ours)
-        (target,) = (one for one in self._targets() if one["type"] == "page")
+        try:
+            self._attach()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _attach(self) -> None:
+        target = self.tell("Target.createTarget", url="about:blank")
         attached = self.tell("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.tell(f"{domain}.enable")
         self.tell("Fetch.enable", patterns=[{"urlPattern": "*"}])
-        return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._write)  # it ends when nobody can tell it anything any more
         os.close(self._read)
-        os.waitpid(self._pid, 0)
+        end = time.monotonic() + 5
+        while not os.waitpid(self._pid, os.WNOHANG)[0]:
+            if time.monotonic() > end:
+                os.kill(self._pid, signal.SIGKILL)
+            time.sleep(0.02)
         self._profile.cleanup()
 
     def look(self, *, width: int, height: int = 900, scheme: str = "light") -> None:
@@ -125,10 +138,6 @@ class Chromium:
                 result: Json = heard["result"]
                 return result
 
-    def _targets(self) -> list[Json]:
-        targets: list[Json] = self.tell("Target.getTargets")["targetInfos"]
-        return targets
-
     def _send(self, method: str, params: Json) -> int:
         self._number += 1
         said: Json = {"id": self._number, "method": method, "params": params}
@@ -177,4 +186,4 @@ class Chromium:
 
 def _high(descriptor: int) -> int:
     """The same file under a number that no other takes in the child."""
-    return os.dup2(descriptor, descriptor + 100, inheritable=True)
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 100)

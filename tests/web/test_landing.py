@@ -126,6 +126,15 @@ def test_a_run_that_waits_tells_since_when_and_how_much_it_will_be() -> None:
         assert "queued , created 4 s ago , 10 min planned, 20,000 VUs" in said(lab)
 
 
+def test_a_run_that_was_just_created_says_so_once() -> None:
+    world = World()
+    world.add_run(world.add_test("checkout"), created=START, phases=Phases(created=5, running=600))
+    with Lab(world) as lab:
+        lab.at(2).poll()
+        assert "created 2 s ago , 10 min planned, 50 VUs" in said(lab)
+        assert "created , created" not in said(lab)
+
+
 def test_it_says_when_the_next_poll_is_due_and_refreshes_itself_then() -> None:
     with Lab(World()) as lab:
         lab.exporter.next_poll = lambda: START + 40
@@ -239,13 +248,36 @@ def test_an_error_that_comes_again_is_told_once_with_the_moment_of_the_last() ->
     world = World()
     world.add_test("checkout")
     with Lab(world) as lab:
-        lab.simulator.tokens.clear()
-        for moment in (0, 60, 120):
+        lab.simulator.faults.add(faults.error(500, message="ouch"))
+        for moment in (0, 60):
             lab.at(moment).poll()
-        listed = landing(lab).split("<h2>Recent errors</h2>")[1].split("</ul>")[0]
+        lab.simulator.faults.clear()
+        lab.simulator.tokens.clear()
+        for moment in (120, 180):
+            lab.at(moment).poll()
+        page = landing(lab)
 
-    assert listed.count("<li>") == 1
-    assert ">0 s ago</time>" in listed
+    top, below = page.split("<h2>Earlier errors</h2>")
+    assert top.count("refuses the token") == 1
+    assert ">0 s ago</time>: k6 Cloud refuses the token" in top
+    assert below.count("<li><time") == 1
+    assert re.search(r">1 min \d\d s ago</time> k6 Cloud is in trouble \(500 at .*: ouch\)</li>", below)
+
+
+def test_what_nobody_has_heard_of_for_long_is_told_as_old_and_nothing_is_guessed() -> None:
+    world = World()
+    world.add_run(world.add_test("checkout"), created=START - 60, phases=Phases(running=900))
+    with Lab(world) as lab:
+        lab.poll()
+        lab.simulator.tokens.clear()
+        lab.at(400).poll()
+        page, words = landing(lab), said(lab)
+
+    assert "what stands here is old" in words
+    assert "running when last heard of" in words
+    assert not {"progress"} & set(Text(page).tags)
+    assert "failing" not in words
+    assert "<title>stale, k6 Cloud exporter</title>" in page
 
 
 def test_everything_from_outside_is_escaped() -> None:
