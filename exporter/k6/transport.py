@@ -117,10 +117,6 @@ class Transport:
         """Let everything else have its turn, in the midst of work that is long."""
         await self._clock.sleep(0)
 
-    async def post(self, endpoint: str, **ids: int) -> bytes:
-        """Tell k6 Cloud to do something, once: a repeated start would be a second run. Raises ApiError."""
-        return await self._try("POST", endpoint, (), ids)
-
     async def _try(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
         async with self._turnstile:
             await self._wait_for_turn()
