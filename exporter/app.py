@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from re import compile as regex
+from typing import TypeVar
 
 import httpx
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -19,7 +20,7 @@ from exporter.exposition import Exposition
 from exporter.families import families
 from exporter.k6.errors import Unauthorized
 from exporter.k6.legacy import LegacyApi
-from exporter.k6.transport import Transport
+from exporter.k6.transport import Transport, Witness
 from exporter.k6.v6 import V6Api
 from exporter.landing import Overview
 from exporter.page import Page
@@ -35,6 +36,8 @@ from exporter.web import Pages, Sources, application
 log = logging.getLogger(__name__)
 
 TAIL_LASTS = 1.0  # seconds
+
+AnyTransport = TypeVar("AnyTransport", bound=Transport)
 
 
 class Exporter:
@@ -147,6 +150,36 @@ class Exporter:
 
 
 @asynccontextmanager
+async def connected(
+    config: Config,
+    token: Token,
+    kind: type[AnyTransport],
+    *,
+    witness: Witness,
+    clock: Clock,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[AnyTransport]:
+    """A transport to k6 Cloud for who asks without an exporter."""
+    async with connection(config, transport) as client:
+        yield kind(
+            client,
+            lambda: credentials(config, token),
+            clock=clock,
+            timeout=config.api.timeout,
+            concurrency=config.api.concurrency,
+            requests_per_minute=config.api.requests_per_minute,
+            witness=witness,
+        )
+
+
+def connection(config: Config, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    agent = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
+    return httpx.AsyncClient(
+        base_url=config.api.url, timeout=config.api.timeout, transport=transport, headers=agent
+    )
+
+
+@asynccontextmanager
 async def exporter(
     config: Config,
     token: Token,
@@ -157,10 +190,7 @@ async def exporter(
 ) -> AsyncIterator[Exporter]:
     """An exporter with its connections to k6 Cloud, which close with it."""
     telemetry = Telemetry(version=__version__, revision=revision)
-    agent = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
-    async with httpx.AsyncClient(
-        base_url=config.api.url, timeout=config.api.timeout, transport=transport, headers=agent
-    ) as client:
+    async with connection(config, transport) as client:
         yield Exporter(config, token, client, telemetry, clock=clock or Clock())
 
 

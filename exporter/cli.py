@@ -18,6 +18,7 @@ from exporter.app import exporter, schedule
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
 from exporter.reports import checked, printed
+from exporter.runs import flags as runs
 from exporter.serving import ListenError, listen, serve, url
 from exporter.simulator import Simulator, demo_world
 from exporter.token import Token
@@ -233,6 +234,14 @@ def once(**given: Any) -> None:
     sys.exit(run(printed(config, token, revision=REVISION)))
 
 
+def reached(command: Command) -> Command:
+    """Gives a command the flags that say how k6 Cloud is reached."""
+    file = click.option(
+        "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
+    )
+    return with_flags(command, (file, *(flag(name) for name in ("api.version", "log.level", "log.format"))))
+
+
 async def serve_exporter(
     config: Config, token: Token, listening: socket.socket, *others: tuple[Simulator, socket.socket]
 ) -> None:
@@ -266,3 +275,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(work)
+
+
+main.add_command(runs.group(configured, reached, loaded, run))

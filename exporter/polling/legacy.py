@@ -47,7 +47,7 @@ class LegacyInquiry:
         if discovery is None:
             tests = await self._known_tests(state, findings)
         else:
-            tests = await self._discovered_tests(state, findings)
+            tests = await self.discover(state, findings)
         questions = []
         for test in tests:
             known = state.tests.get(test.id)
@@ -106,8 +106,8 @@ class LegacyInquiry:
             await each(by_project(state, tests.keys()), ask, findings, width=self._width)
         return [self._selection.named(test) for test in tests.values() if test.id in state.members]
 
-    async def _discovered_tests(self, state: State, findings: Findings) -> list[LoadTest]:
-        """The tests that the selection means, as they are listed now."""
+    async def discover(self, state: State, findings: Findings) -> list[LoadTest]:
+        """The tests that the selection means, as they are listed now; `findings` are told of them as well."""
         discovery = Discovery(self._api, self._selection, state, findings)
         projects = {rule.project for rule in self._selection.rules if rule.project is not None}
 

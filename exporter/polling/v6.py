@@ -50,7 +50,7 @@ class V6Inquiry:
     async def look(self, state: State, findings: Findings, *, now: float, discovery: int | None) -> None:
         """Fill `findings`; with `discovery`, also find out which tests there are."""
         if discovery is not None:
-            await self._discover(state, findings)
+            await self.discover(state, findings)
         members = state.members if findings.members is None else findings.members
         present = self._api.time or now
         since = present - FIRST_WINDOW if state.newest is None else state.newest - OVERLAP
@@ -105,7 +105,7 @@ class V6Inquiry:
                     gone.add(run.id)
         return Sighting(test, (*told, *read), frozenset(gone - {run.id for run in read}))
 
-    async def _discover(self, state: State, findings: Findings) -> None:
+    async def discover(self, state: State, findings: Findings) -> None:
         """Find out which tests the selection means; where that cannot be learnt, members stay members."""
         discovery = Discovery(self._api, self._selection, state, findings)
         projects = {rule.project for rule in self._selection.rules}
