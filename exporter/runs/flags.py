@@ -70,7 +70,7 @@ def group(
         config, token = loaded(test=test, project=project, **given)
         return opened(config, token, clock=Clock(), work=work, is_json=is_json)
 
-    @runs.command("list")
+    @runs.command("list", epilog="Exit status: 0 done, 2 wrong usage, 3 not all could be learnt.")
     @click.option("--active", is_flag=True, help="only runs that are not over")
     @click.option(
         "--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, help="most runs"
@@ -78,9 +78,10 @@ def group(
     @AS_JSON
     @configured
     def list_(*, active: bool, most: int, **given: Any) -> None:
-        """List the newest runs of the tests that the configuration means, newest first.
+        """List the newest runs, newest first.
 
-        Without --test, --project and a configuration of tests: of all that the token can see.
+        Those of the tests that the configuration means; without --test, --project and a configuration of
+        tests, of all that the token can see.
         """
         end(desk(**given).list(most=most, active=active))
 

@@ -112,7 +112,7 @@ class Bar:
         self._run: Run | None = None
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=30, complete_style="blue", finished_style="blue"),
             TextColumn("{task.fields[ran]}", markup=False),
             console=console,
             auto_refresh=False,

@@ -8,13 +8,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
 import httpx
+from rich.console import Console
 
 from exporter.app import connected
 from exporter.config import Config
 from exporter.k6.acts import ActingTransport
 from exporter.runs.cloud import Unseen
 from exporter.runs.doing import Desk, Streams
-from exporter.runs.opening import WIDE, console
+from exporter.runs.opening import WIDE
+from exporter.runs.opening import console as terminal
 from exporter.simulator import Options, Simulator, World
 from exporter.token import Token
 from tests.lab import START, TOKEN, App, Now, dated
@@ -57,10 +59,18 @@ class Shell:
         self._out, self._err = io.StringIO(), io.StringIO()
 
     def desk(
-        self, answer: str = "", *, is_json: bool = False, is_terminal: bool = False, width: int = WIDE
+        self,
+        answer: str = "",
+        *,
+        is_json: bool = False,
+        is_terminal: bool = False,
+        width: int = WIDE,
+        console: Console | None = None,
     ) -> Desk:
         """A desk whose user types this answer."""
-        out = console(self._out, width, force_terminal=is_terminal, color_system=None, _environ={})
+        out = console or terminal(
+            self._out, width, force_terminal=is_terminal, color_system=None, _environ={}
+        )
         return Desk(
             self.config,
             self._connect,
