@@ -41,7 +41,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("__init__", "model", "clock", "token", "config", "k6", "store", "families", "exposition"),
         *("page", "landing", "web", "polling", "telemetry"),
     },
-    "reports": {"app", "config", "store", "token"},
+    "costs": {"k6"},
+    "suggestions": {"config", "k6", "model", "polling"},
+    "reports": {
+        *("app", "clock", "config", "costs", "k6", "model", "store", "suggestions", "token"),
+    },
     "runs": {"app", "model", "clock", "config", "k6", "landing", "polling", "store", "token"},
     "cli": {"__init__", "app", "config", "log", "reports", "runs", "serving", "simulator", "token"},
     "__main__": {"cli"},

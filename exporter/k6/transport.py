@@ -65,6 +65,16 @@ class Witness(Protocol):
     def throttled(self) -> None: ...
 
 
+class Unseen:
+    """A witness for who keeps no metrics."""
+
+    def asked(self, endpoint: str, code: str, took: float) -> None: ...
+
+    def retried(self) -> None: ...
+
+    def throttled(self) -> None: ...
+
+
 class Transport:
     """Asks k6 Cloud: authenticates, bounds concurrency and rate, retries what may pass, names what may not.
 

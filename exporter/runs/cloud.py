@@ -14,16 +14,6 @@ from exporter.store import State
 DATES_ARE_EXACT_TO = 2.0  # seconds; the Date header of an answer has no fractions
 
 
-class Unseen:
-    """A witness for who keeps no metrics."""
-
-    def asked(self, endpoint: str, code: str, took: float) -> None: ...
-
-    def retried(self) -> None: ...
-
-    def throttled(self) -> None: ...
-
-
 class Cloud:
     """The configured generation of the API. Every call raises ApiError."""
 

@@ -12,7 +12,7 @@ from exporter.app import connected
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.acts import ActingTransport
-from exporter.runs.cloud import Unseen
+from exporter.k6.transport import Unseen
 from exporter.runs.doing import Connect, Desk, Streams
 from exporter.token import Token
 

@@ -1,13 +1,18 @@
 """The command `runs` as a process: its flags, its exit statuses, and that serving knows nothing of it."""
 
 import json
+import os
+import pty
+import re
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from tests.end_to_end.processes import eventually
-from tests.process.processes import Cloud, Process, finished
+from tests.process.processes import Cloud, Process, environment, finished
 
 STACKS = {"legacy": {}, "v6": {"K6_CLOUD_STACK_ID": "1"}}
 
@@ -64,11 +69,41 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], said: str, cloud: C
     assert said in answer.stderr
 
 
-def test_runs_are_listed_on_a_terminal_that_lacks_their_letters(cloud: Cloud) -> None:
+def test_a_list_without_colours_or_letters_goes_where_there_is_no_terminal(cloud: Cloud) -> None:
     answer = finished("runs", "list", **cloud.environment(PYTHONIOENCODING="ascii"))
 
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "gr??entabelle-smoke (400004)" in answer.stdout
+    assert "\x1b" not in answer.stdout
+
+
+def on_a_terminal(*arguments: str, **given: str) -> str:
+    """What a command writes to a terminal of 100 columns."""
+    command = [sys.executable, "-m", "exporter", *arguments]
+    ours, theirs = pty.openpty()
+    given = {"TERM": "xterm", "COLUMNS": "100"} | given
+    with subprocess.Popen(
+        command, env=environment(**given), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL
+    ) as process:
+        os.close(theirs)
+        written = b""
+        try:
+            while piece := os.read(ours, 4096):
+                written += piece
+        except OSError:
+            pass  # how a terminal says that nobody is at its other end
+        process.wait(20)
+    os.close(ours)
+    return written.decode()
+
+
+def test_a_terminal_gets_colours_unless_they_are_not_wanted(cloud: Cloud) -> None:
+    coloured = on_a_terminal("runs", "list", **cloud.environment())
+    plain = on_a_terminal("runs", "list", **cloud.environment(NO_COLOR="1"))
+
+    assert "\x1b[31m●" in coloured
+    assert not re.search(r"\x1b\[(3|9)\d", plain)
+    assert "größentabelle-smoke" in coloured
 
 
 def test_who_serves_imports_neither_what_acts_nor_rich(cloud: Cloud) -> None:

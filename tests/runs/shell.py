@@ -13,7 +13,7 @@ from rich.console import Console
 from exporter.app import connected
 from exporter.config import Config
 from exporter.k6.acts import ActingTransport
-from exporter.runs.cloud import Unseen
+from exporter.k6.transport import Unseen
 from exporter.runs.doing import Desk, Streams
 from exporter.runs.opening import WIDE
 from exporter.runs.opening import console as terminal
