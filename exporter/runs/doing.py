@@ -95,13 +95,15 @@ class Desk:
         elif not is_lost:
             self._say("no run is under way" if active else "no runs")
         self._tell_limits(found, most)
-        return TROUBLE if found.failures or found.unresolved else PASSED
+        return TROUBLE if found.failures or found.unresolved or found.skipped else PASSED
 
     def _tell_limits(self, found: Found, most: int) -> None:
         for failure in found.failures:
             self._say(f"error: {failure.sentence}")
         for entry in found.unresolved:
             self._say(f"error: {entry}: nothing in k6 Cloud fits this, or the token may not see it")
+        for skipped in found.skipped:
+            self._say(f"error: skipped {skipped.which}")
         if found.since is not None and len(found.rows) < most:
             since = f"{datetime.fromtimestamp(found.since, UTC):%Y-%m-%d}"
             self._say(f"runs created before {since} were not asked for; --test ID shows those of a test")

@@ -71,7 +71,7 @@ def group(
         return opened(config, token, clock=Clock(), work=work, is_json=is_json)
 
     @runs.command("list", epilog="Exit status: 0 done, 2 wrong usage, 3 not all could be learnt.")
-    @click.option("--active", is_flag=True, help="only runs that are not over")
+    @click.option("--active", is_flag=True, help="only runs that are not over, of the last 7 days")
     @click.option(
         "--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, help="most runs"
     )

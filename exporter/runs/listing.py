@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 
 from exporter.k6.legacy import LegacyApi
 from exporter.k6.v6 import V6Api
-from exporter.model import LoadTest, Run
+from exporter.model import Listing, LoadTest, Run, Skipped
 from exporter.polling.findings import Failure, Findings, each
 from exporter.runs.cloud import Cloud
 
 DAY = 86400.0
 # Up to so many tests, each is asked for its newest runs; beyond, v6 is asked for the runs of all at once.
 FEW_TESTS = 10
+# Runs of a test among which one that still moves is looked for.
+BEHIND = 100
 # How far back the runs of all tests are asked for: farther and farther, until there are enough.
 WINDOWS = (DAY, 7 * DAY, 30 * DAY)
 # A run that moves has not been created longer ago than this, or it is of no use to anybody.
@@ -33,38 +35,40 @@ class Found:
     rows: list[Row] = field(default_factory=list)
     unresolved: tuple[str, ...] = ()
     failures: list[Failure] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     since: float | None = None
 
 
 async def newest(cloud: Cloud, *, most: int, active: bool) -> Found:
     """The newest runs of the tests that the configuration means; with `active`, of those not over."""
     findings = await cloud.find_tests()
+    deep = max(most, BEHIND) if active else most
     tests = findings.members or {}
     since = None
     if isinstance(cloud.api, LegacyApi):
-        runs = await legacy_runs(cloud, cloud.api, list(tests.values()), findings, most=most, active=active)
+        runs = await legacy_runs(cloud, cloud.api, list(tests.values()), findings, most=deep, active=active)
     elif len(tests) <= FEW_TESTS:
-        runs = await runs_of_each(cloud, cloud.api, tests, findings, most=most)
+        runs = await runs_of_each(cloud, cloud.api, tests, findings, most=deep)
     else:
-        runs, since = await v6_runs(cloud, cloud.api, tests, most=most, active=active)
+        runs, since = await v6_runs(cloud, cloud.api, tests, findings, most=most, active=active)
     chosen = [run for run in runs if run.test_id in tests and not (active and run.is_over)]
     rows = [Row(run, tests[run.test_id]) for run in sorted(chosen, key=lambda run: run.age_order)]
     unresolved = findings.unresolved if cloud.config.tests else ()  # that there are no tests is no mistake
-    return Found(rows[: -most - 1 : -1], unresolved, findings.failures, since)
+    return Found(rows[: -most - 1 : -1], unresolved, findings.failures, findings.skipped, since)
 
 
 async def v6_runs(
-    cloud: Cloud, api: V6Api, tests: Collection[int], *, most: int, active: bool
+    cloud: Cloud, api: V6Api, tests: Collection[int], findings: Findings, *, most: int, active: bool
 ) -> tuple[Sequence[Run], float | None]:
     """The runs of all tests, and from which moment on (Unix seconds); it widens until there are enough."""
-    runs: Sequence[Run] = ()
-    since = 0.0
+    listing, since = Listing(), 0.0
     for window in (OLDEST_ACTIVE,) if active else WINDOWS:
         since = cloud.now - window
-        runs = (await api.list_runs(since)).runs
-        if sum(run.test_id in tests for run in runs) >= most:
-            return runs, None
-    return runs, since
+        listing = await api.list_runs(since)
+        if sum(run.test_id in tests for run in listing.runs) >= most and not active:
+            break
+    findings.skipped += listing.skipped
+    return listing.runs, None if active else since
 
 
 async def legacy_runs(
@@ -98,7 +102,9 @@ async def runs_of_each(
     runs: list[Run] = []
 
     async def ask(test_id: int) -> None:
-        runs.extend((await api.list_newest_runs(test_id, most)).runs)
+        listing = await api.list_newest_runs(test_id, most)
+        runs.extend(listing.runs)
+        findings.skipped += listing.skipped
 
     await each(tests, ask, findings, width=cloud.config.api.concurrency)
     return runs

@@ -173,7 +173,7 @@ async def followed(cloud: Cloud, run: Run, face: Face, *, every: float, is_new: 
     failures = 0
     face.told(run, cloud.now)
     while not run.is_over:
-        pause = min(every * 2**failures, LONGEST_PAUSE) if failures else interval(run, cloud.now, every)
+        pause = patience(failures, every) if failures else interval(run, cloud.now, every)
         await passed(cloud, face, pause)
         try:
             run = await cloud.read_run(run.id)
@@ -194,6 +194,11 @@ async def followed(cloud: Cloud, run: Run, face: Face, *, every: float, is_new: 
         failures = 0
         face.told(run, cloud.now)
     return run
+
+
+def patience(failures: int, every: float) -> float:
+    """Seconds until the next look after so many that failed."""
+    return min(every * 2.0 ** min(failures, 10), LONGEST_PAUSE)
 
 
 def interval(run: Run, now: float, every: float) -> float:

@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.simulator import Ending, Fault, Phases, Plan, World, faults
-from tests.lab import START
+from tests.lab import START, Lab
 from tests.runs.shell import GENERATIONS, Shell
 
 BRISK = Phases(created=4, validated=4, queued=8, initializing=12, running=60, processing=20)
@@ -22,6 +22,15 @@ def with_run() -> World:
     made = world()
     made.add_run(400001, created=START - 60, phases=BRISK)
     return made
+
+
+@pytest.mark.parametrize("api", [{}, {"stack_id": 1}], ids=GENERATIONS)
+def test_polls_do_nothing_but_ask(api: dict[str, int]) -> None:
+    with Lab(with_run(), api={"url": "http://k6.test"} | api) as lab:
+        for second in range(0, 600, 15):
+            lab.at(second).poll()
+
+        assert {request.method for request in lab.simulator.requests} == {"GET"}
 
 
 def acts(shell: Shell) -> list[str]:

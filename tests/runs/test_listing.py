@@ -192,6 +192,27 @@ def test_a_test_whose_runs_cannot_be_told_costs_only_itself(generation: str) -> 
     assert shell.err.startswith("error: k6 Cloud is in trouble (500 at GET ")
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_run_that_cannot_be_read_is_named_and_the_others_are_told(generation: str) -> None:
+    shell = Shell(shop(), generation, tests=[{"id": 400001}])
+    shell.simulator.faults.add(faults.unreadable().on("*runs?*"))
+
+    assert shell.desk().list(most=20, active=False) == 3
+    assert [line.split()[0] for line in shell.out.splitlines()] == ["RUN", "5000001"]
+    assert shell.err.startswith("error: skipped /")
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_run_under_way_is_found_behind_many_of_its_test(generation: str) -> None:
+    world = World()
+    test = world.add_test("busy")
+    soak = world.add_run(test, created=START - 3600, phases=LONG)
+    for number in range(60):
+        world.add_run(test, created=START - 3000 + 20 * number, phases=BRISK)
+
+    assert listed(Shell(world, generation), most=5, active=True) == [soak]
+
+
 def test_a_name_cannot_take_over_the_terminal() -> None:
     world = World()
     test = world.add_test("[red]\x1b[31m\nsoak")

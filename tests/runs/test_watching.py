@@ -5,7 +5,7 @@ import json
 import pytest
 
 from exporter.model import Run, RunStatus
-from exporter.runs.watching import interval
+from exporter.runs.watching import interval, patience
 from exporter.simulator import Ending, Phases, World, faults
 from tests.lab import START
 from tests.runs.shell import GENERATIONS, Shell
@@ -158,6 +158,10 @@ def test_looks_are_rarer_while_the_planned_end_is_far() -> None:
     assert interval(run(RunStatus.RUNNING, started=100, duration=300), 390, 5) == 5
     assert interval(run(RunStatus.RUNNING, started=100, duration=7200), 100, 90) == 90
     assert interval(run(RunStatus.FINISHED, started=100, duration=7200), 7400, 5) == 5
+
+
+def test_looks_are_rarer_the_longer_an_outage_lasts_but_never_cease() -> None:
+    assert [patience(failures, 5) for failures in (1, 2, 3, 4, 100_000)] == [10, 20, 40, 60, 60]
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
