@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 import click
 
 from exporter import __version__, log
-from exporter.app import exporter, schedule
+from exporter.app import exporter
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
+from exporter.reloading import Read
 from exporter.reports import checked, printed
 from exporter.runs import flags as runs
+from exporter.schedule import schedule
 from exporter.serving import ListenError, listen, serve, url
 from exporter.simulator import Simulator, demo_world
 from exporter.token import Token
@@ -68,6 +70,8 @@ def configured(command: Command) -> Command:
             help="watch this project; repeatable",
         ),
         *(flag(name) for name in ("api.version", "log.level", "log.format")),
+        flag("sharding.shard", "--shard"),
+        flag("sharding.total", "--total-shards"),
     )
     return with_flags(command, flags)
 
@@ -83,21 +87,19 @@ def with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) 
     return command
 
 
-def flag(name: str) -> Callable[[Command], Command]:
+def flag(name: str, spelt: str | None = None) -> Callable[[Command], Command]:
     """The flag of a setting; what it says wrong is told like what the file says wrong."""
     setting = SETTINGS[name]
     return click.option(
-        "--" + name.replace("_", "-"),
+        spelt or "--" + name.replace("_", "-"),
         name.replace(".", "__"),
         metavar="|".join(setting.choices) or "TEXT",
         help=f"{setting.help} [default: {setting.default}]",
     )
 
 
-def loaded(
-    file: Path | None, test: Sequence[int], project: Sequence[int], **given: str | None
-) -> tuple[Config, Token]:
-    """The configuration; on a mistake, every sentence about it, and the end of the process with 2."""
+def reader(file: Path | None, test: Sequence[int], project: Sequence[int], **given: str | None) -> Read:
+    """A way to read the configuration, now and again; what it says of logging holds as soon as it is read."""
     flags: dict[str, Any] = {}
     for name, value in given.items():
         if value is not None:
@@ -105,14 +107,27 @@ def loaded(
             flags.setdefault(section, {})[key] = value
     if test or project:
         flags["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
-    try:
+
+    def read() -> tuple[Config, Token]:
         config, token = load(file, os.environ, flags)
+        log.set_up(config.log.level, config.log.format)
+        return config, token
+
+    return read
+
+
+def loaded(**given: Any) -> tuple[Config, Token]:
+    """The configuration; on a mistake, every sentence about it, and the end of the process with 2."""
+    return read_first(reader(**given))
+
+
+def read_first(read: Read) -> tuple[Config, Token]:
+    try:
+        return read()
     except ConfigError as error:
         for line in error.sentences:
             click.echo(f"error: {line}", err=True)
         sys.exit(2)
-    log.set_up(config.log.level, config.log.format)
-    return config, token
 
 
 def simulated(command: Command) -> Command:
@@ -144,9 +159,10 @@ def main() -> None:
 @served
 def serve_command(**given: Any) -> None:
     """Poll k6 Cloud and serve metrics, until told to stop."""
-    config, token = loaded(**given)
+    read = reader(**given)
+    config, token = read_first(read)
     listening = bound(config.web.listen_address)
-    run(serve_exporter(config, token, listening))
+    run(serve_exporter(config, token, listening, read=read))
 
 
 @main.command()
@@ -243,14 +259,18 @@ def reached(command: Command) -> Command:
 
 
 async def serve_exporter(
-    config: Config, token: Token, listening: socket.socket, *others: tuple[Simulator, socket.socket]
+    config: Config,
+    token: Token,
+    listening: socket.socket,
+    *others: tuple[Simulator, socket.socket],
+    read: Read | None = None,
 ) -> None:
-    async with exporter(config, token, revision=REVISION) as polled:
+    async with exporter(config, token, revision=REVISION, read=read) as polled:
         scheduler = schedule(polled)
         scheduler.start()
         logger.info("listening", extra={"url": url(listening), "version": __version__})
         try:
-            await serve((polled.web, listening), *others)
+            await serve((polled.web, listening), *others, reload=polled.reload)
         finally:
             scheduler.shutdown(wait=False)
 

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 
 import click
 
-from exporter.app import Exporter, connected, exporter, selection
+from exporter.app import Exporter, exporter
+from exporter.asking import connected, selection
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.values import duration, printable
 from exporter.costs import Price, price
 from exporter.k6.errors import ApiError, Forbidden, Unauthorized
 from exporter.k6.legacy import LegacyApi
-from exporter.k6.transport import Transport, Unseen
+from exporter.k6.transport import Transport
 from exporter.k6.v6 import V6Api
 from exporter.model import LoadTest
 from exporter.store import State
@@ -64,7 +65,9 @@ def told(config: Config, state: State) -> None:
     """The tests that are meant, under the entries that mean them."""
     members = sorted(state.members.values(), key=lambda test: test.id)
     chosen = selection(config)
-    click.echo(f"tests        {len(members)}")
+    shards = config.sharding
+    share = f", those of shard {shards.shard} of {shards.total}" if shards.total > 1 else ""
+    click.echo(f"tests        {len(members)}{share}")
     if chosen.tests:
         tell_entry("id", [test for test in members if test.id in chosen.tests])
     for rule in chosen.rules:
@@ -97,7 +100,7 @@ async def tell_lost(config: Config, token: Token, state: State) -> None:
 
 async def seen(config: Config, token: Token, ids: Sequence[int]) -> Sights:
     """What the token can see at all, and what these ids are if they are of runs."""
-    async with connected(config, token, Transport, witness=Unseen(), clock=Clock()) as transport:
+    async with connected(config, token, Transport, clock=Clock()) as transport:
         if config.api.generation == "v6":
             return await looked_around(V6Api(transport), (), ids)
         api = LegacyApi(transport)

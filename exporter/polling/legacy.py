@@ -124,14 +124,14 @@ class LegacyInquiry:
         everywhere = [rule for rule in self._selection.rules if rule.project is None]
         await each(everywhere[:1], ask_for_projects, findings, width=1)
         await each(sorted(projects), discovery.ask_for_project, findings, width=self._width)
-        wanted = sorted(self._selection.tests)
+        wanted = sorted(self._selection.ids)
         portions = [ids for ids in in_hundreds(wanted) if ids]
         await each(portions, ask_for_tests, findings, width=self._width)
         # An API may limit a list without a project to the default one; a test by itself is found anywhere.
         lost = [id_ for id_ in wanted if id_ not in discovery.tests]
         await each(lost, discovery.ask_for_test, findings, width=self._width)
-        discovery.tell(discovery.tests.values())
-        return [self._selection.named(test) for test in discovery.tests.values()]
+        discovery.tell(discovery.ours.values())
+        return [self._selection.named(test) for test in discovery.ours.values()]
 
 
 def question_about(

@@ -109,14 +109,14 @@ class V6Inquiry:
         """Find out which tests the selection means; where that cannot be learnt, members stay members."""
         discovery = Discovery(self._api, self._selection, state, findings)
         projects = {rule.project for rule in self._selection.rules}
-        few = len(self._selection.tests) <= FEW_TESTS
-        if None in projects or not few:
+        ids = self._selection.ids
+        if None in projects or len(ids) > FEW_TESTS:
             await each([None], discovery.ask_for_project, findings, width=1)
         else:
             await each(projects, discovery.ask_for_project, findings, width=self._width)
-            rest = self._selection.tests.keys() - discovery.tests
+            rest = set(ids) - discovery.tests.keys()
             await each(rest, discovery.ask_for_test, findings, width=self._width)
-        discovery.tell(await self._scheduled(discovery.tests))
+        discovery.tell(await self._scheduled(discovery.ours))
 
     async def _scheduled(self, tests: Mapping[int, LoadTest]) -> list[LoadTest]:
         """The tests with their schedules. Not every token may see these, and nothing depends on them."""

@@ -1,6 +1,6 @@
 """k6 Cloud as the commands see it: what both generations can tell and do, under the same names."""
 
-from exporter.app import inquiry
+from exporter.asking import inquiry
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.acts import ActingTransport, LegacyActs, V6Acts

@@ -8,11 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from exporter.app import connected
+from exporter.asking import connected
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.acts import ActingTransport
-from exporter.k6.transport import Unseen
 from exporter.runs.doing import Connect, Desk, Streams
 from exporter.token import Token
 
@@ -27,7 +26,7 @@ def opened(
     work: Callable[[Coroutine[Any, Any, Any]], Any],
     is_json: bool,
 ) -> Desk:
-    connect: Connect = partial(connected, config, token, ActingTransport, witness=Unseen(), clock=clock)
+    connect: Connect = partial(connected, config, token, ActingTransport, clock=clock)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter of a name shows the rest

@@ -160,6 +160,15 @@ def test_check_says_what_may_have_been_meant(cloud: Cloud) -> None:
     assert "api          v6, for there is the id of a stack: 1\n" in answer.stdout
 
 
+def test_check_of_a_shard_says_whose_tests_it_tells(cloud: Cloud) -> None:
+    answer = finished("check", "--shard", "1", "--total-shards", "2", **cloud.environment())
+
+    assert answer.returncode == 0
+    told = re.search("tests        (\\d+), those of shard 1 of 2\n", answer.stdout)
+    assert told
+    assert 0 < int(told[1]) < len(cloud.test_ids())
+
+
 def test_check_with_the_id_of_another_stack_asks_about_it(cloud: Cloud) -> None:
     answer = finished("check", **cloud.environment(K6_CLOUD_STACK_ID="2"))
 

@@ -10,10 +10,9 @@ from typing import Any, Literal
 import httpx
 from rich.console import Console
 
-from exporter.app import connected
+from exporter.asking import connected
 from exporter.config import Config
 from exporter.k6.acts import ActingTransport
-from exporter.k6.transport import Unseen
 from exporter.runs.doing import Desk, Streams
 from exporter.runs.opening import WIDE
 from exporter.runs.opening import console as terminal
@@ -86,7 +85,6 @@ class Shell:
             self.config,
             self.token,
             ActingTransport,
-            witness=Unseen(),
             clock=self.now.clock,
             transport=httpx.ASGITransport(self._eventful(dated(self.simulator))),
         )
