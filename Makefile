@@ -3,7 +3,7 @@
 # make dashboards   write grafana/dashboards anew from grafana/builder
 # make image   build the container image, with docker or whatever CONTAINER names
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
-# make pictures   take the README's picture of the landing page anew
+# make pictures   take the README's pictures of a terminal and of the landing page anew
 # make lock   write the three lock files anew from pyproject.toml
 
 PYTHON ?= python3

@@ -21,6 +21,7 @@ from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
 from exporter.reloading import Read
 from exporter.reports import checked, printed
+from exporter.runs import flags as runs
 from exporter.schedule import schedule
 from exporter.serving import ListenError, listen, serve, url
 from exporter.simulator import Simulator, demo_world
@@ -303,6 +304,14 @@ def backfill(
     sys.exit(backfilled(config, token, wished, cloud(config, token), run=run))
 
 
+def reached(command: Command) -> Command:
+    """Gives a command the flags that say how k6 Cloud is reached."""
+    file = click.option(
+        "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
+    )
+    return with_flags(command, (file, *(flag(name) for name in ("api.version", "log.level", "log.format"))))
+
+
 async def serve_exporter(
     config: Config,
     token: Token,
@@ -340,3 +349,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(work)
+
+
+main.add_command(runs.group(configured, reached, loaded, run))
