@@ -18,7 +18,7 @@ from exporter.app import exporter, schedule
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
 from exporter.reports import checked, printed
-from exporter.serving import ListenError, listen, serve, url
+from exporter.serving import ListenError, Site, listen, serve, url
 from exporter.simulator import Simulator, demo_world
 from exporter.token import Token
 
@@ -186,7 +186,7 @@ def demo(address: str, version: str, seed: int, speed: float) -> None:
     click.echo(f"  {here}/metrics   what Prometheus scrapes")
     click.echo("Every state of a run shows within a minute. Ctrl-C ends it.")
     simulated = Simulator(demo_world(time.time(), seed, speed), tokens=[DEMO_TOKEN])
-    run(serve_exporter(config, Token(DEMO_TOKEN), listening, (simulated, cloud)))
+    run(serve_exporter(config, Token(DEMO_TOKEN), listening, Site(simulated, cloud)))
 
 
 @main.command()
@@ -213,7 +213,7 @@ def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> N
     click.echo(
         f"A simulated k6 Cloud is at {url(listening)}; tokens: {', '.join(tokens)}; id of the stack: 1"
     )
-    run(serve((Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
+    run(serve(Site(Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
 
 
 @main.command()
@@ -233,15 +233,13 @@ def once(**given: Any) -> None:
     sys.exit(run(printed(config, token, revision=REVISION)))
 
 
-async def serve_exporter(
-    config: Config, token: Token, listening: socket.socket, *others: tuple[Simulator, socket.socket]
-) -> None:
+async def serve_exporter(config: Config, token: Token, listening: socket.socket, *others: Site) -> None:
     async with exporter(config, token, revision=REVISION) as polled:
         scheduler = schedule(polled)
         scheduler.start()
         logger.info("listening", extra={"url": url(listening), "version": __version__})
         try:
-            await serve((polled.web, listening), *others)
+            await serve(Site(polled.web, listening), *others)
         finally:
             scheduler.shutdown(wait=False)
 

@@ -1,6 +1,6 @@
 """What the exporter serves over HTTP."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -15,6 +15,7 @@ from exporter.page import Page
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+CUT = 256 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class Sources:
 
 
 class Parts(Response):
-    """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape."""
+    """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape.
+
+    Nor for a client that is slow to read: no more than `CUT` is under way, and TLS encrypts no more.
+    """
 
     def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
         self.parts = parts
@@ -52,8 +56,16 @@ class Parts(Response):
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for part in self.parts if scope["method"] != "HEAD" else ():
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            for piece in cut(part):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def cut(part: bytes) -> Iterable[bytes | memoryview]:
+    """The part in pieces that share its memory; itself if it is short."""
+    if len(part) <= CUT:
+        return (part,)
+    return (memoryview(part)[start : start + CUT] for start in range(0, len(part), CUT))
 
 
 def application(sources: Sources, telemetry_path: str) -> Starlette:
