@@ -9,12 +9,17 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from exporter.landing import Overview
+from exporter.landing import POLICY, Overview
 from exporter.landing import page as landing_page
 from exporter.page import Page
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+LANDING = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 CUT = 256 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
 
 
@@ -84,7 +89,7 @@ def application(sources: Sources, telemetry_path: str) -> Starlette:
         return Parts(page.gzip_with_tail(tail) if is_gzip else page.with_tail(tail), headers)
 
     async def landing(_: Request) -> Response:
-        return HTMLResponse(landing_page(sources.overview()))
+        return HTMLResponse(landing_page(sources.overview()), headers=LANDING)
 
     async def healthy(_: Request) -> Response:
         return verdict(sources.ailment(), "Healthy.")
