@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from exporter import __version__, log
 from exporter.app import exporter, schedule
+from exporter.clock import Clock
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
+from exporter.guard import Guard
 from exporter.reports import checked, printed
 from exporter.serving import ListenError, Site, listen, serve, url
 from exporter.simulator import Simulator, demo_world
@@ -28,6 +30,8 @@ T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SETTINGS = {setting.name: setting for setting in settings()}
+SERVED = ("web.listen_address", "web.telemetry_path", "web.config_file")
+SPELT = {"web.config_file": "--web.config.file"}  # as other exporters have it
 REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where an image is built
 DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
 
@@ -73,7 +77,7 @@ def configured(command: Command) -> Command:
 
 def served(command: Command) -> Command:
     """Gives a command the flags that say where it serves."""
-    return with_flags(command, [flag(name) for name in ("web.listen_address", "web.telemetry_path")])
+    return with_flags(command, [flag(name) for name in SERVED])
 
 
 def with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) -> Command:
@@ -86,10 +90,10 @@ def flag(name: str) -> Callable[[Command], Command]:
     """The flag of a setting; what it says wrong is told like what the file says wrong."""
     setting = SETTINGS[name]
     return click.option(
-        "--" + name.replace("_", "-"),
+        SPELT.get(name, "--" + name.replace("_", "-")),
         name.replace(".", "__"),
         metavar="|".join(setting.choices) or "TEXT",
-        help=f"{setting.help} [default: {setting.default}]",
+        help=f"{setting.help} [default: {setting.default}]" if setting.default else setting.help,
     )
 
 
@@ -107,11 +111,16 @@ def loaded(
     try:
         config, token = load(file, os.environ, flags)
     except ConfigError as error:
-        for line in error.sentences:
-            click.echo(f"error: {line}", err=True)
-        sys.exit(2)
+        refuse(error)
     log.set_up(config.log.level, config.log.format)
     return config, token
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """Every sentence about a mistake, and the end of the process with 2."""
+    for line in error.sentences:
+        click.echo(f"error: {line}", err=True)
+    sys.exit(2)
 
 
 def simulated(command: Command) -> Command:
@@ -144,8 +153,9 @@ def main() -> None:
 def serve_command(**given: Any) -> None:
     """Poll k6 Cloud and serve metrics, until told to stop."""
     config, token = loaded(**given)
+    guard = guarded(config)
     listening = bound(config.web.listen_address)
-    run(serve_exporter(config, token, listening))
+    run(serve_exporter(config, token, listening, guard=guard))
 
 
 @main.command()
@@ -221,6 +231,7 @@ def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> N
 def check(**given: Any) -> None:
     """Say whether the configuration works: the token, the tests it means, and what they cost."""
     config, token = loaded(**given)
+    guarded(config)
     logging.getLogger("exporter.polling").setLevel(logging.ERROR)  # what they warn of is told in the report
     sys.exit(run(checked(config, token)))
 
@@ -233,15 +244,32 @@ def once(**given: Any) -> None:
     sys.exit(run(printed(config, token, revision=REVISION)))
 
 
-async def serve_exporter(config: Config, token: Token, listening: socket.socket, *others: Site) -> None:
+async def serve_exporter(
+    config: Config, token: Token, listening: socket.socket, *others: Site, guard: Guard | None = None
+) -> None:
     async with exporter(config, token, revision=REVISION) as polled:
         scheduler = schedule(polled)
         scheduler.start()
-        logger.info("listening", extra={"url": url(listening), "version": __version__})
+        here = url(listening, is_tls=guard is not None and guard.tls() is not None)
+        logger.info("listening", extra={"url": here, "version": __version__})
         try:
-            await serve(Site(polled.web, listening), *others)
+            if guard is None:
+                await serve(Site(polled.web, listening), *others)
+            else:
+                async with guard.watched(polled.telemetry.web_reload_successful.set):
+                    await serve(Site(guard.protect(polled.web), listening, guard.tls), *others)
         finally:
             scheduler.shutdown(wait=False)
+
+
+def guarded(config: Config) -> Guard | None:
+    """Who is let in, if a file says so; on a mistake in it, every sentence about it, and the end with 2."""
+    if config.web.config_file is None:
+        return None
+    try:
+        return Guard(config.web.config_file, Clock())
+    except ConfigError as error:
+        refuse(error)
 
 
 def bound(address: str) -> socket.socket:

@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "serving": {"bounds"},
     "simulator": set(),
     "config": {"token"},
+    "guard": {"clock", "config"},
     "k6": {"model", "clock"},
     "store": {"model"},
     "families": {"model", "store"},
@@ -39,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("page", "landing", "web", "polling", "telemetry"),
     },
     "reports": {"app", "config", "store", "token"},
-    "cli": {"__init__", "app", "config", "log", "reports", "serving", "simulator", "token"},
+    "cli": {"__init__", "app", "clock", "config", "guard", "log", "reports", "serving", "simulator", "token"},
     "__main__": {"cli"},
 }
 

@@ -123,6 +123,10 @@ class Web(Section):
     telemetry_path: Annotated[str, BeforeValidator(route)] = Field(
         "/metrics", description="path of the metrics"
     )
+    config_file: FilePath | None = Field(
+        None,
+        description="file with TLS, users and headers, as of exporter-toolkit; read again when it changes",
+    )
 
 
 class Log(Section):

@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "runs.max_age": ("1h", "2h", "3h"),
     "web.listen_address": (":1", ":2", ":3"),
     "web.telemetry_path": ("/file", "/environment", "/flag"),
+    "web.config_file": ("/file", "/environment", "/flag"),
     "log.level": ("debug", "warning", "error"),
     "log.format": ("json", "logfmt", "json"),
     "app_url": ("https://file.test", "https://environment.test", "https://flag.test"),

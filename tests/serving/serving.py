@@ -71,14 +71,19 @@ class Host:
         self.server._look_after(now + seconds)
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def served(app: App, tls: Callable[[], SSLContext | None] = lambda: None) -> AsyncIterator[Host]:
     listening = listen("127.0.0.1:0")
     port = listening.getsockname()[1]
     server = Server(Site(app, listening, tls))
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     host = Host(server, port)
     try:
         yield host
