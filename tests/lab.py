@@ -115,11 +115,13 @@ class Lab:
 
     def get(self, path: str = "/metrics", **headers: str) -> httpx.Response:
         """An answer of the exporter's own web server."""
+        return self.ask("GET", path, **headers)
 
+    def ask(self, method: str, path: str, **headers: str) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.exporter.web)
             async with httpx.AsyncClient(transport=transport, base_url="http://exporter.test") as client:
-                return await client.get(path, headers=headers)
+                return await client.request(method, path, headers=headers)
 
         return self.run(ask())
 
