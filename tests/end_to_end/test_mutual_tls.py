@@ -2,9 +2,9 @@
 
 import re
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import bcrypt
 import httpx
@@ -15,7 +15,7 @@ from tests.end_to_end.processes import eventually, free_port, ours, running
 from tests.guard.certificates import issue
 from tests.process.processes import TOKEN, environment
 
-DEAR = bcrypt.hashpw(b"right", bcrypt.gensalt(12)).decode()  # a quarter of a second
+DEAR = bcrypt.hashpw(b"right", bcrypt.gensalt(10)).decode()  # some 60 ms
 WEB = f"""
 tls_server_config:
   cert_file: tls.crt
@@ -62,9 +62,13 @@ class Scene:
         ).json()
         return [float(sample["value"][1]) for sample in answer.get("data", {}).get("result", [])]
 
-    def targets(self) -> dict[str, dict[str, Any]]:
+    def verdicts(self) -> dict[str, tuple[str, str]]:
+        """Whether each job could scrape at last, and why not."""
         found = httpx.get(f"{self.prometheus}/api/v1/targets", trust_env=False).json()["data"]
-        return {target["labels"]["job"]: target for target in found["activeTargets"]}
+        return {
+            target["labels"]["job"]: (target["health"], target["lastError"])
+            for target in found["activeTargets"]
+        }
 
     def certificate(self) -> str:
         """What the exporter shows to whoever connects now."""
@@ -108,28 +112,26 @@ def found(log: Path, pattern: str) -> str:
 
 def test_who_has_certificate_and_password_gets_the_metrics_and_nobody_else_does(scene: Scene) -> None:
     eventually(lambda: scene.query('k6_cloud_test_info{job="allowed"}'), seconds=40)
-    eventually(
-        lambda: all(target["lastError"] or job == "allowed" for job, target in scene.targets().items())
-    )
-
-    assert {job: (one["health"], one["lastError"]) for job, one in scene.targets().items()} == {
+    expected = {
         "allowed": ("up", ""),
         "without-certificate": ("down", "server returned HTTP status 403 Forbidden"),
         "with-wrong-password": ("down", "server returned HTTP status 401 Unauthorized"),
     }
+    eventually(lambda: scene.verdicts() == expected)
     assert scene.query('{job=~"with.+", __name__=~"k6_.*"}') == []
 
 
 def test_a_certificate_rotates_without_a_failed_scrape(scene: Scene) -> None:
     eventually(lambda: scene.query('up{job="allowed"} == 1'), seconds=40)
-    before = scene.certificate()
+    began, before = time.time(), scene.certificate()
     issue(scene.folder, scene.authority)
     eventually(lambda: scene.certificate() != before)
     scraped = scene.query('timestamp(up{job="allowed"})')[0]
     eventually(lambda: scene.query('timestamp(up{job="allowed"})')[0] > scraped + 2)
 
-    assert scene.query('min_over_time(up{job="allowed"}[1m])') == [1]
-    assert scene.query("min_over_time(k6_cloud_exporter_web_config_last_reload_successful[1m])") == [1]
+    since = f"[{time.time() - began:.0f}s]"
+    assert scene.query(f'min_over_time(up{{job="allowed"}}{since})') == [1]
+    assert scene.query(f"min_over_time(k6_cloud_exporter_web_config_last_reload_successful{since})") == [1]
 
 
 def test_a_scrape_with_the_right_password_costs_no_bcrypt(scene: Scene) -> None:
@@ -138,4 +140,4 @@ def test_a_scrape_with_the_right_password_costs_no_bcrypt(scene: Scene) -> None:
 
     eventually(lambda: took("allowed") and took("with-wrong-password"), seconds=40)
 
-    assert took("allowed")[0] < took("with-wrong-password")[0] / 3
+    assert took("allowed")[0] < took("with-wrong-password")[0] / 2
