@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -200,8 +200,8 @@ def url(listening: socket.socket, *, is_tls: bool = False) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def serve(*sites: Site) -> None:
-    """Serve each site until SIGTERM or SIGINT."""
+async def serve(*sites: Site, reload: Callable[[], Coroutine[Any, Any, object]] | None = None) -> None:
+    """Serve each site until SIGTERM or SIGINT; reload on SIGHUP, if there is a way."""
     servers = [Server(site) for site in sites]
 
     def stop() -> None:
@@ -211,4 +211,12 @@ async def serve(*sites: Site) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    reloads = set[asyncio.Task[object]]()  # a loop alone would let go of a task that is under way
+    if reload:
+
+        def hang_up() -> None:
+            reloads.add(task := loop.create_task(reload()))
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
     await asyncio.gather(*(server.serve() for server in servers))

@@ -35,6 +35,11 @@ def is_probe(method: str, path: str) -> bool:
     return method in ("GET", "HEAD") and path in ("/-/healthy", "/-/ready")
 
 
+def is_hook(method: str, path: str) -> bool:
+    """Whether this is asked by a probe, or by k6 Cloud's webhook, whose password is a part of the path."""
+    return is_probe(method, path) or (method == "POST" and path.startswith("/webhook/"))
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What one version of the file says, ready for use."""

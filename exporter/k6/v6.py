@@ -54,9 +54,10 @@ class V6Api:
         """What k6 Cloud's clock said when it last answered, in Unix seconds; None if it never said."""
         return self._transport.cloud_time
 
-    async def list_runs(self, created_after: float) -> Listing:
-        """The runs of all tests that were created at this moment (Unix seconds) or later."""
-        gathered = await self._gather(RUNS, [("created_after", timestamp(created_after))], read_run)
+    async def list_runs(self, created_after: float, *, created_before: float | None = None) -> Listing:
+        """The runs of all tests that were created at this moment (Unix seconds) or later, before another."""
+        window = [("created_after", timestamp(created_after)), *before(created_before)]
+        gathered = await self._gather(RUNS, window, read_run)
         on_one_page = gathered.on_first_page == len(gathered.items)
         sure = [run.created for run in gathered.items[: gathered.on_first_page] if run.created is not None]
         is_sure = gathered.whole and on_one_page and not gathered.skipped
@@ -68,9 +69,14 @@ class V6Api:
             is_whole=gathered.whole,
         )
 
-    async def list_newest_runs(self, test_id: int, most: int) -> Listing:
-        """The newest runs of a test, so many at the most."""
-        asked: Params = [("$orderby", "created desc"), ("$top", min(most, PAGE_SIZE))]
+    async def list_newest_runs(
+        self, test_id: int, most: int, *, created_before: float | None = None
+    ) -> Listing:
+        """The newest runs of a test, so many at the most; of those created before a moment (Unix seconds)."""
+        asked: Params = [
+            *(("$orderby", "created desc"), ("$top", min(most, PAGE_SIZE))),
+            *before(created_before),
+        ]
         page = decoded(await self._transport.get(TEST_RUNS, asked, id=test_id), Page, TEST_RUNS)
         items = [read_one(TEST_RUNS, run_of(test_id), raw) for raw in page.value]
         return Listing(
@@ -199,6 +205,10 @@ def sole(body: bytes, type_: type[T], read: Callable[[T], I], endpoint: str) -> 
         return read(decoded(body, type_, endpoint))
     except ValueError as error:
         raise Unreadable(f"{endpoint}: {error}") from error
+
+
+def before(moment: float | None) -> list[tuple[str, str]]:
+    return [] if moment is None else [("created_before", timestamp(moment))]
 
 
 def timestamp(seconds: float) -> str:

@@ -4,18 +4,20 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, TimedOut, Unauthorized
 from exporter.model import Run, unknown_codes
 from exporter.polling.findings import Failure, Findings
-from exporter.store import State
+from exporter.store import Retention, State
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+# Seconds for which a hint is believed: a run may appear in lists some time after it was created.
+EXPECTANT = 120.0
 MOST_NAMED = 1000  # things skipped that are remembered, so that each is named in the log once
 
 
@@ -36,6 +38,16 @@ class Intervals:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """What of the configuration guides polls; `conceal` takes out of a sentence what must not be read."""
+
+    inquiry: Inquiry
+    intervals: Intervals
+    retention: Retention
+    conceal: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """A failure and when it was last seen, in Unix seconds."""
 
@@ -46,40 +58,39 @@ class Trouble:
 class Poller:
     """Holds the one reference to the state; each poll points it at a successor.
 
-    `prepare` makes ready what is served of a state and returns how to show it; `conceal` takes out of a
-    sentence what must not be read.
+    `prepare` makes ready what is served of a state and returns how to show it.
     """
 
     def __init__(
         self,
-        inquiry: Inquiry,
-        state: State,
-        intervals: Intervals,
+        setup: Setup,
         *,
         telemetry: Telemetry,
         clock: Clock,
         prepare: Callable[[State], Awaitable[Callable[[], None]]],
-        conceal: Callable[[str], str],
     ) -> None:
-        self.state = state
+        self.state = State(setup.retention)
         self.troubles: deque[Trouble] = deque(maxlen=10)
         self.last_poll: float | None = None
         self.last_outcome = ""
-        self._inquiry = inquiry
-        self._intervals = intervals
+        self._setup = setup
+        self._change: Callable[[], Setup] | None = None
         self._telemetry = telemetry
         self._clock = clock
         self._prepare = prepare
-        self._conceal = conceal
         self._discoveries = 0
         self._discovered_at = float("-inf")
+        self._news_until = float("-inf")
         self._known_trouble: frozenset[Failure] = frozenset()
         self._named: dict[str, None] = {}
 
     async def poll(self) -> Findings:
         """Ask once, and show the state that follows."""
+        if self._change:
+            self._settle(self._change())
+            self._change = None
         began = self._clock.monotonic()
-        is_discovery = began - self._discovered_at >= self._intervals.discovery
+        is_discovery = began - self._discovered_at >= self._setup.intervals.discovery
         findings = await self._ask(self._discoveries if is_discovery else None)
         before = self.state
         # In a thread: a first poll of many tests brings news of all of them, and scrapes must not wait.
@@ -92,6 +103,22 @@ class Poller:
         show()
         return findings
 
+    def change(self, change: Callable[[], Setup]) -> None:
+        """Poll by another setup from the next poll on, which finds out anew which tests there are.
+
+        `change` is called when that poll begins: one under way ends as it began.
+        """
+        self._change = change
+
+    def _settle(self, setup: Setup) -> None:
+        self._setup = setup
+        self.state = replace(self.state, retention=setup.retention)
+        self._discovered_at = float("-inf")
+
+    def expect_news(self) -> None:
+        """Poll as if something moved for a while: somebody says that it does."""
+        self._news_until = self._clock.monotonic() + EXPECTANT
+
     def note_bug(self, error: Exception) -> None:
         """Tell of a poll that failed for a reason of its own; it may fail, the exporter may not."""
         log.error("a poll failed for a reason of its own; this is a bug", exc_info=error)
@@ -103,22 +130,25 @@ class Poller:
         """Seconds from one poll to the next as things are now."""
         is_moving = any(watched.moving for watched in self.state.tests.values())
         is_new = self.state.as_of is None
-        return self._intervals.active if is_moving or is_new else self._intervals.idle
+        is_expected = self._clock.monotonic() < self._news_until
+        intervals = self._setup.intervals
+        return intervals.active if is_moving or is_new or is_expected else intervals.idle
 
     async def _ask(self, discovery: int | None) -> Findings:
         findings = Findings()
         # Two polls and the pause between them fit into stale_after: what one learnt at its beginning is not
         # too old to be shown when the next is done.
-        longest_pause = max(self._intervals.active, self._intervals.idle)
+        setup = self._setup
+        longest_pause = max(setup.intervals.active, setup.intervals.idle)
         deadline = (self.state.retention.stale_after - longest_pause) / 2
         try:
             async with asyncio.timeout(deadline):
-                await self._inquiry.look(self.state, findings, now=self._clock.time(), discovery=discovery)
+                await setup.inquiry.look(self.state, findings, now=self._clock.time(), discovery=discovery)
         except TimeoutError:
             findings.fail(TimedOut(f"the poll was not done after {deadline:g}s; what it learnt is kept"))
         except ApiError as error:
             findings.fail(error)
-        findings.conceal(self._conceal)
+        findings.conceal(setup.conceal)
         return findings
 
     def _after(self, findings: Findings, at: float) -> State:

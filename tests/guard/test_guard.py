@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from exporter.config import ConfigError
-from exporter.guard import Guard, is_probe
+from exporter.guard import Guard, is_hook
 from tests.guard.certificates import CHEAP, issue
 from tests.lab import Now
 from tests.serving.serving import greet, until
@@ -81,11 +81,12 @@ def test_probes_need_no_password_and_everything_else_does(
     assert door.ask(path, method).status_code == (200 if is_open else 401)
 
 
-def test_what_else_is_open_can_be_told(tmp_path: Path) -> None:
+def test_a_webhook_needs_no_password_for_its_path_is_one(tmp_path: Path) -> None:
     door = Door(tmp_path, USERS)
-    door.app = door.guard.protect(greet, lambda method, path: path == "/hook" or is_probe(method, path))
+    door.app = door.guard.protect(greet, is_hook)
 
-    assert [door.ask(path).status_code for path in ("/hook", "/-/ready", "/hooks")] == [200, 200, 401]
+    asked = [("POST", "/webhook/x"), ("GET", "/-/ready"), ("GET", "/webhook/x"), ("POST", "/-/reload")]
+    assert [door.ask(path, method).status_code for method, path in asked] == [200, 200, 401, 401]
 
 
 def test_without_users_everybody_is_let_in(tmp_path: Path) -> None:

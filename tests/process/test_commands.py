@@ -1,11 +1,14 @@
 """Commands that end by themselves: what they print, and their exit codes."""
 
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from exporter import __version__
@@ -29,7 +32,7 @@ def test_help_lists_the_commands_and_how_serving_is_configured() -> None:
     answer = finished("--help")
 
     assert answer.returncode == 0
-    for command in ("serve", "demo", "simulator", "check", "once"):
+    for command in ("serve", "demo", "simulator", "check", "once", "backfill"):
         assert f"  {command} " in answer.stdout
     assert "--web.listen-address" in finished("serve", "--help").stdout
 
@@ -188,3 +191,49 @@ def test_a_speed_that_makes_no_sense_is_refused(speed: str) -> None:
 
     assert answer.returncode == 2
     assert "Invalid value for '--speed'" in answer.stderr
+
+
+def test_backfill_writes_the_past_to_standard_output_and_ends_with_0() -> None:
+    with Process("simulator", "--web.listen-address", "127.0.0.1:0", "--speed", "0.01") as simulator:
+        given = {"K6_CLOUD_TOKEN": "demo", "K6_CLOUD_EXPORTER_API__URL": eventually(simulator.url_in_output)}
+
+        answer = finished("backfill", "--since", "1d", "--label", "job=k6", "-o", "-", **given)
+
+    assert answer.returncode == 0, answer.stderr
+    families = {family.name: family for family in openmetrics(answer.stdout)}
+    assert {sample.labels["job"] for sample in families["k6_cloud_run_status"].samples} == {"k6"}
+    assert "samples of 13 tests and" in answer.stderr
+
+
+def test_backfill_tells_every_mistake_and_ends_with_2(cloud: Cloud) -> None:
+    answer = finished("backfill", "--since", "1h", "--label", "x", "-o", "-", **cloud.environment())
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert [line.split(":")[:2] for line in answer.stderr.splitlines()] == [
+        ["error", " --since"],
+        ["error", " --label"],
+    ]
+
+
+def test_backfill_without_the_folder_says_so_before_it_asks(cloud: Cloud) -> None:
+    answer = finished("backfill", "--since", "1d", "-o", "/nowhere/past.om", **cloud.environment())
+
+    assert answer.returncode == 2
+    assert answer.stderr.startswith('error: --output: "/nowhere/past.om" cannot be a file')
+
+
+def test_backfill_shows_a_bar_on_a_terminal_and_none_elsewhere(cloud: Cloud) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "exporter", "backfill", "--since", "1d", "-o", "-"]
+    given = environment(TERM="xterm", COLUMNS="100", **cloud.environment())
+    subprocess.run(command, env=given, stdout=subprocess.DEVNULL, stderr=theirs, timeout=20, check=False)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    os.close(theirs)
+
+    assert "asking k6 Cloud" in shown
+    assert "\x1b[" in shown
+    assert (
+        "asking k6 Cloud"
+        not in finished("backfill", "--since", "1d", "-o", "-", **cloud.environment()).stderr
+    )

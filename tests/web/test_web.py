@@ -124,8 +124,8 @@ def test_no_request_to_the_exporter_changes_anything_at_k6_cloud(method: str) ->
         lab.poll()
         lab.asked()
         for path in ("/", "/metrics", "/-/healthy", "/-/ready"):
-            assert lab.ask(method, path).status_code == 405
-        assert lab.ask(method, "/loadtests/v2/tests/1/start").status_code == 404
+            assert lab.get(path, method).status_code == 405
+        assert lab.get("/loadtests/v2/tests/1/start", method).status_code == 404
 
         assert lab.asked() == []
 
