@@ -24,7 +24,7 @@ LANDING = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-CUT = 256 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
+CUT = 1024 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Host:
     async def visit(self, tls: SSLContext | None = None) -> Visitor:
         name = "localhost" if tls else None
         opened = await asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=tls, server_hostname=name, limit=2**24
+            "127.0.0.1", self.port, ssl=tls, server_hostname=name, limit=2**25
         )
         self.visitors.append(Visitor(*opened))
         return self.visitors[-1]

@@ -121,7 +121,7 @@ def test_who_scrapes_each_minute_keeps_the_connection() -> None:
     play(scene)
 
 
-LONG = b"x" * (40 * CUT)
+LONG = b"x" * (10 * CUT)
 
 
 async def finite(scope: Message, receive: Receive, send: Send) -> None:
