@@ -166,7 +166,7 @@ def test_a_cipher_suite_is_used_as_configured(place: Place) -> None:
 @LOOPS
 def test_a_new_certificate_is_shown_and_no_scrape_under_way_is_cut(place: Place, loop: Loop) -> None:
     guard, tls = place.write(TLS % ""), place.client()
-    page = b"x" * (10 * CUT)
+    page = b"x" * (40 * CUT)  # more than the sockets of a machine hold between them
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await Parts((page,), {})(scope, receive, send)
@@ -233,7 +233,7 @@ def test_who_does_not_finish_a_handshake_is_hung_up_on(place: Place, monkeypatch
 @LOOPS
 def test_what_a_client_does_not_read_of_a_page_is_not_encrypted_for_it(place: Place, loop: Loop) -> None:
     guard, tls = place.write(TLS % ""), place.client()
-    page = b"x" * (10 * CUT)
+    page = b"x" * (40 * CUT)  # more than the sockets of a machine hold between them
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await Parts((page,), {})(scope, receive, send)
