@@ -3,7 +3,7 @@
 # make dashboards   write grafana/dashboards anew from grafana/builder
 # make image   build the container image, with docker or whatever CONTAINER names
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
-# make pictures   take the README's pictures of the landing page anew, with Chromium
+# make pictures   take the README's pictures of a terminal and of the landing page anew, the latter with Chromium
 # make lock   write the three lock files anew from pyproject.toml
 
 PYTHON ?= python3
@@ -39,6 +39,8 @@ bench: .venv/dev
 	$(BIN)/python -m bench
 
 pictures: .venv/dev
+	@$(BIN)/python -m tests.runs.pictures
+	@echo "docs/runs-list.svg docs/runs-watch.svg"
 	@$(BIN)/python -m tests.web.pictures
 
 lock: .venv/dev

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from re import compile as regex
+from typing import TypeVar
 
 import httpx
 
@@ -12,7 +13,7 @@ from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.errors import Unauthorized
 from exporter.k6.legacy import LegacyApi
-from exporter.k6.transport import Transport
+from exporter.k6.transport import Transport, Unseen
 from exporter.k6.v6 import V6Api
 from exporter.polling.legacy import LegacyInquiry
 from exporter.polling.poller import Inquiry
@@ -22,6 +23,8 @@ from exporter.polling.v6 import V6Inquiry
 from exporter.telemetry import ApiWitness, Telemetry
 from exporter.token import Token, TokenError
 
+AnyTransport = TypeVar("AnyTransport", bound=Transport)
+
 
 def connection(config: Config, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """Connections to the configured k6 Cloud."""
@@ -29,6 +32,28 @@ def connection(config: Config, transport: httpx.AsyncBaseTransport | None = None
     return httpx.AsyncClient(
         base_url=config.api.url, timeout=config.api.timeout, transport=transport, headers=agent
     )
+
+
+@asynccontextmanager
+async def connected(
+    config: Config,
+    token: Token,
+    kind: type[AnyTransport],
+    *,
+    clock: Clock,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[AnyTransport]:
+    """A transport to k6 Cloud for who asks by themselves, without an exporter."""
+    async with connection(config, transport) as client:
+        yield kind(
+            client,
+            lambda: credentials(config, token),
+            clock=clock,
+            timeout=config.api.timeout,
+            concurrency=config.api.concurrency,
+            requests_per_minute=config.api.requests_per_minute,
+            witness=Unseen(),
+        )
 
 
 def redirected(client: httpx.AsyncClient, config: Config) -> None:
@@ -76,9 +101,8 @@ async def cloud(
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[Cloud]:
     """The configured k6 Cloud with the connections to it, which close with it."""
-    telemetry = Telemetry(version=__version__, revision="")
-    async with connection(config, transport) as client:
-        asked = api(config, asked_through(client, config, token, telemetry, clock=clock or Clock()))
+    async with connected(config, token, Transport, clock=clock or Clock(), transport=transport) as asking:
+        asked = api(config, asking)
         yield Cloud(asked, inquiring(config, asked))
 
 

@@ -3,10 +3,12 @@
 Everything that came from outside is escaped. Nothing on it needs JavaScript, or anything from elsewhere.
 """
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from html import escape
 
 from exporter.model import Activity, Outcome, ProcessingStatus, Run, RunStatus
@@ -44,6 +46,12 @@ WORDS = {outcome: outcome.value for outcome in Outcome} | {
     Outcome.TIMED_OUT: "timed out",
     Outcome.NONE: "no verdict",
 }
+
+# Nothing may be loaded, run, sent or framed; of styles only its own.
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def page(overview: Overview, *, refreshes: bool = True) -> str:
@@ -239,8 +247,9 @@ def standing(overview: Overview, watched: Watched) -> str:
 
 def finished(now: float, run: Run, *, is_before: bool) -> str:
     look = (run.outcome or Outcome.NONE).value
+    said = escape(words(run).removeprefix("finished, "))
     lead = '<span class="dim">before:</span> ' if is_before else ""
-    return f'<p>{lead}<b class="{look}">{escape(words(run))}</b> {ago(now, run.ended or run.created)}</p>'
+    return f'<p>{lead}<b class="{look}">{said}</b> {ago(now, run.ended or run.created)}</p>'
 
 
 def last_known(_: float, run: Run) -> str:
@@ -285,9 +294,9 @@ def words(run: Run) -> str:
     if run.activity == Activity.PROCESSING:
         return "finished, processing results"
     if run.status == RunStatus.FINISHED and run.processing == ProcessingStatus.ERROR:
-        return "results could not be processed"
+        return "finished, results could not be processed"
     if run.status == RunStatus.FINISHED:
-        return WORDS[run.outcome or Outcome.NONE]
+        return f"finished, {WORDS[run.outcome or Outcome.NONE]}"
     if run.status is None:
         return "status not told"
     if run.status not in set(RunStatus):

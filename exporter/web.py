@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from exporter.landing import Overview
+from exporter.landing import POLICY, Overview
 from exporter.landing import page as landing_page
 from exporter.page import Page
 
@@ -22,6 +22,14 @@ Answer = Callable[[Request], Awaitable[Response]]
 Reloaded = tuple[bool, Sequence[str]]
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+LANDING = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Vary": "Accept-Encoding",
+}
+CUT = 1024 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,10 @@ class Sources:
 
 
 class Parts(Response):
-    """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape."""
+    """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape.
+
+    Nor for a client that is slow to read: no more than `CUT` is under way, and TLS encrypts no more.
+    """
 
     def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
         self.parts = parts
@@ -59,8 +70,16 @@ class Parts(Response):
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for part in self.parts if scope["method"] != "HEAD" else ():
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            for piece in cut(part):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def cut(part: bytes) -> Iterable[bytes | memoryview]:
+    """The part in pieces that share its memory; itself if it is short."""
+    if len(part) <= CUT:
+        return (part,)
+    return (memoryview(part)[start : start + CUT] for start in range(0, len(part), CUT))
 
 
 def application(
@@ -94,12 +113,8 @@ def application(
             page = await run_in_threadpool(
                 landing_bytes, sources.overview(), refreshes=refreshes, is_gzip=is_gzip
             )
-        headers = {
-            "Cache-Control": "no-store",
-            "Vary": "Accept-Encoding",
-            **({"Content-Encoding": "gzip"} if is_gzip else {}),
-        }
-        return HTMLResponse(page, headers=headers)
+        encoding = {"Content-Encoding": "gzip"} if is_gzip else {}
+        return HTMLResponse(page, headers=LANDING | encoding)
 
     async def healthy(_: Request) -> Response:
         return verdict(sources.ailment(), "Healthy.")

@@ -11,15 +11,20 @@ from pathlib import Path
 
 import click
 import pytest
+import trustme
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.cli import main
 from exporter.config import Entry, load, settings
 from exporter.config.loading import variable
+from exporter.config.web_file import read_web_file
 from exporter.families import families
+from exporter.simulator import Phases, World
 from exporter.telemetry import Telemetry
 from tests.end_to_end.conftest import program
+from tests.lab import START
+from tests.runs.shell import Shell
 from tests.test_generations import DIFFERENCES
 
 README = Path(__file__).parent.parent / "README.md"
@@ -87,6 +92,30 @@ def commands() -> str:
     )
 
 
+def runs() -> str:
+    """What --help says of each command under `runs`."""
+    assert isinstance(main, click.Group)
+    group = main.commands["runs"]
+    assert isinstance(group, click.Group)
+    texts = []
+    for name, command in group.commands.items():
+        context = click.Context(command, info_name=f"k6-cloud-exporter runs {name}", max_content_width=100)
+        context.terminal_width = 100
+        texts.append(f"```text\n{command.get_help(context)}\n```")
+    return "\n\n".join(texts)
+
+
+def run_in_json() -> str:
+    """A run as `runs show --json` prints it."""
+    world = World()
+    test = world.add_test("checkout-soak")
+    world.add_run(test, created=START, phases=Phases(running=600), vus=200, failed=True)
+    shell = Shell(world, "v6")
+    shell.now.value += 3600
+    assert shell.desk(is_json=True).show(next(iter(world.runs)), watch=False, every=5) == 0
+    return f"```json\n{shell.out}```"
+
+
 def differences() -> str:
     return "\n".join(f"- {told}" for told in DIFFERENCES)
 
@@ -96,6 +125,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "self-metrics": self_metrics,
     "settings": setting_table,
     "commands": commands,
+    "runs": runs,
+    "run": run_in_json,
     "differences": differences,
 }
 
@@ -137,9 +168,26 @@ def test_the_example_configuration_is_good(tmp_path: Path) -> None:
     assert config.app_url == "https://mystack.grafana.net/a/k6-app"
 
 
-def test_the_scrape_config_is_good(tmp_path: Path) -> None:
+def test_the_example_of_a_web_configuration_is_good(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(example("web-config"))
+
+    read = read_web_file(file)
+
+    assert read.tls_server_config
+    assert list(read.basic_auth_users) == ["prometheus"]
+
+
+@pytest.mark.parametrize("name", ["scrape-config", "web-scrape-config"])
+def test_the_scrape_config_is_good(name: str, tmp_path: Path) -> None:
     file = tmp_path / "prometheus.yml"
-    file.write_text(example("scrape-config"))
+    file.write_text(example(name))
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    certificate = authority.issue_cert("prometheus.test")
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "client.crt"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "client.key"))
+    (tmp_path / "password").write_text("secret")
 
     subprocess.run(
         [program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True

@@ -65,6 +65,16 @@ class Witness(Protocol):
     def throttled(self) -> None: ...
 
 
+class Unseen:
+    """A witness for who keeps no metrics."""
+
+    def asked(self, endpoint: str, code: str, took: float) -> None: ...
+
+    def retried(self) -> None: ...
+
+    def throttled(self) -> None: ...
+
+
 class Transport:
     """Asks k6 Cloud: authenticates, bounds concurrency and rate, retries what may pass, names what may not.
 
@@ -119,10 +129,6 @@ class Transport:
     async def give_way(self) -> None:
         """Let everything else have its turn, in the midst of work that is long."""
         await self._clock.sleep(0)
-
-    async def post(self, endpoint: str, **ids: int) -> bytes:
-        """Tell k6 Cloud to do something, once: a repeated start would be a second run. Raises ApiError."""
-        return await self._try("POST", endpoint, (), ids)
 
     async def _try(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
         async with self._turnstile:

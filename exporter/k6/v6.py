@@ -30,10 +30,8 @@ PROJECT_TESTS = "/cloud/v6/projects/{id}/load_tests"
 TESTS = "/cloud/v6/load_tests"
 TEST = "/cloud/v6/load_tests/{id}"
 TEST_RUNS = "/cloud/v6/load_tests/{id}/test_runs"
-START = "/cloud/v6/load_tests/{id}/start"
 RUNS = "/cloud/v6/test_runs"
 RUN = "/cloud/v6/test_runs/{id}"
-ABORT = "/cloud/v6/test_runs/{id}/abort"
 SCHEDULES = "/cloud/v6/schedules"
 
 PAGE_SIZE = 1000  # the most there can be on one
@@ -44,7 +42,7 @@ LONGEST_LINK = 2000  # characters; what leads on is short, and no server takes a
 
 
 class V6Api:
-    """The calls of the v6 API that tell and change the state of runs. All raise ApiError."""
+    """The calls of the v6 API that tell the state of runs. All raise ApiError."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -88,14 +86,6 @@ class V6Api:
         """One run."""
         run = sole(await self._transport.get(RUN, id=run_id), RunBody, run_from, RUN)
         return the_one(run, run_id, RUN)
-
-    async def start_run(self, test_id: int) -> Run:
-        """Start a test; the run that this makes."""
-        return sole(await self._transport.post(START, id=test_id), RunBody, run_from, START)
-
-    async def stop_run(self, run_id: int) -> None:
-        """Ask for the end of a run; Conflict if it has none to come."""
-        await self._transport.post(ABORT, id=run_id)
 
     async def list_tests(self, project_id: int | None = None) -> TestListing:
         """All tests that the token can see, or those of a project."""

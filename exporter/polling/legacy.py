@@ -107,7 +107,7 @@ class LegacyInquiry:
         return [self._selection.named(test) for test in tests.values() if test.id in state.members]
 
     async def discover(self, state: State, findings: Findings) -> list[LoadTest]:
-        """The tests that the selection means, as they are listed now."""
+        """The tests that the selection means, as they are listed now; `findings` are told of them as well."""
         discovery = Discovery(self._api, self._selection, state, findings)
         projects = {rule.project for rule in self._selection.rules if rule.project is not None}
 

@@ -27,6 +27,9 @@ class Inquiry(Protocol):
     async def look(self, state: State, findings: Findings, *, now: float, discovery: int | None) -> None:
         """Fill `findings` with what is new since `state`. Raises ApiError where all is lost."""
 
+    async def discover(self, state: State, findings: Findings) -> object:
+        """Fill `findings` with which tests there are. Raises ApiError where all is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intervals:

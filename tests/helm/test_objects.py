@@ -173,6 +173,12 @@ def test_shards_are_a_stateful_set_whose_pods_take_their_ordinal() -> None:
     assert not [found for found in objects(values) if found["kind"] == "Deployment"]
 
 
+def test_the_service_of_shards_has_a_name_of_its_own_for_an_address_cannot_be_taken_from_a_service() -> None:
+    names = [one("Service", with_secret(sharding={"total": n}))["metadata"]["name"] for n in (1, 2)]
+
+    assert names == ["rel-k6-cloud-exporter", "rel-k6-cloud-exporter-shards"]
+
+
 def test_shards_that_are_stopped_are_all_stopped() -> None:
     assert one("StatefulSet", with_secret(sharding={"total": 3}, replicas=0))["spec"]["replicas"] == 0
 
@@ -381,7 +387,7 @@ def asked_by_helm_test(values: Tree) -> list[str]:
         # A Service without an address of its own does not translate ports.
         (
             {"service": {"port": 80}, "sharding": {"total": 2}, "config": {"web": {"telemetry_path": "/m"}}},
-            ["http://rel-k6-cloud-exporter.obs:10565", "/m", "http"],
+            ["http://rel-k6-cloud-exporter-shards.obs:10565", "/m", "http"],
         ),
         (
             {"webConfig": {"content": {"tls_server_config": TLS}}, "probes": {"type": "tcp"}},

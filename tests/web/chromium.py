@@ -37,7 +37,6 @@ class Chromium:
     def __init__(self, program: str) -> None:
         self._program = program
         self._site: Site = lambda _: (404, {}, b"")
-        self._policy: str | None = None
         self.requested: list[str] = []
         self.complaints: list[str] = []
         self.loads = 0
@@ -98,12 +97,9 @@ class Chromium:
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.tell("Emulation.setEmulatedMedia", media="screen", features=[feature])
 
-    def open(self, site: Site, path: str = "/", *, policy: str | None = None) -> None:
-        """Load a page; what was noted of the one before is forgotten.
-
-        `policy` is a Content-Security-Policy that is in force besides the page's own.
-        """
-        self._site, self._policy = site, policy
+    def open(self, site: Site, path: str = "/") -> None:
+        """Load a page; what was noted of the one before is forgotten."""
+        self._site = site
         self.requested.clear()
         self.complaints.clear()
         self.loads = 0
@@ -178,8 +174,6 @@ class Chromium:
             self._site(url.removeprefix(ORIGIN)) if url.startswith(ORIGIN) else (404, {}, b"")
         )
         told = [{"name": name, "value": value} for name, value in headers.items()]
-        if self._policy is not None:
-            told.append({"name": "Content-Security-Policy", "value": self._policy})
         answer = {"requestId": request, "responseCode": status, "responseHeaders": told}
         self._send("Fetch.fulfillRequest", answer | {"body": base64.b64encode(body).decode()})
 

@@ -3,6 +3,8 @@
 import asyncio
 import re
 import time
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
 
@@ -301,6 +303,23 @@ def test_it_needs_no_javascript_and_nothing_from_elsewhere() -> None:
     assert not {"script", "link", "img", "iframe"} & set(Text(page).tags)
 
 
+def test_a_browser_may_use_its_style_and_nothing_else() -> None:
+    world = World()
+    world.add_run(world.add_test("checkout"), created=START - 600)
+    with Lab(world) as lab:
+        lab.poll()
+        answer = lab.get("/")
+
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert answer.headers["Content-Security-Policy"] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    assert not re.search(r"<[^>]*\sstyle=", answer.text)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize(
     ("status", "processing", "result", "said"),
     [
@@ -310,10 +329,10 @@ def test_it_needs_no_javascript_and_nothing_from_elsewhere() -> None:
         (1, 0, 0, "initializing"),
         (2, 0, 0, "running"),
         (3, 1, 0, "finished, processing results"),
-        (3, 2, 0, "passed"),
-        (3, 2, 1, "failed"),
-        (3, 2, None, "no verdict"),
-        (3, 3, 0, "results could not be processed"),
+        (3, 2, 0, "finished, passed"),
+        (3, 2, 1, "finished, failed"),
+        (3, 2, None, "finished, no verdict"),
+        (3, 3, 0, "finished, results could not be processed"),
         (4, 2, 0, "timed out"),
         (5, 2, 0, "aborted by user"),
         (7, 2, 0, "aborted by script error"),

@@ -14,6 +14,12 @@
 {{- .Values.namespaceOverride | default .Release.Namespace -}}
 {{- end -}}
 
+{{/* Shards have another Service: one with an address cannot become one without. */}}
+{{- define "k6-cloud-exporter.serviceName" -}}
+{{- include "k6-cloud-exporter.fullname" . -}}
+{{- if gt (int .Values.sharding.total) 1 -}}-shards{{- end -}}
+{{- end -}}
+
 {{- define "k6-cloud-exporter.serviceAccountName" -}}
 {{- $made := .Values.serviceAccount.create | ternary (include "k6-cloud-exporter.fullname" .) "default" -}}
 {{- .Values.serviceAccount.name | default $made -}}
