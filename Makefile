@@ -5,8 +5,8 @@
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
 # make faults let everything go wrong, at length, and write tests/faults/RESULTS.md; some ten minutes
 # make soak   200 scrapers for ten minutes and both generations, on a machine with nothing to do
-# make pictures   take the README's picture of the landing page anew
-# make lock   write the two lock files anew from pyproject.toml
+# make pictures   take the README's pictures of a terminal and of the landing page anew
+# make lock   write the three lock files anew from pyproject.toml
 
 PYTHON ?= python3
 BIN    := .venv/bin
@@ -26,14 +26,15 @@ lint: .venv/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-tools:
+tools: .venv/dev
 	@sh tests/install-tools
 
 dashboards: .venv/dev
 	$(BIN)/python -m grafana.builder
 
+# The format is for podman and buildah, which leave out the health check otherwise.
 image:
-	$(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
+	BUILDAH_FORMAT=docker $(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
 
 bench: .venv/dev
 	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."
@@ -50,6 +51,7 @@ pictures: .venv/dev
 
 lock: .venv/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet $(LOCK) --group build --output-file requirements-build.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from bench import cycle, memory, report, requests, scrape, stall, step
+from bench import cycle, hint, memory, report, requests, scrape, stall, step
 from bench.measuring import machine
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "requests": requests.run,
     "memory": memory.run,
     "stall": stall.run,
+    "hint": hint.run,
 }
 
 

@@ -1,3 +1,10 @@
 """The state of Grafana Cloud k6 test runs as Prometheus metrics."""
 
+import sys
+from types import ModuleType
+
 __version__ = "0.1.0"
+
+# httpx has a command of its own, and imports rich and pygments for it wherever they are installed. Here they
+# are for the command `runs`; a process that serves would pay for them with memory and a slower start.
+sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))

@@ -1,46 +1,39 @@
 """Composition: the only place that knows all the parts, and the order in which they live and die."""
 
 import asyncio
-import logging
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from re import compile as regex
+from pathlib import Path
 
 import httpx
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from starlette.applications import Starlette
 
 from exporter import __version__
+from exporter.asking import asked_through, connection, inquiry, redirected
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.exposition import Exposition
 from exporter.families import families
-from exporter.k6.errors import Unauthorized
-from exporter.k6.legacy import LegacyApi
 from exporter.k6.transport import Transport
-from exporter.k6.v6 import V6Api
 from exporter.landing import Overview
 from exporter.page import Page
-from exporter.polling.legacy import LegacyInquiry
-from exporter.polling.poller import Inquiry, Intervals, Poller
-from exporter.polling.selection import Rule, Selection
-from exporter.polling.v6 import V6Inquiry
+from exporter.polling.poller import Intervals, Poller, Setup
+from exporter.reloading import Read, Reloading, note_success
 from exporter.store import Retention, State
-from exporter.telemetry import ApiWitness, Telemetry
-from exporter.token import Token, TokenError
-from exporter.web import Pages, Sources, application
-
-log = logging.getLogger(__name__)
+from exporter.telemetry import Telemetry
+from exporter.token import PathSecret, Token
+from exporter.web import Answer, Pages, Sources, application
+from exporter.webhook import Webhook
 
 TAIL_LASTS = 1.0  # seconds
+HINTS_APART = 5.0  # seconds; however often somebody hints, polls do not follow each other faster
 
 
 class Exporter:
     """The exporter of one configuration: polls when told to, and serves what it knows as `web`, an ASGI app.
 
-    `client` carries the base URL of k6 Cloud; tests hand in one that leads to the simulator.
+    `client` carries the base URL of k6 Cloud; tests hand in one that leads to the simulator. `read` reads the
+    configuration again; without it there is no reload.
     """
 
     def __init__(
@@ -51,38 +44,69 @@ class Exporter:
         telemetry: Telemetry,
         *,
         clock: Clock,
+        read: Read | None = None,
     ) -> None:
         self.config = config
         self.telemetry = telemetry
+        # Whoever schedules the polls says how: a poll soon, but so many seconds after the last one began.
+        self.wake: Callable[[float], None] = lambda _: None
+        self._client = client
         self._clock = clock
-        transport = Transport(
-            client,
-            lambda: credentials(config, token),
-            clock=clock,
-            timeout=config.api.timeout,
-            concurrency=config.api.concurrency,
-            requests_per_minute=config.api.requests_per_minute,
-            witness=ApiWitness(telemetry, config.api.generation),
-        )
-        self.poller = Poller(
-            inquiry(config, transport),
-            State(Retention(config.runs.keep, config.runs.max_age, config.poll.stale_after)),
-            Intervals(config.poll.interval, config.poll.idle_interval, config.poll.discovery_interval),
-            telemetry=telemetry,
-            clock=clock,
-            prepare=self._prepare,
-            conceal=token.conceal,
-        )
-        self._exposition = Exposition(families(config.app_url, config.api.generation))
-        self._withdrawn = self._pages = rendered(self._exposition)
+        self._transport: Transport | None = None
         self._tails: dict[bool, tuple[float, bytes]] = {}
+        self.poller = Poller(
+            self._set_up(config, token), telemetry=telemetry, clock=clock, prepare=self._prepare
+        )
+        self._pages = self._withdrawn
         self._heartbeat = clock.monotonic()
         telemetry.series.set_function(lambda: self.pages().series)
-        telemetry.reload_successful.set(1)
-        telemetry.reload_success_time.set(clock.time())
+        note_success(telemetry, clock)
+        self.reload = (
+            Reloading(read, self._enforce, started_with=config, telemetry=telemetry, clock=clock)
+            if read
+            else None
+        )
         self.web: Starlette = application(
             Sources(self.pages, self.tail, self._overview, self._ailment, self._unreadiness),
             config.web.telemetry_path,
+            reload=self.reload if config.web.enable_reload else None,
+            webhook=self._webhook(config.web.webhook_secret_file),
+        )
+
+    def _enforce(self, config: Config, token: Token) -> None:
+        """Put a configuration in force with the next poll, which comes at once."""
+        self.poller.change(lambda: self._set_up(config, token))
+        self.wake(0)
+
+    def _webhook(self, secret_file: Path | None) -> Answer | None:
+        def is_watched(test_id: int) -> bool:
+            return test_id in self.poller.state.members
+
+        def hint() -> None:
+            self.poller.expect_news()
+            self.wake(HINTS_APART)
+
+        if secret_file is None:
+            return None
+        return Webhook(PathSecret(secret_file), is_watched, hint, self.telemetry).answer
+
+    def _set_up(self, config: Config, token: Token) -> Setup:
+        """All that depends on the configuration but what is served where, which is settled at the start."""
+        self.config = config.model_copy(update={"web": self.config.web})
+        redirected(self._client, config)
+        self._transport = asked_through(
+            self._client, config, token, self.telemetry, clock=self._clock, after=self._transport
+        )
+        self._exposition = Exposition(families(config.app_url, config.api.generation))
+        self._withdrawn = rendered(self._exposition)
+        self.telemetry.shard_info.clear()
+        self.telemetry.shard_info.labels(config.sharding.shard).set(1)
+        self.telemetry.total_shards.set(config.sharding.total)
+        return Setup(
+            inquiry(config, self._transport),
+            Intervals(config.poll.interval, config.poll.idle_interval, config.poll.discovery_interval),
+            Retention(config.runs.keep, config.runs.max_age, config.poll.stale_after),
+            token.conceal,
         )
 
     def pages(self) -> Pages:
@@ -146,6 +170,10 @@ class Exporter:
         )
 
 
+def rendered(exposition: Exposition) -> Pages:
+    return Pages(Page(exposition.text()), Page(exposition.openmetrics()), exposition.series())
+
+
 @asynccontextmanager
 async def exporter(
     config: Config,
@@ -154,75 +182,9 @@ async def exporter(
     revision: str = "unknown",
     clock: Clock | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    read: Read | None = None,
 ) -> AsyncIterator[Exporter]:
     """An exporter with its connections to k6 Cloud, which close with it."""
     telemetry = Telemetry(version=__version__, revision=revision)
-    agent = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
-    async with httpx.AsyncClient(
-        base_url=config.api.url, timeout=config.api.timeout, transport=transport, headers=agent
-    ) as client:
-        yield Exporter(config, token, client, telemetry, clock=clock or Clock())
-
-
-def schedule(polled: Exporter) -> AsyncIOScheduler:
-    """A scheduler that polls at once, then one interval after the last poll began; polls never overlap.
-
-    It is not yet started.
-    """
-    scheduler = AsyncIOScheduler(timezone=UTC)
-
-    async def poll() -> None:
-        began = datetime.now(UTC)
-        try:
-            await polled.poller.poll()
-        except asyncio.CancelledError:
-            return  # the process ends; a scheduler would log this as an error
-        except Exception as error:  # noqa: BLE001 (of any kind: it is logged with its traceback)
-            polled.poller.note_bug(error)
-        # Jitter: exporters that started together must not ask together for ever.
-        pause = polled.poller.interval * random.uniform(0.95, 1.05)  # noqa: S311
-        add(max(began + timedelta(seconds=pause), datetime.now(UTC) + timedelta(seconds=min(pause, 1))))
-
-    def add(when: datetime) -> None:
-        scheduler.add_job(poll, "date", run_date=when, id="poll", misfire_grace_time=None)
-
-    add(datetime.now(UTC))
-    return scheduler
-
-
-def rendered(exposition: Exposition) -> Pages:
-    return Pages(Page(exposition.text()), Page(exposition.openmetrics()), exposition.series())
-
-
-def selection(config: Config) -> Selection:
-    """The configured tests; none configured means all."""
-    rules = tuple(
-        Rule(
-            entry.project,
-            regex(entry.include) if entry.include is not None else None,
-            regex(entry.exclude) if entry.exclude is not None else None,
-        )
-        for entry in config.tests
-        if entry.id is None
-    )
-    tests = {entry.id: entry.name for entry in config.tests if entry.id is not None}
-    return Selection(tests, rules if config.tests else (Rule(),))
-
-
-def inquiry(config: Config, transport: Transport) -> Inquiry:
-    """How the configured generation of the API is asked."""
-    chosen, width = selection(config), config.api.concurrency
-    if config.api.generation == "v6":
-        return V6Inquiry(V6Api(transport), chosen, width=width)
-    return LegacyInquiry(LegacyApi(transport), chosen, width=width)
-
-
-def credentials(config: Config, token: Token) -> dict[str, str]:
-    """The headers that let a request in. Raises Unauthorized."""
-    try:
-        secret = token.read()
-    except TokenError as error:
-        raise Unauthorized(str(error)) from error
-    if config.api.generation == "v6":
-        return {"Authorization": f"Bearer {secret}", "X-Stack-Id": str(config.api.stack_id)}
-    return {"Authorization": f"Token {secret}"}
+    async with connection(config, transport) as client:
+        yield Exporter(config, token, client, telemetry, clock=clock or Clock(), read=read)

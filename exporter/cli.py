@@ -14,10 +14,15 @@ from typing import Any, TypeVar
 import click
 
 from exporter import __version__, log
-from exporter.app import exporter, schedule
+from exporter.app import exporter
+from exporter.asking import cloud
+from exporter.backfill import DEFAULTS, MistakenError, backfilled, wish
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
+from exporter.reloading import Read
 from exporter.reports import checked, printed
+from exporter.runs import flags as runs
+from exporter.schedule import schedule
 from exporter.serving import ListenError, listen, serve, url
 from exporter.simulator import Simulator, demo_world
 from exporter.token import Token
@@ -67,6 +72,8 @@ def configured(command: Command) -> Command:
             help="watch this project; repeatable",
         ),
         *(flag(name) for name in ("api.version", "log.level", "log.format")),
+        flag("sharding.shard", "--shard"),
+        flag("sharding.total", "--total-shards"),
     )
     return with_flags(command, flags)
 
@@ -82,21 +89,19 @@ def with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) 
     return command
 
 
-def flag(name: str) -> Callable[[Command], Command]:
+def flag(name: str, spelt: str | None = None) -> Callable[[Command], Command]:
     """The flag of a setting; what it says wrong is told like what the file says wrong."""
     setting = SETTINGS[name]
     return click.option(
-        "--" + name.replace("_", "-"),
+        spelt or "--" + name.replace("_", "-"),
         name.replace(".", "__"),
         metavar="|".join(setting.choices) or "TEXT",
         help=f"{setting.help} [default: {setting.default}]",
     )
 
 
-def loaded(
-    file: Path | None, test: Sequence[int], project: Sequence[int], **given: str | None
-) -> tuple[Config, Token]:
-    """The configuration; on a mistake, every sentence about it, and the end of the process with 2."""
+def reader(file: Path | None, test: Sequence[int], project: Sequence[int], **given: str | None) -> Read:
+    """A way to read the configuration, now and again; what it says of logging holds as soon as it is read."""
     flags: dict[str, Any] = {}
     for name, value in given.items():
         if value is not None:
@@ -104,14 +109,27 @@ def loaded(
             flags.setdefault(section, {})[key] = value
     if test or project:
         flags["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
-    try:
+
+    def read() -> tuple[Config, Token]:
         config, token = load(file, os.environ, flags)
+        log.set_up(config.log.level, config.log.format)
+        return config, token
+
+    return read
+
+
+def loaded(**given: Any) -> tuple[Config, Token]:
+    """The configuration; on a mistake, every sentence about it, and the end of the process with 2."""
+    return read_first(reader(**given))
+
+
+def read_first(read: Read) -> tuple[Config, Token]:
+    try:
+        return read()
     except ConfigError as error:
         for line in error.sentences:
             click.echo(f"error: {line}", err=True)
         sys.exit(2)
-    log.set_up(config.log.level, config.log.format)
-    return config, token
 
 
 def simulated(command: Command) -> Command:
@@ -143,9 +161,10 @@ def main() -> None:
 @served
 def serve_command(**given: Any) -> None:
     """Poll k6 Cloud and serve metrics, until told to stop."""
-    config, token = loaded(**given)
+    read = reader(**given)
+    config, token = read_first(read)
     listening = bound(config.web.listen_address)
-    run(serve_exporter(config, token, listening))
+    run(serve_exporter(config, token, listening, read=read))
 
 
 @main.command()
@@ -233,15 +252,79 @@ def once(**given: Any) -> None:
     sys.exit(run(printed(config, token, revision=REVISION)))
 
 
-async def serve_exporter(
-    config: Config, token: Token, listening: socket.socket, *others: tuple[Simulator, socket.socket]
+@main.command()
+@configured
+@click.option("--since", required=True, help="how long ago the past begins, such as 90d, or a date")
+@click.option("--until", help="where it ends, likewise; at the latest 3h ago  [default: 3h]")
+@click.option(
+    "--step", default=DEFAULTS["step"], show_default=True, help="how often all is told while a run moves"
+)
+@click.option(
+    "--idle-step", default=DEFAULTS["idle_step"], show_default=True, help="how often while none does"
+)
+@click.option(
+    "--label",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="a label that every sample gets, such as the job and the instance of the scraped ones; repeatable",
+)
+@click.option("--split", help="write a file for each so long, such as 7d, and promtool is done sooner")
+@click.option("-o", "--output", required=True, metavar="FILE", help="where to write; - is standard output")
+def backfill(
+    *,
+    since: str,
+    until: str | None,
+    step: str,
+    idle_step: str,
+    label: Sequence[str],
+    output: str,
+    split: str | None,
+    **given: Any,
 ) -> None:
-    async with exporter(config, token, revision=REVISION) as polled:
+    """Write the runs of the past as OpenMetrics with timestamps, which promtool turns into blocks.
+
+    The past is told under the names and labels of today, and only as far as k6 Cloud still knows it.
+    """
+    config, token = loaded(**given)
+    try:
+        wished = wish(
+            since=since,
+            until=until,
+            step=step,
+            idle_step=idle_step,
+            label=label,
+            output=output,
+            split=split,
+            now=time.time(),
+        )
+    except MistakenError as mistaken:
+        for sentence in mistaken.sentences:
+            click.echo(f"error: {sentence}", err=True)
+        sys.exit(2)
+    sys.exit(backfilled(config, token, wished, cloud(config, token), run=run))
+
+
+def reached(command: Command) -> Command:
+    """Gives a command the flags that say how k6 Cloud is reached."""
+    file = click.option(
+        "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
+    )
+    return with_flags(command, (file, *(flag(name) for name in ("api.version", "log.level", "log.format"))))
+
+
+async def serve_exporter(
+    config: Config,
+    token: Token,
+    listening: socket.socket,
+    *others: tuple[Simulator, socket.socket],
+    read: Read | None = None,
+) -> None:
+    async with exporter(config, token, revision=REVISION, read=read) as polled:
         scheduler = schedule(polled)
         scheduler.start()
         logger.info("listening", extra={"url": url(listening), "version": __version__})
         try:
-            await serve((polled.web, listening), *others)
+            await serve((polled.web, listening), *others, reload=polled.reload)
         finally:
             scheduler.shutdown(wait=False)
 
@@ -266,3 +349,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(work)
+
+
+main.add_command(runs.group(configured, reached, loaded, run))

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,8 +70,10 @@ def url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(*sites: tuple[App, socket.socket]) -> None:
-    """Serve each app on its socket until SIGTERM or SIGINT."""
+async def serve(
+    *sites: tuple[App, socket.socket], reload: Callable[[], Coroutine[Any, Any, object]] | None = None
+) -> None:
+    """Serve each app on its socket until SIGTERM or SIGINT; reload on SIGHUP, if there is a way."""
     servers = [
         Server(
             uvicorn.Config(
@@ -88,6 +90,14 @@ async def serve(*sites: tuple[App, socket.socket]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    reloads = set[asyncio.Task[object]]()  # a loop alone would let go of a task that is under way
+    if reload:
+
+        def hang_up() -> None:
+            reloads.add(task := loop.create_task(reload()))
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
     await asyncio.gather(
         *(server.serve(sockets=[listening]) for server, (_, listening) in zip(servers, sites, strict=True))
     )

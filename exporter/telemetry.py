@@ -31,6 +31,7 @@ FAILURE_REASONS = (
     "decode",
     "internal",
 )
+WEBHOOK_OUTCOMES = ("heeded", "other_test", "refused")
 SKIP_REASONS = ("unreadable", "foreign")
 CODED_FIELDS = ("run_status", "processing_status", "result_status")
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -106,6 +107,11 @@ class Telemetry:
             "Values in answers that this version of the exporter does not know.",
             ["field"],
         )
+        self.webhook_requests = counter(
+            "k6_cloud_exporter_webhook_requests_total",
+            "Calls of the webhook, by whether they were taken for a hint to poll.",
+            ["outcome"],
+        )
         self.reload_successful = gauge(
             "k6_cloud_exporter_config_last_reload_successful",
             "Whether the configuration was good when it was last read.",
@@ -113,6 +119,14 @@ class Telemetry:
         self.reload_success_time = gauge(
             "k6_cloud_exporter_config_last_reload_success_timestamp_seconds",
             "When the configuration in force was read.",
+        )
+        self.shard_info = gauge(
+            "k6_cloud_exporter_shard_info",
+            "Which of the shards this process is, from 0; always 1.",
+            ["shard"],
+        )
+        self.total_shards = gauge(
+            "k6_cloud_exporter_total_shards", "Processes among which the tests are shared."
         )
         self.build_info = gauge(
             "k6_cloud_exporter_build_info",
@@ -124,6 +138,7 @@ class Telemetry:
             (self.polls, POLL_OUTCOMES),
             (self.poll_failures, FAILURE_REASONS),
             (self.runs_skipped, SKIP_REASONS),
+            (self.webhook_requests, WEBHOOK_OUTCOMES),
             (self.unknown_values, CODED_FIELDS),
         ):
             for value in values:

@@ -1,5 +1,6 @@
-"""The API token: read where it lives, re-read when it changes there, and never shown."""
+"""Secrets: read where they live, re-read when they change there, and never shown."""
 
+import re
 from pathlib import Path
 
 
@@ -8,13 +9,25 @@ class TokenError(Exception):
 
 
 class Token:
-    """A token given as it is, or the file that holds it. It has no printable form, and vars() finds none."""
+    """A token given as it is, or the file that holds it. It has no printable form, and vars() finds none.
 
-    __slots__ = ("_path", "_value", "_version")
+    `setting` is the one that names the file, and `what` what belongs into it.
+    """
 
-    def __init__(self, value: str | None = None, *, path: Path | None = None) -> None:
+    __slots__ = ("_path", "_setting", "_value", "_version", "_what")
+
+    def __init__(
+        self,
+        value: str | None = None,
+        *,
+        path: Path | None = None,
+        setting: str = "api.token_file",
+        what: str = "an API token of Grafana Cloud k6",
+    ) -> None:
         self._value = value
         self._path = path
+        self._setting = setting
+        self._what = what
         self._version: tuple[int, int, int] | None = None
 
     def read(self) -> str:
@@ -23,7 +36,7 @@ class Token:
             self._reread(self._path)
         token = (self._value or "").strip()
         if not token:
-            raise TokenError(f"{self._where()} is empty; put an API token of Grafana Cloud k6 there")
+            raise TokenError(f"{self._where()} is empty; put {self._what} there")
         if not (token.isascii() and token.isprintable() and " " not in token):
             raise TokenError(
                 f"{self._where()} holds more than a token; it must be one line of ASCII without spaces"
@@ -50,4 +63,23 @@ class Token:
             return "K6_CLOUD_TOKEN"
         # Who puts the token itself where its file should be named must not read it in the log.
         is_path = len(str(self._path)) < 32 or self._path.name != str(self._path)
-        return f"api.token_file: {self._path}" if is_path else "api.token_file: what is named there"
+        return f"{self._setting}: {self._path if is_path else 'what is named there'}"
+
+
+class PathSecret(Token):
+    """A secret that is a part of a path, and long enough that nobody guesses it."""
+
+    __slots__ = ()
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path=path,
+            setting="web.webhook_secret_file",
+            what="20 or more random letters and digits, such as `openssl rand -hex 20` prints,",
+        )
+
+    def read(self) -> str:
+        secret = super().read()
+        if not re.fullmatch(r"[A-Za-z0-9_-]{20,200}", secret):
+            raise TokenError(f"{self._where()} holds no good secret; put {self._what} there")
+        return secret

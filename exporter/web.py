@@ -1,6 +1,6 @@
 """What the exporter serves over HTTP."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -14,6 +14,10 @@ from exporter.landing import page as landing_page
 from exporter.page import Page
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
+Answer = Callable[[Request], Awaitable[Response]]
+# Whether the configuration was good, and what there is to say of it.
+Reloaded = tuple[bool, Sequence[str]]
+
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
@@ -56,8 +60,14 @@ class Parts(Response):
         await send({"type": "http.response.body", "body": b""})
 
 
-def application(sources: Sources, telemetry_path: str) -> Starlette:
-    """The routes: metrics, landing page, health and readiness."""
+def application(
+    sources: Sources,
+    telemetry_path: str,
+    *,
+    reload: Callable[[], Awaitable[Reloaded]] | None = None,
+    webhook: Answer | None = None,
+) -> Starlette:
+    """The routes: metrics, landing page, health and readiness; reload and webhook, if there are any."""
 
     async def metrics(request: Request) -> Response:
         is_openmetrics = prefers_openmetrics(request.headers.get("Accept", ""))
@@ -80,12 +90,19 @@ def application(sources: Sources, telemetry_path: str) -> Starlette:
     async def ready(_: Request) -> Response:
         return verdict(sources.unreadiness(), "Ready.")
 
+    async def reloaded(_: Request) -> Response:
+        is_good, sentences = await reload() if reload else (False, ())
+        first = "The configuration was read again." if is_good else "The configuration is refused:"
+        return PlainTextResponse("\n".join([first, *sentences, ""]), status_code=200 if is_good else 500)
+
     app = Starlette(
         routes=[
             Route(telemetry_path, metrics),
             Route("/", landing),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
+            *([Route("/-/reload", reloaded, methods=["POST"])] if reload else []),
+            *([Route("/webhook/{secret}", webhook, methods=["POST"])] if webhook else []),
         ]
     )
     app.router.redirect_slashes = False

@@ -13,6 +13,7 @@ from exporter.app import Exporter, exporter
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.polling.findings import Findings
+from exporter.reloading import Read
 from exporter.simulator import Options, Simulator, World
 from exporter.token import Token
 
@@ -73,6 +74,7 @@ class Lab:
         )
         self.config = Config.model_validate({"api": {"url": "http://k6.test"}} | settings)
         self.token = Token(TOKEN)
+        self.read: Read = lambda: (self.config, self.token)
         self._stack = AsyncExitStack()
         self._runner = asyncio.Runner()
 
@@ -84,6 +86,7 @@ class Lab:
                     self.token,
                     clock=self.now.clock,
                     transport=httpx.ASGITransport(dated(self.simulator)),
+                    read=self._written,
                 )
             )
         )
@@ -113,13 +116,22 @@ class Lab:
         self.simulator.requests.clear()
         return requests
 
-    def get(self, path: str = "/metrics", **headers: str) -> httpx.Response:
+    def reload(self, **settings: Any) -> httpx.Response:
+        """Write other settings beside the address of k6 Cloud, and have them read."""
+        written = Config.model_validate({"api": {"url": "http://k6.test"}} | settings)
+        self.read = lambda: (written, self.token)
+        return self.get("/-/reload", "POST")
+
+    def _written(self) -> tuple[Config, Token]:
+        return self.read()
+
+    def get(self, path: str = "/metrics", method: str = "GET", **headers: str) -> httpx.Response:
         """An answer of the exporter's own web server."""
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self.exporter.web)
             async with httpx.AsyncClient(transport=transport, base_url="http://exporter.test") as client:
-                return await client.get(path, headers=headers)
+                return await client.request(method, path, headers=headers)
 
         return self.run(ask())
 

@@ -4,6 +4,7 @@ The road is one-way: k6 → model → store → exposition → web. A module tha
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 import exporter
+from exporter.k6.legacy import LegacyApi
+from exporter.k6.transport import Transport
+from exporter.k6.v6 import V6Api
 
 PACKAGE = Path(exporter.__file__).parent
 
@@ -32,13 +36,37 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exposition": {"model", "store", "families"},
     "landing": {"model", "store"},
     "web": {"landing", "page"},
+    "webhook": {"telemetry", "token"},
+    "reloading": {"clock", "config", "telemetry", "token"},
     "polling": {"model", "clock", "k6", "store", "telemetry"},
+    "asking": {"__init__", "clock", "config", "k6", "polling", "telemetry", "token"},
     "app": {
-        *("__init__", "model", "clock", "token", "config", "k6", "store", "families", "exposition"),
-        *("page", "landing", "web", "polling", "telemetry"),
+        *("__init__", "clock", "token", "config", "k6", "store", "families", "exposition"),
+        *("asking", "page", "landing", "web", "webhook", "polling", "reloading", "telemetry"),
     },
-    "reports": {"app", "config", "store", "token"},
-    "cli": {"__init__", "app", "config", "log", "reports", "serving", "simulator", "token"},
+    "schedule": {"app"},
+    "backfill": {"asking", "config", "exposition", "families", "k6", "model", "polling", "store", "token"},
+    "costs": {"k6"},
+    "suggestions": {"config", "k6", "model", "polling"},
+    "reports": {
+        *("app", "asking", "clock", "config", "costs", "k6", "model", "store", "suggestions", "token"),
+    },
+    "runs": {"asking", "model", "clock", "config", "k6", "landing", "polling", "store", "token"},
+    "cli": {
+        "__init__",
+        "app",
+        "asking",
+        "backfill",
+        "config",
+        "log",
+        "reloading",
+        "reports",
+        "runs",
+        "schedule",
+        "serving",
+        "simulator",
+        "token",
+    },
     "__main__": {"cli"},
 }
 
@@ -52,7 +80,7 @@ TIME = {
     "simulator": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
     "cli": {"time"},  # the moment at which a simulated world begins
     "serving": {"asyncio.get_running_loop().call_later"},  # how long a process takes to end
-    "app": {"datetime.now"},  # APScheduler is told a date; Clock has no dates
+    "schedule": {"datetime.now"},  # APScheduler is told a date; Clock has no dates
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -112,6 +140,12 @@ def dotted(node: ast.AST) -> Iterator[str]:
             yield ast.unparse(inner)
 
 
+def words(file: Path) -> set[str]:
+    """Every string in a file."""
+    constants = (node.value for node in ast.walk(tree(file)) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, str)}
+
+
 def named(file: Path) -> str:
     return str(file.relative_to(PACKAGE))
 
@@ -148,10 +182,27 @@ def test_a_scrape_can_never_cause_a_request(start: str) -> None:
 
 
 def test_only_the_border_and_the_composition_know_httpx() -> None:
-    assert {part(file) for file in MODULES if "httpx" in imports(file)} == {"k6", "app"}
+    assert {part(file) for file in MODULES if "httpx" in imports(file)} == {"k6", "app", "asking"}
     assert [named(file) for file in MODULES if part(file) == "k6" and "httpx" in imports(file)] == [
         "k6/transport.py"
     ]
+
+
+def test_whoever_polls_has_no_way_to_start_or_stop_anything() -> None:
+    acting = PACKAGE / "k6" / "acts.py"
+    along = reached("app")
+    serving = [file for file in MODULES if part(file) in along and file != acting]
+
+    assert "POST" in words(acting)
+    assert not [named(file) for file in serving if "exporter.k6.acts" in imports(file)]
+    assert {part(file) for file in MODULES if "exporter.k6.acts" in imports(file)} == {"runs"}
+    # The only other POSTs are what a browser or Prometheus may ask of us.
+    for file in serving:
+        if "POST" in words(file):
+            assert part(file) == "web", named(file)
+    for client in (Transport, LegacyApi, V6Api):
+        calls = {name for name in dir(client) if not name.startswith("_")}
+        assert not {name for name in calls if re.match("post|put|patch|delete|start|stop|abort", name)}
 
 
 def test_only_the_command_line_imports_the_simulator() -> None:

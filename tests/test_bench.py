@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import cycle, memory, report, requests, scrape, stall, step
+from bench import cycle, hint, memory, report, requests, scrape, stall, step
 from bench.client import samples
 from bench.measuring import CLIENT_GOLANG
 from bench.plot import plot
@@ -69,3 +69,7 @@ def test_a_stall_can_be_measured() -> None:
     row = stall.run(stall.SMALL)
 
     assert (row["runs"], row["series"]) == (2, 2 * 68 + 57)
+
+
+def test_a_hint_can_be_measured() -> None:
+    assert len(hint.delays(hint.SMALL, is_hinted=True)) == 1

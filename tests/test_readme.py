@@ -18,8 +18,11 @@ from exporter.cli import main
 from exporter.config import Entry, load, settings
 from exporter.config.loading import variable
 from exporter.families import families
+from exporter.simulator import Phases, World
 from exporter.telemetry import Telemetry
 from tests.end_to_end.conftest import program
+from tests.lab import START
+from tests.runs.shell import Shell
 from tests.test_generations import DIFFERENCES
 
 README = Path(__file__).parent.parent / "README.md"
@@ -87,6 +90,30 @@ def commands() -> str:
     )
 
 
+def runs() -> str:
+    """What --help says of each command under `runs`."""
+    assert isinstance(main, click.Group)
+    group = main.commands["runs"]
+    assert isinstance(group, click.Group)
+    texts = []
+    for name, command in group.commands.items():
+        context = click.Context(command, info_name=f"k6-cloud-exporter runs {name}", max_content_width=100)
+        context.terminal_width = 100
+        texts.append(f"```text\n{command.get_help(context)}\n```")
+    return "\n\n".join(texts)
+
+
+def run_in_json() -> str:
+    """A run as `runs show --json` prints it."""
+    world = World()
+    test = world.add_test("checkout-soak")
+    world.add_run(test, created=START, phases=Phases(running=600), vus=200, failed=True)
+    shell = Shell(world, "v6")
+    shell.now.value += 3600
+    assert shell.desk(is_json=True).show(next(iter(world.runs)), watch=False, every=5) == 0
+    return f"```json\n{shell.out}```"
+
+
 def differences() -> str:
     return "\n".join(f"- {told}" for told in DIFFERENCES)
 
@@ -96,6 +123,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "self-metrics": self_metrics,
     "settings": setting_table,
     "commands": commands,
+    "runs": runs,
+    "run": run_in_json,
     "differences": differences,
 }
 

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.config.settings import Config, Entry, settings
 from exporter.config.values import file_path, printable, shown
-from exporter.token import Token, TokenError
+from exporter.token import PathSecret, Token, TokenError
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)
@@ -53,6 +53,8 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
         mistakes += [sentence(details) for details in error.errors()]
     token, trouble = find_token(tree, environ)
     mistakes += [trouble] if trouble else []
+    if config and config.web.webhook_secret_file:
+        mistakes += troubles_of(PathSecret(config.web.webhook_secret_file))
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return config, token
@@ -190,11 +192,15 @@ def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Token, str | Non
             token = Token(path=Path(file_path(path)))
         except ValueError:
             return Token(), None
+    return token, next(iter(troubles_of(token)), None)
+
+
+def troubles_of(secret: Token) -> list[str]:
     try:
-        token.read()
+        secret.read()
     except TokenError as error:
-        return token, str(error)
-    return token, None
+        return [str(error)]
+    return []
 
 
 SENTENCES = {
@@ -203,6 +209,8 @@ SENTENCES = {
     "int_parsing_size": "{shown} is too large",
     "greater_than_equal": "{shown} is too small; the least is {ge}",
     "less_than_equal": "{shown} is too large; the most is {le}",
+    "bool_type": "{shown} is neither true nor false",
+    "bool_parsing": "{shown} is neither true nor false",
     "literal_error": "{shown} is not one of {expected}",
     "string_type": "{shown} is not text; put it into quotation marks",
     "string_too_short": "this is empty; write something, or leave it out",
@@ -213,6 +221,7 @@ EXAMPLES = {
     "api": "timeout: 10s",
     "poll": "interval: 15s",
     "runs": "keep: 3",
+    "sharding": "total: 4",
     "web": "telemetry_path: /metrics",
     "log": "level: info",
     "tests": "id: 1234",

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from exporter.config.values import (
     duration,
     file_path,
+    ordinal,
     regex,
     route,
     seconds,
@@ -114,6 +115,24 @@ class Runs(Section):
     max_age: Seconds = Field(604800.0, description="age beyond which a finished run is left out")
 
 
+class Sharding(Section):
+    """Several processes that share the tests among them."""
+
+    shard: Annotated[int, BeforeValidator(ordinal)] = Field(
+        0, ge=0, description="which of the processes this is, from 0; or a name that ends so, like a pod's"
+    )
+    total: Whole = Field(1, ge=1, le=1000, description="processes among which the tests are shared")
+
+    @checked(mode="after")
+    def is_one_of_them(self) -> "Sharding":
+        if self.shard >= self.total:
+            raise ValueError(
+                f"of {self.total} shards the last is {self.total - 1}, and this is {self.shard}; "
+                "set shard lower, or total higher"
+            )
+        return self
+
+
 class Web(Section):
     """What the exporter serves."""
 
@@ -122,6 +141,14 @@ class Web(Section):
     )
     telemetry_path: Annotated[str, BeforeValidator(route)] = Field(
         "/metrics", description="path of the metrics"
+    )
+    enable_reload: bool = Field(
+        default=True,
+        description="whether POST /-/reload reads the configuration again, as SIGHUP does",
+    )
+    webhook_secret_file: FilePath | None = Field(
+        None,
+        description="file that holds a secret; POST /webhook/<secret> is a hint to poll at once",
     )
 
 
@@ -139,6 +166,7 @@ class Config(Section):
     tests: tuple[Entry, ...] = Field((), description="tests to watch; none: all that the token can see")
     poll: Polling = Polling()
     runs: Runs = Runs()
+    sharding: Sharding = Sharding()
     web: Web = Web()
     log: Log = Log()
     app_url: WebAddress = Field(
@@ -180,5 +208,7 @@ def setting(name: str, field: FieldInfo) -> Setting:
         default = ""
     elif isinstance(default, float):
         default = duration(default)
+    elif isinstance(default, bool):
+        default = str(default).lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     return Setting(name, str(default), field.description or "", choices)

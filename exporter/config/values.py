@@ -55,6 +55,12 @@ def whole(value: object) -> object:
     return value
 
 
+def ordinal(value: object) -> object:
+    """A number from 0; of a name that ends in one, as the pods of a StatefulSet have, that number."""
+    named = re.fullmatch(r"[a-z0-9][a-z0-9.-]*-([0-9]{1,9})", value) if isinstance(value, str) else None
+    return int(named[1]) if named else whole(value)
+
+
 def web_address(value: object) -> str:
     """An http or https URL without query, without a slash at its end."""
     if not isinstance(value, str) or not is_url(value):
@@ -91,7 +97,7 @@ def route(value: object) -> str:
     if (
         not isinstance(value, str)
         or not re.fullmatch(r"(/[\w.~-]+)+/?", value, re.ASCII)
-        or value[:3] == "/-/"
+        or value.startswith(("/-/", "/webhook/"))
     ):
         raise ValueError(f'{shown(value)} cannot be the path of the metrics; write one like "/metrics"')
     return value

@@ -44,16 +44,16 @@ LONGEST_EXPLANATION = 2**16  # bytes of the body of a refusal; a longer one expl
 class Budget:
     """Lets at most `per_minute` requests go in any 60 seconds: a sliding window that no burst can exceed."""
 
-    def __init__(self, per_minute: int, clock: Clock) -> None:
+    def __init__(self, per_minute: int, clock: Clock, after: "Budget | None" = None) -> None:
         self._clock = clock
-        self._departures: deque[float] = deque(maxlen=per_minute)
+        self.departures: deque[float] = deque(after.departures if after else (), maxlen=per_minute)
 
     async def wait(self) -> None:
         """Take the next free place and sleep until it comes."""
         now = self._clock.monotonic()
-        full = len(self._departures) == self._departures.maxlen
-        departure = max(now, self._departures[0] + 60) if full else now
-        self._departures.append(departure)
+        full = len(self.departures) == self.departures.maxlen
+        departure = max(now, self.departures[0] + 60) if full else now
+        self.departures.append(departure)
         if departure > now:
             await self._clock.sleep(departure - now)
 
@@ -68,12 +68,23 @@ class Witness(Protocol):
     def throttled(self) -> None: ...
 
 
+class Unseen:
+    """A witness for who keeps no metrics."""
+
+    def asked(self, endpoint: str, code: str, took: float) -> None: ...
+
+    def retried(self) -> None: ...
+
+    def throttled(self) -> None: ...
+
+
 class Transport:
     """Asks k6 Cloud: authenticates, bounds concurrency and rate, retries what may pass, names what may not.
 
     `client` carries the base URL; a path is all that is ever added to it, and redirects are not followed, so
     the token goes to no other host. `authorize` makes the headers anew for each try: a rotated token is used
-    at once. It may raise Unauthorized.
+    at once. It may raise Unauthorized. `after` is the transport in whose place this one steps: requests that
+    went through it count, and what k6 Cloud has asked of it holds.
     """
 
     def __init__(
@@ -86,6 +97,7 @@ class Transport:
         concurrency: int,
         requests_per_minute: int,
         witness: Witness,
+        after: "Transport | None" = None,
     ) -> None:
         # A cookie is of no use here, and one that is not ASCII would break every request after it.
         client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -94,10 +106,11 @@ class Transport:
         self._clock = clock
         self._timeout = timeout
         self._turnstile = asyncio.Semaphore(concurrency)
-        self._budget = Budget(requests_per_minute, clock)
+        self.budget: Budget = Budget(requests_per_minute, clock, after.budget if after else None)
         self._witness = witness
         self.cloud_time: float | None = None  # Unix seconds by k6 Cloud's own clock, when it last answered
-        self._silent_until = float("-inf")  # monotonic; set by Retry-After, holds for all questions
+        # Monotonic; set by Retry-After, holds for all questions.
+        self.silent_until: float = after.silent_until if after else float("-inf")
 
     async def get(self, endpoint: str, params: Params = (), **ids: int) -> bytes:
         """Ask until answered or out of tries; `endpoint` is a template such as /runs/{id}, filled from `ids`.
@@ -120,10 +133,6 @@ class Transport:
         """Let everything else have its turn, in the midst of work that is long."""
         await self._clock.sleep(0)
 
-    async def post(self, endpoint: str, **ids: int) -> bytes:
-        """Tell k6 Cloud to do something, once: a repeated start would be a second run. Raises ApiError."""
-        return await self._try("POST", endpoint, (), ids)
-
     async def _try(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
         async with self._turnstile:
             await self._wait_for_turn()
@@ -136,11 +145,11 @@ class Transport:
 
     async def _wait_for_turn(self) -> None:
         heeded = None
-        while heeded != self._silent_until:
+        while heeded != self.silent_until:
             # The budget can hold back for a minute; another question may be told to wait meanwhile.
-            heeded = self._silent_until
+            heeded = self.silent_until
             await self._keep_silence()
-            await self._budget.wait()
+            await self.budget.wait()
 
     async def _keep_silence(self) -> None:
         silence = self._silence()
@@ -150,13 +159,13 @@ class Transport:
             await self._clock.sleep(silence)
 
     def _silence(self) -> float:
-        return self._silent_until - self._clock.monotonic()
+        return self.silent_until - self._clock.monotonic()
 
     def _heed(self, response: httpx.Response) -> None:
         if response.status_code == 429:
             self._witness.throttled()
         wait = retry_after(response.headers.get("Retry-After"), self._clock.time())
-        self._silent_until = max(self._silent_until, self._clock.monotonic() + wait)
+        self.silent_until = max(self.silent_until, self._clock.monotonic() + wait)
 
     async def _send(
         self, method: str, endpoint: str, params: Params, ids: dict[str, int]

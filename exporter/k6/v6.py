@@ -30,10 +30,8 @@ PROJECT_TESTS = "/cloud/v6/projects/{id}/load_tests"
 TESTS = "/cloud/v6/load_tests"
 TEST = "/cloud/v6/load_tests/{id}"
 TEST_RUNS = "/cloud/v6/load_tests/{id}/test_runs"
-START = "/cloud/v6/load_tests/{id}/start"
 RUNS = "/cloud/v6/test_runs"
 RUN = "/cloud/v6/test_runs/{id}"
-ABORT = "/cloud/v6/test_runs/{id}/abort"
 SCHEDULES = "/cloud/v6/schedules"
 
 PAGE_SIZE = 1000  # the most there can be on one
@@ -44,7 +42,7 @@ LONGEST_LINK = 2000  # characters; what leads on is short, and no server takes a
 
 
 class V6Api:
-    """The calls of the v6 API that tell and change the state of runs. All raise ApiError."""
+    """The calls of the v6 API that tell the state of runs. All raise ApiError."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -54,9 +52,10 @@ class V6Api:
         """What k6 Cloud's clock said when it last answered, in Unix seconds; None if it never said."""
         return self._transport.cloud_time
 
-    async def list_runs(self, created_after: float) -> Listing:
-        """The runs of all tests that were created at this moment (Unix seconds) or later."""
-        gathered = await self._gather(RUNS, [("created_after", timestamp(created_after))], read_run)
+    async def list_runs(self, created_after: float, *, created_before: float | None = None) -> Listing:
+        """The runs of all tests that were created at this moment (Unix seconds) or later, before another."""
+        window = [("created_after", timestamp(created_after)), *before(created_before)]
+        gathered = await self._gather(RUNS, window, read_run)
         on_one_page = gathered.on_first_page == len(gathered.items)
         sure = [run.created for run in gathered.items[: gathered.on_first_page] if run.created is not None]
         is_sure = gathered.whole and on_one_page and not gathered.skipped
@@ -68,9 +67,14 @@ class V6Api:
             is_whole=gathered.whole,
         )
 
-    async def list_newest_runs(self, test_id: int, most: int) -> Listing:
-        """The newest runs of a test, so many at the most."""
-        asked: Params = [("$orderby", "created desc"), ("$top", min(most, PAGE_SIZE))]
+    async def list_newest_runs(
+        self, test_id: int, most: int, *, created_before: float | None = None
+    ) -> Listing:
+        """The newest runs of a test, so many at the most; of those created before a moment (Unix seconds)."""
+        asked: Params = [
+            *(("$orderby", "created desc"), ("$top", min(most, PAGE_SIZE))),
+            *before(created_before),
+        ]
         page = decoded(await self._transport.get(TEST_RUNS, asked, id=test_id), Page, TEST_RUNS)
         bounded(len(page.value), TEST_RUNS)
         items = [read_one(TEST_RUNS, run_of(test_id), raw) for raw in page.value]
@@ -83,14 +87,6 @@ class V6Api:
         """One run."""
         run = sole(await self._transport.get(RUN, id=run_id), RunBody, run_from, RUN)
         return the_one(run, run_id, RUN)
-
-    async def start_run(self, test_id: int) -> Run:
-        """Start a test; the run that this makes."""
-        return sole(await self._transport.post(START, id=test_id), RunBody, run_from, START)
-
-    async def stop_run(self, run_id: int) -> None:
-        """Ask for the end of a run; Conflict if it has none to come."""
-        await self._transport.post(ABORT, id=run_id)
 
     async def list_tests(self, project_id: int | None = None) -> TestListing:
         """All tests that the token can see, or those of a project."""
@@ -201,6 +197,10 @@ def sole(body: bytes, type_: type[T], read: Callable[[T], I], endpoint: str) -> 
         return read(decoded(body, type_, endpoint))
     except ValueError as error:
         raise Unreadable(f"{endpoint}: {error}") from error
+
+
+def before(moment: float | None) -> list[tuple[str, str]]:
+    return [] if moment is None else [("created_before", timestamp(moment))]
 
 
 def timestamp(seconds: float) -> str:

@@ -19,7 +19,10 @@ class Lister(Protocol):
 
 
 class Discovery:
-    """Collects tests, question by question; a question that fails leaves those it was about in doubt."""
+    """Collects tests, question by question; a question that fails leaves those it was about in doubt.
+
+    `tests` are all that the selection means, by whichever shard they are watched; `ours` those of this one.
+    """
 
     def __init__(self, api: Lister, selection: Selection, state: State, findings: Findings) -> None:
         self.tests: dict[int, LoadTest] = {}
@@ -68,7 +71,11 @@ class Discovery:
     def add(self, listing: TestListing) -> None:
         """Take those that the selection means."""
         self._findings.skipped += listing.skipped
-        self.tests |= {test.id: test for test in listing.tests if self._selection.takes(test)}
+        self.tests |= {test.id: test for test in listing.tests if self._selection.means(test)}
+
+    @property
+    def ours(self) -> dict[int, LoadTest]:
+        return {id_: test for id_, test in self.tests.items() if self._selection.takes(test)}
 
     def doubt(self, ids: Collection[int]) -> None:
         """These are members if they were; nothing else could be learnt of them."""
@@ -97,9 +104,10 @@ class Discovery:
         return [id_ for id_, test in self._members.items() if project in (None, test.project_id)]
 
     def tell(self, tests: Collection[LoadTest]) -> None:
-        """Tell the findings that these are the tests there are."""
+        """Tell the findings that these are the tests there are for us."""
         kept = {id_: test for id_, test in self._members.items() if id_ in self._in_doubt}
         self._findings.members = kept | {test.id: self._selection.named(test) for test in tests}
         # After a failure nothing can be said to be missing that was not missing before.
-        unresolved = self._known_unresolved if self._findings.failures else self._selection.unresolved(tests)
+        is_known = not self._findings.failures
+        unresolved = self._selection.unresolved(self.tests.values()) if is_known else self._known_unresolved
         self._findings.unresolved = unresolved

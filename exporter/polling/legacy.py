@@ -47,7 +47,7 @@ class LegacyInquiry:
         if discovery is None:
             tests = await self._known_tests(state, findings)
         else:
-            tests = await self._discovered_tests(state, findings)
+            tests = await self.discover(state, findings)
         questions = []
         for test in tests:
             known = state.tests.get(test.id)
@@ -107,8 +107,8 @@ class LegacyInquiry:
             await each(by_project(state, tests.keys()), ask, findings, width=self._width)
         return [self._selection.named(test) for test in tests.values() if test.id in state.members]
 
-    async def _discovered_tests(self, state: State, findings: Findings) -> list[LoadTest]:
-        """The tests that the selection means, as they are listed now."""
+    async def discover(self, state: State, findings: Findings) -> list[LoadTest]:
+        """The tests that the selection means, as they are listed now; `findings` are told of them as well."""
         discovery = Discovery(self._api, self._selection, state, findings)
         projects = {rule.project for rule in self._selection.rules if rule.project is not None}
 
@@ -127,14 +127,14 @@ class LegacyInquiry:
         everywhere = [rule for rule in self._selection.rules if rule.project is None]
         await each(everywhere[:1], ask_for_projects, findings, width=1)
         await each(sorted(projects), discovery.ask_for_project, findings, width=self._width)
-        wanted = sorted(self._selection.tests)
+        wanted = sorted(self._selection.ids)
         portions = [ids for ids in in_hundreds(wanted) if ids]
         await each(portions, ask_for_tests, findings, width=self._width)
         # An API may limit a list without a project to the default one; a test by itself is found anywhere.
         lost = [id_ for id_ in wanted if id_ not in discovery.tests]
         await each(lost, discovery.ask_for_test, findings, width=self._width)
-        discovery.tell(discovery.tests.values())
-        return [self._selection.named(test) for test in discovery.tests.values()]
+        discovery.tell(discovery.ours.values())
+        return [self._selection.named(test) for test in discovery.ours.values()]
 
 
 def question_about(

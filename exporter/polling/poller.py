@@ -4,18 +4,20 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, TimedOut, Unauthorized, Unreadable
 from exporter.model import Run, unknown_codes
 from exporter.polling.findings import Failure, Findings
-from exporter.store import State
+from exporter.store import Retention, State
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+# Seconds for which a hint is believed: a run may appear in lists some time after it was created.
+EXPECTANT = 120.0
 MOST_NAMED = 1000  # things skipped that are remembered, so that each is named in the log once
 
 
@@ -25,6 +27,9 @@ class Inquiry(Protocol):
     async def look(self, state: State, findings: Findings, *, now: float, discovery: int | None) -> None:
         """Fill `findings` with what is new since `state`. Raises ApiError where all is lost."""
 
+    async def discover(self, state: State, findings: Findings) -> object:
+        """Fill `findings` with which tests there are. Raises ApiError where all is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
@@ -33,6 +38,16 @@ class Intervals:
     active: float = 15.0
     idle: float = 60.0
     discovery: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What of the configuration guides polls; `conceal` takes out of a sentence what must not be read."""
+
+    inquiry: Inquiry
+    intervals: Intervals
+    retention: Retention
+    conceal: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +61,39 @@ class Trouble:
 class Poller:
     """Holds the one reference to the state; each poll points it at a successor.
 
-    `prepare` makes ready what is served of a state and returns how to show it; `conceal` takes out of a
-    sentence what must not be read.
+    `prepare` makes ready what is served of a state and returns how to show it.
     """
 
     def __init__(
         self,
-        inquiry: Inquiry,
-        state: State,
-        intervals: Intervals,
+        setup: Setup,
         *,
         telemetry: Telemetry,
         clock: Clock,
         prepare: Callable[[State], Awaitable[Callable[[], None]]],
-        conceal: Callable[[str], str],
     ) -> None:
-        self.state = state
+        self.state = State(setup.retention)
         self.troubles: deque[Trouble] = deque(maxlen=10)
         self.last_poll: float | None = None
         self.last_outcome = ""
-        self._inquiry = inquiry
-        self._intervals = intervals
+        self._setup = setup
+        self._change: Callable[[], Setup] | None = None
         self._telemetry = telemetry
         self._clock = clock
         self._prepare = prepare
-        self._conceal = conceal
         self._discoveries = 0
         self._discovered_at = float("-inf")
+        self._news_until = float("-inf")
         self._known_trouble: frozenset[Failure] = frozenset()
         self._named: dict[str, None] = {}
 
     async def poll(self) -> Findings:
         """Ask once, and show the state that follows."""
+        if self._change:
+            self._settle(self._change())
+            self._change = None
         began = self._clock.monotonic()
-        is_discovery = began - self._discovered_at >= self._intervals.discovery
+        is_discovery = began - self._discovered_at >= self._setup.intervals.discovery
         findings = await self._ask(self._discoveries if is_discovery else None)
         before = self.state
         # In a thread: a first poll of many tests brings news of all of them, and scrapes must not wait.
@@ -92,6 +106,22 @@ class Poller:
         show()
         return findings
 
+    def change(self, change: Callable[[], Setup]) -> None:
+        """Poll by another setup from the next poll on, which finds out anew which tests there are.
+
+        `change` is called when that poll begins: one under way ends as it began.
+        """
+        self._change = change
+
+    def _settle(self, setup: Setup) -> None:
+        self._setup = setup
+        self.state = replace(self.state, retention=setup.retention)
+        self._discovered_at = float("-inf")
+
+    def expect_news(self) -> None:
+        """Poll as if something moved for a while: somebody says that it does."""
+        self._news_until = self._clock.monotonic() + EXPECTANT
+
     def note_bug(self, error: Exception) -> None:
         """Tell of a poll that failed for a reason of its own; it may fail, the exporter may not."""
         log.error("a poll failed for a reason of its own; this is a bug", exc_info=error)
@@ -103,32 +133,35 @@ class Poller:
         """Seconds from one poll to the next as things are now."""
         is_moving = any(watched.moving for watched in self.state.tests.values())
         is_new = self.state.as_of is None
-        return self._intervals.active if is_moving or is_new else self._intervals.idle
+        is_expected = self._clock.monotonic() < self._news_until
+        intervals = self._setup.intervals
+        return intervals.active if is_moving or is_new or is_expected else intervals.idle
 
     async def _ask(self, discovery: int | None) -> Findings:
         findings = Findings()
         # Two polls and the pause between them fit into stale_after: what one learnt at its beginning is not
         # too old to be shown when the next is done.
-        longest_pause = max(self._intervals.active, self._intervals.idle)
+        setup = self._setup
+        longest_pause = max(setup.intervals.active, setup.intervals.idle)
         deadline = (self.state.retention.stale_after - longest_pause) / 2
         try:
             async with asyncio.timeout(deadline):
-                await self._look(findings, discovery)
+                await self._look(setup, findings, discovery)
                 if discovery is None and self._lost(findings):
                     # A test that is not listed any more, or not legibly: which tests are there?
                     findings.skipped.clear()
-                    await self._look(findings, self._discoveries)
+                    await self._look(setup, findings, self._discoveries)
         except TimeoutError:
             findings.fail(TimedOut(f"the poll was not done after {deadline:g}s; what it learnt is kept"))
         except ApiError as error:
             findings.fail(error)
         if lost := self._lost(findings):
             findings.fail(Unreadable(f"nothing is told of {len(lost)} tests, among them {min(lost)}"))
-        findings.conceal(self._conceal)
+        findings.conceal(setup.conceal)
         return findings
 
-    async def _look(self, findings: Findings, discovery: int | None) -> None:
-        await self._inquiry.look(self.state, findings, now=self._clock.time(), discovery=discovery)
+    async def _look(self, setup: Setup, findings: Findings, discovery: int | None) -> None:
+        await setup.inquiry.look(self.state, findings, now=self._clock.time(), discovery=discovery)
 
     def _lost(self, findings: Findings) -> set[int]:
         """The tests of which nothing was told, although nothing failed."""

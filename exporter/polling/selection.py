@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.model import LoadTest
+from exporter.polling.sharding import ALONE, Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,34 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Tests by id, each with the alias it may have, and tests by rule."""
+    """Tests by id, each with the alias it may have, and tests by rule; of them, the part of one shard."""
 
     tests: Mapping[int, str | None] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    shard: Shard = ALONE
+
+    @property
+    def ids(self) -> list[int]:
+        """The tests by id that are this shard's."""
+        return [id_ for id_ in self.tests if self.shard.has(id_)]
 
     def takes(self, test: LoadTest) -> bool:
-        """Whether this test is meant."""
+        """Whether this test is meant and this shard's."""
+        return self.shard.has(test.id) and self.means(test)
+
+    def means(self, test: LoadTest) -> bool:
+        """Whether this test is meant, by whichever shard it is watched."""
         return test.id in self.tests or any(rule.takes(test) for rule in self.rules)
 
     def unresolved(self, tests: Collection[LoadTest]) -> tuple[str, ...]:
-        """The entries that mean none of these tests."""
+        """The entries that mean none of these tests, whose ever these are.
+
+        Each is told by one shard alone: a rule, which any shard's tests may fit, by the first.
+        """
         found = {test.id for test in tests}
-        ids = [f"test {id_}" for id_ in self.tests if id_ not in found]
-        rules = [str(rule) for rule in self.rules if not any(rule.takes(test) for test in tests)]
+        ids = [f"test {id_}" for id_ in self.ids if id_ not in found]
+        asked = self.rules if self.shard.index == 0 else ()
+        rules = [str(rule) for rule in asked if not any(rule.takes(test) for test in tests)]
         return (*ids, *rules)
 
     def named(self, test: LoadTest) -> LoadTest:

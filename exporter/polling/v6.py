@@ -50,7 +50,7 @@ class V6Inquiry:
     async def look(self, state: State, findings: Findings, *, now: float, discovery: int | None) -> None:
         """Fill `findings`; with `discovery`, also find out which tests there are."""
         if discovery is not None:
-            await self._discover(state, findings)
+            await self.discover(state, findings)
         members = state.members if findings.members is None else findings.members
         present = self._api.time or now
         since = present - FIRST_WINDOW if state.newest is None else state.newest - OVERLAP
@@ -106,18 +106,18 @@ class V6Inquiry:
                     gone.add(run.id)
         return Sighting(test, (*told, *read), frozenset(gone - {run.id for run in read}))
 
-    async def _discover(self, state: State, findings: Findings) -> None:
+    async def discover(self, state: State, findings: Findings) -> None:
         """Find out which tests the selection means; where that cannot be learnt, members stay members."""
         discovery = Discovery(self._api, self._selection, state, findings)
         projects = {rule.project for rule in self._selection.rules}
-        few = len(self._selection.tests) <= FEW_TESTS
-        if None in projects or not few:
+        ids = self._selection.ids
+        if None in projects or len(ids) > FEW_TESTS:
             await each([None], discovery.ask_for_project, findings, width=1)
         else:
             await each(projects, discovery.ask_for_project, findings, width=self._width)
-            rest = self._selection.tests.keys() - discovery.tests
+            rest = set(ids) - discovery.tests.keys()
             await each(rest, discovery.ask_for_test, findings, width=self._width)
-        discovery.tell(await self._scheduled(discovery.tests))
+        discovery.tell(await self._scheduled(discovery.ours))
 
     async def _scheduled(self, tests: Mapping[int, LoadTest]) -> list[LoadTest]:
         """The tests with their schedules. Not every token may see these, and nothing depends on them."""

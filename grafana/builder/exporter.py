@@ -18,6 +18,12 @@ def own(name: str, *more: str) -> str:
     return of(f"{SELF}_{name}", *more)
 
 
+def in_all(name: str) -> str:
+    """The sum over shards; of several exporters of one shard, the most."""
+    shard = own("shard_info")
+    return f"sum(max by (shard) ({own(name)} * on (job, instance) group_left (shard) {shard}))"
+
+
 def rate(name: str, by: str, *more: str) -> str:
     return f"sum by ({by}) (rate({own(name, *more)}[$__rate_interval]))"
 
@@ -94,8 +100,8 @@ def watched() -> list[Panel]:
     return [
         tile(
             "Tests",
-            "Tests that are watched; of several exporters, the most.",
-            f"max({own('tests')})",
+            "Tests that are watched, by all shards together.",
+            in_all("tests"),
             unit="short",
             filled=False,
         ),
@@ -103,21 +109,21 @@ def watched() -> list[Panel]:
             "Not found",
             "Entries of the configuration for which k6 Cloud has no test; the exporter's own page names "
             "them.",
-            f"max({own('tests_unresolved')})",
+            in_all("tests_unresolved"),
             unit="short",
             steps=((None, "green"), (1, "orange")),
         ),
         tile(
             "Runs",
-            "Runs that the exporter remembers.",
-            f"max({own('runs')})",
+            "Runs that are remembered, by all shards together.",
+            in_all("runs"),
             unit="short",
             filled=False,
         ),
         tile(
             "Series",
-            "Series about tests and runs, the exporter's own aside.",
-            f"max({own('series')})",
+            "Series about tests and runs, of all shards together, the exporters' own aside.",
+            in_all("series"),
             unit="short",
             filled=False,
         ),

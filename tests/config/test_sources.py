@@ -10,7 +10,10 @@ from exporter.config import ENVIRONMENT, Config, ConfigError, Entry, load, setti
 
 TOKEN = {"K6_CLOUD_TOKEN": "secret"}
 
-# Three good values of each setting, none of them the default: for the file, the environment, a flag.
+SECRETS = Path(__file__).with_name("secrets")
+
+# Three good values of each setting, each unlike the next, the first not the default: for the file, the
+# environment, a flag.
 VALUES: dict[str, tuple[str, str, str]] = {
     "api.version": ("legacy", "auto", "legacy"),
     "api.stack_id": ("1", "2", "3"),
@@ -26,18 +29,24 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "poll.stale_after": ("1h", "2h", "3h"),
     "runs.keep": ("1", "2", "4"),
     "runs.max_age": ("1h", "2h", "3h"),
+    "sharding.shard": ("1", "2", "3"),
+    "sharding.total": ("2", "3", "4"),
     "web.listen_address": (":1", ":2", ":3"),
     "web.telemetry_path": ("/file", "/environment", "/flag"),
+    "web.webhook_secret_file": (f"{SECRETS}/first", f"{SECRETS}/second", f"{SECRETS}/third"),
+    "web.enable_reload": ("false", "true", "false"),
     "log.level": ("debug", "warning", "error"),
     "log.format": ("json", "logfmt", "json"),
     "app_url": ("https://file.test", "https://environment.test", "https://flag.test"),
 }
 NAMES = [setting.name for setting in settings()]
+# What a setting needs beside it to be good.
+BESIDE: dict[str, dict[str, Any]] = {"sharding.shard": {"total": 4}}
 
 
 def tree(name: str, value: Any) -> dict[str, Any]:
     *sections, key = name.split(".")
-    return {sections[0]: {key: value}} if sections else {key: value}
+    return {sections[0]: BESIDE.get(name, {}) | {key: value}} if sections else {key: value}
 
 
 def value(config: Config, name: str) -> Any:
@@ -177,6 +186,16 @@ def test_a_variable_of_ours_that_is_no_setting_is_a_mistake(name: str, sentence:
         load(None, TOKEN | {ENVIRONMENT + name: "canary"}, {})
 
     assert caught.value.sentences == (f"{ENVIRONMENT}{name}: {sentence}",)
+
+
+@pytest.mark.parametrize(
+    ("written", "shard"),
+    [("2", 2), ("k6-cloud-exporter-2", 2), ("a.b-10-3", 3), ("0", 0), ("x-007", 7)],
+)
+def test_a_shard_is_a_number_or_the_name_of_a_pod_that_ends_in_one(written: str, shard: int) -> None:
+    environ = {"K6_CLOUD_EXPORTER_SHARDING__SHARD": written, "K6_CLOUD_EXPORTER_SHARDING__TOTAL": "8"}
+
+    assert load(None, TOKEN | environ, {})[0].sharding.shard == shard
 
 
 def test_what_kubernetes_and_the_image_put_into_the_environment_is_no_mistake() -> None:

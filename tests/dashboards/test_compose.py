@@ -68,6 +68,16 @@ def test_our_commands_and_flags_are_those_of_the_program(service: str) -> None:
     assert f"--web.listen-address=:{LISTENS[service]}" in flags
 
 
+def test_only_what_serves_where_the_image_looks_is_checked_for_health() -> None:
+    built = {name: service for name, service in SERVICES.items() if service.get("build") == "."}
+    looked_at = re.search(r"HTTPConnection\('127\.0\.0\.1', (\d+)", (ROOT / "Dockerfile").read_text())
+    assert looked_at
+
+    for name, service in built.items():
+        disabled = service.get("healthcheck") == {"disable": True}
+        assert disabled != (LISTENS[name] == int(looked_at[1]))
+
+
 def test_the_exporter_is_configured_for_the_simulator() -> None:
     config, _ = load(None, SERVICES["exporter"]["environment"], {})
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from exporter.clock import Clock
-from exporter.k6.transport import Transport
+from exporter.k6.acts import ActingTransport
 from tests.lab import START, Now
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Desk:
         self.client = httpx.AsyncClient(
             transport=Network(server), base_url="https://k6.test", timeout=timeout
         )
-        self.transport = Transport(
+        self.transport = ActingTransport(
             self.client,
             authorize,
             clock=clock or Clock(time=self.now.read, monotonic=self.now.read, sleep=self._sleep),

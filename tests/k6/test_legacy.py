@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
+from exporter.k6.acts import LegacyActs
 from exporter.k6.errors import BadRequest, Forbidden, NotFound, Unreadable
 from exporter.k6.legacy import LegacyApi, from_new_to_old
 from exporter.model import Listing, LoadTest, Phase, Run
@@ -38,6 +39,7 @@ class Cloud:
         )
         desk = Desk(httpx.ASGITransport(self.simulator), requests_per_minute=100_000)
         self.api = LegacyApi(desk.transport)
+        self.acts = LegacyActs(desk.transport)
 
     def asked(self) -> list[str]:
         """The requests since this was last called: method, path and query as a person would type them."""
@@ -244,8 +246,8 @@ def test_every_call_is_understood_by_every_kind_of_server(options: Options) -> N
     assert {test.id for test in run(api.list_tests(ids=[test, *others[:9]])).tests} == {test, *others[:9]}
     assert run(api.read_test(test)) == LoadTest(test, "busy", world.default_project_id, runs[0])
     assert run(api.list_projects()) == (world.default_project_id,)
-    started = run(api.start_run(others[0]))
-    run(api.stop_run(started.id))
+    started = run(cloud.acts.start_run(others[0]))
+    run(cloud.acts.stop_run(started.id))
 
 
 def test_a_server_that_minds_what_is_undocumented_is_asked_so_only_once_for_each_endpoint() -> None:
@@ -631,14 +633,25 @@ def test_tests_of_no_project_are_not_found() -> None:
         run(Cloud(World()).api.read_test(5))
 
 
+def test_the_newest_runs_of_a_test_cost_a_page_for_each_hundred() -> None:
+    world, test, runs = some_runs(250)
+    cloud = Cloud(world)
+
+    newest = run(cloud.api.list_newest_runs(test, 100))
+    assert set(ids(newest.runs)) == set(sorted(runs)[-100:])
+    assert len(cloud.asked()) == 1
+    assert len(run(cloud.api.list_newest_runs(test, 101)).runs) == 200
+    assert len(cloud.asked()) == 2
+
+
 def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
     world = World(stop_delay=5)
     test = world.add_test("soak")
     cloud = Cloud(world)
 
-    started = run(cloud.api.start_run(test))
+    started = run(cloud.acts.start_run(test))
     assert (started.test_id, started.status, started.created, started.started) == (test, -2, START, None)
-    run(cloud.api.stop_run(started.id))
+    run(cloud.acts.stop_run(started.id))
     cloud.now += 4
     assert run(cloud.api.read_run(started.id)).status != 5
     cloud.now += 1
@@ -658,7 +671,7 @@ def test_a_start_whose_answer_is_lost_is_not_repeated() -> None:
     cloud.simulator.faults.add(faults.not_json().on(times=1))
 
     with pytest.raises(Unreadable):
-        run(cloud.api.start_run(test))
+        run(cloud.acts.start_run(test))
     assert len(world.runs) == 1
 
 

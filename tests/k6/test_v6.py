@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from exporter.k6.acts import ActingTransport, V6Acts
 from exporter.k6.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized, Unreadable
 from exporter.k6.v6 import V6Api
 from exporter.model import Listing, LoadTest, Phase, Run, TestListing
@@ -39,13 +40,19 @@ def authorize() -> dict[str, str]:
     return {"Authorization": f"Bearer {TOKEN}", "X-Stack-Id": "1"}
 
 
-def api_of(server: httpx.AsyncBaseTransport, headers: Mapping[str, str] | None = None) -> V6Api:
+def transport_to(
+    server: httpx.AsyncBaseTransport, headers: Mapping[str, str] | None = None
+) -> ActingTransport:
     desk = Desk(
         server,
         requests_per_minute=100_000,
         authorize=authorize if headers is None else lambda: dict(headers),
     )
-    return V6Api(desk.transport)
+    return desk.transport
+
+
+def api_of(server: httpx.AsyncBaseTransport) -> V6Api:
+    return V6Api(transport_to(server))
 
 
 class Cloud:
@@ -68,7 +75,8 @@ class Cloud:
         )
         self.elsewhere = Script(httpx.Response(200, json={"value": []}))
         self.meanwhile: list[Callable[[], object]] = []
-        self.api = api_of(Hosts({"k6.test": self, FOREIGN_HOST: self.elsewhere}), headers)
+        transport = transport_to(Hosts({"k6.test": self, FOREIGN_HOST: self.elsewhere}), headers)
+        self.api, self.acts = V6Api(transport), V6Acts(transport)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer; then do what happens in the world before the next request."""
@@ -175,8 +183,8 @@ def test_the_token_and_the_stack_reach_the_server_with_every_call() -> None:
     run(cloud.api.list_tests())
     run(cloud.api.read_test(test))
     run(cloud.api.list_schedules())
-    started = run(cloud.api.start_run(test))
-    run(cloud.api.stop_run(started.id))
+    started = run(cloud.acts.start_run(test))
+    run(cloud.acts.stop_run(started.id))
 
     sent = [(it.headers["authorization"], it.headers["x-stack-id"]) for it in cloud.simulator.requests]
     assert sent == [(f"Bearer {TOKEN}", "1")] * 8
@@ -295,15 +303,16 @@ def test_a_run_of_another_test_is_not_among_the_newest_of_this_and_is_named() ->
 
 
 def test_what_does_not_exist_is_not_found() -> None:
-    api = Cloud(World()).api
+    cloud = Cloud(World())
+    api, acts = cloud.api, cloud.acts
 
     for call in (
         api.read_run(1),
         api.read_test(1),
         api.list_newest_runs(1, 3),
         api.list_tests(1),
-        api.start_run(1),
-        api.stop_run(1),
+        acts.start_run(1),
+        acts.stop_run(1),
     ):
         with pytest.raises(NotFound):
             run(call)
@@ -314,9 +323,9 @@ def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
     test = world.add_test("soak")
     cloud = Cloud(world)
 
-    started = run(cloud.api.start_run(test))
+    started = run(cloud.acts.start_run(test))
     assert (started.test_id, started.status, started.created, started.started) == (test, -2, START, None)
-    run(cloud.api.stop_run(started.id))
+    run(cloud.acts.stop_run(started.id))
     cloud.now += 4
     assert run(cloud.api.read_run(started.id)).status != 5
     cloud.now += 1
@@ -337,7 +346,7 @@ def test_a_run_that_has_ended_cannot_be_stopped() -> None:
     with pytest.raises(
         Conflict, match=r"\(409 at POST /cloud/v6/test_runs/\{id\}/abort: Cannot abort a test"
     ):
-        run(cloud.api.stop_run(run_id))
+        run(cloud.acts.stop_run(run_id))
     assert cloud.asked() == [f"POST {RUNS}/{run_id}/abort"]
 
 
@@ -351,7 +360,7 @@ def test_a_start_whose_answer_is_lost_is_not_repeated(spoil: faults.Fault) -> No
     cloud.simulator.faults.add(spoil)
 
     with pytest.raises(Unreadable):
-        run(cloud.api.start_run(test))
+        run(cloud.acts.start_run(test))
     assert (len(world.runs), cloud.asked()) == (1, [f"POST {TESTS}/{test}/start"])
 
 
@@ -472,7 +481,8 @@ def test_every_call_is_understood_by_every_kind_of_server_and_tells_the_same(opt
     shop = world.add_project("shop")
     world.add_test("second", project_id=shop)
     world.schedule(test, every=3600, first=START + 60)
-    plain, api = Cloud(world).api, Cloud(world, options).api
+    plain, cloud = Cloud(world).api, Cloud(world, options)
+    api = cloud.api
 
     assert run(api.list_runs(SINCE)).runs == run(plain.list_runs(SINCE)).runs
     [newest] = run(api.list_newest_runs(test, 1)).runs
@@ -481,9 +491,9 @@ def test_every_call_is_understood_by_every_kind_of_server_and_tells_the_same(opt
     assert run(api.list_tests(shop)) == run(plain.list_tests(shop))
     assert run(api.read_test(test)) == run(plain.read_test(test))
     assert run(api.list_schedules()) == {test: START + 60}
-    started = run(api.start_run(test))
+    started = run(cloud.acts.start_run(test))
     assert (started.test_id, started.status) == (test, -2)
-    run(api.stop_run(started.id))
+    run(cloud.acts.stop_run(started.id))
 
 
 # Paging

@@ -1,0 +1,48 @@
+"""How often a configuration asks k6 Cloud: reckoned from its intervals and from what two polls needed."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exporter.k6 import legacy, v6
+
+HOUR = 3600.0  # seconds
+ABOUT_RUNS = frozenset({legacy.RUNS, legacy.RUN, v6.RUNS, v6.RUN, v6.TEST_RUNS})
+SWEEP = 12  # on legacy each discovery lists the runs of one test in so many
+
+Requests = Mapping[str, int]  # how often each endpoint was asked
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Requests of a poll while nothing moves, and what a discovery and (at most) a moving run add."""
+
+    poll: float
+    discovery: float
+    moving: float = 1.0
+
+    def an_hour(self, interval: float, discovery_interval: float, moving: int = 0) -> float:
+        """Requests in an hour of polls `interval` seconds apart, with so many runs moving all the time."""
+        polls = HOUR / interval
+        return polls * (self.poll + self.moving * moving) + self.discovery * discoveries(
+            interval, discovery_interval
+        )
+
+
+def discoveries(interval: float, discovery_interval: float) -> float:
+    """How many polls in an hour are discoveries: the first one after each discovery interval."""
+    return HOUR / interval / max(math.ceil(discovery_interval / interval), 1)
+
+
+def price(first: Requests, second: Requests, *, generation: str, tests: int) -> Price:
+    """What polls cost, by the first poll, which discovers, and the one after it, which does not."""
+    discovering = sum(first.values()) - about_runs(first)
+    if generation == "v6":
+        return Price(poll=second.get(v6.RUNS, 1), discovery=discovering)
+    listing = sum(second.values()) - about_runs(second)
+    # A discovery lists the tests in its own way.
+    return Price(poll=listing, discovery=discovering - listing + tests / SWEEP)
+
+
+def about_runs(requests: Requests) -> int:
+    return sum(count for endpoint, count in requests.items() if endpoint in ABOUT_RUNS)

@@ -1,0 +1,35 @@
+"""Which process watches a test, where several share the tests."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+MASK = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `total` processes, counted from 0."""
+
+    index: int = 0
+    total: int = 1
+
+    def has(self, test_id: int) -> bool:
+        return self.total == 1 or shard_of(test_id, self.total) == self.index
+
+
+ALONE = Shard()
+
+
+def shard_of(test_id: int, total: int) -> int:
+    """The process that watches a test: the same everywhere and for ever.
+
+    With one process more, one test in `total` moves, to the new process; the others stay where they are.
+    Jump consistent hash, https://arxiv.org/abs/1406.2294.
+    """
+    key = int.from_bytes(blake2b(str(test_id).encode(), digest_size=8).digest())
+    here, ahead = 0, 0
+    while ahead < total:
+        here = ahead
+        key = (key * 2862933555777941757 + 1) & MASK
+        ahead = ((here + 1) << 31) // ((key >> 33) + 1)
+    return here

@@ -1,0 +1,63 @@
+"""Reading the configuration again while the process runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from exporter.clock import Clock
+from exporter.config import Config, ConfigError
+from exporter.telemetry import Telemetry
+from exporter.token import Token
+
+log = logging.getLogger(__name__)
+
+UNDER_WEB = "what has changed under web takes effect at the next start"
+
+Read = Callable[[], tuple[Config, Token]]  # raises ConfigError
+
+
+class Reloading:
+    """Reads the configuration when told to; a good one is handed to `enforce`, a bad one changes nothing."""
+
+    def __init__(
+        self,
+        read: Read,
+        enforce: Callable[[Config, Token], None],
+        *,
+        started_with: Config,
+        telemetry: Telemetry,
+        clock: Clock,
+    ) -> None:
+        self._read = read
+        self._enforce = enforce
+        self._web = started_with.web
+        self._telemetry = telemetry
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    async def __call__(self) -> tuple[bool, tuple[str, ...]]:
+        """Whether the configuration was good, and what there is to say of it."""
+        async with self._turn:
+            try:
+                # In a thread: YAML takes a while over thousands of tests, and scrapes must not wait.
+                config, token = await asyncio.to_thread(self._read)
+            except ConfigError as error:
+                return False, self._refused(error.sentences)
+            notes = (UNDER_WEB,) if config.web != self._web else ()
+            self._enforce(config, token)
+            note_success(self._telemetry, self._clock)
+            log.info("the configuration was read again")
+            for note in notes:
+                log.warning(note)
+            return True, notes
+
+    def _refused(self, sentences: tuple[str, ...]) -> tuple[str, ...]:
+        self._telemetry.reload_successful.set(0)
+        for sentence in sentences:
+            log.error("the configuration is refused, the old one stays: %s", sentence)
+        return sentences
+
+
+def note_success(telemetry: Telemetry, clock: Clock) -> None:
+    telemetry.reload_successful.set(1)
+    telemetry.reload_success_time.set(clock.time())

@@ -1,0 +1,42 @@
+"""From a configuration to a desk that carries out commands, on this terminal."""
+
+import io
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+
+from exporter.asking import connected
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.k6.acts import ActingTransport
+from exporter.runs.doing import Connect, Desk, Streams
+from exporter.token import Token
+
+WIDE = 10_000  # columns; what is not a terminal breaks no lines
+
+
+def opened(
+    config: Config,
+    token: Token,
+    *,
+    clock: Clock,
+    work: Callable[[Coroutine[Any, Any, Any]], Any],
+    is_json: bool,
+) -> Desk:
+    connect: Connect = partial(connected, config, token, ActingTransport, clock=clock)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a letter of a name shows the rest
+    out = console(sys.stdout, None if sys.stdout.isatty() else WIDE)
+    streams = Streams(sys.stdin, out, sys.stderr)
+    return Desk(
+        config, connect, clock=clock, streams=streams, work=work, conceal=token.conceal, is_json=is_json
+    )
+
+
+def console(file: Any, width: int | None, **more: Any) -> Console:
+    """A terminal that takes what it is told as it is: names from outside are no markup."""
+    return Console(file=file, width=width, markup=False, highlight=False, emoji=False, **more)

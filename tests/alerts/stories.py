@@ -1,0 +1,35 @@
+"""The stories that rules must bear out, told by promtool."""
+
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.end_to_end.conftest import program
+
+STORIES = sorted((Path(__file__).parent / "stories").glob("*.yaml"))
+RULES = "../../../grafana/alerts.yaml"
+
+
+def told(story: Path, groups: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    """What promtool says of a story that these groups of rules are put to."""
+    return of_text(program("promtool", "prometheus"), story, yaml.safe_dump({"groups": groups}))
+
+
+# A story takes a second, and the rules of the chart are put to it too; of the same rules it says the same.
+@cache
+def of_text(promtool: str, story: Path, rules: str) -> subprocess.CompletedProcess[str]:
+    text = story.read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["rule_files"] == [RULES]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "rules.yaml").write_text(rules, encoding="utf-8")
+        (Path(folder) / story.name).write_text(text.replace(RULES, "rules.yaml"), encoding="utf-8")
+        return subprocess.run(
+            [promtool, "test", "rules", Path(folder) / story.name],
+            capture_output=True,
+            text=True,
+            check=False,
+        )

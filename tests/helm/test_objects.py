@@ -1,0 +1,425 @@
+"""What the chart makes: safe by default, and what the values say."""
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.end_to_end.processes import eventually, free_port, ours, running
+from tests.helm.chart import (
+    CHART,
+    CI,
+    ROOT,
+    Tree,
+    ci,
+    container,
+    objects,
+    one,
+    pod,
+    run,
+    settings_file,
+    with_secret,
+)
+
+TLS = {"cert_file": "/etc/k6-cloud-exporter/tls/tls.crt", "key_file": "/etc/k6-cloud-exporter/tls/tls.key"}
+
+
+def mounts(values: Tree) -> dict[str, Tree]:
+    return {mount["mountPath"]: mount for mount in container(values)["volumeMounts"]}
+
+
+def volumes(values: Tree) -> dict[str, Tree]:
+    return {volume["name"]: volume for volume in pod(values)["volumes"]}
+
+
+def annotations(values: Tree) -> dict[str, str]:
+    found: dict[str, str] = one("Deployment", values)["spec"]["template"]["metadata"]["annotations"]
+    return found
+
+
+def with_token(token: str, **values: Any) -> Tree:
+    return {"k6": {"apiToken": token}} | values
+
+
+def test_the_pod_is_hardened_by_default() -> None:
+    made, spec = container(with_secret()), pod(with_secret())
+
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert made["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize("name", CI)
+def test_nobody_gets_rights_or_the_token_of_a_service_account(name: str) -> None:
+    for found in objects(ci(name)):
+        assert "Role" not in found["kind"]
+        assert found.get("automountServiceAccountToken") in {None, False}
+        if found["kind"] == "Pod":
+            assert found["spec"]["automountServiceAccountToken"] is False
+
+
+def test_the_pod_of_helm_test_is_as_hardened_as_the_exporters() -> None:
+    tested = one("Pod", with_secret())["spec"]
+
+    assert tested["securityContext"] == pod(with_secret())["securityContext"]
+    assert tested["containers"][0]["securityContext"] == container(with_secret())["securityContext"]
+    assert tested["containers"][0]["image"] == container(with_secret())["image"]
+
+
+def test_the_token_of_a_secret_is_a_file_and_no_variable() -> None:
+    values = {"k6": {"existingSecret": {"name": "mine", "key": "the.key"}}}
+
+    assert settings_file(values)["api"]["token_file"] == "/etc/k6-cloud-exporter/token/the.key"
+    assert volumes(values)["token"]["secret"] == {"secretName": "mine"}
+    assert "env" not in container(values)
+    assert not [found for found in objects(values) if found["kind"] == "Secret"]
+
+
+@pytest.mark.parametrize("name", CI)
+def test_nothing_is_mounted_by_a_sub_path_which_would_never_change(name: str) -> None:
+    assert not [mount for mount in mounts(ci(name)).values() if "subPath" in mount]
+
+
+def test_an_inline_token_is_in_its_secret_alone() -> None:
+    values = with_token("a-token-to-look-for")
+    (secret,) = (found for found in objects(values) if found["kind"] == "Secret")
+
+    assert base64.b64decode(secret["data"]["api-token"]) == b"a-token-to-look-for"
+    assert volumes(values)["token"]["secret"]["secretName"] == secret["metadata"]["name"]
+    assert "a-token-to-look-for" not in json.dumps(objects(values))
+
+
+def test_the_pod_is_replaced_when_the_configuration_or_the_inline_token_changes_and_not_else() -> None:
+    same = annotations(with_token("x"))
+
+    assert annotations(with_token("y"))["checksum/token"] != same["checksum/token"]
+    assert annotations(with_token("y"))["checksum/config"] == same["checksum/config"]
+    assert (
+        annotations(with_token("x", config={"runs": {"keep": 4}}))["checksum/config"]
+        != same["checksum/config"]
+    )
+    assert annotations(with_token("x", service={"port": 1})) == same
+    assert set(annotations(with_secret())) == {"checksum/config"}
+
+
+def test_the_version_of_the_chart_replaces_no_pod() -> None:
+    labels = one("Deployment", with_secret())["spec"]["template"]["metadata"]["labels"]
+
+    assert set(labels) == {f"app.kubernetes.io/{name}" for name in ("name", "instance", "component")}
+
+
+def test_there_is_one_replica_and_never_two_at_once() -> None:
+    made = one("Deployment", with_secret())["spec"]
+
+    assert (made["replicas"], made["strategy"]) == (1, {"type": "Recreate"})
+
+
+@pytest.mark.parametrize("name", CI)
+def test_every_object_has_the_usual_labels_and_the_namespace_of_the_release(name: str) -> None:
+    usual = {f"app.kubernetes.io/{label}" for label in ("name", "instance", "version", "managed-by")}
+    of_users = {"rel-k6-proxies", "rel-text", "rel-tls"}
+
+    for found in objects(ci(name)):
+        if found["metadata"]["name"] not in of_users:
+            assert usual | {"helm.sh/chart"} <= set(found["metadata"]["labels"])
+            assert found["metadata"]["namespace"] in {"obs", "load", "monitoring"}
+
+
+def test_the_selectors_find_the_pods_of_the_exporter_and_no_others() -> None:
+    values = ci("network-policy") | {"serviceMonitor": {"enabled": True}}
+    labels = one("Deployment", values)["spec"]["template"]["metadata"]["labels"]
+    tested = one("Pod", values)["metadata"]["labels"]
+
+    for kind, found in [
+        ("Service", one("Service", values)["spec"]["selector"]),
+        ("Deployment", one("Deployment", values)["spec"]["selector"]["matchLabels"]),
+        ("NetworkPolicy", one("NetworkPolicy", values)["spec"]["podSelector"]["matchLabels"]),
+    ]:
+        assert found.items() <= labels.items(), kind
+        assert not found.items() <= tested.items(), kind
+    monitored = one("ServiceMonitor", values)["spec"]["selector"]["matchLabels"]
+    assert monitored.items() <= one("Service", values)["metadata"]["labels"].items()
+
+
+def test_a_service_tells_of_pods_that_are_not_ready_for_it_is_then_that_metrics_are_wanted() -> None:
+    assert one("Service", with_secret())["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_shards_are_a_stateful_set_whose_pods_take_their_ordinal() -> None:
+    values = with_secret(sharding={"total": 3})
+    made = one("StatefulSet", values)["spec"]
+
+    assert (made["replicas"], made["serviceName"]) == (3, one("Service", values)["metadata"]["name"])
+    assert one("Service", values)["spec"]["clusterIP"] == "None"
+    assert container(values)["env"] == [
+        {
+            "name": "K6_CLOUD_EXPORTER_SHARDING__SHARD",
+            "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}},
+        },
+        {"name": "K6_CLOUD_EXPORTER_SHARDING__TOTAL", "value": "3"},
+    ]
+    assert not [found for found in objects(values) if found["kind"] == "Deployment"]
+
+
+def test_the_service_of_shards_has_a_name_of_its_own_for_an_address_cannot_be_taken_from_a_service() -> None:
+    names = [one("Service", with_secret(sharding={"total": n}))["metadata"]["name"] for n in (1, 2)]
+
+    assert names == ["rel-k6-cloud-exporter", "rel-k6-cloud-exporter-shards"]
+
+
+def test_shards_that_are_stopped_are_all_stopped() -> None:
+    assert one("StatefulSet", with_secret(sharding={"total": 3}, replicas=0))["spec"]["replicas"] == 0
+
+
+def test_a_web_configuration_in_a_secret_is_mounted_with_what_lies_beside_it() -> None:
+    values = with_secret(webConfig={"existingSecret": {"name": "web", "key": "web.yml"}, "scheme": "https"})
+
+    assert settings_file(values)["web"]["config_file"] == "/etc/k6-cloud-exporter/web/web.yml"
+    assert volumes(values)["web"]["secret"] == {"secretName": "web"}
+    assert mounts(values)["/etc/k6-cloud-exporter/web"]["readOnly"] is True
+
+
+def test_a_web_configuration_in_the_values_becomes_a_secret_that_turns_all_to_https() -> None:
+    values = with_secret(
+        webConfig={"content": {"tls_server_config": TLS}, "tlsSecret": "tls"},
+        serviceMonitor={"enabled": True},
+    )
+    (secret,) = (found for found in objects(values) if found["kind"] == "Secret")
+
+    assert yaml.safe_load(base64.b64decode(secret["data"]["web-config.yml"])) == {"tls_server_config": TLS}
+    assert settings_file(values)["web"]["config_file"] == "/etc/k6-cloud-exporter/web/web-config.yml"
+    assert "/etc/k6-cloud-exporter/tls" in mounts(values)
+    assert container(values)["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert container(values)["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert one("ServiceMonitor", values)["spec"]["endpoints"][0]["scheme"] == "https"
+
+
+def test_a_password_alone_leaves_http() -> None:
+    values = with_secret(webConfig={"content": {"basic_auth_users": {"me": "$2y$10$x"}}})
+
+    assert container(values)["livenessProbe"]["httpGet"]["scheme"] == "HTTP"
+
+
+def test_where_clients_need_a_certificate_the_probes_may_only_connect() -> None:
+    required = TLS | {"client_ca_file": "ca.crt", "client_auth_type": "RequireAndVerifyClientCert"}
+    values = with_secret(webConfig={"content": {"tls_server_config": required}}, probes={"type": "tcp"})
+
+    assert container(values)["readinessProbe"]["tcpSocket"] == {"port": "metrics"}
+    assert "httpGet" not in container(values)["livenessProbe"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "endpoints"),
+    [
+        ("ServiceMonitor", {"serviceMonitor": {"enabled": True}}, "endpoints"),
+        ("PodMonitor", {"podMonitor": {"enabled": True}}, "podMetricsEndpoints"),
+    ],
+)
+def test_a_monitor_names_a_label_that_its_target_has_and_looks_into_the_release_s_namespace(
+    kind: str, values: Tree, endpoints: str
+) -> None:
+    made = one(kind, with_secret(**values))["spec"]
+    target = one("Service" if kind == "ServiceMonitor" else "Deployment", with_secret(**values))
+    labels = (
+        target["metadata"]["labels"]
+        if kind == "ServiceMonitor"
+        else target["spec"]["template"]["metadata"]["labels"]
+    )
+
+    assert labels[made["jobLabel"]] == "k6-cloud-exporter"
+    assert made["namespaceSelector"] == {"matchNames": ["obs"]}
+    assert made[endpoints] == [
+        {"port": "metrics", "path": "/metrics", "scheme": "http", "honorLabels": False, "interval": "15s"}
+    ]
+
+
+def test_no_template_asks_what_the_cluster_can_for_then_nothing_is_made_without_one() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*.*"))
+
+    assert "Capabilities" not in text
+    assert "lookup" not in text
+
+
+def test_each_dashboard_is_a_config_map_that_the_sidecar_finds_byte_for_byte() -> None:
+    made = [found for found in objects(ci("operator")) if "grafana_dashboard" in found["metadata"]["labels"]]
+    files = {path.name: path for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
+
+    assert len(made) == len(files) == 3
+    for found in made:
+        ((name, text),) = found["data"].items()
+        assert text.strip() == files.pop(name).read_text(encoding="utf-8").strip()
+        assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert found["metadata"]["annotations"] == {"grafana_folder": "Load tests"}
+        assert len(json.dumps(found)) < 1024 * 1024
+    assert not files
+
+
+def test_a_network_policy_opens_the_port_of_the_pod_and_the_way_to_k6_cloud() -> None:
+    made = one("NetworkPolicy", with_secret(networkPolicy={"enabled": True}, service={"port": 80}))["spec"]
+
+    assert made["policyTypes"] == ["Ingress", "Egress"]
+    assert made["ingress"] == [{"ports": [{"port": 10565, "protocol": "TCP"}]}]
+    assert made["egress"] == [
+        {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
+        {"ports": [{"port": 443, "protocol": "TCP"}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("https://k6.example.com", 443),
+        ("http://cloud", 80),
+        ("http://cloud:10566", 10566),
+        ("https://[::1]:8443", 8443),
+    ],
+)
+def test_a_network_policy_follows_the_address_of_the_api(url: str, port: int) -> None:
+    values = with_secret(networkPolicy={"enabled": True}, config={"api": {"url": url}})
+
+    assert one("NetworkPolicy", values)["spec"]["egress"][1]["ports"][0]["port"] == port
+
+
+def test_a_network_policy_that_names_who_may_scrape_lets_helm_test_in() -> None:
+    values = ci("network-policy")
+    *_, last = one("NetworkPolicy", values)["spec"]["ingress"][0]["from"]
+
+    assert last["podSelector"]["matchLabels"].items() <= one("Pod", values)["metadata"]["labels"].items()
+
+
+def test_a_network_policy_may_leave_the_way_out_open() -> None:
+    values = with_secret(networkPolicy={"enabled": True, "egress": {"enabled": False}})
+
+    assert one("NetworkPolicy", values)["spec"]["policyTypes"] == ["Ingress"]
+    assert "egress" not in one("NetworkPolicy", values)["spec"]
+
+
+def test_extra_objects_are_maps_or_text_and_may_hold_templates() -> None:
+    names = {found["metadata"]["name"] for found in objects(ci("full"))}
+
+    assert {"rel-k6-proxies", "rel-text"} <= names
+
+
+@pytest.mark.parametrize(
+    ("values", "image"),
+    [
+        ({}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:0.1.0"),
+        ({"tag": "1.2"}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:1.2"),
+        (
+            {"digest": "sha256:" + "a" * 64},
+            "ghcr.io/k6-cloud-exporter/k6-cloud-exporter@sha256:" + "a" * 64,
+        ),
+        (
+            {"tag": "1.2", "digest": "sha256:" + "a" * 64},
+            "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:1.2@sha256:" + "a" * 64,
+        ),
+        ({"registry": "localhost", "repository": "x"}, "localhost/x:0.1.0"),
+    ],
+)
+def test_the_image_is_named_by_tag_or_digest(values: Tree, image: str) -> None:
+    assert container(with_secret(image=values))["image"] == image
+
+
+def test_long_names_stay_within_what_kubernetes_allows() -> None:
+    values = with_secret(fullnameOverride="x" * 90, k6={"apiToken": "x"}, dashboards={"enabled": True})
+
+    for found in objects(values):
+        assert len(found["metadata"]["name"]) <= 63
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "exec deployment/rel-k6-cloud-exporter -- k6-cloud-exporter check --config.file="),
+        ({}, "port-forward deployment/rel-k6-cloud-exporter 10565"),
+        ({}, "helm test rel --namespace obs --logs"),
+        ({}, "Nothing scrapes it yet: set serviceMonitor.enabled=true"),
+        ({"sharding": {"total": 2}}, "exec statefulset/rel-k6-cloud-exporter -- "),
+        ({"webConfig": {"content": {"tls_server_config": TLS}}}, "https://localhost:10565/"),
+        ({"replicas": 0}, "The exporter is stopped"),
+        ({"k6": {"apiToken": "x"}}, "k6.existingSecret is safer"),
+    ],
+)
+def test_the_notes_tell_the_next_command(values: Tree, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(json.dumps(with_secret() | values), encoding="utf-8")
+    # Helm 4 needs no cluster for this.
+    noted = run("install", "rel", CHART, "--namespace", "obs", "--dry-run=client", "--values", file)
+
+    assert noted.returncode == 0, noted.stderr
+    assert says in noted.stdout.partition("\nNOTES:\n")[2]
+
+
+def test_notes_say_nothing_of_scraping_where_that_is_done() -> None:
+    noted = run(
+        *("install", "rel", CHART, "--dry-run=client", "--set", "serviceMonitor.enabled=true"),
+        *("--set", "k6.existingSecret.name=k6-cloud"),
+    )
+
+    assert "Nothing scrapes it" not in noted.stdout
+
+
+def asked_by_helm_test(values: Tree) -> list[str]:
+    """The arguments that the pod of `helm test` runs python with."""
+    (only,) = one("Pod", values)["spec"]["containers"]
+    assert only["command"] == ["python", "-c"]
+    found: list[str] = only["args"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("values", "arguments"),
+    [
+        ({}, ["http://rel-k6-cloud-exporter.obs:10565", "/metrics", "http"]),
+        ({"service": {"port": 80}}, ["http://rel-k6-cloud-exporter.obs:80", "/metrics", "http"]),
+        # A Service without an address of its own does not translate ports.
+        (
+            {"service": {"port": 80}, "sharding": {"total": 2}, "config": {"web": {"telemetry_path": "/m"}}},
+            ["http://rel-k6-cloud-exporter-shards.obs:10565", "/m", "http"],
+        ),
+        (
+            {"webConfig": {"content": {"tls_server_config": TLS}}, "probes": {"type": "tcp"}},
+            ["https://rel-k6-cloud-exporter.obs:10565", "/metrics", "tcp"],
+        ),
+    ],
+)
+def test_helm_test_asks_where_the_exporter_is(values: Tree, arguments: list[str]) -> None:
+    assert asked_by_helm_test(with_secret(**values))[1:] == arguments
+
+
+def test_helm_test_succeeds_on_an_exporter_and_only_there(tmp_path: Path) -> None:
+    script = asked_by_helm_test(with_secret())[0]
+    address = f"127.0.0.1:{free_port()}"
+    url = f"http://{address}"
+
+    def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", script, url, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    with running(*ours("demo", "--web.listen-address", address), log=tmp_path / "log"):
+        eventually(lambda: httpx.get(f"{url}/-/ready").status_code == 200)
+        found = asked("/metrics", "http")
+        elsewhere = asked("/elsewhere", "http")
+        connected = asked("/metrics", "tcp")
+
+    assert (found.returncode, found.stdout) == (0, "Ready, and tells its metrics.\n"), found.stderr
+    assert elsewhere.returncode == 1
+    assert "answers 404" in elsewhere.stderr
+    assert connected.returncode == 0, connected.stderr

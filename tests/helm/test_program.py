@@ -1,0 +1,159 @@
+"""Ports, paths, flags, settings and the version in the chart are those of the program."""
+
+import json
+import re
+from typing import Any
+
+import click
+import pytest
+import yaml
+from starlette.routing import Route
+
+import exporter
+from exporter.cli import main
+from exporter.config import Config, Entry, settings
+from exporter.config.loading import variable
+from exporter.web import Sources, application
+from tests.helm.chart import (
+    CHART,
+    CI,
+    ROOT,
+    Tree,
+    ci,
+    container,
+    defaults,
+    objects,
+    settings_file,
+    with_secret,
+)
+
+SETTINGS = {setting.name: setting for setting in settings()}
+# What the chart sets itself: the schema knows it, so that it is refused in a sentence.
+BY_THE_CHART = {"sharding.shard", "sharding.total", "web.config_file", "web.listen_address"}
+
+
+def schema() -> Tree:
+    found: Tree = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"][
+        "config"
+    ]
+    return found
+
+
+def in_schema() -> set[str]:
+    """The settings that `config` may hold."""
+    found = set()
+    for name, inner in schema()["properties"].items():
+        found |= {f"{name}.{key}" for key in inner["properties"]} if "properties" in inner else {name}
+    return found
+
+
+def test_the_versions_of_chart_and_image_are_the_programs() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+
+    assert chart["appVersion"] == chart["version"] == exporter.__version__
+
+
+def test_the_schema_of_the_configuration_knows_the_settings_of_the_program() -> None:
+    assert in_schema() - BY_THE_CHART == SETTINGS.keys() - BY_THE_CHART
+
+
+def test_the_schema_of_the_configuration_knows_what_an_entry_of_tests_may_say() -> None:
+    assert set(schema()["properties"]["tests"]["items"]["properties"]) == set(Entry.model_fields)
+
+
+@pytest.mark.parametrize("name", [name for name, setting in SETTINGS.items() if setting.choices])
+def test_the_schema_of_the_configuration_knows_what_there_is_to_choose_from(name: str) -> None:
+    section, key = name.split(".")
+
+    assert schema()["properties"][section]["properties"][key]["enum"] == [*SETTINGS[name].choices, None]
+
+
+@pytest.mark.parametrize("name", CI)
+def test_the_configuration_that_is_made_is_one_for_the_program(name: str) -> None:
+    made = settings_file(ci(name))
+    if "web.config_file" not in SETTINGS:
+        made["web"].pop("config_file", None)
+
+    assert Config.model_validate(made).web.listen_address.endswith(
+        str(container(ci(name))["ports"][0]["containerPort"])
+    )
+
+
+def test_the_example_of_the_readme_can_be_written_under_config() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall("<!-- example -->\n```yaml\n(.*?)```", text, re.DOTALL)
+    config = yaml.safe_load(example)
+
+    assert settings_file({"config": config}) == config | {"web": {"listen_address": ":10565"}}
+
+
+def test_the_default_port_is_the_programs() -> None:
+    assert SETTINGS["web.listen_address"].default == f":{defaults()['containerPort']}"
+    assert defaults()["service"]["port"] == defaults()["containerPort"]
+
+
+def served() -> set[str]:
+    """The paths that the program answers on."""
+
+    def nothing(*_: object) -> Any: ...
+
+    sources = Sources(pages=nothing, tail=nothing, overview=nothing, ailment=nothing, unreadiness=nothing)
+    app = application(sources, SETTINGS["web.telemetry_path"].default)
+    return {route.path for route in app.routes if isinstance(route, Route)}
+
+
+def test_probes_and_monitors_ask_for_paths_that_there_are() -> None:
+    made = container(with_secret())
+    monitored = [found for found in objects(ci("operator")) if found["kind"] == "ServiceMonitor"]
+    asked = {made[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")}
+
+    assert asked == {"/-/healthy", "/-/ready"}
+    assert asked | {monitored[0]["spec"]["endpoints"][0]["path"]} <= served()
+
+
+def flags() -> set[str]:
+    """The flags of `serve`."""
+    assert isinstance(main, click.Group)
+    return {flag for parameter in main.commands["serve"].params for flag in parameter.opts}
+
+
+@pytest.mark.parametrize("name", CI)
+def test_the_command_and_its_flags_are_those_of_the_program(name: str) -> None:
+    command, *arguments = container(ci(name))["args"]
+
+    assert command == "serve"
+    assert {argument.split("=")[0] for argument in arguments} <= flags()
+
+
+def test_every_flag_that_the_chart_refuses_or_compares_is_known_to_it() -> None:
+    """Each is the chart's own, stands for tests, or has the name of its setting."""
+    own = {
+        flag
+        for flag in flags()
+        if flag.startswith(("--web.", "--config.")) or flag in {"--shard", "--total-shards"}
+    }
+    named = {flag for flag in flags() if flag.removeprefix("--").replace("-", "_") in SETTINGS}
+
+    assert flags() - own - named == {"--test", "--project"}
+
+
+def test_the_variables_that_the_chart_sets_are_settings() -> None:
+    set_ = {found["name"] for found in container(ci("sharded"))["env"]}
+
+    assert set_ == {variable("sharding.shard"), variable("sharding.total")}
+
+
+def test_a_pod_s_name_is_a_shard_for_the_program() -> None:
+    assert (
+        Config.model_validate({"sharding": {"shard": "rel-k6-cloud-exporter-2", "total": "3"}}).sharding.shard
+        == 2
+    )
+
+
+def test_the_user_of_the_pod_is_the_user_of_the_image() -> None:
+    (user,) = re.findall(
+        r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    context = defaults()["podSecurityContext"]
+
+    assert (str(context["runAsUser"]), str(context["runAsGroup"])) == user

@@ -1,0 +1,130 @@
+"""Helm 3 and 4 find nothing to say about the chart; Kubernetes and the operator accept what it makes."""
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from functools import cache
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+
+from tests.helm.chart import CHART, CI, HELMS, OF_OPERATOR, ROOT, Tree, ci, objects, run
+
+VERSIONS = [f"1.{minor}" for minor in range(25, 38)]
+OPERATOR = ROOT / ".tools" / "operator" / "node_modules"
+SCRIPT = Path(__file__).parent / "node" / "validate.mjs"
+
+
+@pytest.mark.parametrize("program", HELMS)
+@pytest.mark.parametrize("name", CI)
+def test_a_strict_lint_has_nothing_to_say_but_that_there_is_no_icon(name: str, program: str) -> None:
+    linted = run("lint", "--strict", CHART, "--values", CHART / "ci" / f"{name}-values.yaml", program=program)
+
+    said = [line for line in linted.stdout.splitlines() if line.startswith("[")]
+    assert (linted.returncode, said) == (0, ["[INFO] Chart.yaml: icon is recommended"])
+
+
+@pytest.mark.parametrize("name", CI)
+def test_helm_3_and_helm_4_make_the_same_objects(name: str) -> None:
+    assert objects(ci(name), program="helm-3") == objects(ci(name), program="helm-4")
+
+
+@cache
+def schema_of_its_own(kind: str) -> bool:
+    """Whether a kind is none of Kubernetes' own."""
+    return kind in OF_OPERATOR | {"Certificate"}
+
+
+def ours(name: str) -> list[Tree]:
+    return [found for found in objects(ci(name)) if not schema_of_its_own(found["kind"])]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_kubernetes_accepts_what_is_made_of_everything_at_once(version: str) -> None:
+    for found in ours("full"):
+        kubernetes_validate.validate(found, version, strict=True)
+
+
+@pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
+@pytest.mark.parametrize("name", [name for name in CI if name != "full"])
+def test_the_oldest_and_the_newest_kubernetes_accept_what_is_made(name: str, version: str) -> None:
+    for found in ours(name):
+        if "dashboard" not in found["metadata"]["name"]:
+            kubernetes_validate.validate(found, version, strict=True)
+
+
+def test_what_kubernetes_does_not_know_is_seen() -> None:
+    (workload,) = (found for found in ours("existing-secret") if found["kind"] == "Deployment")
+    workload["spec"]["template"]["spec"]["servicAccount"] = "misspelt"
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(workload, VERSIONS[0], strict=True)
+
+
+def wrong_with(found: list[Tree]) -> list[list[str]]:
+    """What the operator's schemas say of each object."""
+    node = shutil.which("node")
+    if node is None or not OPERATOR.exists():
+        pytest.skip("what the operator accepts is not here: make tools gets it where there is npm")
+    told = subprocess.run(
+        [node, SCRIPT, OPERATOR],
+        input=json.dumps(found),
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    wrong: list[list[str]] = json.loads(told.stdout)
+    return wrong
+
+
+def test_the_prometheus_operator_accepts_its_objects_and_knows_each_field() -> None:
+    made = [found for name in CI for found in objects(ci(name)) if found["kind"] in OF_OPERATOR]
+
+    assert {found["kind"] for found in made} == OF_OPERATOR
+    assert wrong_with(made) == [[] for _ in made]
+
+
+def test_what_the_operator_does_not_know_is_seen() -> None:
+    (monitor,) = (found for found in objects(ci("operator")) if found["kind"] == "ServiceMonitor")
+    monitor["spec"]["joblabel"] = "misspelt"
+    (rule,) = (found for found in objects(ci("operator")) if found["kind"] == "PrometheusRule")
+    rule["spec"]["groups"][0]["rules"][0]["expr"] = None
+
+    assert wrong_with([monitor, rule])[0] == ["/spec/joblabel is no field"]
+    assert wrong_with([rule])[0]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("package")
+    packed = run("package", CHART, "--destination", folder)
+    assert packed.returncode == 0, packed.stderr
+    (made,) = folder.glob("*.tgz")
+    return made
+
+
+@pytest.mark.parametrize("name", CI)
+def test_the_package_renders_the_same_as_the_folder(name: str, package: Path) -> None:
+    assert objects(ci(name), chart=package) == objects(ci(name))
+
+
+def test_the_package_holds_real_files_and_nothing_that_only_we_need(package: Path) -> None:
+    with tarfile.open(package) as archive:
+        members = {member.name.removeprefix("k6-cloud-exporter/"): member for member in archive}
+        alerts = archive.extractfile(members["files/alerts.yaml"])
+        assert alerts is not None
+        assert alerts.read() == (ROOT / "grafana" / "alerts.yaml").read_bytes()
+
+    dashboards = {
+        f"files/dashboards/{path.name}" for path in (ROOT / "grafana" / "dashboards").glob("*.json")
+    }
+    assert all(member.isfile() for member in members.values())
+    assert {name for name in members if name.startswith("files/dashboards/")} == dashboards
+    assert not [name for name in members if name.startswith("ci/")]
+    assert {"Chart.yaml", "values.yaml", "values.schema.json", "README.md"} <= set(members)

@@ -1,0 +1,255 @@
+"""Every value is declared, checked and used, and every one that is used is declared."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.helm.chart import CHART, Tree, ci, defaults, objects, one, refusal, run, template, with_secret
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+
+# What else a value may be, where it may not be anything.
+OTHERS: dict[str, Any] = {
+    "config": {"app_url": "https://other.example.com"},
+    "webConfig.content": {"http_server_config": {"http2": False}},
+    "webConfig.scheme": "http",
+    "image.digest": "sha256:" + "0" * 64,
+    "image.pullPolicy": "Never",
+    "service.type": "LoadBalancer",
+    "replicas": 0,
+    "probes.type": "tcp",
+    "imagePullSecrets": [{"name": "other"}],
+    "service.labels": {"job": "other"},
+    "extraArgs": ["--log.format=logfmt"],
+    "serviceMonitor.jobLabel": "app.kubernetes.io/instance",
+    "podMonitor.jobLabel": "app.kubernetes.io/instance",
+    "serviceMonitor.targetLabels": ["other"],
+    "podMonitor.podTargetLabels": ["other"],
+    "serviceMonitor.interval": "7s",
+    "podMonitor.interval": "7s",
+    "serviceMonitor.scrapeTimeout": "7s",
+    "podMonitor.scrapeTimeout": "7s",
+    "serviceMonitor.scheme": "http",
+    "podMonitor.scheme": "http",
+    "serviceMonitor.basicAuth": {"username": {"name": "other", "key": "other"}},
+    "podMonitor.basicAuth": {"username": {"name": "other", "key": "other"}},
+    "prometheusRule.disabled": ["K6CloudTestRunOverdue"],
+    "prometheusRule.overrides": {"K6CloudTestFailing": {"severity": "other"}},
+    "extraObjects": ["{apiVersion: v1, kind: ConfigMap, metadata: {name: other}}"],
+}
+# Maps that are handed on as they are, or that the exporter reads; everything else is closed.
+HANDED_ON = {
+    *("webConfig.content", "resources", "podSecurityContext", "securityContext", "affinity", "dnsConfig"),
+    *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "global"),
+}
+
+
+def leaves(tree: Tree, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value with its name. A map that has defaults and is handed on whole is one value."""
+    for key, value in tree.items():
+        name = f"{place}.{key}".removeprefix(".")
+        if isinstance(value, dict) and value and name not in HANDED_ON:
+            yield from leaves(value, name)
+        else:
+            yield name, value
+
+
+LEAVES = dict(leaves(defaults()))
+
+
+def other(name: str, now: Any) -> Any:
+    """Another value than the one now."""
+    if name in OTHERS:
+        return OTHERS[name]
+    match now:
+        case bool():
+            return not now
+        case int():
+            return now + 1
+        case str():
+            return f"{now}x"
+        case list():
+            return [{"name": "other"}]
+    return {"other": "other"}
+
+
+def at(tree: Any, name: str) -> Any:
+    """The value of a name, or None where there is none."""
+    for key in name.split("."):
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
+
+
+def changed(tree: Tree, name: str, value: Any) -> Tree:
+    """The tree with one value replaced."""
+    key, _, rest = name.partition(".")
+    return tree | {key: changed(tree.get(key, {}), rest, value) if rest else value}
+
+
+def around(name: str) -> Tree:
+    """The values among which a value is changed, without the two sections that take longest."""
+    tree = ci(beside(name))
+    for section in {"dashboards", "prometheusRule"} - {name.partition(".")[0]}:
+        tree = changed(tree, f"{section}.enabled", value=False)
+    return tree
+
+
+@cache
+def usual(values: str) -> str:
+    return template(json.loads(values)).stdout
+
+
+def shows(name: str) -> bool:
+    """Whether another value makes a difference to what one of our files of values makes."""
+    values = around(name)
+    now = at(values, name)
+    value = other(name, LEAVES[name] if now is None else now)
+    rendered = template(changed(values, name, value))
+    return rendered.returncode == 0 and rendered.stdout != usual(json.dumps(values))
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, bool]:
+    """Whether each value makes a difference."""
+    with ThreadPoolExecutor(os.cpu_count()) as several:
+        return dict(zip(LEAVES, several.map(shows, LEAVES), strict=True))
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_each_value_changes_what_is_made(name: str, shown: dict[str, bool]) -> None:
+    assert shown[name]
+
+
+def beside(name: str) -> str:
+    """The file in ci/ whose values a value needs, or does not contradict."""
+    special = {
+        "k6.apiToken": "inline-token",
+        "serviceAccount.create": "existing-secret",
+        "sharding.total": "sharded",
+        "webConfig.content": "web-config",
+    }
+    return special.get(name, "pod-monitor" if name.startswith("podMonitor.") else "full")
+
+
+def used_by_templates() -> set[str]:
+    text = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*.*"))
+    return set(
+        re.findall(
+            r"(?:\.Values|\$values|\$rule)\.((?:\w+\.)*\w+)", text.replace("$rule.", "$rule.prometheusRule.")
+        )
+    )
+
+
+def test_every_value_that_a_template_uses_is_declared() -> None:
+    known = set(LEAVES) | {name.rsplit(".", depth)[0] for name in LEAVES for depth in (1, 2)}
+
+    used = {name for name in used_by_templates() if not name.startswith("config.")}
+    assert used
+    assert used <= known
+
+
+def declared(schema: Tree, place: str = "") -> Iterator[str]:
+    for key, inner in schema.get("properties", {}).items():
+        name = f"{place}.{key}".removeprefix(".")
+        resolved = SCHEMA["definitions"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
+        nested = "properties" in resolved and not name.endswith(("basicAuth", "config"))
+        yield from declared(resolved, name) if nested else (name,)
+
+
+def test_the_schema_knows_the_values_that_there_are_and_no_others() -> None:
+    named = {name for name in declared(SCHEMA) if name != "global"}
+
+    assert named == set(LEAVES)
+
+
+def opened(schema: Tree, place: str = "") -> Iterator[str]:
+    """Each map in a schema that takes any key."""
+    kinds = schema.get("type", [])
+    if "object" in kinds and schema.get("additionalProperties") is not False and schema.keys() != {"$ref"}:
+        yield place
+    for key, inner in schema.get("properties", {}).items():
+        resolved = SCHEMA["definitions"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
+        yield from opened(resolved, f"{place}.{key}".removeprefix("."))
+
+
+def test_only_maps_that_are_handed_on_take_any_key() -> None:
+    of_text = {name for name, value in LEAVES.items() if value == {}} - {"config"}
+
+    assert set(opened(SCHEMA)) <= HANDED_ON | of_text | {"prometheusRule.overrides"}
+    assert HANDED_ON - {"global"} <= set(opened(SCHEMA))
+
+
+MISSPELT = [f"{name}x" for name in LEAVES] + [
+    *("config.api.stackid", "config.tset", "config.poll.intervall"),
+    *("prometheusRule.overrides.K6CloudTestFailing.sevrity", "serviceMonitor.basicAuth.user"),
+]
+
+
+def test_a_misspelt_value_is_refused_wherever_it_is() -> None:
+    tree = with_secret()
+    for name in MISSPELT:
+        tree = changed(tree, name, "misspelt")
+    said = [line.strip() for line in refusal(tree)]
+
+    for name in MISSPELT:
+        place, _, key = name.rpartition(".")
+        where = f"at '/{place.replace('.', '/')}'" if place else "at ''"
+        line = next((line for line in said if line.startswith(f"- {where}: additional")), "")
+        assert f"'{key}'" in line, name
+
+
+def test_helm_3_refuses_a_misspelt_value_as_well() -> None:
+    refused = template(with_secret(dashboards={"enabld": True}), program="helm-3")
+
+    assert refused.returncode != 0
+    assert "additional properties 'enabld' not allowed" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("replicas", 2),
+        ("sharding.total", 0),
+        ("containerPort", 70000),
+        ("image.tag", 1.2),
+        ("image.digest", "latest"),
+        ("dashboards.labelValue", 1),
+        ("prometheusRule.overrides", {"K6CloudTestFailing": {"for": "5 minutes"}}),
+        ("prometheusRule.overrides", {"K6CloudTestFailing": {}}),
+        ("serviceMonitor.interval", "15"),
+        ("podLabels", {"number": 1}),
+        ("config", {"api": {"stack_id": "many"}}),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(name: str, value: Any) -> None:
+    assert f"- at '/{name.replace('.', '/')}" in "\n".join(refusal(changed(with_secret(), name, value)))
+
+
+def test_a_parent_chart_may_set_globals() -> None:
+    assert objects(with_secret(**{"global": {"imageRegistry": "x"}})) == objects(with_secret())
+
+
+def test_large_numbers_stay_whole() -> None:
+    values = with_secret(config={"api": {"stack_id": 123456789}, "tests": [{"id": 98765432109}]})
+
+    made = one("ConfigMap", values)["data"]["exporter.yaml"]
+    assert "stack_id: 123456789\n" in made
+    assert "- id: 98765432109\n" in made
+
+
+def test_sections_whose_every_line_is_commented_out_are_accepted() -> None:
+    values = with_secret(config={"poll": None, "web": None, "api": None, "tests": None})
+
+    assert "listen_address" in one("ConfigMap", values)["data"]["exporter.yaml"]
+
+
+def test_helm_shows_the_values_as_they_are_committed() -> None:
+    shown = run("show", "values", CHART)
+
+    assert shown.stdout.rstrip("\n") == (CHART / "values.yaml").read_text(encoding="utf-8").rstrip("\n")

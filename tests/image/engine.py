@@ -1,0 +1,155 @@
+"""buildah and podman as Debian has them, set so that they need neither systemd nor a network."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# The limits that an engine sets by default may be higher than those it may set.
+SETTINGS = """
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+runtime = "runc"
+events_logger = "none"
+lock_type = "file"
+tmp_dir = "{folder}/tmp"
+"""
+HARDENED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+
+
+class Engine:
+    """A container engine whose every file is in one folder."""
+
+    BASE = "docker.io/library/python:3.13-slim"
+    OURS = "localhost/k6-cloud-exporter:latest"
+
+    def __init__(self, folder: Path, driver: str) -> None:
+        settings = folder / "containers.conf"
+        settings.write_text(SETTINGS.format(folder=folder))
+        self._folder = folder
+        self._environment = {**os.environ, "CONTAINERS_CONF": str(settings), "BUILDAH_ISOLATION": "chroot"}
+        self._store: tuple[str | Path, ...] = (
+            *("--root", folder / "root"),
+            *("--runroot", folder / "run"),
+            *("--storage-driver", driver),
+        )
+
+    def podman(self, *arguments: str | Path) -> str:
+        """What podman prints; CalledProcessError if it fails."""
+        return self._run("podman", *self._store, *arguments).stdout
+
+    def both(self, *arguments: str) -> str:
+        """What podman prints on either stream."""
+        done = self._run("podman", *self._store, *arguments)
+        return done.stdout + done.stderr
+
+    def import_base(self, archive: Path) -> None:
+        changes = [
+            "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
+        ]
+        self.podman("import", "--quiet", *(f"--change={change}" for change in changes), archive, self.BASE)
+
+    def build(self, checkout: Path) -> "Image":
+        """What `make image` makes."""
+        buildah = " ".join(map(str, ["buildah", *self._store]))
+        self._run("make", "--directory", checkout, "image", f"CONTAINER={buildah}")
+        return Image(self, self.OURS)
+
+    def clear(self) -> None:
+        """Ends what still runs and removes all that was stored."""
+        for what in ("pod", "container"):
+            self.podman(what, "rm", "--all", "--force", "--time=0")
+        shutil.rmtree(self._folder)
+
+    def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            print(done.stdout, done.stderr)  # pytest shows it beside the failure
+        done.check_returncode()
+        return done
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in an engine's store."""
+
+    engine: Engine
+    name: str
+
+    def told(self) -> dict[str, Any]:
+        """What the engine knows of the image; its size is in bytes, unpacked, with what it is built on."""
+        [told] = json.loads(self.engine.podman("image", "inspect", self.name))
+        return dict(told)
+
+    @contextmanager
+    def files(self) -> Iterator[Path]:
+        """The folder in which the image's files can be looked at."""
+        try:
+            yield Path(self.engine.podman("image", "mount", self.name).strip())
+        finally:
+            self.engine.podman("image", "unmount", self.name)
+
+    @contextmanager
+    def running(self, *arguments: str, network: str = "none", **environment: str) -> Iterator["Container"]:
+        """A container that may do nothing and write nowhere, and that nobody reaches: its network is none."""
+        given = [f"--env={name}={value}" for name, value in environment.items()]
+        how = ("--detach", "--pull=never", f"--network={network}", *HARDENED, *given)
+        name = self.engine.podman("run", *how, self.name, *arguments).strip()
+        try:
+            yield Container(self.engine, name)
+        finally:
+            self.engine.podman("rm", "--force", name)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that was started."""
+
+    engine: Engine
+    name: str
+
+    def log(self) -> str:
+        return self.engine.both("logs", self.name)
+
+    def state(self) -> dict[str, Any]:
+        [told] = json.loads(self.engine.podman("inspect", self.name))
+        return dict(told["State"])
+
+    def process(self) -> dict[str, str]:
+        """What the kernel says of its first process: users, capabilities and so on."""
+        lines = Path("/proc", str(self.state()["Pid"]), "status").read_text().splitlines()
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+    def execute(self, *command: str) -> str:
+        return self.engine.both("exec", self.name, *command)
+
+    def is_healthy(self) -> bool:
+        """Whether the image's own health check, done once, finds nothing wrong."""
+        try:
+            self.engine.podman("healthcheck", "run", self.name)
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    def stop(self) -> tuple[int, float]:
+        """The exit code, and the seconds that it took from the signal to the end."""
+        began = time.monotonic()
+        self.engine.podman("stop", "--time=10", self.name)
+        return int(self.state()["ExitCode"]), time.monotonic() - began

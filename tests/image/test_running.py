@@ -1,0 +1,74 @@
+"""The image at work: no capability, no file that it may write."""
+
+import re
+
+import httpx
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as text
+
+from exporter import __version__
+from tests.end_to_end.processes import eventually
+from tests.image.engine import Container, Image
+
+
+def get(url: str, **headers: str) -> str:
+    answer = httpx.get(url, headers=headers, trust_env=False)
+    answer.raise_for_status()
+    return answer.text
+
+
+def address(container: Container) -> str:
+    """Where the demo says that its exporter is."""
+    return eventually(lambda: re.search(r"(http://\S+:\d+)/metrics ", container.log()))[1]
+
+
+def test_the_demo_runs_as_a_number_without_a_capability_and_is_scraped_clean(
+    image: Image, revision: str
+) -> None:
+    with image.running("demo", "--web.listen-address=127.0.0.1:0", network="host") as container:
+        url = address(container)
+        eventually(lambda: httpx.get(f"{url}/-/ready", trust_env=False).is_success)
+        told = container.process()
+        page = get(f"{url}/metrics")
+        modern = get(f"{url}/metrics", Accept="application/openmetrics-text; version=1.0.0")
+
+        code, took = container.stop()
+
+    assert told["Uid"].split() == told["Gid"].split() == ["10001"] * 4
+    assert {told[name] for name in ("CapPrm", "CapEff", "CapBnd")} == {"0" * 16}
+    assert told["NoNewPrivs"] == "1"
+    assert {family.name for family in text(page)} >= {"k6_cloud_up", "k6_cloud_test_last_run_status"}
+    assert {family.name for family in openmetrics(modern)} >= {"k6_cloud_up", "k6_cloud_test_last_run_status"}
+    assert "\nk6_cloud_up 1.0\n" in page
+    assert f'revision="{revision}",version="{__version__}"' in page
+    assert (code, took < 1) == (0, True)
+
+
+def test_the_health_check_sees_whether_the_exporter_answers_and_asks_no_proxy(image: Image) -> None:
+    with image.running(K6_CLOUD_TOKEN="demo", http_proxy="http://127.0.0.1:9") as container:
+        eventually(container.is_healthy)
+    with image.running("simulator") as container:
+        eventually(lambda: "simulated k6 Cloud is at" in container.log())
+
+        assert not container.is_healthy()
+
+
+def test_neither_a_start_nor_a_poll_nor_a_health_check_compiles_anything(image: Image) -> None:
+    with image.running("demo", PYTHONVERBOSE="1") as container:
+        eventually(container.is_healthy)
+        checked = container.execute(*image.told()["Healthcheck"]["Test"][1:])
+        container.stop()
+
+        said = container.log() + checked
+
+    assert "import 'exporter.simulator'" in said
+    assert "import 'encodings.idna'" in checked
+    assert re.findall(r"^# code object from (/.*)", said, re.MULTILINE) == []
+
+
+def test_without_a_token_the_container_ends_with_2_and_a_sentence(image: Image) -> None:
+    with image.running() as container:
+        state = eventually(lambda: state if (state := container.state())["Status"] == "exited" else None)
+
+        assert state["ExitCode"] == 2
+        assert "K6_CLOUD_TOKEN" in container.log()

@@ -1,0 +1,204 @@
+"""A configuration that changes while the exporter runs."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from exporter.config import Config, ConfigError
+from exporter.simulator import World, faults
+from exporter.token import Token
+from tests.lab import START, Lab
+
+SUCCESSFUL = "k6_cloud_exporter_config_last_reload_successful"
+WHEN = "k6_cloud_exporter_config_last_reload_success_timestamp_seconds"
+V6 = {"url": "http://k6.test", "stack_id": 1}
+
+
+def two_tests() -> tuple[World, int, int]:
+    world = World()
+    first, second = world.add_test("first"), world.add_test("second")
+    for test in (first, second):
+        world.add_run(test, created=START - 600)
+        world.add_run(test, created=START + 1)
+    return world, first, second
+
+
+def only(*ids: int) -> dict[str, Any]:
+    return {"tests": [{"id": id_} for id_ in ids]}
+
+
+def watched(lab: Lab) -> set[int]:
+    return {int(name.split('test_id="')[1].split('"')[0]) for name in lab.series("k6_cloud_test_info")}
+
+
+def finished(lab: Lab) -> float:
+    return sum(lab.series("k6_cloud_test_runs_finished_total").values())
+
+
+@pytest.mark.parametrize("api", [{"url": "http://k6.test"}, V6], ids=["legacy", "v6"])
+def test_a_test_that_is_added_or_removed_appears_or_vanishes_at_the_next_poll(api: dict[str, Any]) -> None:
+    world, first, second = two_tests()
+    with Lab(world, api=api, **only(first)) as lab:
+        lab.poll()
+        lab.reload(api=api, **only(first, second))
+        assert watched(lab) == {first}
+        lab.at(1).poll()
+        assert watched(lab) == {first, second}
+
+        lab.reload(api=api, **only(second))
+        lab.at(2).poll()
+        assert watched(lab) == {second}
+
+
+def test_counts_survive_a_reload() -> None:
+    world, first, second = two_tests()
+    with Lab(world, **only(first)) as lab:
+        lab.poll()
+        lab.at(3600).poll()
+        assert finished(lab) == 1
+
+        lab.reload(**only(first, second))
+        lab.at(3601).poll()
+
+        assert finished(lab) == 1
+        assert lab.value('k6_cloud_exporter_polls_total{outcome="success"}') == 3
+
+
+def test_counts_survive_the_move_from_legacy_to_v6_and_back() -> None:
+    world, first, _ = two_tests()
+    with Lab(world, **only(first)) as lab:
+        lab.poll()
+        lab.at(3600).poll()
+        for i, api in enumerate([V6, {"url": "http://k6.test"}], 1):
+            world.add_run(first, created=START + 3600 * i)
+            lab.reload(api=api, **only(first))
+            lab.at(3600 * i + 10).poll()
+            lab.at(3600 * (i + 1)).poll()
+
+            assert finished(lab) == 1 + i
+            assert lab.value("k6_cloud_up") == 1
+            assert f'api="{lab.config.api.generation if api is not V6 else "v6"}"' in lab.page()
+
+
+def test_a_poll_under_way_ends_as_it_began_and_the_next_one_finds_out_which_tests_there_are() -> None:
+    world, first, second = two_tests()
+    with Lab(world, **only(first)) as lab:
+        lab.simulator.faults.add(faults.slow(before=5))
+
+        async def reload_meanwhile() -> None:
+            polling = asyncio.create_task(lab.exporter.poller.poll())
+            await asyncio.sleep(0)
+            assert lab.exporter.reload
+            lab.read = lambda: (
+                Config.model_validate({"api": {"url": "http://k6.test"}, **only(second)}),
+                lab.token,
+            )
+            await lab.exporter.reload()
+            assert not polling.done()
+            await polling
+
+        lab.run(reload_meanwhile())
+        assert watched(lab) == {first}
+        lab.poll()
+        assert watched(lab) == {second}
+
+
+def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, first, _ = two_tests()
+    with Lab(world, **only(first)) as lab:
+        lab.poll()
+
+        def read() -> tuple[Config, Token]:
+            raise ConfigError(["poll.interval: no", "tests: no"])
+
+        lab.read = read
+        lab.at(10)
+        answer = lab.get("/-/reload", "POST")
+
+        assert answer.status_code == 500
+        assert answer.text == "The configuration is refused:\npoll.interval: no\ntests: no\n"
+        assert [record.args for record in caplog.records] == [("poll.interval: no",), ("tests: no",)]
+        lab.at(60).poll()
+        assert watched(lab) == {first}
+        assert (lab.value(SUCCESSFUL), lab.value(WHEN)) == (0, START)
+
+        assert lab.reload(**only(first)).status_code == 200
+        lab.at(62)
+        assert (lab.value(SUCCESSFUL), lab.value(WHEN)) == (1, START + 60)
+
+
+def test_where_links_lead_and_how_much_is_told_change_at_the_next_poll() -> None:
+    world, first, _ = two_tests()
+    with Lab(world, **only(first)) as lab:
+        lab.at(3600).poll()
+        assert len(lab.series("k6_cloud_run_info")) == 2
+
+        lab.reload(app_url="https://else.test", runs={"keep": 1}, **only(first))
+        lab.at(3601).poll()
+
+        assert len(lab.series("k6_cloud_run_info")) == 1
+        assert 'url="https://else.test/tests/' in lab.page()
+        assert "https://app.k6.io" not in lab.page()
+
+
+def test_intervals_change() -> None:
+    world, first, _ = two_tests()
+    with Lab(world, **only(first)) as lab:
+        lab.reload(poll={"interval": "7s", "idle_interval": "8s"})
+        lab.at(3600).poll()
+
+        assert lab.exporter.poller.interval == 8
+
+
+def test_a_reload_does_not_make_room_for_more_requests() -> None:
+    world, first, _ = two_tests()
+    api = {"url": "http://k6.test", "requests_per_minute": 2}
+    with Lab(world, api=api, **only(first)) as lab:
+        lab.poll()
+        began, asked = lab.now.value, len(lab.simulator.requests)
+        lab.reload(api=api, **only(first))
+        lab.poll()
+
+        assert asked == 2
+        assert lab.now.value == began + 60
+
+
+def test_a_test_moves_to_the_shard_that_it_belongs_to() -> None:
+    world, *tests = two_tests()
+    with Lab(world) as lab:
+        lab.poll()
+        assert watched(lab) == set(tests)
+        seen = set()
+        for shard in range(3):
+            lab.reload(sharding={"shard": shard, "total": 3})
+            lab.at(shard + 1).poll()
+            seen |= watched(lab)
+            assert lab.series("k6_cloud_exporter_shard_info") == {
+                f'k6_cloud_exporter_shard_info{{shard="{shard}"}}': 1
+            }
+
+        assert seen == set(tests)
+
+
+def test_what_is_served_where_takes_a_restart_and_the_answer_says_so() -> None:
+    world, _, _ = two_tests()
+    with Lab(world) as lab:
+        answer = lab.reload(web={"telemetry_path": "/elsewhere"})
+
+        assert answer.status_code == 200
+        assert "what has changed under web takes effect at the next start" in answer.text
+        assert lab.get("/elsewhere").status_code == 404
+
+
+def test_only_a_post_reloads() -> None:
+    with Lab(World()) as lab:
+        assert lab.get("/-/reload").status_code == 405
+        assert lab.get("/-/reload", "HEAD").status_code == 405
+
+
+def test_reload_over_http_can_be_switched_off() -> None:
+    with Lab(World(), web={"enable_reload": False}) as lab:
+        assert lab.reload().status_code == 404

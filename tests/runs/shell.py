@@ -1,0 +1,129 @@
+"""A terminal in a small world: commands are carried out against the simulator, and a number is the clock."""
+
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal
+
+import httpx
+from rich.console import Console
+
+from exporter.asking import connected
+from exporter.config import Config
+from exporter.k6.acts import ActingTransport
+from exporter.runs.doing import Desk, Streams
+from exporter.runs.opening import WIDE
+from exporter.runs.opening import console as terminal
+from exporter.simulator import Options, Simulator, World
+from exporter.token import Token
+from tests.lab import START, TOKEN, App, Now, dated
+
+GENERATIONS: tuple[Literal["legacy", "v6"], ...] = ("legacy", "v6")
+Message = MutableMapping[str, Any]
+
+
+class Shell:
+    """`Shell(world, "v6").desk().list(most=20, active=False)`; `out` and `err` are what was said since.
+
+    `meanwhile` holds what happens in the world, each before the first request at or after its moment (seconds
+    since the start).
+    """
+
+    def __init__(
+        self,
+        world: World,
+        generation: str = "legacy",
+        *,
+        options: Options | None = None,
+        token: str = TOKEN,
+        **settings: Any,
+    ) -> None:
+        self.now = Now()
+        self.world = world
+        self.simulator = Simulator(
+            world,
+            tokens=[TOKEN],
+            clock=self.now.read,
+            options=options or Options(),
+            sleep=self.now.sleep,
+            broken=httpx.ReadError,
+        )
+        api = {"url": "http://k6.test", "requests_per_minute": 6000} | settings.pop("api", {})
+        api |= {"stack_id": 1} if generation == "v6" else {}
+        self.config = Config.model_validate({"api": api} | settings)
+        self.token = Token(token)
+        self.meanwhile: dict[float, Callable[[], object]] = {}
+        self._out, self._err = io.StringIO(), io.StringIO()
+
+    def desk(
+        self,
+        answer: str = "",
+        *,
+        is_json: bool = False,
+        is_terminal: bool = False,
+        width: int = WIDE,
+        console: Console | None = None,
+    ) -> Desk:
+        """A desk whose user types this answer."""
+        out = console or terminal(
+            self._out, width, force_terminal=is_terminal, color_system=None, _environ={}
+        )
+        return Desk(
+            self.config,
+            self._connect,
+            clock=self.now.clock,
+            streams=Streams(io.StringIO(answer), out, self._err),
+            work=asyncio.run,
+            conceal=self.token.conceal,
+            is_json=is_json,
+        )
+
+    def _connect(self) -> AbstractAsyncContextManager[ActingTransport]:
+        return connected(
+            self.config,
+            self.token,
+            ActingTransport,
+            clock=self.now.clock,
+            transport=httpx.ASGITransport(self._eventful(dated(self.simulator))),
+        )
+
+    def _eventful(self, app: App) -> App:
+        async def answer(
+            scope: Message,
+            receive: Callable[[], Awaitable[Message]],
+            send: Callable[[Message], Awaitable[None]],
+        ) -> None:
+            for moment in sorted(self.meanwhile):
+                if self.now.value >= START + moment:
+                    self.meanwhile.pop(moment)()
+            await app(scope, receive, send)
+
+        return answer
+
+    @property
+    def out(self) -> str:
+        """What was asked for, without the spaces that fill lines."""
+        return taken(self._out)
+
+    @property
+    def err(self) -> str:
+        return taken(self._err)
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def asked(self) -> list[str]:
+        """The requests since this was last called, each as METHOD path."""
+        requests = [f"{asked.method} {asked.path}" for asked in self.simulator.requests]
+        self.simulator.requests.clear()
+        return requests
+
+
+def taken(stream: io.StringIO) -> str:
+    """What is in a stream, which is empty then."""
+    text = stream.getvalue()
+    stream.seek(0)
+    stream.truncate()
+    return "\n".join(line.rstrip() for line in text.split("\n"))
