@@ -44,7 +44,7 @@ faults: .venv/dev
 	$(BIN)/python -m tests.faults campaign fuzz
 
 soak: .venv/dev
-	$(BIN)/python -m tests.faults soak
+	$(BIN)/python -m tests.faults soak --reload
 
 pictures: .venv/dev
 	@docs/make-pictures

@@ -24,8 +24,8 @@ def fuzzed(given: argparse.Namespace) -> Any:
 
 
 def soaked(given: argparse.Namespace) -> Any:
-    told = {}
-    for generation in GENERATIONS:
+    told = report.read().get("soak", {})
+    for generation in given.api or GENERATIONS:
         print(f"  {given.scrapers} scrapers, {given.seconds:g} s, {generation}", flush=True)
         seen = soak(generation, seconds=given.seconds, scrapers=given.scrapers, reload=given.reload)
         told[generation] = {"seconds": given.seconds, "scrapers": given.scrapers, **seen.told()}
@@ -48,6 +48,9 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=50_000, help="spoilt configuration files")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--seconds", type=float, default=600.0, help="length of the soak, of each generation")
+    parser.add_argument(
+        "--api", action="append", choices=GENERATIONS, help="only this generation; repeatable"
+    )
     parser.add_argument("--scrapers", type=int, default=200)
     parser.add_argument("--reload", action="store_true", help="reload meanwhile, by SIGHUP")
     given = parser.parse_args()

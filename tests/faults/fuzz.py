@@ -9,7 +9,7 @@ import logging
 import random
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -144,7 +144,7 @@ PIECES = (
 )
 
 
-def spoilt_file(chance: Random, content: bytes, others: list[bytes]) -> bytes:
+def spoilt_file(chance: Random, content: bytes, others: Sequence[bytes]) -> bytes:
     """A file with one to five changes: lost, doubled, moved or foreign pieces."""
     for _ in range(chance.randint(1, 5)):
         at, upto = sorted(chance.randrange(len(content) + 1) for _ in range(2))
@@ -177,9 +177,15 @@ def load_exporter(file: Path) -> None:
     assert all(one.isprintable() and len(one) < 1000 for one in sentences), sentences
 
 
-def files(most: int, first_seed: int = 0) -> Tally:
-    """Spoil so many configuration files and read each."""
-    originals = examples()
+def files(
+    most: int,
+    first_seed: int = 0,
+    *,
+    originals: Sequence[bytes] = (),
+    read: Callable[[Path], None] = load_exporter,
+) -> Tally:
+    """Spoil so many files of a kind and read each."""
+    originals = originals or examples()
     tally, warm = Tally(0, [], 0.0, 0), 0
     with TemporaryDirectory() as folder:
         file = Path(folder, "exporter.yaml")
@@ -187,7 +193,7 @@ def files(most: int, first_seed: int = 0) -> Tally:
             file.write_bytes(spoilt_file(chance, chance.choice(originals), originals))
             began = time.perf_counter()
             try:
-                load_exporter(file)
+                read(file)
             except Exception as error:  # noqa: BLE001 (what breaks is what is looked for)
                 tally.broken.append(f"file {seed}: {error!r:.300}")
             tally.slowest = max(tally.slowest, time.perf_counter() - began)

@@ -7,7 +7,7 @@ from itertools import cycle
 
 import pytest
 
-from tests.faults import catalogue, network
+from tests.faults import catalogue, network, report
 from tests.faults.campaign import brief, performed, performed_on_a_network
 from tests.faults.stage import Trouble
 
@@ -79,3 +79,13 @@ def test_there_are_enough_troubles() -> None:
     names = [trouble.name for trouble in (*catalogue.everything(), *network.everything())]
 
     assert len(names) == len(set(names)) > 150
+
+
+def test_the_results_tell_what_was_measured_and_that_every_promise_was_kept() -> None:
+    results = report.read()
+
+    assert report.DOCUMENT.read_text(encoding="utf-8") == report.document(results)
+    assert results.keys() >= {"campaign", "fuzz", "soak"}
+    assert report.broken(results) == []
+    troubles = (*catalogue.everything(), *network.everything())
+    assert {row["fault"] for row in results["campaign"]} == {trouble.name for trouble in troubles}
