@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.fleet import HOUR, NOW, RUNS
 from exporter.cli import run
-from exporter.serving import listen, serve, url
+from exporter.serving import Site, listen, serve, url
 from exporter.simulator import Options, Phases, Simulator, World
 
 TOKEN = "bench"
@@ -133,7 +133,7 @@ def main() -> None:
     listening = listen("127.0.0.1:0")
     app = cloud(Plan(**json.loads(sys.argv[1])))
     print(url(listening), flush=True)
-    run(serve((app, listening)))
+    run(serve(Site(app, listening)))
 
 
 if __name__ == "__main__":

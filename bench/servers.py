@@ -21,7 +21,7 @@ from exporter.app import Exporter, exporter
 from exporter.cli import run
 from exporter.config import Config
 from exporter.families import families
-from exporter.serving import listen, serve, url
+from exporter.serving import Site, listen, serve, url
 from exporter.token import Token
 from exporter.web import TEXT
 
@@ -49,7 +49,7 @@ async def ours(tests: int) -> None:
     listening = listen("127.0.0.1:0")
     async with knowing(tests) as exporter_:
         print(url(listening), flush=True)
-        await serve((exporter_.web, listening))
+        await serve(Site(exporter_.web, listening))
 
 
 async def static(tests: int) -> None:
@@ -65,7 +65,7 @@ async def static(tests: int) -> None:
 
     listening = listen("127.0.0.1:0")
     print(url(listening), flush=True)
-    await serve((Starlette(routes=[Route("/metrics", metrics)]), listening))
+    await serve(Site(Starlette(routes=[Route("/metrics", metrics)]), listening))
 
 
 def client_python(tests: int) -> None:

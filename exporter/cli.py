@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -17,13 +17,15 @@ from exporter import __version__, log
 from exporter.app import exporter
 from exporter.asking import cloud
 from exporter.backfill import DEFAULTS, MistakenError, backfilled, wish
+from exporter.clock import Clock
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
+from exporter.guard import Guard, is_hook, is_probe
 from exporter.reloading import Read
 from exporter.reports import checked, printed
 from exporter.runs import flags as runs
 from exporter.schedule import schedule
-from exporter.serving import ListenError, listen, serve, url
+from exporter.serving import ListenError, Site, listen, serve, url
 from exporter.simulator import Simulator, demo_world
 from exporter.token import Token
 
@@ -80,7 +82,8 @@ def configured(command: Command) -> Command:
 
 def served(command: Command) -> Command:
     """Gives a command the flags that say where it serves."""
-    return with_flags(command, [flag(name) for name in ("web.listen_address", "web.telemetry_path")])
+    flags = [flag(name) for name in ("web.listen_address", "web.telemetry_path")]
+    return with_flags(command, [*flags, flag("web.config_file", "--web.config.file")])
 
 
 def with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) -> Command:
@@ -96,7 +99,7 @@ def flag(name: str, spelt: str | None = None) -> Callable[[Command], Command]:
         spelt or "--" + name.replace("_", "-"),
         name.replace(".", "__"),
         metavar="|".join(setting.choices) or "TEXT",
-        help=f"{setting.help} [default: {setting.default}]",
+        help=f"{setting.help} [default: {setting.default}]" if setting.default else setting.help,
     )
 
 
@@ -127,9 +130,14 @@ def read_first(read: Read) -> tuple[Config, Token]:
     try:
         return read()
     except ConfigError as error:
-        for line in error.sentences:
-            click.echo(f"error: {line}", err=True)
-        sys.exit(2)
+        refuse(error)
+
+
+def refuse(error: ConfigError) -> NoReturn:
+    """Every sentence about a mistake, and the end of the process with 2."""
+    for line in error.sentences:
+        click.echo(f"error: {line}", err=True)
+    sys.exit(2)
 
 
 def simulated(command: Command) -> Command:
@@ -163,8 +171,9 @@ def serve_command(**given: Any) -> None:
     """Poll k6 Cloud and serve metrics, until told to stop."""
     read = reader(**given)
     config, token = read_first(read)
+    guard = guarded(config)
     listening = bound(config.web.listen_address)
-    run(serve_exporter(config, token, listening, read=read))
+    run(serve_exporter(config, token, listening, read=read, guard=guard))
 
 
 @main.command()
@@ -205,7 +214,7 @@ def demo(address: str, version: str, seed: int, speed: float) -> None:
     click.echo(f"  {here}/metrics   what Prometheus scrapes")
     click.echo("Every state of a run shows within a minute. Ctrl-C ends it.")
     simulated = Simulator(demo_world(time.time(), seed, speed), tokens=[DEMO_TOKEN])
-    run(serve_exporter(config, Token(DEMO_TOKEN), listening, (simulated, cloud)))
+    run(serve_exporter(config, Token(DEMO_TOKEN), listening, Site(simulated, cloud)))
 
 
 @main.command()
@@ -232,7 +241,7 @@ def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> N
     click.echo(
         f"A simulated k6 Cloud is at {url(listening)}; tokens: {', '.join(tokens)}; id of the stack: 1"
     )
-    run(serve((Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
+    run(serve(Site(Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
 
 
 @main.command()
@@ -240,6 +249,7 @@ def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> N
 def check(**given: Any) -> None:
     """Say whether the configuration works: the token, the tests it means, and what they cost."""
     config, token = loaded(**given)
+    guarded(config)
     logging.getLogger("exporter.polling").setLevel(logging.ERROR)  # what they warn of is told in the report
     sys.exit(run(checked(config, token)))
 
@@ -316,17 +326,35 @@ async def serve_exporter(
     config: Config,
     token: Token,
     listening: socket.socket,
-    *others: tuple[Simulator, socket.socket],
+    *others: Site,
     read: Read | None = None,
+    guard: Guard | None = None,
 ) -> None:
     async with exporter(config, token, revision=REVISION, read=read) as polled:
         scheduler = schedule(polled)
         scheduler.start()
-        logger.info("listening", extra={"url": url(listening), "version": __version__})
+        here = url(listening, is_tls=guard is not None and guard.tls() is not None)
+        logger.info("listening", extra={"url": here, "version": __version__})
         try:
-            await serve((polled.web, listening), *others, reload=polled.reload)
+            if guard is None:
+                await serve(Site(polled.web, listening), *others, reload=polled.reload)
+            else:
+                async with guard.watched(polled.telemetry.web_reload_successful.set):
+                    is_open = is_hook if config.web.webhook_secret_file else is_probe
+                    site = Site(guard.protect(polled.web, is_open), listening, guard.tls)
+                    await serve(site, *others, reload=polled.reload)
         finally:
             scheduler.shutdown(wait=False)
+
+
+def guarded(config: Config) -> Guard | None:
+    """Who is let in, if a file says so; on a mistake in it, every sentence about it, and the end with 2."""
+    if config.web.config_file is None:
+        return None
+    try:
+        return Guard(config.web.config_file, Clock())
+    except ConfigError as error:
+        refuse(error)
 
 
 def bound(address: str) -> socket.socket:

@@ -3,9 +3,11 @@
 Everything that came from outside is escaped, and nothing on it needs JavaScript.
 """
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from html import escape
 
 from exporter.model import Activity, Outcome, ProcessingStatus, Run, RunStatus
@@ -52,6 +54,12 @@ td small, time { white-space: nowrap; }
 .timed_out::before { color: #d9822b; } .aborted::before { color: #8e5bd0; }
 .moving::before { color: #3584e4; } li time { color: var(--dim); margin-right: .6rem; }
 """
+
+# Nothing may be loaded, run, sent or framed; of styles only the one above.
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def page(overview: Overview) -> str:

@@ -3,11 +3,15 @@
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import uvicorn
+
+from exporter.bounds import BOUNDED, MOST_HEAD, TO_ASK, TO_CLOSE, Timed
 
 Message = MutableMapping[str, Any]
 App = Callable[
@@ -15,14 +19,139 @@ App = Callable[
 ]
 
 LAST_MOMENT = 0.5  # seconds that answers under way have to be read when the process ends
+IDLE = 75  # seconds after which an idle connection is closed; those who scrape each minute keep theirs
+MOST_CONNECTIONS = 128
+ROOM = 16  # idle connections that are closed when there are too many
 
 
 class ListenError(Exception):
     """An address that cannot be listened on; the message says why and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An app and where it is served. `tls` is asked for each new connection; None is plain HTTP."""
+
+    app: App
+    listening: socket.socket
+    tls: Callable[[], ssl.SSLContext | None] = lambda: None
+
+
+class Acceptor:
+    """Accepts connections, as long as there are not too many; the others wait in the system's queue.
+
+    asyncio's own would have one TLS context for ever, and any number of connections.
+    """
+
+    def __init__(self, site: Site, protocol: Callable[[], Timed], connections: set[Timed]) -> None:
+        self._site = site
+        self._protocol = protocol
+        self._connections = connections
+        self._beginning: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        site.listening.setblocking(False)  # noqa: FBT003 (so it is spelt)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Accept again what was left waiting. Without effect while it accepts, and once it is closed."""
+        if self._site.listening.fileno() >= 0:
+            self._loop.add_reader(self._site.listening.fileno(), self._accept)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._site.listening.fileno())
+        self._site.listening.close()
+        for task in self._beginning:
+            task.cancel()
+
+    async def wait_closed(self) -> None:
+        await asyncio.gather(*self._beginning, return_exceptions=True)
+
+    def _accept(self) -> None:
+        if len(self._connections) + len(self._beginning) >= MOST_CONNECTIONS:
+            self._make_room()
+            return
+        try:
+            accepted, _ = self._site.listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError:  # no file descriptor is left, or no memory; there may be some soon
+            self._loop.remove_reader(self._site.listening.fileno())
+            return
+        task = self._loop.create_task(self._begin(accepted))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    def _make_room(self) -> None:
+        self._loop.remove_reader(self._site.listening.fileno())
+        idle = sorted((one for one in self._connections if one.is_idle()), key=lambda one: one.since)
+        for connection in idle[:ROOM]:
+            connection.transport.abort()
+
+    async def _begin(self, accepted: socket.socket) -> None:
+        tls = self._site.tls()
+        patience = {"ssl_handshake_timeout": TO_ASK, "ssl_shutdown_timeout": TO_CLOSE} if tls else {}
+        try:
+            await self._loop.connect_accepted_socket(self._protocol, accepted, ssl=tls, **patience)
+        except OSError:
+            accepted.close()  # whoever it was speaks no TLS, has no good certificate, or is gone
+
+
 class Server(uvicorn.Server):
-    """A server that leaves signals to the process: uvicorn's own would end it with the signal, not with 0."""
+    """A server that leaves signals to the process: uvicorn's own would end it with the signal, not with 0.
+
+    Its connections are bounded in number, size and time, and each gets the TLS context of the day.
+    """
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(
+            uvicorn.Config(
+                site.app,
+                http=BOUNDED,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=IDLE,
+                timeout_graceful_shutdown=1,
+                h11_max_incomplete_event_size=MOST_HEAD,
+            )
+        )
+        self._site = site
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 (uvicorn's)
+        await self.lifespan.startup()
+        self._acceptor = Acceptor(self._site, self._protocol, self._connections)
+        self.servers = [cast("asyncio.Server", self._acceptor)]
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        self._acceptor.go_on()
+        if counter % 10 == 0:
+            self._look_after(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def _look_after(self, now: float) -> None:
+        tls = self._site.tls()
+        for connection in list(self._connections):
+            if connection.is_overdue(now):
+                connection.transport.abort()
+            elif connection.transport.get_extra_info("sslcontext") is not tls and (
+                connection.is_idle() or connection.is_answering()
+            ):
+                connection.shutdown()  # after the answer, if there is one under way
+
+    def _protocol(self) -> Timed:
+        made = self.config.http_protocol_class(  # type: ignore[call-arg]  # typed as any protocol there is
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return cast("Timed", made)
+
+    @property
+    def _connections(self) -> set[Timed]:
+        return cast("set[Timed]", self.server_state.connections)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -37,7 +166,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _hang_up(self) -> None:
-        for connection in list(self.server_state.connections):
+        for connection in list(self._connections):
             connection.transport.abort()
 
 
@@ -62,26 +191,18 @@ def listen(address: str) -> socket.socket:
     return listening
 
 
-def url(listening: socket.socket) -> str:
+def url(listening: socket.socket, *, is_tls: bool = False) -> str:
     """Where a socket is reached from this machine."""
     host, port = listening.getsockname()[:2]
     if host in ("::", "0.0.0.0"):  # noqa: S104 (compared, not bound)
         host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def serve(
-    *sites: tuple[App, socket.socket], reload: Callable[[], Coroutine[Any, Any, object]] | None = None
-) -> None:
-    """Serve each app on its socket until SIGTERM or SIGINT; reload on SIGHUP, if there is a way."""
-    servers = [
-        Server(
-            uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
-            )
-        )
-        for app, _ in sites
-    ]
+async def serve(*sites: Site, reload: Callable[[], Coroutine[Any, Any, object]] | None = None) -> None:
+    """Serve each site until SIGTERM or SIGINT; reload on SIGHUP, if there is a way."""
+    servers = [Server(site) for site in sites]
 
     def stop() -> None:
         for server in servers:
@@ -98,6 +219,4 @@ async def serve(
             task.add_done_callback(reloads.discard)
 
         loop.add_signal_handler(signal.SIGHUP, hang_up)
-    await asyncio.gather(
-        *(server.serve(sockets=[listening]) for server, (_, listening) in zip(servers, sites, strict=True))
-    )
+    await asyncio.gather(*(server.serve() for server in servers))

@@ -120,6 +120,11 @@ class Telemetry:
             "k6_cloud_exporter_config_last_reload_success_timestamp_seconds",
             "When the configuration in force was read.",
         )
+        self.web_reload_successful = gauge(
+            "k6_cloud_exporter_web_config_last_reload_successful",
+            "Whether the web configuration file and its certificates were good when they were last read.",
+        )
+        self.web_reload_successful.set(1)
         self.shard_info = gauge(
             "k6_cloud_exporter_shard_info",
             "Which of the shards this process is, from 0; always 1.",

@@ -1,6 +1,6 @@
 """What the exporter serves over HTTP."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from exporter.landing import Overview
+from exporter.landing import POLICY, Overview
 from exporter.landing import page as landing_page
 from exporter.page import Page
 
@@ -19,6 +19,12 @@ Answer = Callable[[Request], Awaitable[Response]]
 Reloaded = tuple[bool, Sequence[str]]
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+LANDING = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+CUT = 1024 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,10 @@ class Sources:
 
 
 class Parts(Response):
-    """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape."""
+    """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape.
+
+    Nor for a client that is slow to read: no more than `CUT` is under way, and TLS encrypts no more.
+    """
 
     def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
         self.parts = parts
@@ -56,8 +65,16 @@ class Parts(Response):
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for part in self.parts if scope["method"] != "HEAD" else ():
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            for piece in cut(part):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def cut(part: bytes) -> Iterable[bytes | memoryview]:
+    """The part in pieces that share its memory; itself if it is short."""
+    if len(part) <= CUT:
+        return (part,)
+    return (memoryview(part)[start : start + CUT] for start in range(0, len(part), CUT))
 
 
 def application(
@@ -82,7 +99,7 @@ def application(
         return Parts(page.gzip_with_tail(tail) if is_gzip else page.with_tail(tail), headers)
 
     async def landing(_: Request) -> Response:
-        return HTMLResponse(landing_page(sources.overview()))
+        return HTMLResponse(landing_page(sources.overview()), headers=LANDING)
 
     async def healthy(_: Request) -> Response:
         return verdict(sources.ailment(), "Healthy.")

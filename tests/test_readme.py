@@ -11,12 +11,14 @@ from pathlib import Path
 
 import click
 import pytest
+import trustme
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.cli import main
 from exporter.config import Entry, load, settings
 from exporter.config.loading import variable
+from exporter.config.web_file import read_web_file
 from exporter.families import families
 from exporter.simulator import Phases, World
 from exporter.telemetry import Telemetry
@@ -166,9 +168,26 @@ def test_the_example_configuration_is_good(tmp_path: Path) -> None:
     assert config.app_url == "https://mystack.grafana.net/a/k6-app"
 
 
-def test_the_scrape_config_is_good(tmp_path: Path) -> None:
+def test_the_example_of_a_web_configuration_is_good(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(example("web-config"))
+
+    read = read_web_file(file)
+
+    assert read.tls_server_config
+    assert list(read.basic_auth_users) == ["prometheus"]
+
+
+@pytest.mark.parametrize("name", ["scrape-config", "web-scrape-config"])
+def test_the_scrape_config_is_good(name: str, tmp_path: Path) -> None:
     file = tmp_path / "prometheus.yml"
-    file.write_text(example("scrape-config"))
+    file.write_text(example(name))
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    certificate = authority.issue_cert("prometheus.test")
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "client.crt"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "client.key"))
+    (tmp_path / "password").write_text("secret")
 
     subprocess.run(
         [program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True

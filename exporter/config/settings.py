@@ -142,6 +142,10 @@ class Web(Section):
     telemetry_path: Annotated[str, BeforeValidator(route)] = Field(
         "/metrics", description="path of the metrics"
     )
+    config_file: FilePath | None = Field(
+        None,
+        description="file with TLS, users and headers, as of exporter-toolkit; read again when it changes",
+    )
     enable_reload: bool = Field(
         default=True,
         description="whether POST /-/reload reads the configuration again, as SIGHUP does",

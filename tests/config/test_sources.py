@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "sharding.total": ("2", "3", "4"),
     "web.listen_address": (":1", ":2", ":3"),
     "web.telemetry_path": ("/file", "/environment", "/flag"),
+    "web.config_file": ("/file", "/environment", "/flag"),
     "web.webhook_secret_file": (f"{SECRETS}/first", f"{SECRETS}/second", f"{SECRETS}/third"),
     "web.enable_reload": ("false", "true", "false"),
     "log.level": ("debug", "warning", "error"),

@@ -20,6 +20,7 @@ def fuzzed(given: argparse.Namespace) -> Any:
     return {
         "answers": timed(fuzz.answers, given.answers, given.seed),
         "files": timed(fuzz.files, given.files, given.seed),
+        "web files": timed(fuzz.web_files, given.files, given.seed),
     }
 
 

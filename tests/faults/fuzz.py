@@ -16,7 +16,8 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from exporter.config import Config, ConfigError, load
+from exporter.config import ConfigError, load
+from exporter.config.web_file import read_web_file
 from tests.hostile.test_mutations import APIS, HOUR, SpoiltLab, a_world, assert_sound, assert_well, with_news
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -105,6 +106,14 @@ def examples() -> list[bytes]:
     return [example.encode(), *(file.read_bytes() for file in sorted(BAD_FILES.glob("*.yaml")))]
 
 
+def web_examples() -> list[bytes]:
+    """The README's web configuration, and parts of it."""
+    example = (
+        README.read_text(encoding="utf-8").split("<!-- web-config -->\n```yaml\n", 1)[1].split("```", 1)[0]
+    )
+    return [example.encode(), *(b"%b\n" % line for line in example.encode().split(b"\n") if line)]
+
+
 PIECES = (
     *(b"&a [*a, *a]", b"<<: *a", b"!!python/object:os.system x", b"? [x]\n: y", b"!!binary /w==", b"- - - -"),
     *(
@@ -167,14 +176,23 @@ def spoilt_file(chance: Random, content: bytes, others: Sequence[bytes]) -> byte
 
 def load_exporter(file: Path) -> None:
     """The exporter's own file. AssertionError if it is neither a configuration nor sentences."""
+    told_or_read(lambda: load(file, {"K6_CLOUD_TOKEN": "x"}, {}))
+
+
+def told_or_read(read: Callable[[], object]) -> None:
     try:
-        assert isinstance(load(file, {"K6_CLOUD_TOKEN": "x"}, {})[0], Config)
+        read()
     except ConfigError as error:
         sentences = error.sentences
     else:
         return
     assert sentences
     assert all(one.isprintable() and len(one) < 1000 for one in sentences), sentences
+
+
+def load_web_file(file: Path) -> None:
+    """The file of --web.config.file. AssertionError if it is neither a configuration nor sentences."""
+    told_or_read(lambda: read_web_file(file))
 
 
 def files(
@@ -205,3 +223,8 @@ def files(
 
 def seeded(first: int, most: int) -> Iterator[tuple[int, Random]]:
     return ((seed, Random(seed)) for seed in range(first, first + most))
+
+
+def web_files(most: int, first_seed: int = 0) -> Tally:
+    """Spoil so many web configuration files."""
+    return files(most, first_seed, originals=web_examples(), read=load_web_file)

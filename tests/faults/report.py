@@ -92,7 +92,11 @@ def of_campaign(rows: list[dict[str, Any]]) -> str:
 
 
 def of_fuzz(found: dict[str, Any]) -> str:
-    names = {"answers": "answers of k6 Cloud, both generations", "files": "configuration files"}
+    names = {
+        "answers": "answers of k6 Cloud, both generations",
+        "files": "configuration files",
+        "web files": "web configuration files",
+    }
     rows = (
         (
             names[name],

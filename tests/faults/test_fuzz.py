@@ -1,6 +1,7 @@
 """Some of the answers and files that `make faults` spoils by the hundred thousand, and what it found."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,11 @@ def test_no_spoilt_answer_breaks_or_stops_or_fills_the_exporter() -> None:
     assert tally.grown < 100 * 2**20
 
 
-def test_no_spoilt_configuration_file_breaks_or_stops_or_fills_the_exporter() -> None:
-    tally = fuzz.files(1000, first_seed=1_000_000)
+@pytest.mark.parametrize("spoil", [fuzz.files, fuzz.web_files], ids=["its own", "web"])
+def test_no_spoilt_configuration_file_breaks_or_stops_or_fills_the_exporter(
+    spoil: Callable[[int, int], fuzz.Tally],
+) -> None:
+    tally = spoil(1000, 1_000_000)
 
     assert tally.broken == []
     assert tally.slowest < 5

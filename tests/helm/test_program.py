@@ -1,7 +1,9 @@
 """Ports, paths, flags, settings and the version in the chart are those of the program."""
 
+import base64
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +15,7 @@ import exporter
 from exporter.cli import main
 from exporter.config import Config, Entry, settings
 from exporter.config.loading import variable
+from exporter.config.web_file import read_web_file
 from exporter.web import Sources, application
 from tests.helm.chart import (
     CHART,
@@ -71,12 +74,20 @@ def test_the_schema_of_the_configuration_knows_what_there_is_to_choose_from(name
 @pytest.mark.parametrize("name", CI)
 def test_the_configuration_that_is_made_is_one_for_the_program(name: str) -> None:
     made = settings_file(ci(name))
-    if "web.config_file" not in SETTINGS:
-        made["web"].pop("config_file", None)
 
     assert Config.model_validate(made).web.listen_address.endswith(
         str(container(ci(name))["ports"][0]["containerPort"])
     )
+
+
+def test_the_web_configuration_that_is_made_is_one_for_the_program(tmp_path: Path) -> None:
+    (secret,) = (one for one in objects(ci("web-config")) if "web-config.yml" in one.get("data", {}))
+    file = tmp_path / "web-config.yml"
+    file.write_bytes(base64.b64decode(secret["data"]["web-config.yml"]))
+    made = settings_file(ci("web-config"))
+
+    assert list(read_web_file(file).basic_auth_users) == ["prometheus"]
+    assert Path(made["web"]["config_file"]).name == file.name
 
 
 def test_the_example_of_the_readme_can_be_written_under_config() -> None:

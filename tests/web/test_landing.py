@@ -1,5 +1,8 @@
 """The page for people."""
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
@@ -88,6 +91,23 @@ def test_it_needs_no_javascript_and_nothing_from_elsewhere() -> None:
         page = landing(lab)
 
     assert not {"script", "link", "img", "iframe"} & set(Text(page).tags)
+
+
+def test_a_browser_may_use_its_style_and_nothing_else() -> None:
+    world = World()
+    world.add_run(world.add_test("checkout"), created=START - 600)
+    with Lab(world) as lab:
+        lab.poll()
+        answer = lab.get("/")
+
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert answer.headers["Content-Security-Policy"] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    assert not re.search(r"<[^>]*\sstyle=", answer.text)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(

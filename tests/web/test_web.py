@@ -118,6 +118,18 @@ def test_a_scrape_asks_nothing_of_k6_cloud() -> None:
         assert lab.asked() == []
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_no_request_to_the_exporter_changes_anything_at_k6_cloud(method: str) -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+        lab.asked()
+        for path in ("/", "/metrics", "/-/healthy", "/-/ready"):
+            assert lab.get(path, method).status_code == 405
+        assert lab.get("/loadtests/v2/tests/1/start", method).status_code == 404
+
+        assert lab.asked() == []
+
+
 def test_it_is_ready_once_a_poll_has_succeeded() -> None:
     with Lab(watched_world()) as lab:
         before = lab.get("/-/ready")

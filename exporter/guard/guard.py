@@ -1,0 +1,224 @@
+"""What stands before the web app: who may ask what, as the web configuration file has it at present."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from exporter.clock import Clock
+from exporter.config import ConfigError
+from exporter.config.web_file import WebFile, read_web_file
+from exporter.guard.limit import Limit
+from exporter.guard.passwords import Busy, Passwords, credentials
+from exporter.guard.tls import context
+
+log = logging.getLogger(__name__)
+
+LOOK = 1.0  # seconds between looks at the files; a change counts when two looks have found the same
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="k6-cloud-exporter", charset="UTF-8"'}
+LATER = {"Retry-After": "1"}
+
+Versions = Mapping[Path, tuple[int, int, int] | None]
+
+
+def is_probe(method: str, path: str) -> bool:
+    """Whether this is asked by a probe, which has neither password nor certificate."""
+    return method in ("GET", "HEAD") and path in ("/-/healthy", "/-/ready")
+
+
+def is_hook(method: str, path: str) -> bool:
+    """Whether this is asked by a probe, or by k6 Cloud's webhook, whose password is a part of the path."""
+    return is_probe(method, path) or (method == "POST" and path.startswith("/webhook/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What one version of the file says, ready for use."""
+
+    file: WebFile
+    tls: ssl.SSLContext | None
+    passwords: Passwords | None
+    limit: Limit | None
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+class Guard:
+    """The rules in force; a changed file replaces them, a broken one leaves them and is logged once.
+
+    Raises ConfigError when it is made of a broken file.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.is_good = True
+        self._path = path
+        self._clock = clock
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
+        self._read: Versions = {}
+        self._seen: Versions = {}
+        self.rules = self._rules()
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The context for a connection that begins now; None for plain HTTP."""
+        return self.rules.tls
+
+    @asynccontextmanager
+    async def watched(self, tell: Callable[[bool], None]) -> AsyncIterator[None]:
+        """Looks after changes meanwhile; `tell` hears whether the files were good when last read."""
+        watching = asyncio.create_task(self._watch(tell))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _watch(self, tell: Callable[[bool], None]) -> None:
+        while True:
+            await self._clock.sleep(LOOK)
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception:
+                log.exception("the web configuration could not be looked at")
+            tell(self.is_good)
+
+    def look(self) -> None:
+        """Read the files again if they have changed and have come to rest: one may be half written."""
+        before, self._seen = self._seen, versions([self._path, *self._read])
+        if self._seen == self._read or self._seen != before:
+            return
+        try:
+            rules = self._rules()
+            stay_closed(self.rules, rules)
+        except ConfigError as error:
+            self.is_good = False
+            told = {"reason": "; ".join(error.sentences)}
+            log.warning("the web configuration is broken; the old one stays in force", extra=told)
+        else:
+            self.rules, self.is_good = rules, True
+            log.info("the web configuration was read again")
+
+    def _rules(self) -> Rules:
+        # Looked at before they are read: what changes meanwhile is found changed.
+        self._read = versions([self._path, *self._read])
+        file = read_web_file(self._path)
+        certificates = file.tls_server_config.files() if file.tls_server_config else ()
+        self._read = {self._path: self._read[self._path], **versions(certificates)}
+        try:
+            return rules(file, self._executor, self._clock)
+        except ConfigError as error:
+            raise ConfigError([f"{self._path}: {sentence}" for sentence in error.sentences]) from error
+
+    def protect(self, app: ASGIApp, is_open: Callable[[str, str], bool] = is_probe) -> ASGIApp:
+        """The app behind the rules; what is open, by method and path, needs no password or certificate."""
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            rules = self.rules
+            refusal = None if is_open(scope["method"], scope["path"]) else await refused(rules, scope)
+            await (refusal or app)(scope, receive, with_headers(send, rules.headers))
+
+        return guarded
+
+
+def rules(file: WebFile, executor: Executor, clock: Clock) -> Rules:
+    """Raises ConfigError."""
+    return Rules(
+        file,
+        context(file.tls_server_config) if file.tls_server_config else None,
+        Passwords(file.basic_auth_users, executor) if file.basic_auth_users else None,
+        Limit(file.rate_limit.interval, file.rate_limit.burst, clock) if file.rate_limit.interval else None,
+        tuple(
+            (name.lower().encode(), value.encode())
+            for name, value in file.http_server_config.headers.given().items()
+        ),
+    )
+
+
+def stay_closed(old: Rules, new: Rules) -> None:
+    """Raises ConfigError if a door would open by itself: an empty file is more often a slip than a wish."""
+    lost = [
+        name
+        for name, was, is_ in (
+            ("tls_server_config", old.tls, new.tls),
+            ("basic_auth_users", old.passwords, new.passwords),
+            ("client_auth_type", needs_certificate(old), needs_certificate(new)),
+        )
+        if was and not is_
+    ]
+    if lost:
+        raise ConfigError([f"without {' and '.join(lost)} the door would be open; restart if you mean it"])
+
+
+def needs_certificate(rules: Rules) -> bool:
+    tls = rules.file.tls_server_config
+    return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+
+
+async def refused(rules: Rules, scope: Scope) -> Response | None:
+    """The answer to whom is not let in; None to whom is."""
+    if rules.limit and not rules.limit.allows():
+        return PlainTextResponse("Too many requests.\n", 429, LATER)
+    if needs_certificate(rules) and not is_allowed(rules, scope.get("state", {}).get("client_certificate")):
+        return PlainTextResponse("A client certificate that is allowed here is needed.\n", 403)
+    if rules.passwords is None:
+        return None
+    header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    given = credentials(header)
+    try:
+        if given and await rules.passwords.admit(*given):
+            return None
+    except Busy:
+        return PlainTextResponse("Too many passwords are being checked.\n", 429, LATER)
+    return PlainTextResponse("A user name and a password are needed.\n", 401, CHALLENGE)
+
+
+def is_allowed(rules: Rules, certificate: Mapping[str, Any] | None) -> bool:
+    """Whether a client's certificate, verified by TLS, is one of those that are wanted."""
+    tls = rules.file.tls_server_config
+    if not certificate or tls is None:
+        return False
+    names = {normal(kind, name) for kind, name in certificate.get("subjectAltName", ())}
+    return tls.client_allowed_sans is None or not names.isdisjoint(tls.client_allowed_sans)
+
+
+def normal(kind: str, name: str) -> str:
+    """A name as it is written in the file: Python's ssl tells ::1 as 0:0:0:0:0:0:0:1."""
+    try:
+        return str(ip_address(name.strip())) if kind == "IP Address" else name
+    except ValueError:
+        return name
+
+
+def with_headers(send: Send, headers: tuple[tuple[bytes, bytes], ...]) -> Send:
+    """What sends an answer with these headers; they go before those of the app."""
+    if not headers:
+        return send
+    names = {name for name, _ in headers}
+
+    async def send_with(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
+            message = {**message, "headers": [*kept, *headers]}
+        await send(message)
+
+    return send_with
+
+
+def versions(files: Iterable[Path]) -> Versions:
+    """What tells one version of each file from another; None for one that cannot be looked at."""
+    return {file: version(file) for file in files}
+
+
+def version(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

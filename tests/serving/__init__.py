@@ -1,0 +1,1 @@
+"""Connections: how many, how large, how long, and with which certificates."""
