@@ -130,7 +130,7 @@ def of_soak(found: dict[str, Any]) -> str:
     rows = (
         (
             generation,
-            f"{row['scrapers']} for {row['seconds']:g} s",
+            f"{row['scrapers']} for {row['seconds']:g} s" + (f", {row['note']}" if row.get("note") else ""),
             f"{row['scrapes']:,}",
             str(len(row["wrong"])),
             *(f"{row[name] * 1000:.1f} ms" for name in ("p50", "p99", "slowest")),
