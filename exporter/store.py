@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.model import LoadTest, Outcome, Run, RunStatus
+from exporter.model import LoadTest, Outcome, Run, RunStatus, unknown_codes
 
 DAY = 86400.0
 LATE = 32  # a run may become visible later than so many that were created after it, and still be news
@@ -157,13 +157,17 @@ def plausible(run: Run, now: float) -> Run:
 
     Clocks may differ; by more than a day they may not.
     """
-    moments = (run.created, run.started, run.ended)
-    if all(moment is None or moment < now + DAY for moment in moments):
+    moments = {"created": run.created, "started": run.started, "ended": run.ended}
+    beyond = [name for name, moment in moments.items() if moment is not None and moment >= now + DAY]
+    if not beyond:
         return run
-    created, started, ended = (
-        moment if moment is not None and moment < now + DAY else None for moment in moments
-    )
-    return replace(run, created=created, started=started, ended=ended)
+    created, started, ended = (None if name in beyond else moment for name, moment in moments.items())
+    return replace(run, created=created, started=started, ended=ended, unknown=(*run.unknown, *beyond))
+
+
+def puzzling(watched: Watched) -> tuple[Run, ...]:
+    """Runs of which something could not be understood; the next answer may be clearer."""
+    return tuple(run for run in watched.runs if unknown_codes(run))
 
 
 def remembered(runs: Iterable[Run], retention: Retention) -> Iterable[Run]:
