@@ -84,15 +84,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "webConfig.tlsSecret: nothing uses the certificates; set webConfig.existingSecret.name or "
         "webConfig.content",
     ),
-    "probes without a certificate": (
-        {
-            "webConfig": {
-                "content": {"tls_server_config": TLS | {"client_auth_type": "RequireAndVerifyClientCert"}}
-            }
-        },
-        "probes.type: the kubelet has no certificate to show; set tcp, or let webConfig.content say "
-        "client_auth_type: VerifyClientCertIfGiven",
-    ),
     "annotations of no service account": (
         {"serviceAccount": {"create": False, "annotations": {"a": "b"}}},
         "serviceAccount.annotations: they are for a service account that the chart makes; set "

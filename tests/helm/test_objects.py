@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 import yaml
 
 from tests.end_to_end.processes import eventually, free_port, ours, running
+from tests.guard.certificates import issue
 from tests.helm.chart import (
     CHART,
     CI,
@@ -26,6 +28,10 @@ from tests.helm.chart import (
     settings_file,
     with_secret,
 )
+from tests.process.conftest import cloud, shared_cloud
+from tests.process.processes import Cloud, Process
+
+__all__ = ["cloud", "shared_cloud"]
 
 TLS = {"cert_file": "/etc/k6-cloud-exporter/tls/tls.crt", "key_file": "/etc/k6-cloud-exporter/tls/tls.key"}
 
@@ -212,12 +218,30 @@ def test_a_password_alone_leaves_http() -> None:
     assert container(values)["livenessProbe"]["httpGet"]["scheme"] == "HTTP"
 
 
-def test_where_clients_need_a_certificate_the_probes_may_only_connect() -> None:
-    required = TLS | {"client_ca_file": "ca.crt", "client_auth_type": "RequireAndVerifyClientCert"}
-    values = with_secret(webConfig={"content": {"tls_server_config": required}}, probes={"type": "tcp"})
+def test_where_clients_need_a_certificate_probes_and_helm_test_are_answered_without_one(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    issue(tmp_path, authority := trustme.CA())
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    tls = {"cert_file": "tls.crt", "key_file": "tls.key", "client_ca_file": "ca.crt"}
+    content = {"tls_server_config": tls | {"client_auth_type": "RequireAndVerifyClientCert"}}
+    values = with_secret(webConfig={"content": content})
+    file = tmp_path / "web.yml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    probes = [container(values)[f"{name}Probe"]["httpGet"] for name in ("liveness", "readiness")]
 
-    assert container(values)["readinessProbe"]["tcpSocket"] == {"port": "metrics"}
-    assert "httpGet" not in container(values)["livenessProbe"]
+    with Process(
+        *("--web.config.file", str(file), "--web.listen-address", "127.0.0.1:0"), **cloud.environment()
+    ) as process:
+        url = process.url()
+        asked = [url.replace("https", probe["scheme"].lower()) + probe["path"] for probe in probes]
+        eventually(lambda: all(httpx.get(one, verify=False).is_success for one in asked))
+        tested = helm_test(values, url, "/metrics")
+
+    assert (tested.returncode, tested.stdout) == (
+        0,
+        "Ready. The metrics ask for a password or a certificate, which this test has not.\n",
+    ), tested.stderr
 
 
 @pytest.mark.parametrize(
@@ -382,16 +406,16 @@ def asked_by_helm_test(values: Tree) -> list[str]:
 @pytest.mark.parametrize(
     ("values", "arguments"),
     [
-        ({}, ["http://rel-k6-cloud-exporter.obs:10565", "/metrics", "http"]),
-        ({"service": {"port": 80}}, ["http://rel-k6-cloud-exporter.obs:80", "/metrics", "http"]),
+        ({}, ["http://rel-k6-cloud-exporter.obs:10565", "/metrics"]),
+        ({"service": {"port": 80}}, ["http://rel-k6-cloud-exporter.obs:80", "/metrics"]),
         # A Service without an address of its own does not translate ports.
         (
             {"service": {"port": 80}, "sharding": {"total": 2}, "config": {"web": {"telemetry_path": "/m"}}},
-            ["http://rel-k6-cloud-exporter-shards.obs:10565", "/m", "http"],
+            ["http://rel-k6-cloud-exporter-shards.obs:10565", "/m"],
         ),
         (
-            {"webConfig": {"content": {"tls_server_config": TLS}}, "probes": {"type": "tcp"}},
-            ["https://rel-k6-cloud-exporter.obs:10565", "/metrics", "tcp"],
+            {"webConfig": {"content": {"tls_server_config": TLS}}},
+            ["https://rel-k6-cloud-exporter.obs:10565", "/metrics"],
         ),
     ],
 )
@@ -399,27 +423,23 @@ def test_helm_test_asks_where_the_exporter_is(values: Tree, arguments: list[str]
     assert asked_by_helm_test(with_secret(**values))[1:] == arguments
 
 
+def helm_test(values: Tree, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What the pod of `helm test` runs, with other arguments."""
+    script = asked_by_helm_test(values)[0]
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=90, check=False
+    )
+
+
 def test_helm_test_succeeds_on_an_exporter_and_only_there(tmp_path: Path) -> None:
-    script = asked_by_helm_test(with_secret())[0]
     address = f"127.0.0.1:{free_port()}"
     url = f"http://{address}"
 
-    def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", script, url, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
     with running(*ours("demo", "--web.listen-address", address), log=tmp_path / "log"):
         eventually(lambda: httpx.get(f"{url}/-/ready").status_code == 200)
-        found = asked("/metrics", "http")
-        elsewhere = asked("/elsewhere", "http")
-        connected = asked("/metrics", "tcp")
+        found = helm_test(with_secret(), url, "/metrics")
+        elsewhere = helm_test(with_secret(), url, "/elsewhere")
 
     assert (found.returncode, found.stdout) == (0, "Ready, and tells its metrics.\n"), found.stderr
     assert elsewhere.returncode == 1
     assert "answers 404" in elsewhere.stderr
-    assert connected.returncode == 0, connected.stderr

@@ -23,7 +23,6 @@ OTHERS: dict[str, Any] = {
     "image.pullPolicy": "Never",
     "service.type": "LoadBalancer",
     "replicas": 0,
-    "probes.type": "tcp",
     "imagePullSecrets": [{"name": "other"}],
     "service.labels": {"job": "other"},
     "extraArgs": ["--log.format=logfmt"],

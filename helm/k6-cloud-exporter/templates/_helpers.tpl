@@ -82,7 +82,7 @@ metadata:
 
 {{/* http or https: how the exporter is asked. */}}
 {{- define "k6-cloud-exporter.scheme" -}}
-{{- $seen := hasKey .Values.webConfig.content "tls_server_config" | ternary "https" "http" -}}
+{{- $seen := dig "tls_server_config" dict .Values.webConfig.content | empty | ternary "http" "https" -}}
 {{- .Values.webConfig.scheme | default $seen -}}
 {{- end -}}
 
@@ -125,11 +125,7 @@ metadata:
 
 {{/* The handler of a probe: a dict of root and path. */}}
 {{- define "k6-cloud-exporter.probe" -}}
-{{- if eq .root.Values.probes.type "tcp" -}}
-tcpSocket: {port: metrics}
-{{- else -}}
 httpGet: {path: {{ .path | quote }}, port: metrics, scheme: {{ include "k6-cloud-exporter.scheme" .root | upper }}}
-{{- end -}}
 {{- end -}}
 
 {{/* An endpoint of a ServiceMonitor or PodMonitor: a dict of root and monitor. */}}

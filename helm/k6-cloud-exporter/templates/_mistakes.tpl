@@ -65,9 +65,6 @@
 {{- if and $values.webConfig.tlsSecret (not (include "k6-cloud-exporter.webSecret" .)) -}}
 {{- $says = append $says "webConfig.tlsSecret: nothing uses the certificates; set webConfig.existingSecret.name or webConfig.content" -}}
 {{- end -}}
-{{- if and (has $tls.client_auth_type (list "RequireAnyClientCert" "RequireAndVerifyClientCert")) (eq $values.probes.type "http") -}}
-{{- $says = append $says "probes.type: the kubelet has no certificate to show; set tcp, or let webConfig.content say client_auth_type: VerifyClientCertIfGiven" -}}
-{{- end -}}
 
 {{- /* What would be ignored, or answer at random. */ -}}
 {{- if and $values.serviceAccount.annotations (not $values.serviceAccount.create) -}}
