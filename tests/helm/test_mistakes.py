@@ -84,6 +84,21 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "webConfig.tlsSecret: nothing uses the certificates; set webConfig.existingSecret.name or "
         "webConfig.content",
     ),
+    "a key beside a token file": (
+        {
+            "k6": {"existingSecret": {"key": "mine"}},
+            "config": {"api": {"token_file": "/vault/token"}},
+        },
+        "k6.existingSecret.key: the token is in config.api.token_file; leave one of them out",
+    ),
+    "a key of no web configuration": (
+        {"webConfig": {"existingSecret": {"key": "mine"}}},
+        "webConfig.existingSecret.key: it is for a Secret of your own; set webConfig.existingSecret.name",
+    ),
+    "how to tell a folder that there is not": (
+        {"dashboards": {"enabled": True, "folderAnnotation": "mine"}},
+        "dashboards.folderAnnotation: there is no folder to tell; set dashboards.folder",
+    ),
     "annotations of no service account": (
         {"serviceAccount": {"create": False, "annotations": {"a": "b"}}},
         "serviceAccount.annotations: they are for a service account that the chart makes; set "

@@ -21,6 +21,7 @@ from tests.helm.chart import (
     Tree,
     ci,
     container,
+    defaults,
     objects,
     one,
     pod,
@@ -76,9 +77,13 @@ def test_nobody_gets_rights_or_the_token_of_a_service_account(name: str) -> None
             assert found["spec"]["automountServiceAccountToken"] is False
 
 
-def test_the_pod_of_helm_test_is_as_hardened_as_the_exporters() -> None:
+def test_the_pod_of_helm_test_is_made_by_helm_test_alone_and_is_as_hardened_as_the_exporters() -> None:
     tested = one("Pod", with_secret())["spec"]
 
+    assert one("Pod", with_secret())["metadata"]["annotations"] == {
+        "helm.sh/hook": "test",
+        "helm.sh/hook-delete-policy": "before-hook-creation",
+    }
     assert tested["securityContext"] == pod(with_secret())["securityContext"]
     assert tested["containers"][0]["securityContext"] == container(with_secret())["securityContext"]
     assert tested["containers"][0]["image"] == container(with_secret())["image"]
@@ -117,6 +122,11 @@ def test_the_pod_is_replaced_when_the_configuration_or_the_inline_token_changes_
         != same["checksum/config"]
     )
     assert annotations(with_token("x", service={"port": 1})) == same
+    served = [
+        annotations(with_token("x", webConfig={"content": {"http_server_config": {"http2": http2}}}))
+        for http2 in (True, False)
+    ]
+    assert served[0]["checksum/web-config"] != served[1]["checksum/web-config"]
     assert set(annotations(with_secret())) == {"checksum/config"}
 
 
@@ -157,6 +167,16 @@ def test_the_selectors_find_the_pods_of_the_exporter_and_no_others() -> None:
         assert not found.items() <= tested.items(), kind
     monitored = one("ServiceMonitor", values)["spec"]["selector"]["matchLabels"]
     assert monitored.items() <= one("Service", values)["metadata"]["labels"].items()
+    pods = one("PodMonitor", with_secret(podMonitor={"enabled": True}))["spec"]["selector"]["matchLabels"]
+    assert pods.items() <= labels.items()
+    assert not pods.items() <= tested.items()
+
+
+def test_the_port_of_the_service_leads_to_the_port_of_the_pod_by_name() -> None:
+    values = with_secret(containerPort=9, service={"port": 80})
+    (led,), (there,) = one("Service", values)["spec"]["ports"], container(values)["ports"]
+
+    assert (led["port"], led["targetPort"], there["containerPort"]) == (80, there["name"], 9)
 
 
 def test_a_service_tells_of_pods_that_are_not_ready_for_it_is_then_that_metrics_are_wanted() -> None:
@@ -176,6 +196,8 @@ def test_shards_are_a_stateful_set_whose_pods_take_their_ordinal() -> None:
         },
         {"name": "K6_CLOUD_EXPORTER_SHARDING__TOTAL", "value": "3"},
     ]
+    # One that is not ready, for k6 Cloud is down, must not keep the others from starting.
+    assert made["podManagementPolicy"] == "Parallel"
     assert not [found for found in objects(values) if found["kind"] == "Deployment"]
 
 
@@ -363,6 +385,15 @@ def test_long_names_stay_within_what_kubernetes_allows() -> None:
         assert len(found["metadata"]["name"]) <= 63
 
 
+def notes(values: Tree, tmp_path: Path) -> str:
+    file = tmp_path / "values.yaml"
+    file.write_text(json.dumps(with_secret() | values), encoding="utf-8")
+    # Helm 4 needs no cluster for this.
+    noted = run("install", "rel", CHART, "--namespace", "obs", "--dry-run=client", "--values", file)
+    assert noted.returncode == 0, noted.stderr
+    return noted.stdout.partition("\nNOTES:\n")[2]
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
@@ -377,13 +408,28 @@ def test_long_names_stay_within_what_kubernetes_allows() -> None:
     ],
 )
 def test_the_notes_tell_the_next_command(values: Tree, says: str, tmp_path: Path) -> None:
-    file = tmp_path / "values.yaml"
-    file.write_text(json.dumps(with_secret() | values), encoding="utf-8")
-    # Helm 4 needs no cluster for this.
-    noted = run("install", "rel", CHART, "--namespace", "obs", "--dry-run=client", "--values", file)
+    assert says in notes(values, tmp_path)
 
-    assert noted.returncode == 0, noted.stderr
-    assert says in noted.stdout.partition("\nNOTES:\n")[2]
+
+SECTIONS = [name for name, value in defaults().items() if isinstance(value, dict) and "enabled" in value]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_notes_say_of_what_nothing_is_made_for_it_is_not_enabled(section: str, tmp_path: Path) -> None:
+    key, value = {"networkPolicy": ("ingress", {"from": [{}]})}.get(section, ("namespace", "mine"))
+    said = f"Nothing is made of what the values say under {section}, for {section}.enabled is false."
+
+    assert said in notes({section: {key: value}}, tmp_path)
+    assert "Nothing is made" not in notes({section: {key: value, "enabled": True}}, tmp_path)
+    assert "Nothing is made" not in notes({}, tmp_path)
+
+
+def test_the_notes_say_so_of_a_way_out_that_is_named_but_not_limited(tmp_path: Path) -> None:
+    egress = {"enabled": False, "to": [{"podSelector": {}}]}
+
+    noted = notes({"networkPolicy": {"enabled": True, "egress": egress}}, tmp_path)
+
+    assert "under networkPolicy.egress, for networkPolicy.egress.enabled is false." in noted
 
 
 def test_notes_say_nothing_of_scraping_where_that_is_done() -> None:

@@ -235,11 +235,17 @@ def test_a_parent_chart_may_set_globals() -> None:
 
 
 def test_large_numbers_stay_whole() -> None:
-    values = with_secret(config={"api": {"stack_id": 123456789}, "tests": [{"id": 98765432109}]})
+    values = with_secret(
+        config={"api": {"stack_id": 123456789}, "tests": [{"id": 98765432109}]},
+        revisionHistoryLimit=1_000_000,
+        terminationGracePeriodSeconds=2_000_000,
+    )
 
     made = one("ConfigMap", values)["data"]["exporter.yaml"]
     assert "stack_id: 123456789\n" in made
     assert "- id: 98765432109\n" in made
+    assert "revisionHistoryLimit: 1000000\n" in template(values).stdout
+    assert "terminationGracePeriodSeconds: 2000000\n" in template(values).stdout
 
 
 def test_sections_whose_every_line_is_commented_out_are_accepted() -> None:

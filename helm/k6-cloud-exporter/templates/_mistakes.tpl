@@ -3,6 +3,7 @@
 {{- define "k6-cloud-exporter.mistakes" -}}
 {{- $says := list -}}
 {{- $values := .Values -}}
+{{- $defaults := .Files.Get "files/defaults.yaml" | fromYaml -}}
 {{- $api := $values.config.api | default dict -}}
 {{- $web := $values.config.web | default dict -}}
 
@@ -15,6 +16,8 @@
 {{- $says = append $says (printf "k6.existingSecret.name: name a Secret that holds an API token of Grafana Cloud k6 under the key %s; or, less safely, set k6.apiToken" $values.k6.existingSecret.key) -}}
 {{- else if gt (len $given) 1 -}}
 {{- $says = append $says (printf "%s: both say which token to use; leave one of them out" (join " and " (sortAlpha $given))) -}}
+{{- else if and $api.token_file (ne $values.k6.existingSecret.key $defaults.k6.existingSecret.key) -}}
+{{- $says = append $says "k6.existingSecret.key: the token is in config.api.token_file; leave one of them out" -}}
 {{- end -}}
 
 {{- /* What the chart sets itself. */ -}}
@@ -66,7 +69,14 @@
 {{- $says = append $says "webConfig.tlsSecret: nothing uses the certificates; set webConfig.existingSecret.name or webConfig.content" -}}
 {{- end -}}
 
+{{- if and (not $values.webConfig.existingSecret.name) (ne $values.webConfig.existingSecret.key $defaults.webConfig.existingSecret.key) -}}
+{{- $says = append $says "webConfig.existingSecret.key: it is for a Secret of your own; set webConfig.existingSecret.name" -}}
+{{- end -}}
+
 {{- /* What would be ignored, or answer at random. */ -}}
+{{- if and (not $values.dashboards.folder) (ne $values.dashboards.folderAnnotation $defaults.dashboards.folderAnnotation) -}}
+{{- $says = append $says "dashboards.folderAnnotation: there is no folder to tell; set dashboards.folder" -}}
+{{- end -}}
 {{- if and $values.serviceAccount.annotations (not $values.serviceAccount.create) -}}
 {{- $says = append $says "serviceAccount.annotations: they are for a service account that the chart makes; set serviceAccount.create" -}}
 {{- end -}}
