@@ -126,6 +126,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"podLabels": {"app.kubernetes.io/name": "mine"}},
         "podLabels: the chart sets app.kubernetes.io/name; leave it out, or see nameOverride",
     ),
+    "the label of the sidecar is the chart's": (
+        {"dashboards": {"enabled": True, "label": "app.kubernetes.io/component"}},
+        "dashboards.label: the chart sets app.kubernetes.io/component; leave it out, or see nameOverride",
+    ),
+    "an annotation of the chart's": (
+        {"podAnnotations": {"checksum/config": "mine"}},
+        "podAnnotations: the chart sets checksum/config; leave it out",
+    ),
     "an alert both changed and left out": (
         {
             "prometheusRule": {

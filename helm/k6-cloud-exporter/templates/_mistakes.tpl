@@ -87,12 +87,17 @@
 {{- $says = append $says "serviceMonitor.enabled and podMonitor.enabled: both would scrape the same pods; leave one of them out" -}}
 {{- end -}}
 {{- $ours := include "k6-cloud-exporter.labels" . | fromYaml -}}
-{{- $theirs := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels -}}
+{{- $theirs := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
 {{- range $name, $labels := $theirs -}}
 {{- range $label, $_ := $labels -}}
 {{- if hasKey $ours $label -}}
 {{- $says = append $says (printf "%s: the chart sets %s; leave it out, or see nameOverride" $name $label) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $annotation := list "checksum/config" "checksum/token" "checksum/web-config" -}}
+{{- if hasKey $values.podAnnotations $annotation -}}
+{{- $says = append $says (printf "podAnnotations: the chart sets %s; leave it out" $annotation) -}}
 {{- end -}}
 {{- end -}}
 {{- $serviceLabels := merge (deepCopy $ours) $values.service.labels $values.commonLabels -}}
