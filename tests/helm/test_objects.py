@@ -234,8 +234,9 @@ def test_a_web_configuration_in_the_values_becomes_a_secret_that_turns_all_to_ht
     assert one("ServiceMonitor", values)["spec"]["endpoints"][0]["scheme"] == "https"
 
 
-def test_a_password_alone_leaves_http() -> None:
-    values = with_secret(webConfig={"content": {"basic_auth_users": {"me": "$2y$10$x"}}})
+@pytest.mark.parametrize("content", [{"basic_auth_users": {"me": "$2y$10$x"}}, {"tls_server_config": {}}])
+def test_a_password_or_an_empty_section_alone_leaves_http(content: Tree) -> None:
+    values = with_secret(webConfig={"content": content})
 
     assert container(values)["livenessProbe"]["httpGet"]["scheme"] == "HTTP"
 

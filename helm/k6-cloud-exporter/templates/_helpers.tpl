@@ -128,6 +128,16 @@ metadata:
 httpGet: {path: {{ .path | quote }}, port: metrics, scheme: {{ include "k6-cloud-exporter.scheme" .root | upper }}}
 {{- end -}}
 
+{{/* A duration as Prometheus writes them, such as 1m30s, in milliseconds. */}}
+{{- define "k6-cloud-exporter.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "[0-9]+" . | int64) (get $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+
 {{/* An endpoint of a ServiceMonitor or PodMonitor: a dict of root and monitor. */}}
 {{- define "k6-cloud-exporter.endpoint" -}}
 port: metrics

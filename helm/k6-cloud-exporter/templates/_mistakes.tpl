@@ -86,6 +86,12 @@
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- $says = append $says "serviceMonitor.enabled and podMonitor.enabled: both would scrape the same pods; leave one of them out" -}}
 {{- end -}}
+{{- range $name, $monitor := dict "serviceMonitor" $values.serviceMonitor "podMonitor" $values.podMonitor -}}
+{{- $both := and $monitor.enabled $monitor.interval $monitor.scrapeTimeout -}}
+{{- if and $both (gt (include "k6-cloud-exporter.milliseconds" $monitor.scrapeTimeout | int64) (include "k6-cloud-exporter.milliseconds" $monitor.interval | int64)) -}}
+{{- $says = append $says (printf "%s.scrapeTimeout: %s is longer than the interval, %s, so that the operator would pass the monitor over; set it lower, or %s.interval higher" $name $monitor.scrapeTimeout $monitor.interval $name) -}}
+{{- end -}}
+{{- end -}}
 {{- $ours := include "k6-cloud-exporter.labels" . | fromYaml -}}
 {{- $theirs := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
 {{- range $name, $labels := $theirs -}}
