@@ -19,7 +19,7 @@ demo: .venv/runtime
 	@$(BIN)/python -m exporter demo
 
 test: lint tools
-	$(BIN)/python -m pytest --cov --numprocesses=3 --dist=loadfile
+	$(BIN)/python -m pytest --cov --numprocesses=3 --dist=loadgroup
 
 lint: .venv/dev
 	$(BIN)/ruff check
