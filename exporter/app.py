@@ -26,7 +26,7 @@ from exporter.web import Answer, Pages, Sources, application
 from exporter.webhook import Webhook
 
 TAIL_LASTS = 1.0  # seconds
-HINTS_APART = 5.0  # seconds; however often somebody hints, polls do not follow each other faster
+CALLS_APART = 5.0  # seconds; however often somebody calls for a poll, they do not follow each other faster
 
 
 class Exporter:
@@ -76,9 +76,9 @@ class Exporter:
         )
 
     def _enforce(self, config: Config, token: Token) -> None:
-        """Put a configuration in force with the next poll, which comes at once."""
+        """Put a configuration in force with the next poll, which comes soon."""
         self.poller.change(lambda: self._set_up(config, token))
-        self.wake(0)
+        self.wake(CALLS_APART)
 
     def _webhook(self, secret_file: Path | None) -> Answer | None:
         def is_watched(test_id: int) -> bool:
@@ -86,7 +86,7 @@ class Exporter:
 
         def hint() -> None:
             self.poller.expect_news()
-            self.wake(HINTS_APART)
+            self.wake(CALLS_APART)
 
         if secret_file is None:
             return None

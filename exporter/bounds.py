@@ -17,6 +17,7 @@ PIECE = 4096  # bytes that are parsed before they are counted
 TO_ASK = 10.0  # seconds in which a request has to be there whole
 TO_ANSWER = 60.0  # seconds in which an answer has to be read; no scrape waits longer
 TO_CLOSE = 30.0  # seconds in which the last that was written has to be read
+UNREAD = 64 * 1024  # bytes that a client may leave unread before more is held back
 INFINITE = float("inf")
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Timed(Base):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        transport.set_write_buffer_limits(UNREAD)  # over TLS it would be eight times as much
         if certificate := transport.get_extra_info("peercert"):
             self.app_state = {**self.app_state, "client_certificate": certificate}
 
@@ -92,8 +94,8 @@ else:
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
+            super().on_headers_complete()  # not for a target that it cannot read, such as CONNECT's
             self.most = MOST_HEAD + MOST_BODY
-            super().on_headers_complete()
 
         def on_message_complete(self) -> None:
             self.taken, self.most = 0, MOST_HEAD

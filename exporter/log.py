@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
-TALKATIVE = ("httpx", "httpcore", "apscheduler", "asyncio", "uvicorn.error")
+TALKATIVE = ("httpx", "httpcore", "apscheduler", "uvicorn.error")
 
 
 def set_up(level: str, format_: Literal["logfmt", "json"]) -> None:
@@ -17,6 +17,8 @@ def set_up(level: str, format_: Literal["logfmt", "json"]) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns of each write to a connection that has ended: whoever likes could fill the log.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
 def fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, str]:

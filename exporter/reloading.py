@@ -31,6 +31,7 @@ class Reloading:
         self._read = read
         self._enforce = enforce
         self._web = started_with.web
+        self._last: object = started_with  # the configuration, or why it was refused
         self._telemetry = telemetry
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -46,16 +47,23 @@ class Reloading:
             notes = (UNDER_WEB,) if config.web != self._web else ()
             self._enforce(config, token)
             note_success(self._telemetry, self._clock)
-            log.info("the configuration was read again")
-            for note in notes:
-                log.warning(note)
+            if self._is_new(config):
+                log.info("the configuration was read again")
+                for note in notes:
+                    log.warning(note)
             return True, notes
 
     def _refused(self, sentences: tuple[str, ...]) -> tuple[str, ...]:
         self._telemetry.reload_successful.set(0)
-        for sentence in sentences:
-            log.error("the configuration is refused, the old one stays: %s", sentence)
+        if self._is_new(sentences):
+            for sentence in sentences:
+                log.error("the configuration is refused, the old one stays: %s", sentence)
         return sentences
+
+    def _is_new(self, read: object) -> bool:
+        """Whether this is not what was read the last time: whoever keeps reloading does not fill the log."""
+        before, self._last = self._last, read
+        return read != before
 
 
 def note_success(telemetry: Telemetry, clock: Clock) -> None:

@@ -30,6 +30,7 @@ LANDING = {
     "Vary": "Accept-Encoding",
 }
 CUT = 1024 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
+CUT_TLS = 128 * 1024  # bytes likewise, where each client has to have a copy of its own, encrypted for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Sources:
 class Parts(Response):
     """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape.
 
-    Nor for a client that is slow to read: no more than `CUT` is under way, and TLS encrypts no more.
+    Nor for a client that is slow to read: one piece is under way, and TLS encrypts no more.
     """
 
     def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
@@ -68,18 +69,19 @@ class Parts(Response):
         super().__init__(headers={**headers, "Content-Length": str(self.length)})
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        most = CUT_TLS if scope.get("scheme") == "https" else CUT
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for part in self.parts if scope["method"] != "HEAD" else ():
-            for piece in cut(part):
+            for piece in cut(part, most):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
-def cut(part: bytes) -> Iterable[bytes | memoryview]:
-    """The part in pieces that share its memory; itself if it is short."""
-    if len(part) <= CUT:
+def cut(part: bytes, most: int) -> Iterable[bytes | memoryview]:
+    """The part in pieces of at most so many bytes, which share its memory; itself if it is short."""
+    if len(part) <= most:
         return (part,)
-    return (memoryview(part)[start : start + CUT] for start in range(0, len(part), CUT))
+    return (memoryview(part)[start : start + most] for start in range(0, len(part), most))
 
 
 def application(

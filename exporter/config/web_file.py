@@ -19,7 +19,9 @@ from exporter.config.loading import ConfigError, StrictLoader, dotted, problem, 
 from exporter.config.settings import Section, Whole
 from exporter.config.values import file_path, printable, seconds, shown
 
-BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+# The salt, of 16 bytes, ends in two bits; bcrypt takes no other ends.
+BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+MOST_COST = 15  # of bcrypt: some 2 s for a password. Each more takes twice as long, and an end waits for it
 
 # The names that Go gives to the cipher suites of TLS 1.2 that it holds safe, and OpenSSL's.
 SUITES = {
@@ -109,6 +111,11 @@ def one_of(*values: str) -> BeforeValidator:
 def bcrypt_hash(value: object) -> str:
     if not isinstance(value, str) or not BCRYPT.fullmatch(value):
         raise ValueError("this is not a bcrypt hash; make one with htpasswd -nB NAME")
+    if int(value[4:6]) > MOST_COST:
+        raise ValueError(
+            f"a cost of {value[4:6]} takes too long for a server; the most is {MOST_COST}, "
+            "htpasswd -nBC 10 NAME is common"
+        )
     return value
 
 

@@ -27,7 +27,8 @@ LOOK = 1.0  # seconds between looks at the files; a change counts when two looks
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="k6-cloud-exporter", charset="UTF-8"'}
 LATER = {"Retry-After": "1"}
 
-Versions = Mapping[Path, tuple[int, int, int] | None]
+Version = tuple[int, int, int, int]
+Versions = Mapping[Path, Version | None]
 
 
 def is_probe(method: str, path: str) -> bool:
@@ -64,7 +65,7 @@ class Guard:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
         self._read: Versions = {}
         self._seen: Versions = {}
-        self.rules = self._rules()
+        self.rules = self._rules(None)
 
     def tls(self) -> ssl.SSLContext | None:
         """The context for a connection that begins now; None for plain HTTP."""
@@ -95,7 +96,7 @@ class Guard:
         if self._seen == self._read or self._seen != before:
             return
         try:
-            rules = self._rules()
+            rules = self._rules(self.rules)
             stay_closed(self.rules, rules)
         except ConfigError as error:
             self.is_good = False
@@ -105,14 +106,14 @@ class Guard:
             self.rules, self.is_good = rules, True
             log.info("the web configuration was read again")
 
-    def _rules(self) -> Rules:
+    def _rules(self, old: Rules | None) -> Rules:
         # Looked at before they are read: what changes meanwhile is found changed.
         self._read = versions([self._path, *self._read])
         file = read_web_file(self._path)
         certificates = file.tls_server_config.files() if file.tls_server_config else ()
         self._read = {self._path: self._read[self._path], **versions(certificates)}
         try:
-            return rules(file, self._executor, self._clock)
+            return rules(file, self._executor, self._clock, old)
         except ConfigError as error:
             raise ConfigError([f"{self._path}: {sentence}" for sentence in error.sentences]) from error
 
@@ -127,12 +128,15 @@ class Guard:
         return guarded
 
 
-def rules(file: WebFile, executor: Executor, clock: Clock) -> Rules:
+def rules(file: WebFile, executor: Executor, clock: Clock, old: Rules | None) -> Rules:
     """Raises ConfigError."""
+    # Right passwords are forgotten only if users change: with each new certificate those who are known
+    # would have to stand in line with those who guess.
+    passwords = old.passwords if old and old.file.basic_auth_users == file.basic_auth_users else None
     return Rules(
         file,
         context(file.tls_server_config) if file.tls_server_config else None,
-        Passwords(file.basic_auth_users, executor) if file.basic_auth_users else None,
+        passwords or (Passwords(file.basic_auth_users, executor) if file.basic_auth_users else None),
         Limit(file.rate_limit.interval, file.rate_limit.burst, clock) if file.rate_limit.interval else None,
         tuple(
             (name.lower().encode(), value.encode())
@@ -149,6 +153,7 @@ def stay_closed(old: Rules, new: Rules) -> None:
             ("tls_server_config", old.tls, new.tls),
             ("basic_auth_users", old.passwords, new.passwords),
             ("client_auth_type", needs_certificate(old), needs_certificate(new)),
+            ("client_allowed_sans", allowed_names(old), allowed_names(new)),
         )
         if was and not is_
     ]
@@ -159,6 +164,11 @@ def stay_closed(old: Rules, new: Rules) -> None:
 def needs_certificate(rules: Rules) -> bool:
     tls = rules.file.tls_server_config
     return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+
+
+def allowed_names(rules: Rules) -> tuple[str, ...] | None:
+    tls = rules.file.tls_server_config
+    return tls.client_allowed_sans if tls else None
 
 
 async def refused(rules: Rules, scope: Scope) -> Response | None:
@@ -181,11 +191,11 @@ async def refused(rules: Rules, scope: Scope) -> Response | None:
 
 def is_allowed(rules: Rules, certificate: Mapping[str, Any] | None) -> bool:
     """Whether a client's certificate, verified by TLS, is one of those that are wanted."""
-    tls = rules.file.tls_server_config
-    if not certificate or tls is None:
+    if not certificate:
         return False
+    allowed = allowed_names(rules)
     names = {normal(kind, name) for kind, name in certificate.get("subjectAltName", ())}
-    return tls.client_allowed_sans is None or not names.isdisjoint(tls.client_allowed_sans)
+    return allowed is None or not names.isdisjoint(allowed)
 
 
 def normal(kind: str, name: str) -> str:
@@ -216,9 +226,10 @@ def versions(files: Iterable[Path]) -> Versions:
     return {file: version(file) for file in files}
 
 
-def version(file: Path) -> tuple[int, int, int] | None:
+def version(file: Path) -> Version | None:
     try:
         found = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    # When it was changed in any way, for that may be who can read it, or a time of writing that was put back.
+    return found.st_ctime_ns, found.st_mtime_ns, found.st_ino, found.st_size

@@ -217,7 +217,15 @@ MISTAKES = [
             f"basic_auth_users: {{alice: {password}}}",
             "basic_auth_users.alice: this is not a bcrypt hash; make one with htpasswd -nB NAME",
         )
-        for password in ("canary", "12345", "", "[canary]", HASH + "x", HASH.replace("$10", "$99"))
+        for password in (
+            *("canary", "12345", "", "[canary]", HASH + "x", HASH.replace("$10", "$99")),
+            HASH.replace("zPeMqBSjb", "zPzMqBSjb"),  # a salt that bcrypt refuses
+        )
+    ),
+    (
+        f"basic_auth_users: {{alice: {HASH.replace('$10', '$16')}}}",
+        "basic_auth_users.alice: a cost of 16 takes too long for a server; the most is 15, "
+        "htpasswd -nBC 10 NAME is common",
     ),
     (
         f'basic_auth_users: {{"a:b": {HASH}}}',

@@ -125,6 +125,19 @@ def test_a_changed_password_counts_and_the_old_one_is_forgotten(tmp_path: Path) 
     assert door.ask(auth=("bob", "right")).status_code == 200
 
 
+def test_who_is_known_stays_known_when_a_certificate_rotates(tmp_path: Path) -> None:
+    issue(tmp_path, trustme.CA())
+    door = Door(tmp_path, USERS + TLS)
+    assert door.ask(auth=ALICE).status_code == 200
+    before = door.guard.tls()
+    issue(tmp_path, trustme.CA())
+    door.look()
+    assert door.guard.tls() is not before
+
+    door.guard._executor.shutdown()  # so that no password can be checked any more
+    assert door.ask(auth=ALICE).status_code == 200
+
+
 def test_a_change_counts_only_when_it_has_come_to_rest(tmp_path: Path) -> None:
     door = Door(tmp_path, USERS)
     door.file.write_text("")
@@ -182,6 +195,23 @@ def test_a_file_that_would_open_the_door_is_not_believed(
     )
 
 
+def test_a_list_of_names_that_is_gone_lets_in_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority = trustme.CA()
+    issue(tmp_path, authority)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    asks = ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: %s}"
+    door = Door(tmp_path, TLS.replace("}", asks % "[prometheus.test]"))
+    door.write(TLS.replace("}", asks % ""))
+
+    assert not door.guard.is_good
+    assert vars(caplog.records[-1])["reason"].startswith("without client_allowed_sans the door would be open")
+
+    door.write(TLS.replace("}", asks % "[prometheus.test, grafana.test]"))
+    assert door.guard.is_good
+
+
 def test_a_door_may_be_closed_while_it_is_open(tmp_path: Path) -> None:
     issue(tmp_path, trustme.CA())
     door = Door(tmp_path, "")
@@ -223,6 +253,19 @@ def test_files_behind_a_link_that_is_swapped_are_read_again(tmp_path: Path) -> N
     guard.look()
 
     assert list(guard.rules.file.basic_auth_users) == ["bob"]
+
+
+def test_a_change_is_found_though_time_and_size_are_as_before(tmp_path: Path) -> None:
+    """As of `cp -p`; likewise who may read a file changes nothing in it."""
+    door = Door(tmp_path, USERS)
+    was = door.file.stat()
+    door.file.write_text(USERS.replace("alice", "carol"))
+    while door.file.stat().st_ctime_ns == was.st_ctime_ns:  # the clock of a file system is coarse
+        door.file.touch()
+    os.utime(door.file, ns=(was.st_atime_ns, was.st_mtime_ns))
+    door.look()
+
+    assert list(door.guard.rules.file.basic_auth_users) == ["carol"]
 
 
 def test_what_is_wrong_with_certificates_is_told_at_the_start(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import trustme
 import uvloop
 
 from exporter.guard import Guard
-from exporter.web import CUT, Parts
+from exporter.web import CUT, CUT_TLS, Parts
 from tests.guard.certificates import CHEAP, client, issue
 from tests.lab import App, Message, Now, Receive, Send
 from tests.serving.serving import Host, greet, request, served, until
@@ -163,6 +163,46 @@ def test_a_cipher_suite_is_used_as_configured(place: Place) -> None:
     run(scene())
 
 
+@pytest.mark.parametrize(("prefers", "chosen"), [("true", "AES128"), ("false", "AES256")])
+def test_of_two_cipher_suites_the_first_of_whom_is_configured_is_used(
+    prefers: str, chosen: str, place: Place
+) -> None:
+    suites = "[TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"
+    given = f", max_version: TLS12, cipher_suites: {suites}, prefer_server_cipher_suites: {prefers}"
+    guard, tls = place.write(TLS % given), place.client()
+    tls.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256")
+
+    async def scene() -> None:
+        async with guarded(guard) as host:
+            visitor = await host.visit(tls)
+            assert chosen in visitor.writer.get_extra_info("cipher")[0]
+
+    run(scene())
+
+
+@pytest.mark.parametrize(("offered", "is_spoken"), [("prime256v1", True), ("secp384r1", False)])
+def test_only_the_curve_that_is_configured_is_used(offered: str, is_spoken: bool, place: Place) -> None:
+    guard, tls = place.write(TLS % ", curve_preferences: [CurveP256]"), place.client()
+    tls.set_ecdh_curve(offered)
+
+    async def scene() -> None:
+        async with guarded(guard) as host:
+            if is_spoken:
+                assert await status(host, tls) == b"200"
+            else:
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    await host.visit(tls)
+
+    run(scene())
+
+
+def test_nobody_can_have_keys_negotiated_again_and_again(place: Place) -> None:
+    made = place.write(TLS % "").tls()
+
+    assert made
+    assert made.options & ssl.OP_NO_RENEGOTIATION
+
+
 @LOOPS
 def test_a_new_certificate_is_shown_and_no_scrape_under_way_is_cut(place: Place, loop: Loop) -> None:
     guard, tls = place.write(TLS % ""), place.client()
@@ -246,7 +286,7 @@ def test_what_a_client_does_not_read_of_a_page_is_not_encrypted_for_it(place: Pl
             await asyncio.sleep(0.2)
             (connection,) = host.server.server_state.connections
             assert connection.is_answering()  # type: ignore[union-attr]
-            assert connection.transport.get_write_buffer_size() <= 4 * CUT
+            assert 0 < connection.transport.get_write_buffer_size() <= 2 * CUT_TLS
             visitor.writer.transport.resume_reading()  # type: ignore[attr-defined]
             assert await visitor.answer() == (b"http/1.1 200 ok", page)
 

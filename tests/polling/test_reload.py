@@ -183,6 +183,16 @@ def test_a_test_moves_to_the_shard_that_it_belongs_to() -> None:
         assert seen == set(tests)
 
 
+def test_a_reload_calls_for_a_poll_but_not_sooner_than_five_seconds_after_the_last() -> None:
+    world, first, _ = two_tests()
+    with Lab(world) as lab:
+        woken: list[float] = []
+        lab.exporter.wake = woken.append
+        lab.reload(**only(first))
+
+        assert woken == [5]
+
+
 def test_what_is_served_where_takes_a_restart_and_the_answer_says_so() -> None:
     world, _, _ = two_tests()
     with Lab(world) as lab:

@@ -1,5 +1,6 @@
 """--web.config.file from the first flag to the last answer."""
 
+import socket
 from pathlib import Path
 
 import httpx
@@ -49,6 +50,27 @@ def test_certificates_and_passwords_change_without_a_restart(cloud: Cloud, tmp_p
             "warning",  # half a key
             "info",  # read again
         ]
+
+
+def test_answers_that_nobody_can_get_any_more_fill_no_log(cloud: Cloud, tmp_path: Path) -> None:
+    authority, file = trustme.CA(), tmp_path / "web.yml"
+    issue(tmp_path, authority)
+    file.write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}")
+    scraper = client(authority, tmp_path / "none")
+    with Process("--web.config.file", str(file), *HERE, **cloud.environment()) as process:
+        url = httpx.URL(process.url())
+        ready = url.join("/-/ready")
+        eventually(lambda: httpx.get(ready, verify=scraper, trust_env=False).is_success)
+        for _ in range(20):
+            plain = socket.create_connection((url.host, url.port or 443))
+            with scraper.wrap_socket(plain, server_hostname="localhost") as visitor:
+                # What follows the requests ends the connection before they are answered.
+                visitor.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"!\r\n\r\n")
+                visitor.recv(1)
+        assert httpx.get(ready, verify=scraper, trust_env=False).is_success
+
+        process.end()
+        assert len(process.log.splitlines()) == 1  # that it listens
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
