@@ -3,7 +3,9 @@
 # make dashboards   write grafana/dashboards anew from grafana/builder
 # make image   build the container image, with docker or whatever CONTAINER names
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
-# make pictures   take the README's pictures of a terminal and of the landing page anew
+# make faults let everything go wrong, at length, and write tests/faults/RESULTS.md; some ten minutes
+# make soak   200 scrapers for ten minutes and both generations, on a machine with nothing to do
+# make pictures   take the README's pictures of a terminal and of the landing page anew, the latter with Chromium
 # make lock   write the three lock files anew from pyproject.toml
 
 PYTHON ?= python3
@@ -11,13 +13,13 @@ BIN    := .venv/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test lint tools dashboards image bench pictures lock clean
+.PHONY: demo test lint tools dashboards image bench faults soak pictures lock clean
 
 demo: .venv/runtime
 	@$(BIN)/python -m exporter demo
 
 test: lint tools
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --numprocesses=3 --dist=loadgroup
 
 lint: .venv/dev
 	$(BIN)/ruff check
@@ -38,8 +40,16 @@ bench: .venv/dev
 	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."
 	$(BIN)/python -m bench
 
+faults: .venv/dev
+	$(BIN)/python -m tests.faults campaign fuzz
+
+soak: .venv/dev
+	$(BIN)/python -m tests.faults soak --reload
+
 pictures: .venv/dev
-	@docs/make-pictures
+	@$(BIN)/python -m tests.runs.pictures
+	@echo "docs/runs-list.svg docs/runs-watch.svg"
+	@$(BIN)/python -m tests.web.pictures
 
 lock: .venv/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt

@@ -50,6 +50,8 @@ class Exporter:
         self.telemetry = telemetry
         # Whoever schedules the polls says how: a poll soon, but so many seconds after the last one began.
         self.wake: Callable[[float], None] = lambda _: None
+        # And when the next one is due, in Unix seconds; None while one is under way.
+        self.next_poll: Callable[[], float | None] = lambda: None
         self._client = client
         self._clock = clock
         self._transport: Transport | None = None
@@ -163,6 +165,8 @@ class Exporter:
             now=self._clock.time(),
             last_poll=poller.last_poll,
             last_poll_outcome=poller.last_outcome,
+            polling_since=poller.polling_since,
+            next_poll=self.next_poll(),
             interval=poller.interval,
             troubles=[(trouble.at, trouble.failure.sentence) for trouble in poller.troubles],
             app_url=self.config.app_url,

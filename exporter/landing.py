@@ -1,9 +1,10 @@
-"""The page at /: what is watched, how each test's last run stands, in words, and what went wrong lately.
+"""The page at /: which tests need somebody, how their runs went and go, and what went wrong lately.
 
-Everything that came from outside is escaped, and nothing on it needs JavaScript.
+Everything that came from outside is escaped. Nothing on it needs JavaScript, or anything from elsewhere.
 """
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,13 +12,15 @@ from hashlib import sha256
 from html import escape
 
 from exporter.model import Activity, Outcome, ProcessingStatus, Run, RunStatus
-from exporter.store import State, Watched
+from exporter.store import Mark, State, Watched
+from exporter.style import SIGNS, STYLE
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
     """What the page tells. Moments are Unix seconds; `last_poll` is None before the first has ended.
 
+    `polling_since` is None unless a poll is under way, `next_poll` unless it is known when the next begins.
     `troubles` are the failures of late with the moment of each, the latest last.
     """
 
@@ -27,6 +30,8 @@ class Overview:
     now: float
     last_poll: float | None
     last_poll_outcome: str
+    polling_since: float | None
+    next_poll: float | None
     interval: float
     troubles: Sequence[tuple[float, str]]
     app_url: str
@@ -34,117 +39,254 @@ class Overview:
 
 
 MOST_TESTS = 1000  # rows; a page of tens of thousands helps nobody
-HEADS = ("Test", "Last run", "When", "Planned", "VUs", "Last finished")
+BAD = frozenset({Outcome.FAILED, Outcome.ERROR, Outcome.TIMED_OUT})  # as for the dashboards
+LENIENCE = 60.0  # seconds that a run may take beyond what is planned: it winds down and cleans up
+UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+WORDS = {outcome: outcome.value for outcome in Outcome} | {
+    Outcome.TIMED_OUT: "timed out",
+    Outcome.NONE: "no verdict",
+}
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8883; --dim: #777; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
-header p, .dim, td small { color: var(--dim); } header p { margin: .2rem 0 1rem; }
-nav a { margin-right: 1.2rem; }
-.poll { border-left: .3rem solid var(--line); padding: .2rem .8rem; }
-.poll.success { border-color: #2e9e5b; } .poll.partial { border-color: #d9822b; }
-.poll.failure { border-color: #d13b3b; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; color: var(--dim); font-size: .85rem; } td small { display: block; }
-td small, time { white-space: nowrap; }
-.state::before { content: "\\25CF"; margin-right: .4rem; color: #888; }
-.passed::before { color: #2e9e5b; } .failed::before, .error::before { color: #d13b3b; }
-.timed_out::before { color: #d9822b; } .aborted::before { color: #8e5bd0; }
-.moving::before { color: #3584e4; } li time { color: var(--dim); margin-right: .6rem; }
-"""
-
-# Nothing may be loaded, run, sent or framed; of styles only the one above.
+# Nothing may be loaded, run, sent or framed; of styles only its own.
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
-def page(overview: Overview) -> str:
-    """The whole page as HTML."""
-    watched = sorted(overview.state.tests.values(), key=lambda one: (one.test.name.casefold(), one.test.id))
+def page(overview: Overview, *, refreshes: bool = True) -> str:
+    """The whole page as HTML, which asks for itself again when there may be news, if it `refreshes`."""
+    watched = sorted(overview.state.tests.values(), key=urgency)
+    failing = sum(is_failing(one) for one in watched)
     metrics = escape(overview.telemetry_path, quote=True)
+    known = "" if overview.is_stale else sums(watched)
+    news = "stale, " if overview.is_stale and watched else f"{failing} failing, " if failing else ""
+    again = f'<meta http-equiv="refresh" content="{pause(overview)}">\n' if refreshes else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>k6 Cloud exporter</title>
+{again}<title>{news}k6 Cloud exporter</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <header>
 <h1>k6 Cloud exporter</h1>
-<p>Version {escape(overview.version)}. The state of Grafana Cloud k6 test runs as Prometheus metrics.</p>
 <nav><a href="{metrics}">Metrics</a> <a href="/-/healthy">Health</a> <a href="/-/ready">Readiness</a></nav>
 </header>
 <main>
-<h2>Polling</h2>
 {polling(overview)}
-<h2>Tests</h2>
+{known}
 {tests(overview, watched)}
-{unresolved(overview)}
-<h2>Recent errors</h2>
 {troubles(overview)}
 </main>
+<footer>
+{legend()}
+<p>{refreshing(is_on=refreshes)} · Version {escape(overview.version)}.</p>
+</footer>
 </body>
 </html>
 """
 
 
+def is_failing(watched: Watched) -> bool:
+    """Whether the last run that finished is one that somebody should look at; a new one changes nothing."""
+    last = watched.last_finished
+    return last is not None and last.outcome in BAD
+
+
+def urgency(watched: Watched) -> tuple[int, str, int]:
+    """Sorts tests for somebody on call: those that fail, those that move, the rest, those that never ran."""
+    ranks = (is_failing(watched), bool(watched.moving), bool(watched.runs), True)
+    return ranks.index(True), watched.test.name.casefold(), watched.test.id
+
+
+def pause(overview: Overview) -> int:
+    """Seconds until there may be news."""
+    soon = 2
+    if overview.polling_since is not None:
+        return soon
+    if overview.next_poll is None:
+        return max(round(overview.interval), soon)
+    return max(round(overview.next_poll - overview.now) + 1, soon)
+
+
 def polling(overview: Overview) -> str:
+    """How the last poll went, when the next is due, the last error, and what is configured for nothing."""
+    said = (
+        f"<p>{last_poll(overview)} {next_poll(overview)}</p>",
+        last_trouble(overview),
+        unresolved(overview),
+    )
+    is_lost = overview.is_stale and overview.last_poll is not None
+    look = "failure" if is_lost else escape(overview.last_poll_outcome)
+    return f'<section class="poll {look}">{"".join(said)}</section>'
+
+
+def last_poll(overview: Overview) -> str:
     if overview.last_poll is None:
-        return '<p class="poll">No poll has ended yet.</p>'
+        return "No poll has ended yet."
     told = {"success": "succeeded", "partial": "succeeded in part", "failure": "failed"}
     stale = (
-        " Nothing has been learnt for so long that the series about tests and runs are withdrawn."
+        " Nothing has been learnt for so long that the series about tests and runs are withdrawn; "
+        "what stands here is old."
         if overview.is_stale
         else ""
     )
     return (
-        f'<p class="poll {escape(overview.last_poll_outcome)}">The last poll '
-        f"{told.get(overview.last_poll_outcome, 'ended')} {ago(overview.now, overview.last_poll)}; "
-        f"one follows every {length(overview.interval)}.{stale}</p>"
+        f"The last poll {told.get(overview.last_poll_outcome, 'ended')} "
+        f"{ago(overview.now, overview.last_poll)}.{stale}"
     )
+
+
+def next_poll(overview: Overview) -> str:
+    if overview.polling_since is not None:
+        return f"One has been under way for {length(max(overview.now - overview.polling_since, 0))}."
+    if overview.next_poll is None:
+        return f"One follows every {length(overview.interval)}."
+    return f"The next is due in {length(max(overview.next_poll - overview.now, 0))}."
+
+
+def last_trouble(overview: Overview) -> str:
+    """The last error; loud if the last poll had it."""
+    if not overview.troubles:
+        return ""
+    at, sentence = overview.troubles[-1]
+    is_now = overview.last_poll_outcome != "success"
+    head = '<b class="failed">Last error</b>' if is_now else "Last error"
+    text = escape(sentence) if is_now else f'<span class="dim">{escape(sentence)}</span>'
+    return f"<p>{head} {ago(overview.now, at)}: {text}</p>"
+
+
+def unresolved(overview: Overview) -> str:
+    if not overview.state.unresolved:
+        return ""
+    entries = "".join(f"<li>{escape(entry)}</li>" for entry in overview.state.unresolved)
+    return f'<p><b class="timed_out">Configured, but not found in k6 Cloud:</b></p>\n<ul>{entries}</ul>'
+
+
+def sums(watched: Sequence[Watched]) -> str:
+    """How many tests there are of each kind, in the words of the dashboards, and of runs that move."""
+    kinds = Counter(kind(one) for one in watched)
+    moving = sum(len(one.moving) for one in watched)
+    counted = (
+        (kinds["failing"], "failed", "failing"),
+        (kinds["passing"], "passed", "passing"),
+        (kinds["no verdict"], "none", "without verdict"),
+        (moving, "moving", "run moving" if moving == 1 else "runs moving"),
+    )
+    items = "".join(
+        f"<li><b{f' class={look}' if number else ''}>{number:,}</b> {words}</li>"
+        for number, look, words in counted
+    )
+    return f'<ul class="sums" aria-label="Tests">{items}</ul>'
+
+
+def kind(watched: Watched) -> str:
+    last = watched.last_finished
+    if last is not None and last.outcome == Outcome.PASSED:
+        return "passing"
+    return "failing" if is_failing(watched) else "no verdict"
 
 
 def tests(overview: Overview, watched: Sequence[Watched]) -> str:
     if not watched:
-        return '<p class="dim">None is known yet.</p>'
+        return '<p class="dim">No test is known yet.</p>'
     rows = "\n".join(row(overview, one) for one in watched[:MOST_TESTS])
     rest = len(watched) - MOST_TESTS
-    more = f'<p class="dim">{rest} more are only among the metrics.</p>' if rest > 0 else ""
-    heads = "".join(f"<th>{name}</th>" for name in HEADS)
-    return (
-        f'<div class="wide"><table>\n<thead><tr>{heads}</tr></thead>\n'
-        f"<tbody>\n{rows}\n</tbody>\n</table></div>{more}"
-    )
+    more = f'<p class="dim">{rest:,} more are only among the metrics.</p>' if rest > 0 else ""
+    return f"<ol>\n{rows}\n</ol>{more}"
 
 
 def row(overview: Overview, watched: Watched) -> str:
-    test, last = watched.test, watched.last
+    test = watched.test
     project = f"project {test.project_id}, " if test.project_id is not None else ""
-    finished = watched.last_finished
-    cells = (
-        f"{link(f'{overview.app_url}/tests/{test.id}', test.name)}<small>{project}test {test.id}</small>",
-        state(last, overview.app_url) if last else '<span class="dim">never run</span>',
-        ago(overview.now, last.started or last.created) if last else "",
-        length(last.duration) if last and last.duration is not None else "",
-        f"{last.vus:g}" if last and last.vus is not None else "",
-        state(finished, overview.app_url) if finished else '<span class="dim">none</span>',
-    )
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def state(run: Run, app_url: str) -> str:
-    """How a run stands: a coloured dot for the eye, and words."""
-    look = "moving" if not run.is_over else (run.outcome or Outcome.NONE).value
+    url = escape(f"{overview.app_url}/tests/{test.id}", quote=True)
     return (
-        f'<span class="state {look}">{escape(words(run))}</span>'
-        f"<small>{link(f'{app_url}/runs/{run.id}', f'run {run.id}')}</small>"
+        f'<li class="test"><div><a class="name" href="{url}">{escape(test.name)}</a>'
+        f"<small>{project}test {test.id}</small></div>\n"
+        f"{strip(overview, watched)}\n<div>{standing(overview, watched)}</div></li>"
     )
+
+
+def strip(overview: Overview, watched: Watched) -> str:
+    """The outcomes of the last runs, oldest first, and the runs that move."""
+    runs = escape(f"{overview.app_url}/runs/", quote=True)
+    marks = [finished_mark(overview.now, runs, one) for one in reversed(watched.strip)]
+    marks += [mark(runs, run.id, "moving", words(run)) for run in reversed(watched.moving)]
+    return f'<div class="strip" role="group" aria-label="Last runs, oldest first">{"".join(marks)}</div>'
+
+
+def finished_mark(now: float, runs: str, left: Mark) -> str:
+    when = f", ended {length(max(now - left.ended, 0))} ago" if left.ended is not None else ""
+    return mark(runs, left.id, left.outcome.value, WORDS[left.outcome], when)
+
+
+def mark(runs: str, id_: int, look: str, said: str, more: str = "") -> str:
+    return f'<a class="mark {look}" href="{runs}{id_}" title="run {id_}: {said}{more}"><i>{said}</i></a>'
+
+
+def standing(overview: Overview, watched: Watched) -> str:
+    """How the runs of a test go, those that move first, and how the last one went that finished."""
+    is_withheld = watched.test.id in overview.state.withheld
+    # How far a run has come is not guessed when nobody has looked.
+    tell = last_known if overview.is_stale or is_withheld else moving
+    lines = [tell(overview.now, run) for run in watched.moving]
+    last = watched.last_finished
+    if last:
+        lines.append(finished(overview.now, last, is_before=bool(lines)))
+    if not lines:
+        lines.append('<p class="dim">never run</p>')
+    if watched.test.next_run is not None and watched.test.next_run > overview.now:
+        lines.append(f"<small>next run due in {length(watched.test.next_run - overview.now)}</small>")
+    if is_withheld:
+        lines.append("<small>not heard of for so long that its series are withdrawn</small>")
+    return "".join(lines)
+
+
+def finished(now: float, run: Run, *, is_before: bool) -> str:
+    look = (run.outcome or Outcome.NONE).value
+    said = escape(words(run).removeprefix("finished, "))
+    lead = '<span class="dim">before:</span> ' if is_before else ""
+    return f'<p>{lead}<b class="{look}">{said}</b> {ago(now, run.ended or run.created)}</p>'
+
+
+def last_known(_: float, run: Run) -> str:
+    return f'<p><b class="none">{escape(words(run))}</b> when last heard of</p>'
+
+
+def moving(now: float, run: Run) -> str:
+    """What a run does, for how long, and how much of it is planned."""
+    vus = f", {run.vus:,g}&nbsp;VUs" if run.vus is not None else ""
+    head = f'<b class="moving">{escape(words(run))}</b>'
+    if run.activity != Activity.RUNNING or run.started is None:
+        planned = f", {length(run.duration)} planned" if run.duration else ""
+        return f"<p>{head}{since(now, run)}{planned}{vus}</p>"
+    elapsed = max(now - run.started, 0)
+    if not run.duration:
+        return f"<p>{head} for {length(elapsed)}{vus}</p>"
+    over = elapsed - run.duration
+    late = f', <b class="timed_out">{length(over)} longer than planned</b>' if over > LENIENCE else ""
+    return f"<p>{head} {length(elapsed)} of {length(run.duration)}{late}{vus}</p>{bar(run, elapsed, late)}"
+
+
+def bar(run: Run, elapsed: float, late: str) -> str:
+    planned = round(run.duration or 0)
+    look = ' class="late"' if late else ""
+    return (
+        f'<progress{look} aria-label="run {run.id}" max="{max(planned, 1)}" '
+        f'value="{min(round(elapsed), planned)}"></progress>'
+    )
+
+
+def since(now: float, run: Run) -> str:
+    """When a run that is not under load ended, or else was created."""
+    if run.activity == Activity.PROCESSING and run.ended is not None:
+        return f", ended {ago(now, run.ended)}"
+    if run.created is None:
+        return ""
+    return f"{'' if run.activity == Activity.CREATED else ', created'} {ago(now, run.created)}"
 
 
 def words(run: Run) -> str:
@@ -154,7 +296,7 @@ def words(run: Run) -> str:
     if run.status == RunStatus.FINISHED and run.processing == ProcessingStatus.ERROR:
         return "finished, results could not be processed"
     if run.status == RunStatus.FINISHED:
-        return f"finished, {(run.outcome or Outcome.NONE).value.replace('none', 'no verdict')}"
+        return f"finished, {WORDS[run.outcome or Outcome.NONE]}"
     if run.status is None:
         return "status not told"
     if run.status not in set(RunStatus):
@@ -162,24 +304,32 @@ def words(run: Run) -> str:
     return RunStatus(run.status).name.lower().replace("_", " ")
 
 
-def unresolved(overview: Overview) -> str:
-    if not overview.state.unresolved:
-        return ""
-    entries = "".join(f"<li>{escape(entry)}</li>" for entry in overview.state.unresolved)
-    return f"<p>Configured, but not found in k6 Cloud:</p>\n<ul>{entries}</ul>"
-
-
 def troubles(overview: Overview) -> str:
-    if not overview.troubles:
-        return '<p class="dim">None.</p>'
-    lines = "\n".join(
-        f"<li>{ago(overview.now, at)} {escape(sentence)}</li>" for at, sentence in reversed(overview.troubles)
-    )
-    return f"<ul>\n{lines}\n</ul>"
+    """The errors before the last, each once with the moment when it was last seen."""
+    latest = {sentence: at for at, sentence in overview.troubles}
+    for _, last in overview.troubles[-1:]:
+        del latest[last]
+    if not latest:
+        return ""
+    newest_first = sorted(latest.items(), key=lambda one: one[1], reverse=True)
+    lines = "\n".join(f"<li>{ago(overview.now, at)} {escape(sentence)}</li>" for sentence, at in newest_first)
+    return f"<h2>Earlier errors</h2>\n<ul>\n{lines}\n</ul>"
 
 
-def link(url: str, words: str) -> str:
-    return f'<a href="{escape(url, quote=True)}">{escape(words)}</a>'
+def legend() -> str:
+    """What the marks mean."""
+    named = {
+        **{outcome.value: WORDS.get(outcome, outcome.value) for outcome in Outcome},
+        "moving": "not over",
+    }
+    items = "".join(f'<li><span class="mark {look}"></span>{named[look]}</li>' for look in SIGNS)
+    return f'<ul class="legend" aria-label="What the marks mean">{items}</ul>'
+
+
+def refreshing(*, is_on: bool) -> str:
+    if is_on:
+        return 'This page refreshes itself after each poll. <a href="?refresh=off">Stop</a>'
+    return 'This page stays as it is. <a href="?">Refresh it after each poll</a>'
 
 
 def ago(now: float, moment: float | None) -> str:
@@ -191,13 +341,10 @@ def ago(now: float, moment: float | None) -> str:
 
 
 def length(seconds: float) -> str:
-    """A length of time in its two largest units."""
+    """A length of time in its largest unit and the next."""
     whole = round(seconds)
-    parts = [
-        (whole // 86400, "d"),
-        (whole % 86400 // 3600, "h"),
-        (whole % 3600 // 60, "min"),
-        (whole % 60, "s"),
-    ]
-    said = [f"{number} {unit}" for number, unit in parts if number]
-    return " ".join(said[:2]) or "0 s"
+    for size, unit, smaller, next_unit in UNITS:
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit} {rest} {next_unit}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"

@@ -15,8 +15,8 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 def schedule(polled: Exporter) -> AsyncIOScheduler:
     """A scheduler that polls at once, then one interval after the last poll began; polls never overlap.
 
-    From then on the exporter can wake it, to poll without waiting for the end of the interval. It is not yet
-    started.
+    From then on the exporter can wake it, to poll without waiting for the end of the interval, and can tell
+    when it will poll. It is not yet started.
     """
     scheduler = AsyncIOScheduler(timezone=UTC)
     began = LONG_AGO
@@ -48,6 +48,10 @@ def schedule(polled: Exporter) -> AsyncIOScheduler:
         if waiting and wanted < waiting.next_run_time:
             waiting.modify(next_run_time=wanted)
 
-    polled.wake = wake
+    def next_poll() -> float | None:
+        waiting = scheduler.get_job("poll")
+        return waiting.next_run_time.timestamp() if waiting else None
+
+    polled.wake, polled.next_poll = wake, next_poll
     add(datetime.now(UTC))
     return scheduler

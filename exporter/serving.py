@@ -20,7 +20,7 @@ App = Callable[
 
 LAST_MOMENT = 0.5  # seconds that answers under way have to be read when the process ends
 IDLE = 75  # seconds after which an idle connection is closed; those who scrape each minute keep theirs
-MOST_CONNECTIONS = 128
+MOST_CONNECTIONS = 512
 ROOM = 16  # idle connections that are closed when there are too many
 
 

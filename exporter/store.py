@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.model import LoadTest, Outcome, Run, RunStatus
+from exporter.model import LoadTest, Outcome, Run, RunStatus, unknown_codes
 
 DAY = 86400.0
 LATE = 32  # a run may become visible later than so many that were created after it, and still be news
+STRIP = 10  # finished runs of a test of which at least the outcome is remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,22 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What is left of a finished run: its outcome, and when it ended."""
+
+    id: int
+    outcome: Outcome
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """A test with the runs worth remembering.
 
     `runs` are all that move and the newest that are over, newest first; `shown` those of them that are
-    young enough to be told one by one; `moving` those that are not over.
+    young enough to be told one by one; `moving` those that are not over. `past` are marks of finished runs
+    that are no longer among `runs`, newest first, each a twentieth of a run in memory. Nobody asks
+    for those again, so one that is deleted stays until newer ones push it out.
 
     For counting: `settled` are the ids among `runs` that have finished once already, for a run counts once,
     however often it seems to end. A run that is over when first seen is news if its id is beyond `history`
@@ -63,6 +75,7 @@ class Watched:
     runs: tuple[Run, ...] = ()
     shown: tuple[Run, ...] = ()
     moving: tuple[Run, ...] = ()
+    past: tuple[Mark, ...] = ()
     last_passed: float | None = None
     finished: tuple[tuple[Outcome, int], ...] = tuple((outcome, 0) for outcome in Outcome)
     settled: frozenset[int] = frozenset()
@@ -76,6 +89,17 @@ class Watched:
     @property
     def last_finished(self) -> Run | None:
         return next((run for run in self.runs if has_finished(run)), None)
+
+    @property
+    def strip(self) -> tuple[Mark, ...]:
+        """The newest finished runs that are known at all, newest first."""
+        marks = (mark for run in self.runs if (mark := mark_of(run)))
+        return (*marks, *self.past)[:STRIP]
+
+
+def mark_of(run: Run) -> Mark | None:
+    """None for a run that has not finished."""
+    return Mark(run.id, run.outcome or Outcome.NONE, run.ended) if has_finished(run) else None
 
 
 def has_finished(run: Run) -> bool:
@@ -111,6 +135,7 @@ def succeed(watched: Watched, sighting: Sighting, retention: Retention, now: flo
         runs=runs,
         shown=young(runs, retention, now),
         moving=tuple(run for run in runs if not run.is_over),
+        past=past(watched.past, runs, merged),
         last_passed=last_passed(watched.last_passed, merged.values()),
         finished=tuple((outcome, before + counts[outcome]) for outcome, before in watched.finished),
         settled=frozenset(run.id for run in runs if run.id in watched.settled or has_finished(run)),
@@ -132,13 +157,17 @@ def plausible(run: Run, now: float) -> Run:
 
     Clocks may differ; by more than a day they may not.
     """
-    moments = (run.created, run.started, run.ended)
-    if all(moment is None or moment < now + DAY for moment in moments):
+    moments = {"created": run.created, "started": run.started, "ended": run.ended}
+    beyond = [name for name, moment in moments.items() if moment is not None and moment >= now + DAY]
+    if not beyond:
         return run
-    created, started, ended = (
-        moment if moment is not None and moment < now + DAY else None for moment in moments
-    )
-    return replace(run, created=created, started=started, ended=ended)
+    created, started, ended = (None if name in beyond else moment for name, moment in moments.items())
+    return replace(run, created=created, started=started, ended=ended, unknown=(*run.unknown, *beyond))
+
+
+def puzzling(watched: Watched) -> tuple[Run, ...]:
+    """Runs of which something could not be understood; the next answer may be clearer."""
+    return tuple(run for run in watched.runs if unknown_codes(run))
 
 
 def remembered(runs: Iterable[Run], retention: Retention) -> Iterable[Run]:
@@ -157,6 +186,15 @@ def young(runs: tuple[Run, ...], retention: Retention, now: float) -> tuple[Run,
     over = [run for run in runs if run.is_over][: retention.keep]
     kept = {run.id for run in over if run.age_order[0] >= oldest}
     return tuple(run for run in runs if not run.is_over or run.id in kept)
+
+
+def past(before: tuple[Mark, ...], runs: tuple[Run, ...], merged: Mapping[int, Run]) -> tuple[Mark, ...]:
+    """The newest marks of runs that are not among the remembered `runs`, of those before and all `merged`."""
+    remembered_ids = {run.id for run in runs}
+    leaving = (mark_of(run) for id_, run in merged.items() if id_ not in remembered_ids)
+    marks = [mark for mark in before if mark.id not in merged] + [mark for mark in leaving if mark]
+    places = max(STRIP - sum(has_finished(run) for run in runs), 0)
+    return tuple(sorted(marks, key=lambda mark: mark.id, reverse=True)[:places])
 
 
 def last_passed(before: float | None, runs: Iterable[Run]) -> float | None:

@@ -1,9 +1,12 @@
 """What the exporter serves over HTTP."""
 
+import asyncio
+import gzip
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -23,6 +26,8 @@ LANDING = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Vary": "Accept-Encoding",
 }
 CUT = 1024 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
 
@@ -98,8 +103,18 @@ def application(
         }
         return Parts(page.gzip_with_tail(tail) if is_gzip else page.with_tail(tail), headers)
 
-    async def landing(_: Request) -> Response:
-        return HTMLResponse(landing_page(sources.overview()), headers=LANDING)
+    rendering = asyncio.Lock()  # one at a time, however many look
+
+    async def landing(request: Request) -> Response:
+        refreshes = request.query_params.get("refresh") != "off"
+        is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        async with rendering:
+            # In a thread: a page of a thousand tests takes a while, and scrapes must not wait.
+            page = await run_in_threadpool(
+                landing_bytes, sources.overview(), refreshes=refreshes, is_gzip=is_gzip
+            )
+        encoding = {"Content-Encoding": "gzip"} if is_gzip else {}
+        return HTMLResponse(page, headers=LANDING | encoding)
 
     async def healthy(_: Request) -> Response:
         return verdict(sources.ailment(), "Healthy.")
@@ -124,6 +139,11 @@ def application(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def landing_bytes(overview: Overview, *, refreshes: bool, is_gzip: bool) -> bytes:
+    page = landing_page(overview, refreshes=refreshes).encode()
+    return gzip.compress(page, compresslevel=1) if is_gzip else page
 
 
 def verdict(trouble: str | None, good: str) -> Response:

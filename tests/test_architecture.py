@@ -36,7 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"model"},
     "families": {"model", "store"},
     "exposition": {"model", "store", "families"},
-    "landing": {"model", "store"},
+    "style": set(),
+    "landing": {"model", "store", "style"},
     "web": {"landing", "page"},
     "webhook": {"telemetry", "token"},
     "reloading": {"clock", "config", "telemetry", "token"},
@@ -75,7 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 # A scrape reads what is there; it can never cause a request.
-SCRAPED = ("exposition", "families", "store", "page", "landing", "web")
+SCRAPED = ("exposition", "families", "store", "page", "style", "landing", "web")
 TO_THE_NETWORK = {"httpx", "httpcore", "requests", "urllib.request", "http.client", "socket"}
 
 # The standard library's ways to read the time or wait for it to pass, each with where it is justified.

@@ -76,6 +76,17 @@ def test_the_unit_names_flags_and_settings_that_there_are() -> None:
     assert values("LoadCredential") == ["token:/etc/k6-cloud-exporter/token"]
 
 
+def test_the_unit_leaves_the_exporter_what_its_process_metrics_are_read_from() -> None:
+    assert values("ProcSubset") == []
+    assert values("ProtectProc") == ["invisible"]
+
+
+def test_the_unit_says_which_systemd_it_needs_as_the_documents_do() -> None:
+    [said] = re.findall(r"systemd (\d+) or later", UNIT.read_text(encoding="utf-8"))
+
+    assert f"It needs systemd {said} or later" in INSTALL.read_text(encoding="utf-8")
+
+
 def test_what_the_unit_starts_polls_with_the_token_that_systemd_hands_it(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("web: {listen_address: '127.0.0.1:0'}\n", encoding="utf-8")
     (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="utf-8")

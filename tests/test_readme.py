@@ -223,3 +223,16 @@ def test_every_metric_and_setting_named_in_the_text_exists() -> None:
         assert name in known
     for name in re.findall(r"`(k6_cloud_\w+)", text):
         assert f"`{name}`" in metrics() + self_metrics()
+
+
+def test_each_promise_names_a_test_that_there_is() -> None:
+    text = README.read_text(encoding="utf-8")
+    found = re.search(r"<!-- promises -->\n(.*?)<!-- /promises -->", text, re.DOTALL)
+    assert found
+    rows = found[1].splitlines()[2:]
+
+    assert len(rows) > 20
+    for line in rows:
+        held = re.search(r"\| \[`(test_\w+)`\]\((tests/[\w/]+\.py)\) \|$", line)
+        assert held, line
+        assert f"def {held[1]}(" in (README.parent / held[2]).read_text(encoding="utf-8"), line

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from exporter.model import LoadTest, Outcome, Run
-from exporter.store import Poll, Retention, Sighting, State
+from exporter.store import Mark, Poll, Retention, Sighting, State
 
 TEST = LoadTest(id=7, name="checkout", project_id=3)
 RUNNING = Run(id=1, test_id=7, status=2, processing=0, result=0, created=100.0, started=110.0)
@@ -257,3 +257,52 @@ def test_what_lags_is_withheld_in_time_though_polls_learn_nothing() -> None:
 
     assert lagging.at(299.0).withheld == frozenset()
     assert lagging.at(301.0).withheld == {7}
+
+
+def strip(state: State) -> list[tuple[int, str]]:
+    return [(mark.id, mark.outcome.value) for mark in state.tests[7].strip]
+
+
+def test_outcomes_are_remembered_beyond_the_runs_up_to_ten() -> None:
+    state = State(Retention(keep=2))
+    for number in range(1, 13):
+        state = state.after(seen(run(number, created=100.0 * number, result=number % 2), now=100.0 * number))
+
+    assert [one.id for one in state.tests[7].runs] == [7012, 7011]
+    assert strip(state) == [(7000 + i, "failed" if i % 2 else "passed") for i in range(12, 2, -1)]
+    assert state.tests[7].past[0] == Mark(7010, Outcome.PASSED, 1060.0)
+
+
+def test_outcomes_that_a_first_look_tells_are_remembered_although_the_runs_are_not() -> None:
+    state = State(Retention(keep=1)).after(seen(*(run(i, created=100.0 * i) for i in (3, 1, 2))))
+
+    assert strip(state) == [(7003, "passed"), (7002, "passed"), (7001, "passed")]
+    assert len(state.tests[7].runs) == 1
+
+
+def test_a_moving_run_is_no_outcome_until_it_has_finished() -> None:
+    before = State().after(seen(RUNNING))
+
+    assert strip(before) == []
+    assert strip(before.after(seen(PASSED))) == [(1, "passed")]
+
+
+def test_an_outcome_that_is_revised_is_told_as_it_is_now() -> None:
+    runs = [run(i, created=100.0 * i) for i in (1, 2, 3)]
+    state = State(Retention(keep=1)).after(seen(*runs)).after(seen(replace(runs[0], result=1), *runs[1:]))
+
+    assert strip(state) == [(7003, "passed"), (7002, "passed"), (7001, "failed")]
+
+
+def test_a_deleted_run_leaves_no_outcome() -> None:
+    newer = run(2, created=300.0)
+    state = State().after(seen(PASSED, newer)).after(seen(gone=frozenset({newer.id})))
+
+    assert strip(state) == [(1, "passed")]
+    assert state.tests[7].past == ()
+
+
+def test_what_was_only_uploaded_is_no_outcome() -> None:
+    assert strip(State(Retention(keep=1)).after(seen(PASSED, run(1, created=50.0, status=10)))) == [
+        (1, "passed")
+    ]

@@ -25,6 +25,8 @@ NOT_GIVEN = (
     "the k6 app in Grafana Cloud makes them under Settings, API tokens"
 )
 
+LONGEST_PROBLEM = 200  # characters of what is wrong with a file
+
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 Tree = dict[str, Any]
@@ -121,7 +123,9 @@ def problem(error: yaml.YAMLError | RecursionError) -> str:
         case yaml.MarkedYAMLError(problem=str(said), problem_mark=yaml.Mark(line=line, column=column)):
             if said.startswith("but ") and error.context:
                 said = f"{error.context} {said}"
-            return f"{' '.join(said.split())} (line {line + 1}, column {column + 1})"
+            said = " ".join(said.split())  # which may repeat what was written
+            said = said if len(said) <= LONGEST_PROBLEM else said[:LONGEST_PROBLEM] + "…"
+            return f"{said} (line {line + 1}, column {column + 1})"
     return "it is broken"
 
 

@@ -30,7 +30,7 @@ from exporter.k6.legacy_words import (
     test_in,
     total_of,
 )
-from exporter.k6.lists import MOST_PAGES, Gathered, I, decoded, read_one, the_one
+from exporter.k6.lists import MOST_PAGES, Gathered, I, bounded, decoded, read_one, the_one
 from exporter.k6.transport import Params, Transport
 from exporter.model import Listing, LoadTest, Run, Skipped, TestListing
 
@@ -145,14 +145,15 @@ class LegacyApi:
         its `count` may be missing or mean the page.
         """
         found: dict[int, I] = {}
-        skipped: dict[bytes, Skipped] = {}
+        skipped: dict[int, Skipped] = {}  # by a hash, for an item can be megabytes
         for page_number in range(1, MOST_PAGES + 1):
             page = await self._page(call, [("ids[]", id_) for id_ in ids], page_number)
             known = len(found)
+            bounded(known + len(skipped) + len(page.items), call.endpoint)
             for raw in page.items:
                 item = read_one(call.endpoint, call.read, raw)
                 if isinstance(item, Skipped):
-                    skipped[bytes(raw)] = item
+                    skipped[hash(bytes(raw))] = item
                 else:
                     found[item.id] = item
             total = total_of(page)

@@ -10,6 +10,9 @@ from exporter.k6.errors import Unreadable
 from exporter.model import Skipped
 
 MOST_PAGES = 1000  # an API that goes on for longer is not telling us about runs
+MOST_ITEMS = 200_000  # of one list, all pages together
+# What is decoded takes some 60 bytes for each value; `[[],[],...` has one in three bytes of the answer.
+MOST_VALUES = 2_000_000  # in one answer: a thousand runs with 20 kB of options each
 
 
 class Item(Protocol):
@@ -52,13 +55,29 @@ def read_one(endpoint: str, read: Callable[[msgspec.Raw], I], raw: msgspec.Raw) 
 
 
 def decoded(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
-    """JSON of the shape that the documents promise. Raises Unreadable."""
+    """JSON of the shape that the documents promise. Raises Unreadable.
+
+    How deep it may be nested is bounded by the interpreter's limit of recursion.
+    """
+    if isinstance(body, bytes) and has_too_many_values(body):
+        raise Unreadable(f"{endpoint}: the answer has more than {MOST_VALUES} values")
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(
             f"{endpoint}: the answer is not what the API's documents promise: {error}"
         ) from error
+
+
+def has_too_many_values(body: bytes) -> bool:
+    """Each value but the first of all follows on one of these, as may something in a text."""
+    return len(body) > MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES
+
+
+def bounded(items: int, endpoint: str) -> None:
+    """Raises Unreadable for a list of more items than there can be."""
+    if items > MOST_ITEMS:
+        raise Unreadable(f"GET {endpoint}: the list has more than {MOST_ITEMS} items")
 
 
 def the_one(item: I, id_: int, endpoint: str) -> I:

@@ -8,6 +8,7 @@ import json
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -16,6 +17,7 @@ from typing import Protocol
 import httpx
 
 from exporter.clock import Clock
+from exporter.k6 import body
 from exporter.k6.errors import (
     ApiError,
     BadRequest,
@@ -36,6 +38,7 @@ TRIES = 3
 FIRST_PAUSE = 0.5  # seconds before the second try, doubled before each further one
 LONGEST_PAUSE = 30.0  # seconds; a longer Retry-After ends the question and holds back those after it
 LONGEST_SILENCE = 3600.0  # seconds; a Retry-After beyond an hour is taken for a mistake
+LONGEST_EXPLANATION = 2**16  # bytes of the body of a refusal; a longer one explains nothing
 
 
 class Budget:
@@ -133,12 +136,12 @@ class Transport:
     async def _try(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
         async with self._turnstile:
             await self._wait_for_turn()
-            response = await self._send(method, endpoint, params, ids)
+            response, told = await self._send(method, endpoint, params, ids)
         if response.status_code in (429, 503):
             self._heed(response)
         if not response.is_success:
-            raise refusal(response, f"{method} {endpoint}")
-        return response.content
+            raise refusal(response, told, f"{method} {endpoint}")
+        return told
 
     async def _wait_for_turn(self) -> None:
         heeded = None
@@ -164,28 +167,48 @@ class Transport:
         wait = retry_after(response.headers.get("Retry-After"), self._clock.time())
         self.silent_until = max(self.silent_until, self._clock.monotonic() + wait)
 
-    async def _send(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> httpx.Response:
+    async def _send(
+        self, method: str, endpoint: str, params: Params, ids: dict[str, int]
+    ) -> tuple[httpx.Response, bytes]:
+        headers = {"Accept-Encoding": body.ACCEPTED} | self._authorize()
         request = self._client.build_request(
-            method, endpoint.format(**ids), params=list(params) or None, headers=self._authorize()
+            method, endpoint.format(**ids), params=list(params) or None, headers=headers
         )
         where = f"{method} {endpoint}"
         began, code = self._clock.monotonic(), "network"
         try:
             # httpx bounds each read; a body that drips for ever needs a bound on the whole.
             async with asyncio.timeout(self._timeout):
-                response = await self._client.send(request, follow_redirects=False)
+                response = await self._client.send(request, stream=True, follow_redirects=False)
+                async with aclosing(response):
+                    told = await told_by(response)
             code = str(response.status_code)
             self.cloud_time = date_of(response) or self.cloud_time
         except (TimeoutError, httpx.TimeoutException) as error:
             code = "timeout"
             raise TimedOut(f"no answer to {where} within {self._timeout:g}s") from error
-        except httpx.DecodingError as error:
-            raise Unreadable(f"{where}: the body is not encoded as its header says") from error
+        except (body.TooLong, body.WronglyEncoded) as error:
+            code = str(response.status_code)
+            raise Unreadable(f"{where}: the body is {_plain(str(error), request)}") from error
         except httpx.TransportError as error:
             raise Unreachable(f"{where}: {_plain(str(error), request) or type(error).__name__}") from error
         finally:
             self._witness.asked(endpoint, code, self._clock.monotonic() - began)
-        return response
+        return response, told
+
+
+async def told_by(response: httpx.Response) -> bytes:
+    """The body; of a refusal, whose status says all, only if it comes as it should.
+
+    Raises TooLong, WronglyEncoded and what httpx raises.
+    """
+    coding = response.headers.get("Content-Encoding", "")
+    if response.is_success:
+        return await body.read(response, coding)
+    try:
+        return await body.read(response, coding, most=LONGEST_EXPLANATION)
+    except (body.TooLong, body.WronglyEncoded, httpx.TransportError):
+        return b""
 
 
 def retry_after(header: str | None, now: float) -> float:
@@ -238,21 +261,21 @@ REDIRECTED = (
 REFUSED = (ApiError, "k6 Cloud refuses {at}")
 
 
-def refusal(response: httpx.Response, where: str) -> ApiError:
-    """The error that a response stands for, in a sentence that says what to do."""
+def refusal(response: httpx.Response, told: bytes, where: str) -> ApiError:
+    """The error that a response and its body stand for, in a sentence that says what to do."""
     status = response.status_code
     otherwise = REDIRECTED if response.has_redirect_location else IN_TROUBLE if status >= 500 else REFUSED
     error, sentence = REFUSALS.get(status, otherwise)
-    return error(sentence.format(at=f"({status} at {where}{_explanation(response)})"))
+    return error(sentence.format(at=f"({status} at {where}{_explanation(told, response.request)})"))
 
 
-def _explanation(response: httpx.Response) -> str:
+def _explanation(told: bytes, request: httpx.Request) -> str:
     """What the body says, as both generations phrase it: {"error": {"message": ...}}; else nothing."""
     try:
-        message = str(json.loads(response.content)["error"]["message"])
+        message = str(json.loads(told)["error"]["message"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return f": {_plain(message, response.request)}" if message else ""
+    return f": {_plain(message, request)}" if message else ""
 
 
 def _plain(text: str, request: httpx.Request) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from exporter.k6.errors import Unreadable
-from exporter.k6.lists import MOST_PAGES, Foreign, Gathered, I, T, decoded, read_one, the_one
+from exporter.k6.lists import MOST_PAGES, Foreign, Gathered, I, T, bounded, decoded, read_one, the_one
 from exporter.k6.transport import Params, Transport
 from exporter.k6.v6_words import (
     Page,
@@ -76,6 +76,7 @@ class V6Api:
             *before(created_before),
         ]
         page = decoded(await self._transport.get(TEST_RUNS, asked, id=test_id), Page, TEST_RUNS)
+        bounded(len(page.value), TEST_RUNS)
         items = [read_one(TEST_RUNS, run_of(test_id), raw) for raw in page.value]
         return Listing(
             tuple(item for item in items if isinstance(item, Run)),
@@ -120,18 +121,19 @@ class V6Api:
         follow it.
         """
         found: dict[int, I] = {}
-        skipped: dict[bytes, Skipped] = {}
+        skipped: dict[int, Skipped] = {}  # by a hash, for an item can be megabytes
         seen = on_first_page = 0
         turn: Params = [("$top", PAGE_SIZE)]
         for pages in range(1, MOST_PAGES + 1):
             page = decoded(await self._transport.get(endpoint, [*asked, *turn], **ids), Page, endpoint)
             known = len(found) + len(skipped)
+            bounded(known + len(page.value), endpoint)
             for number, raw in enumerate(page.value):
                 if number % AT_ONCE == 0:
                     await self._transport.give_way()
                 item = read_one(endpoint, read, raw)
                 if isinstance(item, Skipped):
-                    skipped[bytes(raw)] = item
+                    skipped[hash(bytes(raw))] = item
                 else:
                     found[item.id] = item
             on_first_page = len(found) if pages == 1 else on_first_page

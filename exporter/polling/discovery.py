@@ -32,13 +32,24 @@ class Discovery:
         self._known_unresolved = state.unresolved
         self._findings = findings
         self._in_doubt: set[int] = set()
+        self._projects: set[int] = set()
+
+    async def add_projects(self, projects: Collection[int]) -> None:
+        """Projects that k6 Cloud says there are; where it leaves out one that was there, it may be wrong."""
+        self._projects.update(projects)
+        for gone in {test.project_id for test in self._members.values()} - {*projects, None}:
+            await self._confirm_emptiness(gone)
 
     async def ask_for_project(self, project: int | None) -> None:
         """The tests of a project; of None, all that a list without a project has."""
         try:
             listing = await self._api.list_tests(project)
         except NotFound:
-            return
+            # That a project is no more may be so, but neither of one just told nor of all of them together.
+            if project is not None and project not in self._projects:
+                return
+            self._doubt_project(project)
+            raise
         except ApiError:
             self._doubt_project(project)
             raise

@@ -7,15 +7,15 @@ runs.
 
 from collections import defaultdict
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from exporter.k6.errors import ApiError
-from exporter.k6.legacy import LegacyApi, in_hundreds
+from exporter.k6.errors import ApiError, Unreadable
+from exporter.k6.legacy import RUNS, LegacyApi, in_hundreds
 from exporter.model import Listing, LoadTest
 from exporter.polling.discovery import Discovery
 from exporter.polling.findings import Findings, each
 from exporter.polling.selection import Rule, Selection
-from exporter.store import Sighting, State, Watched
+from exporter.store import Sighting, State, Watched, puzzling
 
 # Each discovery lists the runs of a part of the tests, news or not. A twelfth each five minutes: what change
 # detection cannot see (an old run deleted, a verdict revised) is seen within the hour, at a bounded price.
@@ -71,23 +71,24 @@ class LegacyInquiry:
         if question.back_to is not None:
             listing = await self._api.list_runs(test.id, back_to=question.back_to)
         told = {run.id for run in listing.runs}
-        missing = [run.id for run in (known.moving if known else ()) if run.id not in told]
+        moving = missing = [run.id for run in (known.moving if known else ()) if run.id not in told]
         is_in_doubt = question.back_to is not None and listing.reaches_back_to != float("-inf")
         if is_in_doubt and test.last_run_id is not None and test.last_run_id not in {*told, *missing}:
-            missing.append(test.last_run_id)
+            missing = [*moving, test.last_run_id]
         asked = await self._api.list_runs(test.id, ids=missing) if missing else Listing()
         findings.skipped += listing.skipped + asked.skipped
 
         told |= {run.id for run in asked.runs}
-        return Sighting(
-            test,
-            runs=listing.runs + asked.runs,
-            gone=frozenset(
-                run.id
-                for run in (known.runs if known else ())
-                if run.id not in told and (asked if run.id in missing else listing).ought_to_have(run)
-            ),
+        if asked.skipped and not told.issuperset(moving):
+            raise Unreadable(f"GET {RUNS}: a run of test {test.id} that was moving cannot be read")
+        runs = known.runs if known else ()
+        gone = frozenset(
+            run.id
+            for run in runs
+            if run.id not in told and (asked if run.id in missing else listing).ought_to_have(run)
         )
+        seen = told | {run.id for run in runs} - gone
+        return Sighting(as_far_as_seen(test, known, seen), listing.runs + asked.runs, gone)
 
     async def _known_tests(self, state: State, findings: Findings) -> list[LoadTest]:
         """The members as they are listed now."""
@@ -113,10 +114,12 @@ class LegacyInquiry:
 
         async def ask_for_projects(_: Rule) -> None:
             try:
-                projects.update(await self._api.list_projects())
+                found = await self._api.list_projects()
             except ApiError:
                 discovery.doubt(state.members.keys())
                 raise
+            projects.update(found)
+            await discovery.add_projects(found)
 
         async def ask_for_tests(ids: Sequence[int]) -> None:
             discovery.add(await self._api.list_tests(ids=ids))
@@ -145,6 +148,17 @@ def question_about(
     return Question(test, known, back_to=None) if known.moving else None
 
 
+def as_far_as_seen(test: LoadTest, known: Watched | None, seen: Container[int]) -> LoadTest:
+    """The test without the last run that its list entry names, if no list of runs has it.
+
+    Thus it is news at the next poll again.
+    """
+    if test.last_run_id is None or test.last_run_id in seen:
+        return test
+    before = known.test.last_run_id if known else None
+    return replace(test, last_run_id=None if before == test.last_run_id else before)
+
+
 def has_news(known: Watched, test: LoadTest) -> bool:
     """Whether the list names another last run than when its runs were last asked for."""
     return test.last_run_id != known.test.last_run_id and (
@@ -153,8 +167,12 @@ def has_news(known: Watched, test: LoadTest) -> bool:
 
 
 def is_due(known: Watched, test: LoadTest, discovery: int) -> bool:
-    """Whether it is this test's turn in the sweep, or it has runs that its list entry keeps silent about."""
-    return (test.id + discovery) % SWEEP_PARTS == 0 or (test.last_run_id is None and bool(known.runs))
+    """Whether it is this test's turn in the sweep, or there is something else to find out.
+
+    It has runs that its list entry keeps silent about, or of which something could not be understood.
+    """
+    is_silent = test.last_run_id is None and bool(known.runs)
+    return (test.id + discovery) % SWEEP_PARTS == 0 or is_silent or bool(puzzling(known))
 
 
 def by_project(state: State, found: Container[int]) -> list[tuple[int | None, Sequence[int]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from exporter.clock import Clock
-from exporter.k6.errors import ApiError, TimedOut, Unauthorized
+from exporter.k6.errors import ApiError, TimedOut, Unauthorized, Unreadable
 from exporter.model import Run, unknown_codes
 from exporter.polling.findings import Failure, Findings
 from exporter.store import Retention, State
@@ -75,6 +75,7 @@ class Poller:
         self.state = State(setup.retention)
         self.troubles: deque[Trouble] = deque(maxlen=10)
         self.last_poll: float | None = None
+        self.polling_since: float | None = None  # when the poll under way began, in Unix seconds
         self.last_outcome = ""
         self._setup = setup
         self._change: Callable[[], Setup] | None = None
@@ -89,6 +90,13 @@ class Poller:
 
     async def poll(self) -> Findings:
         """Ask once, and show the state that follows."""
+        self.polling_since = self._clock.time()
+        try:
+            return await self._poll()
+        finally:
+            self.polling_since = None
+
+    async def _poll(self) -> Findings:
         if self._change:
             self._settle(self._change())
             self._change = None
@@ -146,13 +154,27 @@ class Poller:
         deadline = (self.state.retention.stale_after - longest_pause) / 2
         try:
             async with asyncio.timeout(deadline):
-                await setup.inquiry.look(self.state, findings, now=self._clock.time(), discovery=discovery)
+                await self._look(setup, findings, discovery)
+                if discovery is None and self._lost(findings):
+                    # A test that is not listed any more, or not legibly: which tests are there?
+                    findings.skipped.clear()
+                    await self._look(setup, findings, self._discoveries)
         except TimeoutError:
             findings.fail(TimedOut(f"the poll was not done after {deadline:g}s; what it learnt is kept"))
         except ApiError as error:
             findings.fail(error)
+        if lost := self._lost(findings):
+            findings.fail(Unreadable(f"nothing is told of {len(lost)} tests, among them {min(lost)}"))
         findings.conceal(setup.conceal)
         return findings
+
+    async def _look(self, setup: Setup, findings: Findings, discovery: int | None) -> None:
+        await setup.inquiry.look(self.state, findings, now=self._clock.time(), discovery=discovery)
+
+    def _lost(self, findings: Findings) -> set[int]:
+        """The tests of which nothing was told, although nothing failed."""
+        members = self.state.members if findings.members is None else findings.members
+        return set() if findings.failures else members.keys() - findings.seen.keys() - findings.confirmed
 
     def _after(self, findings: Findings, at: float) -> State:
         if not findings.learnt_something:

@@ -15,7 +15,7 @@ from exporter.model import Listing, LoadTest, Run
 from exporter.polling.discovery import Discovery
 from exporter.polling.findings import Findings, each
 from exporter.polling.selection import Selection
-from exporter.store import Sighting, State, Watched, has_finished
+from exporter.store import Sighting, State, Watched, has_finished, puzzling
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,8 @@ class V6Inquiry:
         questions = []
         for id_, test in members.items():
             known = state.tests.get(id_)
-            if known is None or known.moving or known.test != test or id_ in told_of:
+            is_puzzling = discovery is not None and known is not None and bool(puzzling(known))
+            if known is None or known.moving or known.test != test or id_ in told_of or is_puzzling:
                 questions.append(Question(test, known, told_of[id_]))
             else:
                 findings.confirmed.add(id_)
@@ -97,7 +98,7 @@ class V6Inquiry:
             return Sighting(test, (*told, *newest.runs))
         named = {run.id for run in told}
         read, gone = [], {run.id for run in known.runs if run.id not in named and listing.ought_to_have(run)}
-        for run in known.moving:
+        for run in {run.id: run for run in (*known.moving, *puzzling(known))}.values():
             if run.id not in named:
                 try:
                     read.append(await self._api.read_run(run.id))

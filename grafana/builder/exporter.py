@@ -48,7 +48,7 @@ def dashboard() -> Dashboard:
             band(8, failures(), unusable()),
             "The API of k6 Cloud",
             band(8, requests(), errors(), latency()),
-            band(6, throttled(), worst_endpoints(), widths=(8, 16)),
+            band(6, throttled(), hints(), worst_endpoints(), widths=(6, 6, 12)),
             "Scrape and process",
             band(7, scrape(), samples(), cpu()),
             band(7, memory(), files(), garbage()),
@@ -88,9 +88,9 @@ def believed() -> list[Panel]:
         ),
         tile(
             "Configuration",
-            "Whether the configuration was good when it was last read. A refused one leaves the old one in "
-            "force.",
-            f"min({own('config_last_reload_successful')})",
+            "Whether the configuration, and the web configuration, were good when they were last read. A "
+            "refused one leaves the old one in force.",
+            f"min({own('config_last_reload_successful')}) * min({own('web_config_last_reload_successful')})",
             mapped=words.mappings(words.RELOAD),
         ),
     ]
@@ -256,6 +256,17 @@ def throttled() -> Panel:
         ),
         unit="reqps",
         colours={"throttled": "orange", "tried again": "blue"},
+    )
+
+
+def hints() -> Panel:
+    return over_time(
+        "Webhook calls",
+        "Calls of the webhook a second: heeded as a hint to poll, about another test, or refused for a wrong "
+        "path.",
+        series((rate("webhook_requests_total", "outcome"), "{{outcome}}")),
+        unit="reqps",
+        colours={"heeded": "green", "other_test": "blue", "refused": "orange"},
     )
 
 

@@ -64,6 +64,11 @@ def test_every_setting_is_got_wrong_in_some_file() -> None:
             rb'web: {telemetry_path: "/\ud800"}',
             r'web.telemetry_path: "/\ud800" cannot be the path of the metrics; write one like "/metrics"',
         ),
+        (
+            b"api: !" + b"z" * 500 + b" x",
+            "FILE: this cannot be read as YAML: could not determine a constructor for the tag '!"
+            f"{'z' * 152}… (line 1, column 6)",
+        ),
         (b"z" * 500 + b": 1", f"{'z' * 100}…: there is no such setting"),
     ],
 )

@@ -57,14 +57,15 @@ class Scene:
         self.prometheus = prometheus
 
     def query(self, expression: str) -> list[float]:
-        answer = httpx.get(
-            f"{self.prometheus}/api/v1/query", params={"query": expression}, trust_env=False
-        ).json()
-        return [float(sample["value"][1]) for sample in answer.get("data", {}).get("result", [])]
+        """What Prometheus answers; nothing as long as it is not ready to."""
+        answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}, trust_env=False)
+        found = answer.json()["data"]["result"] if answer.is_success else []
+        return [float(sample["value"][1]) for sample in found]
 
     def verdicts(self) -> dict[str, tuple[str, str]]:
         """Whether each job could scrape at last, and why not."""
-        found = httpx.get(f"{self.prometheus}/api/v1/targets", trust_env=False).json()["data"]
+        answer = httpx.get(f"{self.prometheus}/api/v1/targets", trust_env=False)
+        found = answer.json()["data"] if answer.is_success else {"activeTargets": []}
         return {
             target["labels"]["job"]: (target["health"], target["lastError"])
             for target in found["activeTargets"]

@@ -165,7 +165,9 @@ def test_a_broken_file_leaves_the_old_one_in_force_and_is_told_once(
     assert caplog.messages[-1] == "the web configuration was read again"
 
 
-@pytest.mark.parametrize("content", ["", "# " + USERS, "tls_server_config:\n"])
+@pytest.mark.parametrize(
+    "content", ["", "# " + USERS, "tls_server_config:\n"], ids=["empty", "comment", "no TLS"]
+)
 def test_a_file_that_would_open_the_door_is_not_believed(
     content: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

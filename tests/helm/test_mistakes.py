@@ -84,14 +84,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "webConfig.tlsSecret: nothing uses the certificates; set webConfig.existingSecret.name or "
         "webConfig.content",
     ),
-    "probes without a certificate": (
+    "a key beside a token file": (
         {
-            "webConfig": {
-                "content": {"tls_server_config": TLS | {"client_auth_type": "RequireAndVerifyClientCert"}}
-            }
+            "k6": {"existingSecret": {"key": "mine"}},
+            "config": {"api": {"token_file": "/vault/token"}},
         },
-        "probes.type: the kubelet has no certificate to show; set tcp, or let webConfig.content say "
-        "client_auth_type: VerifyClientCertIfGiven",
+        "k6.existingSecret.key: the token is in config.api.token_file; leave one of them out",
+    ),
+    "a key of no web configuration": (
+        {"webConfig": {"existingSecret": {"key": "mine"}}},
+        "webConfig.existingSecret.key: it is for a Secret of your own; set webConfig.existingSecret.name",
+    ),
+    "how to tell a folder that there is not": (
+        {"dashboards": {"enabled": True, "folderAnnotation": "mine"}},
+        "dashboards.folderAnnotation: there is no folder to tell; set dashboards.folder",
     ),
     "annotations of no service account": (
         {"serviceAccount": {"create": False, "annotations": {"a": "b"}}},
@@ -119,6 +125,24 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a label of the chart's": (
         {"podLabels": {"app.kubernetes.io/name": "mine"}},
         "podLabels: the chart sets app.kubernetes.io/name; leave it out, or see nameOverride",
+    ),
+    "a scrape that takes longer than until the next": (
+        {"serviceMonitor": {"enabled": True, "interval": "1m30s", "scrapeTimeout": "90001ms"}},
+        "serviceMonitor.scrapeTimeout: 90001ms is longer than the interval, 1m30s, so that the operator "
+        "would pass the monitor over; set it lower, or serviceMonitor.interval higher",
+    ),
+    "a scrape that takes longer than our interval": (
+        {"podMonitor": {"enabled": True, "scrapeTimeout": "30s"}},
+        "podMonitor.scrapeTimeout: 30s is longer than the interval, 15s, so that the operator "
+        "would pass the monitor over; set it lower, or podMonitor.interval higher",
+    ),
+    "the label of the sidecar is the chart's": (
+        {"dashboards": {"enabled": True, "label": "app.kubernetes.io/component"}},
+        "dashboards.label: the chart sets app.kubernetes.io/component; leave it out, or see nameOverride",
+    ),
+    "an annotation of the chart's": (
+        {"podAnnotations": {"checksum/config": "mine"}},
+        "podAnnotations: the chart sets checksum/config; leave it out",
     ),
     "an alert both changed and left out": (
         {
@@ -205,6 +229,12 @@ def test_a_threshold_of_an_alert_that_has_none_is_refused_and_told_which_have_on
         "prometheusRule.overrides.K6CloudTestFailing.threshold: this alert has none; those that have one are "
         "K6CloudApiErrors, "
     )
+
+
+def test_a_scrape_may_take_as_long_as_the_interval() -> None:
+    monitor = {"enabled": True, "interval": "1m30s", "scrapeTimeout": "90s"}
+
+    assert objects(with_secret(serviceMonitor=monitor))
 
 
 def test_a_token_file_that_something_else_brings_is_used() -> None:

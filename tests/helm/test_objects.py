@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 import yaml
 
 from tests.end_to_end.processes import eventually, free_port, ours, running
+from tests.guard.certificates import issue
 from tests.helm.chart import (
     CHART,
     CI,
@@ -19,6 +21,7 @@ from tests.helm.chart import (
     Tree,
     ci,
     container,
+    defaults,
     objects,
     one,
     pod,
@@ -26,6 +29,10 @@ from tests.helm.chart import (
     settings_file,
     with_secret,
 )
+from tests.process.conftest import cloud, shared_cloud
+from tests.process.processes import Cloud, Process
+
+__all__ = ["cloud", "shared_cloud"]
 
 TLS = {"cert_file": "/etc/k6-cloud-exporter/tls/tls.crt", "key_file": "/etc/k6-cloud-exporter/tls/tls.key"}
 
@@ -70,9 +77,13 @@ def test_nobody_gets_rights_or_the_token_of_a_service_account(name: str) -> None
             assert found["spec"]["automountServiceAccountToken"] is False
 
 
-def test_the_pod_of_helm_test_is_as_hardened_as_the_exporters() -> None:
+def test_the_pod_of_helm_test_is_made_by_helm_test_alone_and_is_as_hardened_as_the_exporters() -> None:
     tested = one("Pod", with_secret())["spec"]
 
+    assert one("Pod", with_secret())["metadata"]["annotations"] == {
+        "helm.sh/hook": "test",
+        "helm.sh/hook-delete-policy": "before-hook-creation",
+    }
     assert tested["securityContext"] == pod(with_secret())["securityContext"]
     assert tested["containers"][0]["securityContext"] == container(with_secret())["securityContext"]
     assert tested["containers"][0]["image"] == container(with_secret())["image"]
@@ -111,6 +122,11 @@ def test_the_pod_is_replaced_when_the_configuration_or_the_inline_token_changes_
         != same["checksum/config"]
     )
     assert annotations(with_token("x", service={"port": 1})) == same
+    served = [
+        annotations(with_token("x", webConfig={"content": {"http_server_config": {"http2": http2}}}))
+        for http2 in (True, False)
+    ]
+    assert served[0]["checksum/web-config"] != served[1]["checksum/web-config"]
     assert set(annotations(with_secret())) == {"checksum/config"}
 
 
@@ -151,6 +167,16 @@ def test_the_selectors_find_the_pods_of_the_exporter_and_no_others() -> None:
         assert not found.items() <= tested.items(), kind
     monitored = one("ServiceMonitor", values)["spec"]["selector"]["matchLabels"]
     assert monitored.items() <= one("Service", values)["metadata"]["labels"].items()
+    pods = one("PodMonitor", with_secret(podMonitor={"enabled": True}))["spec"]["selector"]["matchLabels"]
+    assert pods.items() <= labels.items()
+    assert not pods.items() <= tested.items()
+
+
+def test_the_port_of_the_service_leads_to_the_port_of_the_pod_by_name() -> None:
+    values = with_secret(containerPort=9, service={"port": 80})
+    (led,), (there,) = one("Service", values)["spec"]["ports"], container(values)["ports"]
+
+    assert (led["port"], led["targetPort"], there["containerPort"]) == (80, there["name"], 9)
 
 
 def test_a_service_tells_of_pods_that_are_not_ready_for_it_is_then_that_metrics_are_wanted() -> None:
@@ -170,6 +196,8 @@ def test_shards_are_a_stateful_set_whose_pods_take_their_ordinal() -> None:
         },
         {"name": "K6_CLOUD_EXPORTER_SHARDING__TOTAL", "value": "3"},
     ]
+    # One that is not ready, for k6 Cloud is down, must not keep the others from starting.
+    assert made["podManagementPolicy"] == "Parallel"
     assert not [found for found in objects(values) if found["kind"] == "Deployment"]
 
 
@@ -206,18 +234,37 @@ def test_a_web_configuration_in_the_values_becomes_a_secret_that_turns_all_to_ht
     assert one("ServiceMonitor", values)["spec"]["endpoints"][0]["scheme"] == "https"
 
 
-def test_a_password_alone_leaves_http() -> None:
-    values = with_secret(webConfig={"content": {"basic_auth_users": {"me": "$2y$10$x"}}})
+@pytest.mark.parametrize("content", [{"basic_auth_users": {"me": "$2y$10$x"}}, {"tls_server_config": {}}])
+def test_a_password_or_an_empty_section_alone_leaves_http(content: Tree) -> None:
+    values = with_secret(webConfig={"content": content})
 
     assert container(values)["livenessProbe"]["httpGet"]["scheme"] == "HTTP"
 
 
-def test_where_clients_need_a_certificate_the_probes_may_only_connect() -> None:
-    required = TLS | {"client_ca_file": "ca.crt", "client_auth_type": "RequireAndVerifyClientCert"}
-    values = with_secret(webConfig={"content": {"tls_server_config": required}}, probes={"type": "tcp"})
+def test_where_clients_need_a_certificate_probes_and_helm_test_are_answered_without_one(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    issue(tmp_path, authority := trustme.CA())
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    tls = {"cert_file": "tls.crt", "key_file": "tls.key", "client_ca_file": "ca.crt"}
+    content = {"tls_server_config": tls | {"client_auth_type": "RequireAndVerifyClientCert"}}
+    values = with_secret(webConfig={"content": content})
+    file = tmp_path / "web.yml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    probes = [container(values)[f"{name}Probe"]["httpGet"] for name in ("liveness", "readiness")]
 
-    assert container(values)["readinessProbe"]["tcpSocket"] == {"port": "metrics"}
-    assert "httpGet" not in container(values)["livenessProbe"]
+    with Process(
+        *("--web.config.file", str(file), "--web.listen-address", "127.0.0.1:0"), **cloud.environment()
+    ) as process:
+        url = process.url()
+        asked = [url.replace("https", probe["scheme"].lower()) + probe["path"] for probe in probes]
+        eventually(lambda: all(httpx.get(one, verify=False).is_success for one in asked))
+        tested = helm_test(values, url, "/metrics")
+
+    assert (tested.returncode, tested.stdout) == (
+        0,
+        "Ready. The metrics ask for a password or a certificate, which this test has not.\n",
+    ), tested.stderr
 
 
 @pytest.mark.parametrize(
@@ -339,6 +386,15 @@ def test_long_names_stay_within_what_kubernetes_allows() -> None:
         assert len(found["metadata"]["name"]) <= 63
 
 
+def notes(values: Tree, tmp_path: Path) -> str:
+    file = tmp_path / "values.yaml"
+    file.write_text(json.dumps(with_secret() | values), encoding="utf-8")
+    # Helm 4 needs no cluster for this.
+    noted = run("install", "rel", CHART, "--namespace", "obs", "--dry-run=client", "--values", file)
+    assert noted.returncode == 0, noted.stderr
+    return noted.stdout.partition("\nNOTES:\n")[2]
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
@@ -353,13 +409,28 @@ def test_long_names_stay_within_what_kubernetes_allows() -> None:
     ],
 )
 def test_the_notes_tell_the_next_command(values: Tree, says: str, tmp_path: Path) -> None:
-    file = tmp_path / "values.yaml"
-    file.write_text(json.dumps(with_secret() | values), encoding="utf-8")
-    # Helm 4 needs no cluster for this.
-    noted = run("install", "rel", CHART, "--namespace", "obs", "--dry-run=client", "--values", file)
+    assert says in notes(values, tmp_path)
 
-    assert noted.returncode == 0, noted.stderr
-    assert says in noted.stdout.partition("\nNOTES:\n")[2]
+
+SECTIONS = [name for name, value in defaults().items() if isinstance(value, dict) and "enabled" in value]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_notes_say_of_what_nothing_is_made_for_it_is_not_enabled(section: str, tmp_path: Path) -> None:
+    key, value = {"networkPolicy": ("ingress", {"from": [{}]})}.get(section, ("namespace", "mine"))
+    said = f"Nothing is made of what the values say under {section}, for {section}.enabled is false."
+
+    assert said in notes({section: {key: value}}, tmp_path)
+    assert "Nothing is made" not in notes({section: {key: value, "enabled": True}}, tmp_path)
+    assert "Nothing is made" not in notes({}, tmp_path)
+
+
+def test_the_notes_say_so_of_a_way_out_that_is_named_but_not_limited(tmp_path: Path) -> None:
+    egress = {"enabled": False, "to": [{"podSelector": {}}]}
+
+    noted = notes({"networkPolicy": {"enabled": True, "egress": egress}}, tmp_path)
+
+    assert "under networkPolicy.egress, for networkPolicy.egress.enabled is false." in noted
 
 
 def test_notes_say_nothing_of_scraping_where_that_is_done() -> None:
@@ -382,16 +453,16 @@ def asked_by_helm_test(values: Tree) -> list[str]:
 @pytest.mark.parametrize(
     ("values", "arguments"),
     [
-        ({}, ["http://rel-k6-cloud-exporter.obs:10565", "/metrics", "http"]),
-        ({"service": {"port": 80}}, ["http://rel-k6-cloud-exporter.obs:80", "/metrics", "http"]),
+        ({}, ["http://rel-k6-cloud-exporter.obs:10565", "/metrics"]),
+        ({"service": {"port": 80}}, ["http://rel-k6-cloud-exporter.obs:80", "/metrics"]),
         # A Service without an address of its own does not translate ports.
         (
             {"service": {"port": 80}, "sharding": {"total": 2}, "config": {"web": {"telemetry_path": "/m"}}},
-            ["http://rel-k6-cloud-exporter-shards.obs:10565", "/m", "http"],
+            ["http://rel-k6-cloud-exporter-shards.obs:10565", "/m"],
         ),
         (
-            {"webConfig": {"content": {"tls_server_config": TLS}}, "probes": {"type": "tcp"}},
-            ["https://rel-k6-cloud-exporter.obs:10565", "/metrics", "tcp"],
+            {"webConfig": {"content": {"tls_server_config": TLS}}},
+            ["https://rel-k6-cloud-exporter.obs:10565", "/metrics"],
         ),
     ],
 )
@@ -399,27 +470,23 @@ def test_helm_test_asks_where_the_exporter_is(values: Tree, arguments: list[str]
     assert asked_by_helm_test(with_secret(**values))[1:] == arguments
 
 
+def helm_test(values: Tree, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What the pod of `helm test` runs, with other arguments."""
+    script = asked_by_helm_test(values)[0]
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=90, check=False
+    )
+
+
 def test_helm_test_succeeds_on_an_exporter_and_only_there(tmp_path: Path) -> None:
-    script = asked_by_helm_test(with_secret())[0]
     address = f"127.0.0.1:{free_port()}"
     url = f"http://{address}"
 
-    def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", script, url, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
     with running(*ours("demo", "--web.listen-address", address), log=tmp_path / "log"):
         eventually(lambda: httpx.get(f"{url}/-/ready").status_code == 200)
-        found = asked("/metrics", "http")
-        elsewhere = asked("/elsewhere", "http")
-        connected = asked("/metrics", "tcp")
+        found = helm_test(with_secret(), url, "/metrics")
+        elsewhere = helm_test(with_secret(), url, "/elsewhere")
 
     assert (found.returncode, found.stdout) == (0, "Ready, and tells its metrics.\n"), found.stderr
     assert elsewhere.returncode == 1
     assert "answers 404" in elsewhere.stderr
-    assert connected.returncode == 0, connected.stderr

@@ -23,7 +23,6 @@ OTHERS: dict[str, Any] = {
     "image.pullPolicy": "Never",
     "service.type": "LoadBalancer",
     "replicas": 0,
-    "probes.type": "tcp",
     "imagePullSecrets": [{"name": "other"}],
     "service.labels": {"job": "other"},
     "extraArgs": ["--log.format=logfmt"],
@@ -31,8 +30,8 @@ OTHERS: dict[str, Any] = {
     "podMonitor.jobLabel": "app.kubernetes.io/instance",
     "serviceMonitor.targetLabels": ["other"],
     "podMonitor.podTargetLabels": ["other"],
-    "serviceMonitor.interval": "7s",
-    "podMonitor.interval": "7s",
+    "serviceMonitor.interval": "17s",
+    "podMonitor.interval": "17s",
     "serviceMonitor.scrapeTimeout": "7s",
     "podMonitor.scrapeTimeout": "7s",
     "serviceMonitor.scheme": "http",
@@ -223,6 +222,8 @@ def test_helm_3_refuses_a_misspelt_value_as_well() -> None:
         ("prometheusRule.overrides", {"K6CloudTestFailing": {"for": "5 minutes"}}),
         ("prometheusRule.overrides", {"K6CloudTestFailing": {}}),
         ("serviceMonitor.interval", "15"),
+        ("serviceMonitor.interval", "1.5m"),
+        ("podMonitor.scrapeTimeout", "30s1m"),
         ("podLabels", {"number": 1}),
         ("config", {"api": {"stack_id": "many"}}),
     ],
@@ -236,11 +237,17 @@ def test_a_parent_chart_may_set_globals() -> None:
 
 
 def test_large_numbers_stay_whole() -> None:
-    values = with_secret(config={"api": {"stack_id": 123456789}, "tests": [{"id": 98765432109}]})
+    values = with_secret(
+        config={"api": {"stack_id": 123456789}, "tests": [{"id": 98765432109}]},
+        revisionHistoryLimit=1_000_000,
+        terminationGracePeriodSeconds=2_000_000,
+    )
 
     made = one("ConfigMap", values)["data"]["exporter.yaml"]
     assert "stack_id: 123456789\n" in made
     assert "- id: 98765432109\n" in made
+    assert "revisionHistoryLimit: 1000000\n" in template(values).stdout
+    assert "terminationGracePeriodSeconds: 2000000\n" in template(values).stdout
 
 
 def test_sections_whose_every_line_is_commented_out_are_accepted() -> None:

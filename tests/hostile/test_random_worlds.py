@@ -9,26 +9,19 @@ from random import Random
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.simulator import Ending, Fault, NextLink, Options, Phases, RunState, Timestamps, World, faults
 from exporter.simulator.options import V6Options
 from exporter.simulator.wire import Answer
+from tests.faults.truth import FINISHED, counts, told, truth
 from tests.lab import START, Lab
 
 APIS = {"legacy": {"url": "http://k6.test"}, "v6": {"url": "http://k6.test", "stack_id": 1}}
-Fact = tuple[str, str, str]  # a metric, a test, and which of the test's series it is
 
 HOUR, DAY, FOREVER = 3600.0, 86400.0, 1e6
 CALM = 13  # discoveries: each looks anew at a twelfth of the old runs of legacy
-FINISHED, LAST = "k6_cloud_test_runs_finished_total", "k6_cloud_test_last_outcome"
-ACTIVE, STATUS = "k6_cloud_test_active_runs", "k6_cloud_run_status"
-OUTCOMES = ("passed", "failed", "aborted", "timed_out", "error", "none")
-ACTIVITIES = ("created", "validated", "queued", "initializing", "running", "processing")
 ENDINGS = [Ending.FINISHED] * 6 + [ending for ending in Ending if ending is not Ending.ARCHIVED]
 LINKS = [link for link in NextLink if link not in (NextLink.FOREIGN, NextLink.LOOP)]
-# What v6 says where it has no word of its own; the README tells these differences.
-V6_WORDS, V6_CODES = {"validated": "created"}, {-1: -2, 4: 6, 9: 6}
 
 
 class Reluctant(World):
@@ -159,47 +152,6 @@ def faults_about(test: int) -> list[Fault]:
     return [*(fault.on(times=3) for fault in brief), *(faults.error(503).on(it) for it in of_test), *lasting]
 
 
-def outcome(run: RunState, generation: str) -> str:
-    plan, limit = run.run.plan, "timed_out" if generation == "legacy" else "error"
-    if plan.crosses_threshold:
-        return "failed"
-    if plan.ending is Ending.FINISHED:
-        return "error" if plan.processing_fails else "passed"
-    return {Ending.TIMED_OUT: limit, Ending.ABORTED_BY_USER: "aborted"}.get(plan.ending, "error")
-
-
-def counts(runs: list[RunState], generation: str) -> Counter[Fact]:
-    """Those that came to their end while we looked."""
-    news = (run for run in runs if run.over is not None and run.over > START)
-    return Counter((FINISHED, str(run.test_id), outcome(run, generation)) for run in news)
-
-
-def truth(runs: list[RunState], test: int, generation: str) -> dict[Fact, float]:
-    """What there is to tell of a test, counts aside."""
-    of_test = sorted((run for run in runs if run.test_id == test), key=lambda run: (run.created, run.id))
-    over, moving = ([run for run in of_test if (run.over is None) is moves] for moves in (False, True))
-    last = outcome(over[-1], generation) if over else "none"
-    words, codes = (V6_WORDS, V6_CODES) if generation == "v6" else ({}, {})
-    doing = Counter(words.get(run.phase, str(run.phase)) for run in moving)
-    return (
-        {(LAST, str(test), word): float(word == last) for word in OUTCOMES}
-        | {(ACTIVE, str(test), word): float(doing[word]) for word in ACTIVITIES}
-        | {(STATUS, str(test), str(run.id)): codes.get(run.status, run.status) for run in moving + over[-3:]}
-    )
-
-
-def told(lab: Lab) -> dict[Fact, float]:
-    """The same as the exporter tells it; no series twice."""
-    facts: dict[Fact, float] = {}
-    for family in text_string_to_metric_families(lab.get().text):
-        for name, labels, value, *_ in family.samples:
-            if name in (FINISHED, LAST, ACTIVE, STATUS):
-                which = labels.get("run_id") or labels.get("outcome") or labels["status"]
-                assert (name, labels["test_id"], which) not in facts
-                facts[name, labels["test_id"], which] = value
-    return facts
-
-
 @pytest.mark.parametrize("generation", APIS)
 @pytest.mark.parametrize("seed", range(22, 35))  # among them are some that many a mistake needs
 def test_each_run_that_finishes_counts_once_whatever_happens(seed: int, generation: str) -> None:
@@ -207,10 +159,10 @@ def test_each_run_that_finishes_counts_once_whatever_happens(seed: int, generati
     drama = Drama(seed, generation)
     with drama.lab as lab:
         drama.play()
-        facts = told(lab)
+        facts = told(lab.get().text)
 
     runs = [run.at(lab.now.value) for run in drama.world.runs.values()]
-    certain, perhaps = counts(runs, generation), counts(drama.deleted, generation)
+    certain, perhaps = counts(runs, generation, START), counts(drama.deleted, generation, START)
     counted = Counter({fact: int(facts.pop(fact)) for fact in list(facts) if fact[0] == FINISHED})
     # One that was deleted has counted if it was seen before.
     assert certain <= counted <= certain + perhaps

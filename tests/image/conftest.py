@@ -7,6 +7,7 @@ that which the Dockerfile names, and one that we support.
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ PROGRAMS = ("buildah", "podman", "runc", "catatonit")
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine() -> Iterator[Engine]:
     """A container engine that has the base image and can run it; where there is none, a reason to skip."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
@@ -31,7 +32,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         pytest.skip("no containers here: there is nothing to build on; tests/install-tools makes it")
     why = ""
     for driver in ("overlay", "vfs"):
-        engine = Engine(tmp_path_factory.mktemp("containers"), driver)
+        # Not where pytest would have it: podman takes no paths of more than 50 characters.
+        engine = Engine(Path(tempfile.mkdtemp(prefix="k6-", dir="/tmp")), driver)
         try:
             engine.import_base(BASE)
             engine.podman("run", "--rm", "--pull=never", "--network=host", engine.BASE, "true")

@@ -2,7 +2,9 @@
 
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -149,7 +151,12 @@ class Container:
         return True
 
     def stop(self) -> tuple[int, float]:
-        """The exit code, and the seconds that it took from the signal to the end."""
+        """The exit code, and the seconds from SIGTERM to the end: podman itself may take longer than that."""
+        process = os.pidfd_open(self.state()["Pid"])
         began = time.monotonic()
-        self.engine.podman("stop", "--time=10", self.name)
-        return int(self.state()["ExitCode"]), time.monotonic() - began
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        ended, _, _ = select.select([process], [], [], 10)
+        took = time.monotonic() - began
+        os.close(process)
+        assert ended, "it has not ended within 10 seconds"
+        return int(self.engine.podman("wait", self.name)), took

@@ -1,10 +1,21 @@
 """The Dockerfile as it is written."""
 
+import json
+import re
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
+import trustme
+
+from tests.end_to_end.processes import eventually
+from tests.guard.certificates import issue
+from tests.process.conftest import cloud, shared_cloud
+from tests.process.processes import Cloud, Process
+
+__all__ = ["cloud", "shared_cloud"]
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -31,3 +42,38 @@ def test_the_build_sees_nothing_but_what_it_needs() -> None:
         "LICENSE",
         "exporter",
     }
+
+
+def health_check(port: str) -> int:
+    """The exit code of the health check, asking another port than the image's."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    [written] = re.findall(r"HEALTHCHECK .*\\\n *CMD (\[.*\])", text)
+    python, *arguments = json.loads(written)
+    assert python == "python"
+    moved = [argument.replace("10565", port) for argument in arguments]
+    return subprocess.run([sys.executable, *moved], timeout=20, check=False).returncode
+
+
+WEB_CONFIGS = {
+    "http": "{}",
+    "TLS": "tls_server_config: {cert_file: tls.crt, key_file: tls.key}",
+    "a certificate of clients": "tls_server_config: {cert_file: tls.crt, key_file: tls.key, "
+    "client_ca_file: ca.crt, client_auth_type: RequireAndVerifyClientCert}",
+}
+
+
+@pytest.mark.parametrize("what", WEB_CONFIGS)
+def test_the_health_check_is_answered_whatever_the_web_configuration_asks_for(
+    what: str, cloud: Cloud, tmp_path: Path
+) -> None:
+    issue(tmp_path, authority := trustme.CA())
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    file = tmp_path / "web.yml"
+    file.write_text(WEB_CONFIGS[what], encoding="utf-8")
+    flags = ("--web.config.file", str(file), "--web.listen-address", "127.0.0.1:0")
+
+    with Process(*flags, **cloud.environment()) as process:
+        port = process.url().rpartition(":")[2].rstrip("/")
+        eventually(lambda: health_check(port) == 0)
+
+    assert health_check(port) == 1

@@ -547,16 +547,22 @@ def test_a_server_that_never_answers_is_left_at_the_time_out() -> None:
     assert desk.notes.asked_of == [(RUNS, "timeout")] * 3
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, gzip"])
-def test_a_body_that_is_not_encoded_as_it_says_is_unreadable(coding: str) -> None:
+@pytest.mark.parametrize(
+    ("coding", "told"),
+    [
+        ("gzip", "not encoded as its header says"),
+        ("deflate", "encoded as 'deflate', which was not asked for"),
+        ("gzip, gzip", "encoded as 'gzip, gzip', which was not asked for"),
+        ("\x1b[1mx" * 99, "encoded as '.{1,200}"),
+    ],
+)
+def test_a_body_that_is_not_encoded_as_it_says_is_unreadable(coding: str, told: str) -> None:
     async def serve(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"Content-Encoding": coding}, stream=httpx.ByteStream(b"not so"))
 
     desk = Desk(httpx.MockTransport(serve))
 
-    with pytest.raises(
-        Unreadable, match=r"^GET /loadtests/v2/runs: the body is not encoded as its header says$"
-    ):
+    with pytest.raises(Unreadable, match=rf"^GET /loadtests/v2/runs: the body is {told}$"):
         desk.ask()
     assert len(desk.notes.asked_of) == 1
 

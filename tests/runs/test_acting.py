@@ -117,7 +117,9 @@ def test_a_run_that_never_shows_is_not_waited_for_for_ever(generation: str) -> N
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-@pytest.mark.parametrize("fault", [faults.not_json(), faults.reset(), faults.error(502)], ids=repr)
+@pytest.mark.parametrize(
+    "fault", [faults.not_json(), faults.reset(), faults.error(502)], ids=["not JSON", "reset", "502"]
+)
 def test_a_start_whose_answer_is_lost_is_not_repeated_and_left_open(generation: str, fault: Fault) -> None:
     shell = Shell(world(), generation)
     shell.simulator.faults.add(fault.on(method="POST"))

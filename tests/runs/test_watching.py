@@ -173,7 +173,11 @@ def test_a_run_of_an_hour_costs_less_than_200_requests(generation: str) -> None:
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-@pytest.mark.parametrize("fault", [faults.error(503, html=True), faults.reset(), faults.not_json()], ids=repr)
+@pytest.mark.parametrize(
+    "fault",
+    [faults.error(503, html=True), faults.reset(), faults.not_json()],
+    ids=["503", "reset", "not JSON"],
+)
 def test_an_outage_is_said_once_and_sat_out(generation: str, fault: faults.Fault) -> None:
     shell = Shell(running(), generation)
     shell.meanwhile = {

@@ -82,7 +82,7 @@ metadata:
 
 {{/* http or https: how the exporter is asked. */}}
 {{- define "k6-cloud-exporter.scheme" -}}
-{{- $seen := hasKey .Values.webConfig.content "tls_server_config" | ternary "https" "http" -}}
+{{- $seen := dig "tls_server_config" dict .Values.webConfig.content | empty | ternary "http" "https" -}}
 {{- .Values.webConfig.scheme | default $seen -}}
 {{- end -}}
 
@@ -125,11 +125,17 @@ metadata:
 
 {{/* The handler of a probe: a dict of root and path. */}}
 {{- define "k6-cloud-exporter.probe" -}}
-{{- if eq .root.Values.probes.type "tcp" -}}
-tcpSocket: {port: metrics}
-{{- else -}}
 httpGet: {path: {{ .path | quote }}, port: metrics, scheme: {{ include "k6-cloud-exporter.scheme" .root | upper }}}
 {{- end -}}
+
+{{/* A duration as Prometheus writes them, such as 1m30s, in milliseconds. */}}
+{{- define "k6-cloud-exporter.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "[0-9]+" . | int64) (get $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- $sum -}}
 {{- end -}}
 
 {{/* An endpoint of a ServiceMonitor or PodMonitor: a dict of root and monitor. */}}

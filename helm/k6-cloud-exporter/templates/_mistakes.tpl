@@ -3,6 +3,7 @@
 {{- define "k6-cloud-exporter.mistakes" -}}
 {{- $says := list -}}
 {{- $values := .Values -}}
+{{- $defaults := .Files.Get "files/defaults.yaml" | fromYaml -}}
 {{- $api := $values.config.api | default dict -}}
 {{- $web := $values.config.web | default dict -}}
 
@@ -15,6 +16,8 @@
 {{- $says = append $says (printf "k6.existingSecret.name: name a Secret that holds an API token of Grafana Cloud k6 under the key %s; or, less safely, set k6.apiToken" $values.k6.existingSecret.key) -}}
 {{- else if gt (len $given) 1 -}}
 {{- $says = append $says (printf "%s: both say which token to use; leave one of them out" (join " and " (sortAlpha $given))) -}}
+{{- else if and $api.token_file (ne $values.k6.existingSecret.key $defaults.k6.existingSecret.key) -}}
+{{- $says = append $says "k6.existingSecret.key: the token is in config.api.token_file; leave one of them out" -}}
 {{- end -}}
 
 {{- /* What the chart sets itself. */ -}}
@@ -65,11 +68,15 @@
 {{- if and $values.webConfig.tlsSecret (not (include "k6-cloud-exporter.webSecret" .)) -}}
 {{- $says = append $says "webConfig.tlsSecret: nothing uses the certificates; set webConfig.existingSecret.name or webConfig.content" -}}
 {{- end -}}
-{{- if and (has $tls.client_auth_type (list "RequireAnyClientCert" "RequireAndVerifyClientCert")) (eq $values.probes.type "http") -}}
-{{- $says = append $says "probes.type: the kubelet has no certificate to show; set tcp, or let webConfig.content say client_auth_type: VerifyClientCertIfGiven" -}}
+
+{{- if and (not $values.webConfig.existingSecret.name) (ne $values.webConfig.existingSecret.key $defaults.webConfig.existingSecret.key) -}}
+{{- $says = append $says "webConfig.existingSecret.key: it is for a Secret of your own; set webConfig.existingSecret.name" -}}
 {{- end -}}
 
 {{- /* What would be ignored, or answer at random. */ -}}
+{{- if and (not $values.dashboards.folder) (ne $values.dashboards.folderAnnotation $defaults.dashboards.folderAnnotation) -}}
+{{- $says = append $says "dashboards.folderAnnotation: there is no folder to tell; set dashboards.folder" -}}
+{{- end -}}
 {{- if and $values.serviceAccount.annotations (not $values.serviceAccount.create) -}}
 {{- $says = append $says "serviceAccount.annotations: they are for a service account that the chart makes; set serviceAccount.create" -}}
 {{- end -}}
@@ -79,13 +86,24 @@
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- $says = append $says "serviceMonitor.enabled and podMonitor.enabled: both would scrape the same pods; leave one of them out" -}}
 {{- end -}}
+{{- range $name, $monitor := dict "serviceMonitor" $values.serviceMonitor "podMonitor" $values.podMonitor -}}
+{{- $both := and $monitor.enabled $monitor.interval $monitor.scrapeTimeout -}}
+{{- if and $both (gt (include "k6-cloud-exporter.milliseconds" $monitor.scrapeTimeout | int64) (include "k6-cloud-exporter.milliseconds" $monitor.interval | int64)) -}}
+{{- $says = append $says (printf "%s.scrapeTimeout: %s is longer than the interval, %s, so that the operator would pass the monitor over; set it lower, or %s.interval higher" $name $monitor.scrapeTimeout $monitor.interval $name) -}}
+{{- end -}}
+{{- end -}}
 {{- $ours := include "k6-cloud-exporter.labels" . | fromYaml -}}
-{{- $theirs := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels -}}
+{{- $theirs := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
 {{- range $name, $labels := $theirs -}}
 {{- range $label, $_ := $labels -}}
 {{- if hasKey $ours $label -}}
 {{- $says = append $says (printf "%s: the chart sets %s; leave it out, or see nameOverride" $name $label) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $annotation := list "checksum/config" "checksum/token" "checksum/web-config" -}}
+{{- if hasKey $values.podAnnotations $annotation -}}
+{{- $says = append $says (printf "podAnnotations: the chart sets %s; leave it out" $annotation) -}}
 {{- end -}}
 {{- end -}}
 {{- $serviceLabels := merge (deepCopy $ours) $values.service.labels $values.commonLabels -}}
