@@ -244,7 +244,7 @@ def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> N
     run(serve(Site(Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
 
 
-@main.command()
+@main.command(epilog="Exit status: 0 all of that works, 1 something does not, 2 wrong configuration.")
 @configured
 def check(**given: Any) -> None:
     """Say whether the configuration works: the token, the tests it means, and what they cost."""
@@ -262,7 +262,7 @@ def once(**given: Any) -> None:
     sys.exit(run(printed(config, token, revision=REVISION)))
 
 
-@main.command()
+@main.command(epilog="Exit status: 0 all is written, 1 not all could be learnt or written, 2 wrong usage.")
 @configured
 @click.option("--since", required=True, help="how long ago the past begins, such as 90d, or a date")
 @click.option("--until", help="where it ends, likewise; at the latest 3h ago  [default: 3h]")

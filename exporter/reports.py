@@ -40,7 +40,7 @@ async def checked(config: Config, token: Token) -> int:
             told(config, state)
             await tell_lost(config, token, state)
         click.echo(f"series       {polled.pages().series}")
-        click.echo(f"first poll   {sum(first.values())} requests")
+        click.echo(f"first poll   {many(sum(first.values()), 'request')}")
         if findings.outcome == "success" and state.tests:
             await polled.poller.poll()
             second = {
@@ -80,7 +80,7 @@ def told(config: Config, state: State) -> None:
 def tell_entry(entry: str, tests: Sequence[LoadTest]) -> None:
     if not tests:
         return
-    click.echo(f"by           {entry}: {len(tests)}")
+    click.echo(f"by           {entry}: {many(len(tests), 'test')}")
     for test in tests[:MOST_NAMED]:
         click.echo(f"             {test.id} {printable(test.name)} (project {test.project_id})")
     if len(tests) > MOST_NAMED:
@@ -129,6 +129,10 @@ def tell_costs(config: Config, paid: Price, *, moving: int) -> None:
     click.echo(f"             never more than {most}: api.requests_per_minute")
     if max(idle, busy) > most:
         click.echo("too many     polls will be cut short; raise api.requests_per_minute or poll.interval")
+
+
+def many(count: int, things: str) -> str:
+    return f"{count} {things}{'' if count == 1 else 's'}"
 
 
 def requests(polled: Exporter) -> dict[str, int]:

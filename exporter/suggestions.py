@@ -117,8 +117,9 @@ def for_pattern(pattern: re.Pattern[str], pool: Sequence[LoadTest], elsewhere: S
     if there:
         return f"it fits {listed(there)}, of project {there[0].project_id}"
     plain = " ".join(re.findall(r"[\w-]+", pattern.pattern)).casefold()
-    names = {test.name.casefold(): test for test in pool}
-    close = [names[name] for name in get_close_matches(plain, names, n=MOST_NAMES, cutoff=0.5)]
+    names = {test.name.casefold() for test in pool}
+    alike_names = get_close_matches(plain, sorted(names), n=MOST_NAMES, cutoff=0.5)
+    close = [test for name in alike_names for test in pool if test.name.casefold() == name]
     if close:
         return f"of similar name: {listed(close)}"
     return f"none of {len(pool)} tests has such a name"

@@ -97,12 +97,19 @@ def runs() -> str:
     assert isinstance(main, click.Group)
     group = main.commands["runs"]
     assert isinstance(group, click.Group)
-    texts = []
-    for name, command in group.commands.items():
-        context = click.Context(command, info_name=f"k6-cloud-exporter runs {name}", max_content_width=100)
-        context.terminal_width = 100
-        texts.append(f"```text\n{command.get_help(context)}\n```")
-    return "\n\n".join(texts)
+    return "\n\n".join(help_of(f"runs {name}", command) for name, command in group.commands.items())
+
+
+def helps() -> str:
+    """What --help says of the other commands for whoever is on call."""
+    assert isinstance(main, click.Group)
+    return "\n\n".join(help_of(name, main.commands[name]) for name in ("check", "backfill"))
+
+
+def help_of(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=f"k6-cloud-exporter {name}", max_content_width=100)
+    context.terminal_width = 100
+    return f"```text\n{command.get_help(context)}\n```"
 
 
 def run_in_json() -> str:
@@ -125,6 +132,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "self-metrics": self_metrics,
     "settings": setting_table,
     "commands": commands,
+    "helps": helps,
     "runs": runs,
     "run": run_in_json,
     "differences": differences,

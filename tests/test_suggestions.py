@@ -14,6 +14,7 @@ TESTS = (
     LoadTest(400002, "checkout smoke", 567),
     LoadTest(400003, "login-spike", 567),
     LoadTest(400010, "ledger", 568),
+    LoadTest(400011, "Login-Spike", 568),
 )
 SIGHTS = Sights(TESTS, {5000009: Run(5000009, 400010)})
 
@@ -50,13 +51,13 @@ def test_an_id_that_is_of_no_test_may_be_of_something_else(id_: int, said: str) 
             "but for capitals it fits 400001 Checkout nightly, 400002 checkout smoke; write (?i)^CHECKOUT",
         ),
         (rule(567, include="ledger"), "it fits 400010 ledger, of project 568"),
-        (rule(include="^loginspike$"), "of similar name: 400003 login-spike"),
-        (rule(include="zebra"), "none of 4 tests has such a name"),
+        (rule(include="^loginspike$"), "of similar name: 400003 login-spike, 400011 Login-Spike"),
+        (rule(include="zebra"), "none of 5 tests has such a name"),
         (
             rule(include="login", exclude="spike"),
             "include fits 400003 login-spike, but exclude takes that away",
         ),
-        (rule(568, exclude="."), "exclude takes away each of the 1 tests"),
+        (rule(568, exclude="."), "exclude takes away each of the 2 tests"),
     ],
 )
 def test_a_rule_that_fits_nothing_may_be_near_something(meant: Rule, said: str) -> None:

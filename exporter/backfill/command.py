@@ -1,7 +1,7 @@
 """The command: ask, live the past through again, write it down."""
 
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -36,14 +36,14 @@ def backfilled(
     with progress_bar() as bar:
         past = run(learnt(config, wish, connected, findings, bar("asking k6 Cloud")))
         findings.conceal(token.conceal)
-        complaints = complaints_about(past, findings)
+        complaints = complaints_about(past, findings, wish)
         samples = 0
         if not complaints:
             try:
                 samples = write(config, wish, past, bar("writing"))
             except OSError as error:
-                complaints = [f"cannot write {wish.output or 'it'}: {error.strerror}"]
-    tell_what_is_left_out(past, findings)
+                complaints = [f"cannot write to {wish.output or 'standard output'}: {error.strerror}"]
+    tell_what_is_left_out(past, findings, findings.unresolved if config.tests else ())
     for complaint in complaints:
         say(f"error: {complaint}")
     if complaints:
@@ -52,7 +52,9 @@ def backfilled(
     return 0
 
 
-def tell_what_is_left_out(past: History, findings: Findings) -> None:
+def tell_what_is_left_out(past: History, findings: Findings, lost: Sequence[str]) -> None:
+    for entry in lost:
+        say(f"left out: {entry}; nothing in k6 Cloud fits this, or the token may not see it")
     for skipped in findings.skipped:
         say(f"left out: {skipped.which}")
     for run in past.unplaceable:
@@ -73,12 +75,15 @@ async def learnt(
         )
 
 
-def complaints_about(past: History, findings: Findings) -> list[str]:
+def complaints_about(past: History, findings: Findings, wish: Wish) -> list[str]:
     """Why nothing is written: a past with holes would look like a whole one."""
     if findings.failures:
         return [failure.sentence for failure in findings.failures]
+    if not past.tests:
+        return ["the configuration means no test that the token sees; k6-cloud-exporter check says why"]
     if not any(past.runs.get(test.id) for test in past.tests):
-        return ["there are no runs in that time, or no tests that the configuration means"]
+        until = written(wish.span.until)
+        return [f"k6 Cloud knows no run before {until} of the tests that are meant, {len(past.tests)} in all"]
     return []
 
 

@@ -1,10 +1,12 @@
 """What each command does; its result is the exit status."""
 
 import json
+import os
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from rich.console import Console
@@ -82,8 +84,19 @@ class Desk:
         except ApiError as error:
             self._say(f"error: {error}")
             return TROUBLE
+        except OSError as error:
+            self._give_up(error)
+            return TROUBLE
         except KeyboardInterrupt:
             return INTERRUPTED
+
+    def _give_up(self, error: OSError) -> None:
+        """Say that nobody takes what is written, if anybody takes that."""
+        forsake(self._streams.out.file)
+        try:
+            self._say(f"error: cannot write: {error.strerror}")
+        except OSError:
+            forsake(self._streams.stderr)
 
     def _list(self, *, most: int, active: bool) -> int:
         found, now = self._asked(lambda cloud: newest(cloud, most=most, active=active))
@@ -215,6 +228,12 @@ class Desk:
 def print_to(stream: Any, text: str, end: str = "\n") -> None:
     stream.write(text + end)
     stream.flush()
+
+
+def forsake(stream: Any) -> None:
+    """Let what could not be written go nowhere; Python would try again at its end, and exit with 120."""
+    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def named(test: LoadTest) -> str:

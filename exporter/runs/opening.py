@@ -1,6 +1,8 @@
 """From a configuration to a desk that carries out commands, on this terminal."""
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -37,6 +39,13 @@ def opened(
     )
 
 
+class Terminal(Console):
+    """Leaves it to others what is done when nobody reads any more; rich would exit with 1: the run failed."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def console(file: Any, width: int | None, **more: Any) -> Console:
     """A terminal that takes what it is told as it is: names from outside are no markup."""
-    return Console(file=file, width=width, markup=False, highlight=False, emoji=False, **more)
+    return Terminal(file=file, width=width, markup=False, highlight=False, emoji=False, **more)

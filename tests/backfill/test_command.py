@@ -164,10 +164,52 @@ def test_a_server_that_knows_only_what_is_documented_tells_the_same_past(tmp_pat
 def test_without_any_run_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = World()
     made.add_test("never run")
+    made.add_run(made.add_test("has just begun to"), created=START - 3600)
 
     assert told(made, tmp_path / "past.om")[0] == 1
-    assert "error: there are no runs in that time, or no tests that" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "error: k6 Cloud knows no run before 2026-09-21T11:13:20Z of the tests that are meant, 2 in all\n"
+    )
     assert list(tmp_path.iterdir()) == []
+
+
+@both
+def test_without_any_test_that_is_said(
+    generation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(World(), tmp_path / "past.om", generation)[0] == 1
+    assert capsys.readouterr().err == (
+        "error: the configuration means no test that the token sees; k6-cloud-exporter check says why\n"
+    )
+
+
+@both
+def test_an_entry_that_means_no_test_is_named_and_the_others_are_told(
+    generation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = world(tests=1)
+    settings = {"tests": [{"id": next(iter(made.tests))}, {"id": 99}, {"include": "zebra"}]}
+
+    assert told(made, tmp_path / "past.om", generation, settings=settings)[0] == 0
+    why = "nothing in k6 Cloud fits this, or the token may not see it"
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == [f"left out: test 99; {why}", f"left out: include 'zebra'; {why}"]
+    assert " samples of 1 tests and " in said[2]
+
+
+def test_of_a_test_that_is_not_meant_nothing_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = world(tests=1)
+    meant, other = list(made.tests)
+    made.add_run(other, created=START - 5 * 3600, phases=Phases())
+    options = Options(nulls=frozenset({"created"}))
+
+    told(made, tmp_path / "past.om", "v6", options=options, settings={"tests": [{"id": meant}]})
+
+    said = capsys.readouterr().err
+    assert f"of test {meant}; k6 Cloud does not say when" in said
+    assert f"of test {other}" not in said
 
 
 def test_a_run_that_cannot_be_placed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

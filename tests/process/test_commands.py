@@ -85,7 +85,7 @@ def test_check_says_which_tests_are_meant_and_ends_with_0(cloud: Cloud) -> None:
         "api          legacy, for there is no stack id; set K6_CLOUD_STACK_ID for v6, which needs fewer "
         "requests",
         "tests        1",
-        "by           id: 1",
+        "by           id: 1 test",
         f"             {test_id} checkout-soak (project 30002)",
     ]
     assert int(lines[5].removeprefix("series       ")) > 30
@@ -119,7 +119,7 @@ def test_check_with_a_wrong_token_says_what_to_do_and_ends_with_1(cloud: Cloud) 
         "api          legacy, for there is no stack id; set K6_CLOUD_STACK_ID for v6, which needs fewer "
         "requests",
         "series       0",
-        "first poll   1 requests",
+        "first poll   1 request",
     ]
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +76,24 @@ def test_a_list_without_colours_or_letters_goes_where_there_is_no_terminal(cloud
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "gr??entabelle-smoke (400004)" in answer.stdout
     assert "\x1b" not in answer.stdout
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_an_answer_that_nobody_takes_does_not_mean_that_a_run_failed(
+    form: tuple[str, ...], cloud: Cloud
+) -> None:
+    command = [sys.executable, "-m", "exporter", "runs", "list", *form]
+    given = environment(**cloud.environment())
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as unread, Path("/dev/full").open("wb") as full:
+        for out, why in ((full, "No space left on device"), (unread, "Broken pipe")):
+            ended = subprocess.run(
+                command, env=given, stdout=out, stderr=subprocess.PIPE, text=True, timeout=20, check=False
+            )
+            assert (ended.returncode, ended.stderr) == (3, f"error: cannot write: {why}\n")
+        silent = subprocess.run(command, env=given, stdout=full, stderr=full, timeout=20, check=False)
+        assert silent.returncode == 3
 
 
 def on_a_terminal(*arguments: str, **given: str) -> str:
