@@ -130,6 +130,34 @@ def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
         assert (lab.value(SUCCESSFUL), lab.value(WHEN)) == (1, START + 60)
 
 
+def test_who_keeps_reloading_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    world, first, second = two_tests()
+    caplog.set_level("INFO")
+    with Lab(world, **only(first)) as lab:
+
+        def refused() -> tuple[Config, Token]:
+            raise ConfigError(["no"])
+
+        def said() -> list[str]:
+            return [text for text in caplog.messages if "configuration" in text]
+
+        for _ in range(3):
+            lab.reload(**only(first))
+        assert said() == []
+        for _ in range(3):
+            lab.reload(**only(second))
+        lab.read = refused
+        for _ in range(3):
+            lab.get("/-/reload", "POST")
+        lab.reload(**only(second))
+
+        assert said() == [
+            "the configuration was read again",
+            "the configuration is refused, the old one stays: no",
+            "the configuration was read again",
+        ]
+
+
 def test_where_links_lead_and_how_much_is_told_change_at_the_next_poll() -> None:
     world, first, _ = two_tests()
     with Lab(world, **only(first)) as lab:
