@@ -15,6 +15,13 @@ def test_the_readme_tells_what_was_measured() -> None:
     assert found[0] == report.marked(report.read())
 
 
+def test_the_readme_tells_what_the_webhook_gains_as_it_was_measured() -> None:
+    found = report.HINT.search(report.README.read_text(encoding="utf-8"))
+
+    assert found
+    assert found[0] == report.hint_marked(report.read())
+
+
 def test_the_report_and_the_plot_tell_what_was_measured() -> None:
     results = report.read()
 
