@@ -20,7 +20,7 @@ from exporter.page import Page
 from exporter.polling.poller import Intervals, Poller, Setup
 from exporter.reloading import Read, Reloading, note_success
 from exporter.store import Retention, State
-from exporter.telemetry import Telemetry
+from exporter.telemetry import ApiWitness, Telemetry
 from exporter.token import PathSecret, Token
 from exporter.web import Answer, Pages, Sources, application
 from exporter.webhook import Webhook
@@ -97,7 +97,13 @@ class Exporter:
         self.config = config.model_copy(update={"web": self.config.web})
         redirected(self._client, config)
         self._transport = asked_through(
-            self._client, config, token, self.telemetry, clock=self._clock, after=self._transport
+            self._client,
+            config,
+            token,
+            Transport,
+            clock=self._clock,
+            witness=ApiWitness(self.telemetry, config.api.generation),
+            after=self._transport,
         )
         self._exposition = Exposition(families(config.app_url, config.api.generation))
         self._withdrawn = rendered(self._exposition)

@@ -13,14 +13,13 @@ from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.errors import Unauthorized
 from exporter.k6.legacy import LegacyApi
-from exporter.k6.transport import Transport, Unseen
+from exporter.k6.transport import Transport, Unseen, Witness
 from exporter.k6.v6 import V6Api
 from exporter.polling.legacy import LegacyInquiry
 from exporter.polling.poller import Inquiry
 from exporter.polling.selection import Rule, Selection
 from exporter.polling.sharding import Shard
 from exporter.polling.v6 import V6Inquiry
-from exporter.telemetry import ApiWitness, Telemetry
 from exporter.token import Token, TokenError
 
 AnyTransport = TypeVar("AnyTransport", bound=Transport)
@@ -45,15 +44,7 @@ async def connected(
 ) -> AsyncIterator[AnyTransport]:
     """A transport to k6 Cloud for who asks by themselves, without an exporter."""
     async with connection(config, transport) as client:
-        yield kind(
-            client,
-            lambda: credentials(config, token),
-            clock=clock,
-            timeout=config.api.timeout,
-            concurrency=config.api.concurrency,
-            requests_per_minute=config.api.requests_per_minute,
-            witness=Unseen(),
-        )
+        yield asked_through(client, config, token, kind, clock=clock, witness=Unseen())
 
 
 def redirected(client: httpx.AsyncClient, config: Config) -> None:
@@ -66,20 +57,21 @@ def asked_through(
     client: httpx.AsyncClient,
     config: Config,
     token: Token,
-    telemetry: Telemetry,
+    kind: type[AnyTransport],
     *,
     clock: Clock,
+    witness: Witness,
     after: Transport | None = None,
-) -> Transport:
+) -> AnyTransport:
     """Who asks as configured; `after` is who did so before, whose requests count on."""
-    return Transport(
+    return kind(
         client,
         lambda: credentials(config, token),
         clock=clock,
         timeout=config.api.timeout,
         concurrency=config.api.concurrency,
         requests_per_minute=config.api.requests_per_minute,
-        witness=ApiWitness(telemetry, config.api.generation),
+        witness=witness,
         after=after,
     )
 

@@ -3,7 +3,6 @@
 UPDATE_README=1 writes the numbers anew.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 from bench import report
 from exporter.cli import main
 from exporter.config.loading import variable
+from tests.documents import says
 from tests.process.processes import TOKEN, Process
 
 ROOT = Path(__file__).parent.parent
@@ -133,14 +133,7 @@ def size() -> str:
 
 
 def test_the_sizes_in_the_documents_are_those_measured() -> None:
-    made = f"<!-- size -->\n{size()}\n<!-- /size -->"
-    pattern = re.compile(r"<!-- size -->.*?<!-- /size -->", re.DOTALL)
-
-    if os.environ.get("UPDATE_README"):
-        INSTALL.write_text(pattern.sub(lambda _: made, INSTALL.read_text(encoding="utf-8")), encoding="utf-8")
-    found = pattern.search(INSTALL.read_text(encoding="utf-8"))
-    assert found
-    assert found[0] == made
+    assert says(INSTALL, "size", size())
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/install.md", "docs/runbooks.md"])

@@ -3,7 +3,6 @@
 UPDATE_README=1 writes the tables anew; read the difference before you commit it.
 """
 
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable
@@ -22,6 +21,7 @@ from exporter.config.web_file import read_web_file
 from exporter.families import families
 from exporter.simulator import Phases, World
 from exporter.telemetry import Telemetry
+from tests.documents import says
 from tests.end_to_end.conftest import program
 from tests.lab import START
 from tests.runs.shell import Shell
@@ -141,14 +141,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_says_what_the_code_says(name: str) -> None:
-    made = f"<!-- {name} -->\n{TABLES[name]()}\n<!-- /{name} -->"
-    pattern = re.compile(f"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
-
-    if os.environ.get("UPDATE_README"):
-        README.write_text(pattern.sub(lambda _: made, README.read_text(encoding="utf-8")), encoding="utf-8")
-    found = pattern.search(README.read_text(encoding="utf-8"))
-    assert found
-    assert found[0] == made
+    assert says(README, name, TABLES[name]())
 
 
 def example(name: str) -> str:

@@ -64,17 +64,23 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
 
 def read(file: Path) -> Tree:
     """The file's settings. Raises ConfigError."""
+    tree = tree_in(file, named_by="--config.file", example="poll: {interval: 15s}")
+    return {key: given(value) for key, value in given(tree).items()}
+
+
+def tree_in(file: Path, *, named_by: str, example: str) -> Tree:
+    """What a file of settings says, whatever they are; an empty one says nothing. Raises ConfigError."""
     try:
         tree = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
     except OSError as error:
-        raise ConfigError([f"--config.file: cannot read {file}: {error.strerror}"]) from error
+        raise ConfigError([f"{named_by}: cannot read {file}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{file}: this is not text in UTF-8"]) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError([f"{file}: this cannot be read as YAML: {problem(error)}"]) from error
     if not isinstance(tree, dict | NoneType):
-        raise ConfigError([f'{file}: settings are expected, such as "poll: {{interval: 15s}}"'])
-    return {key: given(value) for key, value in given(tree or {}).items()}
+        raise ConfigError([f'{file}: settings are expected, such as "{example}"'])
+    return tree or {}
 
 
 def given(tree: Any) -> Any:

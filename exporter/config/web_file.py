@@ -7,15 +7,13 @@ what was written for a password.
 import difflib
 import re
 from pathlib import Path
-from types import NoneType
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo
 from pydantic import model_validator as checked
 from pydantic_core import ErrorDetails
 
-from exporter.config.loading import ConfigError, StrictLoader, dotted, problem, sentence
+from exporter.config.loading import ConfigError, dotted, sentence, tree_in
 from exporter.config.settings import Section, Whole
 from exporter.config.values import file_path, printable, seconds, shown
 
@@ -219,18 +217,9 @@ class WebFile(Section):
 
 def read_web_file(file: Path) -> WebFile:
     """What the file says. Raises ConfigError with every mistake in it."""
+    tree = tree_in(file, named_by="web.config_file", example="basic_auth_users: {…}")
     try:
-        tree = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
-    except OSError as error:
-        raise ConfigError([f"web.config_file: cannot read {file}: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{file}: this is not text in UTF-8"]) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError([f"{file}: this cannot be read as YAML: {problem(error)}"]) from error
-    if not isinstance(tree, dict | NoneType):
-        raise ConfigError([f'{file}: settings are expected, such as "basic_auth_users: {{…}}"'])
-    try:
-        return WebFile.model_validate(written(tree or {}, WebFile), context={"folder": file.parent})
+        return WebFile.model_validate(written(tree, WebFile), context={"folder": file.parent})
     except ValidationError as error:
         sentences = [f"{file}: {told(details)}" for details in error.errors(include_input=True)]
     raise ConfigError(sentences)  # not from what pydantic says, which shows what was written

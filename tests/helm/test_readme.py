@@ -4,13 +4,13 @@ UPDATE_README=1 writes the tables anew; read the difference before you commit it
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
 import yaml
 
+from tests.documents import says
 from tests.helm.chart import CHART, ROOT, Tree, defaults, objects
 from tests.test_readme import table
 
@@ -84,14 +84,7 @@ TABLES: dict[str, Callable[[], str]] = {"values": value_table, "alerts": alert_t
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_says_what_the_chart_says(name: str) -> None:
-    made = f"<!-- {name} -->\n{TABLES[name]()}\n<!-- /{name} -->"
-    pattern = re.compile(f"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
-
-    if os.environ.get("UPDATE_README"):
-        README.write_text(pattern.sub(lambda _: made, README.read_text(encoding="utf-8")), encoding="utf-8")
-    found = pattern.search(README.read_text(encoding="utf-8"))
-    assert found
-    assert found[0] == made
+    assert says(README, name, TABLES[name]())
 
 
 def test_what_is_written_about_is_a_value() -> None:
