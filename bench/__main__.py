@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from bench import cycle, hint, memory, report, requests, scrape, stall, step
+from bench import cycle, hint, memory, past, report, requests, scrape, stall, step
 from bench.measuring import machine
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "memory": memory.run,
     "stall": stall.run,
     "hint": hint.run,
+    "past": past.run,
 }
 
 

@@ -211,6 +211,7 @@ def document(results: Results) -> str:
         ("Memory", memory(results["memory"])),
         ("Stalls of the event loop", stall(results["stall"])),
         ("From the end of a run to its series", hint(results["hint"])),
+        *([("The past", past(results["past"]))] if results.get("past") else []),
     )
     head = (
         "# How fast it is\n\nWritten by `make bench`; the numbers are in `results.json`. "
@@ -334,6 +335,29 @@ def hint(row: Row) -> str:
     return (
         "At the default intervals, on v6, looked at over HTTP every 20 ms; the webhook is called when the "
         "run ends.\n\n" + table(("", "seconds"), ((how, spread(row[how])) for how in ("without", "with")))
+    )
+
+
+def past(rows: Sequence[Row]) -> str:
+    return (
+        "Written by `backfill --split 7d` and imported by promtool, as the README says; each test runs every "
+        "four hours for ten minutes.\n\n"
+        + table(
+            ("API", "tests", "days", "samples", "written in", "files", "imported in", "blocks"),
+            (
+                (
+                    row["api"],
+                    str(row["tests"]),
+                    str(row["days"]),
+                    f"{row['samples']:,}",
+                    seconds(row["write_seconds"]),
+                    mib(row["bytes"]),
+                    seconds(row["import_seconds"]),
+                    mib(row["block_bytes"]),
+                )
+                for row in rows
+            ),
+        )
     )
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from bench import cycle, hint, memory, report, requests, scrape, stall, step
+from bench import cycle, hint, memory, past, report, requests, scrape, stall, step
 from bench.client import samples
 from bench.measuring import CLIENT_GOLANG
 from bench.plot import plot
+from tests.end_to_end.conftest import program
 
 
 def test_the_readme_tells_what_was_measured() -> None:
@@ -80,3 +81,9 @@ def test_a_stall_can_be_measured() -> None:
 
 def test_a_hint_can_be_measured() -> None:
     assert len(hint.delays(hint.SMALL, is_hinted=True)) == 1
+
+
+def test_an_import_of_the_past_can_be_measured() -> None:
+    row = past.row(past.SMALL, "v6", program("promtool", "prometheus"))
+
+    assert row["samples"] > 0  # type: ignore[operator]
