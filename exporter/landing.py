@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
 
-from exporter.model import Activity, Outcome, ProcessingStatus, Run, RunStatus
+from exporter.model import Activity, Outcome, Run
 from exporter.store import Mark, State, Watched
 from exporter.style import SIGNS, STYLE
+from exporter.wording import WORDS, length, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,6 @@ class Overview:
 MOST_TESTS = 1000  # rows; a page of tens of thousands helps nobody
 BAD = frozenset({Outcome.FAILED, Outcome.ERROR, Outcome.TIMED_OUT})  # as for the dashboards
 LENIENCE = 60.0  # seconds that a run may take beyond what is planned: it winds down and cleans up
-UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-WORDS = {outcome: outcome.value for outcome in Outcome} | {
-    Outcome.TIMED_OUT: "timed out",
-    Outcome.NONE: "no verdict",
-}
 
 # Nothing may be loaded, run, sent or framed; of styles only its own.
 POLICY = (
@@ -289,21 +285,6 @@ def since(now: float, run: Run) -> str:
     return f"{'' if run.activity == Activity.CREATED else ', created'} {ago(now, run.created)}"
 
 
-def words(run: Run) -> str:
-    """How a run stands, in words."""
-    if run.activity == Activity.PROCESSING:
-        return "finished, processing results"
-    if run.status == RunStatus.FINISHED and run.processing == ProcessingStatus.ERROR:
-        return "finished, results could not be processed"
-    if run.status == RunStatus.FINISHED:
-        return f"finished, {WORDS[run.outcome or Outcome.NONE]}"
-    if run.status is None:
-        return "status not told"
-    if run.status not in set(RunStatus):
-        return f"unknown status {run.status}"
-    return RunStatus(run.status).name.lower().replace("_", " ")
-
-
 def troubles(overview: Overview) -> str:
     """The errors before the last, each once with the moment when it was last seen."""
     latest = {sentence: at for at, sentence in overview.troubles}
@@ -338,13 +319,3 @@ def ago(now: float, moment: float | None) -> str:
         return ""
     exact = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f'<time title="{exact}">{length(max(now - moment, 0))} ago</time>'
-
-
-def length(seconds: float) -> str:
-    """A length of time in its largest unit and the next."""
-    whole = round(seconds)
-    for size, unit, smaller, next_unit in UNITS:
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit} {rest} {next_unit}" if rest else f"{whole // size} {unit}"
-    return f"{whole} s"

@@ -37,7 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "families": {"model", "store"},
     "exposition": {"model", "store", "families"},
     "style": set(),
-    "landing": {"model", "store", "style"},
+    "wording": {"model"},
+    "landing": {"model", "store", "style", "wording"},
     "web": {"landing", "page"},
     "webhook": {"telemetry", "token"},
     "reloading": {"clock", "config", "telemetry", "token"},
@@ -54,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reports": {
         *("app", "asking", "clock", "config", "costs", "k6", "model", "store", "suggestions", "token"),
     },
-    "runs": {"asking", "model", "clock", "config", "k6", "landing", "polling", "store", "token"},
+    "runs": {"asking", "model", "clock", "config", "k6", "polling", "store", "token", "wording"},
     "cli": {
         "__init__",
         "app",
@@ -76,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 # A scrape reads what is there; it can never cause a request.
-SCRAPED = ("exposition", "families", "store", "page", "style", "landing", "web")
+SCRAPED = ("exposition", "families", "store", "page", "style", "wording", "landing", "web")
 TO_THE_NETWORK = {"httpx", "httpcore", "requests", "urllib.request", "http.client", "socket"}
 
 # The standard library's ways to read the time or wait for it to pass, each with where it is justified.

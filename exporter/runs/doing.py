@@ -16,13 +16,13 @@ from exporter.config import Config
 from exporter.config.values import printable
 from exporter.k6.acts import ActingTransport
 from exporter.k6.errors import ApiError, Conflict, NotFound, ServerError, TimedOut, Unreachable, Unreadable
-from exporter.landing import length, words
 from exporter.model import LoadTest, Outcome, Run, RunStatus
 from exporter.runs.cloud import Cloud
 from exporter.runs.flags import FAILED, INTERRUPTED, PASSED, TROUBLE, USAGE
 from exporter.runs.listing import Found, Row, newest
 from exporter.runs.telling import as_json, details, page, table
 from exporter.runs.watching import Bar, Face, JsonLines, Lines, followed
+from exporter.wording import length, words
 
 T = TypeVar("T")
 Connect = Callable[[], AbstractAsyncContextManager[ActingTransport]]

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from exporter.config import Config
 from exporter.config.values import printable
-from exporter.landing import length, words
 from exporter.model import Outcome, Run
 from exporter.runs.listing import Row
+from exporter.wording import length, words
 
 COLOURS: Mapping[str, str] = {
     "moving": "blue",

@@ -20,11 +20,11 @@ from exporter.k6.errors import (
     Unreachable,
     Unreadable,
 )
-from exporter.landing import words
 from exporter.model import LoadTest, Run, RunStatus
 from exporter.runs.cloud import Cloud
 from exporter.runs.listing import Row
 from exporter.runs.telling import as_json, elapsed, iso, page, progress, state
+from exporter.wording import words
 
 # What may pass: k6 Cloud being down, slow, too often asked, or answered for by something else.
 PASSING = (RateLimited, ServerError, TimedOut, Unreachable, Unreadable)

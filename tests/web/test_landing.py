@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.landing import length, words
 from exporter.model import Run
 from exporter.schedule import schedule
 from exporter.simulator import Ending, Phases, World, faults
+from exporter.wording import length, words
 from tests.lab import START, TOKEN, Lab
 
 
