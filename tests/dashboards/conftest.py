@@ -72,10 +72,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             found = Prometheus(f"http://127.0.0.1:{port}")
             eventually(lambda: httpx.get(f"{found.url}/-/ready").status_code == 200)
             both = "count(count by (instance) (k6_cloud_run_status)) == 2"
-            eventually(lambda: found.query(both), seconds=60)
+            eventually(lambda: found.query(both), seconds=120)
             # Some have gone through all phases since, and rates have something to grow from.
             eventually(
-                lambda: found.query("sum(increase(k6_cloud_test_runs_finished_total[5m])) > 4"), seconds=60
+                lambda: found.query("sum(increase(k6_cloud_test_runs_finished_total[5m])) > 4"), seconds=120
             )
             yield found
 
