@@ -1,13 +1,11 @@
 """Passwords: what they cost, whom they let in, and what is kept of them."""
 
 import asyncio
-import statistics
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import bcrypt
 import pytest
@@ -24,10 +22,18 @@ def executor() -> Iterator[ThreadPoolExecutor]:
         yield made
 
 
-def took(work: Coroutine[Any, Any, object]) -> float:
-    began = time.perf_counter()
-    asyncio.run(work)
-    return time.perf_counter() - began
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The hashes with which bcrypt is asked to compare, which is what costs."""
+    hashes: list[bytes] = []
+    compare = bcrypt.checkpw
+
+    def counted(password: bytes, hashed: bytes) -> bool:
+        hashes.append(hashed)
+        return compare(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    return hashes
 
 
 @pytest.mark.parametrize(
@@ -68,23 +74,29 @@ def test_of_a_long_password_the_first_72_bytes_count_as_everywhere_with_bcrypt(
     assert not asyncio.run(passwords.admit("alice", b"x" * 71))
 
 
-def test_an_unknown_user_takes_as_long_as_a_wrong_password(executor: ThreadPoolExecutor) -> None:
+def test_for_an_unknown_user_a_hash_of_the_same_cost_is_checked(
+    executor: ThreadPoolExecutor, checked: list[bytes]
+) -> None:
     passwords = Passwords({"alice": DEAR}, executor)
 
-    def median(user: str) -> float:
-        return statistics.median(took(passwords.admit(user, b"wrong")) for _ in range(5))
+    for user in ("alice", "nobody", "nobody"):
+        assert not asyncio.run(passwords.admit(user, b"wrong"))
 
-    assert 0.5 < median("nobody") / median("alice") < 2
+    assert len(checked) == 3
+    assert {hashed[:7] for hashed in checked} == {DEAR[:7].encode()}
 
 
-def test_a_right_password_is_checked_once_and_a_wrong_one_each_time(executor: ThreadPoolExecutor) -> None:
-    passwords = Passwords({"alice": DEAR}, executor)
-    first = took(passwords.admit("alice", b"right"))
-    again = min(took(passwords.admit("alice", b"right")) for _ in range(3))
-    wrong = min(took(passwords.admit("alice", b"wrong")) for _ in range(3))
+def test_a_right_password_is_checked_once_and_a_wrong_one_each_time(
+    executor: ThreadPoolExecutor, checked: list[bytes]
+) -> None:
+    passwords = Passwords({"alice": CHEAP}, executor)
 
-    assert again < first / 5
-    assert wrong > first / 5
+    for _ in range(3):
+        assert asyncio.run(passwords.admit("alice", b"right"))
+    assert len(checked) == 1
+    for _ in range(3):
+        assert not asyncio.run(passwords.admit("alice", b"wrong"))
+    assert len(checked) == 4
 
 
 def test_what_is_remembered_of_a_password_is_no_password(executor: ThreadPoolExecutor) -> None:
