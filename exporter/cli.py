@@ -37,6 +37,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 SETTINGS = {setting.name: setting for setting in settings()}
 REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where an image is built
+CONFIG_FILE = click.option(
+    "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
+)
+NEEDED_MOST = ("api.version", "log.level", "log.format")  # settings that every command has a flag for
 DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
 
 
@@ -60,9 +64,7 @@ class DefaultCommand(click.Group):
 def configured(command: Command) -> Command:
     """Gives a command the flags that configure the exporter, and the configuration that they make."""
     flags = (
-        click.option(
-            "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
-        ),
+        CONFIG_FILE,
         click.option(
             "--test", "test", type=int, multiple=True, metavar="ID", help="watch this test; repeatable"
         ),
@@ -74,7 +76,7 @@ def configured(command: Command) -> Command:
             metavar="ID",
             help="watch this project; repeatable",
         ),
-        *(flag(name) for name in ("api.version", "log.level", "log.format")),
+        *(flag(name) for name in NEEDED_MOST),
         flag("sharding.shard", "--shard"),
         flag("sharding.total", "--total-shards"),
     )
@@ -131,12 +133,12 @@ def read_first(read: Read) -> tuple[Config, Token]:
     try:
         return read()
     except ConfigError as error:
-        refuse(error)
+        refuse(error.sentences)
 
 
-def refuse(error: ConfigError) -> NoReturn:
+def refuse(sentences: Sequence[str]) -> NoReturn:
     """Every sentence about a mistake, and the end of the process with 2."""
-    for line in error.sentences:
+    for line in sentences:
         click.echo(f"error: {line}", err=True)
     sys.exit(2)
 
@@ -311,18 +313,13 @@ def backfill(
             now=time.time(),
         )
     except MistakenError as mistaken:
-        for sentence in mistaken.sentences:
-            click.echo(f"error: {sentence}", err=True)
-        sys.exit(2)
+        refuse(mistaken.sentences)
     sys.exit(backfilled(config, token, wished, cloud(config, token), run=run))
 
 
 def reached(command: Command) -> Command:
     """Gives a command the flags that say how k6 Cloud is reached."""
-    file = click.option(
-        "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
-    )
-    return with_flags(command, (file, *(flag(name) for name in ("api.version", "log.level", "log.format"))))
+    return with_flags(command, (CONFIG_FILE, *(flag(name) for name in NEEDED_MOST)))
 
 
 async def serve_exporter(
@@ -357,7 +354,7 @@ def guarded(config: Config) -> Guard | None:
     try:
         return Guard(config.web.config_file, Clock())
     except ConfigError as error:
-        refuse(error)
+        refuse(error.sentences)
 
 
 def bound(address: str) -> socket.socket:
@@ -365,11 +362,9 @@ def bound(address: str) -> socket.socket:
     try:
         return listen(socket_address(address))
     except ValueError as error:
-        click.echo(f"error: web.listen_address: {error}", err=True)
-        sys.exit(2)
+        refuse([f"web.listen_address: {error}"])
     except ListenError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        refuse([str(error)])
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

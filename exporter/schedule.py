@@ -20,9 +20,8 @@ def schedule(polled: Exporter) -> AsyncIOScheduler:
     """
     scheduler = AsyncIOScheduler(timezone=UTC)
     began = LONG_AGO
-    wanted: datetime | None = (
-        None  # not before when somebody wants a poll who has called while one was under way
-    )
+    # From when on somebody wants a poll who has called while one was under way.
+    wanted: datetime | None = None
 
     async def poll() -> None:
         nonlocal began, wanted

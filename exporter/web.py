@@ -16,11 +16,11 @@ from exporter.landing import POLICY, Overview
 from exporter.landing import page as landing_page
 from exporter.page import Page
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
 Answer = Callable[[Request], Awaitable[Response]]
 # Whether the configuration was good, and what there is to say of it.
 Reloaded = tuple[bool, Sequence[str]]
 
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 LANDING = {
     "Content-Security-Policy": POLICY,

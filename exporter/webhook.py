@@ -20,7 +20,7 @@ NAMES = ("load_test_id", "test_id")  # how a body names the test
 
 
 class Webhook:
-    """Answers calls. The first of a kind calls for a poll; how soon it comes is up to whoever schedules."""
+    """Answers calls. Each that is heeded is a hint; how soon a poll comes is up to whoever schedules."""
 
     def __init__(
         self,

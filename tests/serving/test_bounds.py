@@ -201,8 +201,9 @@ def test_many_requests_at_once_are_not_stored(parser: str) -> None:
         visitor.send(request() * 2000)
         assert (await visitor.rest()).count(b"200 OK") < 2000
 
-    if parser == "httptools":  # h11 reads the next one when the one before is answered
-        play(scene)
+    if parser == "h11":
+        pytest.skip("h11 reads the next one when the one before is answered")
+    play(scene)
 
 
 @pytest.mark.parametrize("coding", [b"Content-Length: 1000000", b"Transfer-Encoding: chunked"])
@@ -211,10 +212,12 @@ def test_a_body_of_more_than_64_kib_is_not_read(coding: bytes, parser: str) -> N
         visitor = await host.visit()
         body = b"f0000\r\n" + b"x" * 0xF0000 if b"chunked" in coding else b"x" * 1_000_000
         visitor.send(b"POST / HTTP/1.1\r\nHost: x\r\n" + coding + b"\r\n\r\n" + body[: 2 * MOST_BODY])
-        await visitor.rest()
+        # It is hung up on although it has more to say: rest() waits half as long as a request may take.
+        assert (await visitor.rest()).count(b"HTTP/1.1 ") <= 1
 
-    if parser == "httptools":  # with h11 the body that nobody reads is let go, for 10 seconds
-        play(scene)
+    if parser == "h11":
+        pytest.skip("with h11 the body that nobody reads is let go, for 10 seconds")
+    play(scene)
 
 
 def test_a_small_body_is_no_obstacle() -> None:
