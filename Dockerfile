@@ -5,8 +5,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 COPY requirements.txt requirements-build.txt ./
 RUN python -m venv --without-pip /opt/app \
-    && pip --python /opt/app install --no-compile --require-hashes -r requirements.txt \
-    && pip install --require-hashes -r requirements-build.txt
+    && pip --python /opt/app install --no-compile --no-deps --require-hashes -r requirements.txt \
+    && pip --python /opt/app check \
+    && pip install --no-deps --require-hashes -r requirements-build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 # --no-deps: what the lock names is already there. Unchecked, for times of files are rounded on their way into a layer,

@@ -1,5 +1,7 @@
 # make demo   run the exporter on the built-in simulator; no account needed
-# make test   everything that must hold: lint, types, tests, end to end with a real Prometheus
+# make test   lint, types and all tests, end to end with a real Prometheus; PYTHON=python3.12 for another interpreter
+# make test-lowest  the unit tests with every dependency at its lowest allowed version, on Python 3.11
+# make test-newest  the unit tests with every dependency at its newest version, pre-releases included
 # make dashboards   write grafana/dashboards anew from grafana/builder
 # make image   build the container image, with docker or whatever CONTAINER names
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
@@ -9,69 +11,96 @@
 # make lock   write the three lock files anew from pyproject.toml
 
 PYTHON ?= python3
-BIN    := .venv/bin
+# python3 has .venv; any other interpreter has a virtual environment of its own, such as .venv-3.12.1.
+VENV   := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_version())'))
+BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test lint tools dashboards image bench faults soak pictures lock clean
+.PHONY: demo test test-lowest test-newest lint tools dashboards image bench faults soak pictures lock clean
 
-demo: .venv/runtime
+demo: $(VENV)/runtime
 	@$(BIN)/python -m exporter demo
 
 test: lint tools
 	$(BIN)/python -m pytest --cov --numprocesses=3 --dist=loadgroup
 
-lint: .venv/dev
+# The tests that start no other program than Python.
+UNIT := --ignore=tests/alerts --ignore=tests/dashboards --ignore=tests/end_to_end --ignore=tests/helm \
+	--ignore=tests/image --ignore=tests/process
+
+test-lowest: $(VENV)/dev
+	@rm -rf .venv-lowest
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 pyproject.toml --output-file .tools/lowest.txt
+	@$(MAKE) --no-print-directory .venv-lowest/dev VENV=.venv-lowest PYTHON=$(OLDEST)
+	$(BIN)/uv pip install --python .venv-lowest/bin/python --requirements .tools/lowest.txt
+	.venv-lowest/bin/python -m pytest $(UNIT)
+OLDEST ?= python3.11
+
+test-newest: $(VENV)/dev
+	@rm -rf .venv-newest
+	@$(MAKE) --no-print-directory .venv-newest/dev VENV=.venv-newest
+	$(BIN)/uv pip install --python .venv-newest/bin/python --upgrade --prerelease allow --requirements pyproject.toml
+	.venv-newest/bin/python -m pytest $(UNIT) -W default
+
+lint: $(VENV)/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-tools: .venv/dev
-	@sh tests/install-tools
+tools: $(VENV)/dev
+	@PYTHON=$(BIN)/python sh tests/install-tools
 
-dashboards: .venv/dev
+dashboards: $(VENV)/dev
 	$(BIN)/python -m grafana.builder
 
 # The format is for podman and buildah, which leave out the health check otherwise.
 image:
 	BUILDAH_FORMAT=docker $(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
 
-bench: .venv/dev
+bench: $(VENV)/dev
 	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."
 	$(BIN)/python -m bench
 
-faults: .venv/dev
+faults: $(VENV)/dev
 	$(BIN)/python -m tests.faults campaign fuzz
 
-soak: .venv/dev
+soak: $(VENV)/dev
 	$(BIN)/python -m tests.faults soak --reload
 
-pictures: .venv/dev
+pictures: $(VENV)/dev
 	@$(BIN)/python -m tests.runs.pictures
 	@echo "docs/runs-list.svg docs/runs-watch.svg"
 	@$(BIN)/python -m tests.web.pictures
 
-lock: .venv/dev
+lock: $(VENV)/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) --group build --output-file requirements-build.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-# --require-hashes: what was locked is what runs.
-.venv/runtime: requirements.txt | .venv/bin/python
-	@echo "Setting up .venv (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+# Exactly the lock: --no-deps, since pip before 23.3 resolves a requirement with an extra again and then fails
+# over a newer release; pip check, since nothing else says whether the locked versions fit each other.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+define install
+@$(INSTALL) --require-hashes -r $(1)
+@$(BIN)/python -m pip --disable-pip-version-check check
+endef
+
+$(VENV)/runtime: requirements.txt | $(VENV)/bin/python
+	@echo "Setting up $(VENV) (once) ..."
+	$(call install,requirements.txt)
 	@touch $@
 
-.venv/dev: requirements-dev.txt pyproject.toml | .venv/bin/python
-	@echo "Setting up .venv for development (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@ .venv/runtime
+$(VENV)/dev: requirements-dev.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up $(VENV) for development (once) ..."
+	$(call install,requirements-dev.txt)
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@ $(VENV)/runtime
 
-.venv/bin/python:
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; point PYTHON at one, e.g. make demo PYTHON=python3.12")'
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf .venv .tools .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf .venv .venv-* .tools .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
