@@ -40,7 +40,7 @@ OLDEST ?= python3.11
 test-newest: $(VENV)/dev
 	@rm -rf .venv-newest
 	@$(MAKE) --no-print-directory .venv-newest/dev VENV=.venv-newest
-	$(BIN)/uv pip install --python .venv-newest/bin/python --upgrade --prerelease allow --requirements pyproject.toml
+	$(BIN)/uv pip install --python .venv-newest/bin/python --upgrade --prerelease allow --requirements pyproject.toml pip
 	.venv-newest/bin/python -m pytest $(UNIT) -W default
 
 lint: $(VENV)/dev
