@@ -8,7 +8,8 @@
 # make faults let everything go wrong, at length, and write tests/faults/RESULTS.md; some ten minutes
 # make soak   200 scrapers for ten minutes and both generations, on a machine with nothing to do
 # make pictures   take the README's pictures of a terminal and of the landing page anew, the latter with Chromium
-# make lock   write the three lock files anew from pyproject.toml
+# make lock   write the three lock files anew from pyproject.toml; versions already locked stay
+# make upgrade      the same with the newest versions that are at least seven days old
 
 PYTHON ?= python3
 # python3 has .venv; any other interpreter has a virtual environment of its own, such as .venv-3.12.1.
@@ -17,7 +18,7 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest lint tools dashboards image bench faults soak pictures lock clean
+.PHONY: demo test test-lowest test-newest lint tools dashboards image bench faults soak pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@$(BIN)/python -m exporter demo
@@ -78,6 +79,10 @@ lock: $(VENV)/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) --group build --output-file requirements-build.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+
+# Seven days: a bad release is usually withdrawn by then. A younger version that is locked already goes back.
+upgrade: LOCK += --upgrade --exclude-newer "7 days"
+upgrade: lock
 
 # Exactly the lock: --no-deps, since pip before 23.3 resolves a requirement with an extra again and then fails
 # over a newer release; pip check, since nothing else says whether the locked versions fit each other.
