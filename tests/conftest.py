@@ -1,8 +1,14 @@
-"""How the tests are shared among processes: a file goes to one, and so do files that share what is dear."""
+"""How the tests are shared among processes, and what they do not inherit from the shell that starts them.
 
+With pytest-xdist a file goes to one process, and so do files that share something expensive.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.isolation import clear_environment, default_signals_for_children
 
 HERE = Path(__file__).parent
 
@@ -13,6 +19,20 @@ TOGETHER = {
     "dashboards": "dashboards",  # a Prometheus that has scraped for a while
     "image": "image",  # the image
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    clear_environment()
+    # pytest-xdist registers its marker itself; without it, --strict-markers would refuse ours.
+    if not config.pluginmanager.hasplugin("xdist"):
+        config.addinivalue_line("markers", "xdist_group(name): which tests share a process of pytest-xdist")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals() -> Iterator[None]:
+    # Not in pytest_configure: the workers of pytest-xdist are children too, and must go on ignoring.
+    with default_signals_for_children():
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

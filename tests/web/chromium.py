@@ -57,6 +57,7 @@ class Chromium:
                 [self._program, *FLAGS, f"--user-data-dir={self._profile.name}"],
                 os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in wanted],
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # as subprocess does; Python ignores both
             )
         for ours in (to_read, to_write, *(ours for _, ours in wanted[3:])):
             os.close(ours)
