@@ -14,9 +14,20 @@ import httpx
 T = TypeVar("T")
 
 
+_reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+    """A port on which one program may listen, reserved until this process ends.
+
+    The kernel assigns it to no other socket while ours is bound. A server that sets SO_REUSEADDR, as asyncio
+    and Go do, may listen on it, since ours does not listen; until then connections are refused.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    _reserved.append(reserved)
+    return int(reserved.getsockname()[1])
 
 
 def eventually(look: Callable[[], T | None], *, seconds: float = 20.0) -> T:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from exporter.serving import listen
-from tests.end_to_end.processes import eventually
+from tests.end_to_end.processes import eventually, free_port
 from tests.process.processes import Cloud, Process, finished
 
 HERE = ("--web.listen-address", "127.0.0.1:0")
@@ -198,8 +198,7 @@ def test_at_level_error_a_good_process_says_nothing(cloud: Cloud) -> None:
 
 
 def test_a_process_that_cannot_reach_k6_cloud_serves_and_says_so_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     settings = {"K6_CLOUD_TOKEN": "demo", "K6_CLOUD_EXPORTER_API__URL": nowhere} | OFTEN | UNBOUNDED
     with Process(*HERE, **settings) as process:
         eventually(lambda: polls(process, "failure") >= 1)
