@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from tests.alerts.stories import STORIES, told
-from tests.end_to_end.conftest import program
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = ROOT / "grafana" / "alerts.yaml"
@@ -69,9 +68,9 @@ def made_by(expression: str) -> set[str]:
     return set(re.findall(r'count_values by \([^)]*\) \("(\w+)"', expression))
 
 
-def test_promtool_finds_nothing_to_say_about_the_rules() -> None:
+def test_promtool_finds_nothing_to_say_about_the_rules(promtool: str) -> None:
     checked = subprocess.run(
-        [program("promtool", "prometheus"), "check", "rules", "--lint=all", "--lint-fatal", RULES],
+        [promtool, "check", "rules", "--lint=all", "--lint-fatal", RULES],
         capture_output=True,
         text=True,
         check=False,
@@ -82,8 +81,8 @@ def test_promtool_finds_nothing_to_say_about_the_rules() -> None:
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)
-def test_a_story_goes_as_it_is_told(story: Path) -> None:
-    said = told(story, yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"])
+def test_a_story_goes_as_it_is_told(story: Path, promtool: str) -> None:
+    said = told(promtool, story, yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"])
 
     assert said.returncode == 0, said.stdout + said.stderr
 
@@ -183,14 +182,14 @@ def queries() -> list[str]:
     ]
 
 
-def test_every_query_in_a_runbook_is_promql_on_metrics_and_labels_that_there_are(tmp_path: Path) -> None:
+def test_every_query_in_a_runbook_is_promql_on_metrics_and_labels_that_there_are(
+    tmp_path: Path, promtool: str
+) -> None:
     asked = [{"record": f"q:{number}", "expr": query} for number, query in enumerate(queries())]
     file = tmp_path / "queries.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": asked}]}), encoding="utf-8")
 
-    subprocess.run(
-        [program("promtool", "prometheus"), "check", "rules", file], check=True, capture_output=True
-    )
+    subprocess.run([promtool, "check", "rules", file], check=True, capture_output=True)
     for query in queries():
         assert metrics(query) <= exposed().keys()
         for name, selected in selectors(query):
@@ -221,12 +220,12 @@ def test_the_alertmanager_example_names_only_alerts_that_there_are() -> None:
                 assert any(re.fullmatch(name, alert) for alert in ALERTS), name
 
 
-def test_the_rule_by_which_users_say_how_often_a_test_should_run_is_good(tmp_path: Path) -> None:
+def test_the_rule_by_which_users_say_how_often_a_test_should_run_is_good(
+    tmp_path: Path, promtool: str
+) -> None:
     file = tmp_path / "expected.yaml"
     file.write_text(example("expected"), encoding="utf-8")
 
-    subprocess.run(
-        [program("promtool", "prometheus"), "check", "rules", file], check=True, capture_output=True
-    )
+    subprocess.run([promtool, "check", "rules", file], check=True, capture_output=True)
     (rule,) = yaml.safe_load(example("expected"))["groups"][0]["rules"]
     assert rule["record"] in OF_USERS

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.alerts.stories import STORIES, told
-from tests.end_to_end.conftest import program
+from tests.alerts.stories import PROMTOOLS, STORIES, find_promtool, told
 from tests.helm.chart import CHART, ROOT, Tree, one, with_secret
 
 RULES = yaml.safe_load((ROOT / "grafana" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
@@ -19,9 +18,13 @@ THRESHOLDS = yaml.safe_load((CHART / "files" / "thresholds.yaml").read_text(enco
 Promtool = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="module", params=PROMTOOLS)
+def path(request: pytest.FixtureRequest) -> str:
+    return find_promtool(request.param)
+
+
 @pytest.fixture(scope="module")
-def promtool() -> Promtool:
-    path = program("promtool", "prometheus")
+def promtool(path: str) -> Promtool:
     return lambda *arguments: subprocess.run(
         [path, *arguments], capture_output=True, text=True, timeout=300, check=False
     )
@@ -42,8 +45,8 @@ def test_without_changes_the_rules_are_the_projects_word_by_word() -> None:
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)
-def test_the_rules_that_are_made_bear_out_each_story(story: Path) -> None:
-    said = told(story, groups())
+def test_the_rules_that_are_made_bear_out_each_story(story: Path, path: str) -> None:
+    said = told(path, story, groups())
 
     assert said.returncode == 0, said.stdout + said.stderr
 
