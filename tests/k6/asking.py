@@ -105,8 +105,12 @@ class Impatient(selectors.DefaultSelector):
     """Does not wait for time-outs, but notes how long it would have waited."""
 
     waited = 0.0
+    threads = 0  # that are at work, and whose end wakes the loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        # A thread takes real time. If time were skipped meanwhile, whatever waits for it would time out.
+        if self.threads and timeout:
+            timeout = None
         events = super().select(None if timeout is None else 0)
         if not events and timeout:
             self.waited += timeout
@@ -115,6 +119,25 @@ class Impatient(selectors.DefaultSelector):
 
 class Swift(asyncio.SelectorEventLoop):
     """An event loop whose time starts at 0 and skips what nothing happens in."""
+
+    def run_in_executor(  # type: ignore[override]  # typed with what func takes and returns
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        future = super().run_in_executor(executor, func, *args)
+        self._impatient.threads += 1
+        future.add_done_callback(self._thread_ended)
+        return future
+
+    def _thread_ended(self, _: object) -> None:
+        self._impatient.threads -= 1
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
+        """Without a time-out: since Python 3.12 there is one, which this loop would skip."""
+        self._impatient.threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._impatient.threads -= 1
 
     def __init__(self) -> None:
         self._impatient = Impatient()
