@@ -4,7 +4,8 @@ Mistakes are found all at once, each told in one sentence that names the setting
 """
 
 import difflib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -26,6 +27,8 @@ NOT_GIVEN = (
 )
 
 LONGEST_PROBLEM = 200  # characters of what is wrong with a file
+# PyYAML is recursive. Without a bound of our own, which files can be read would be up to the interpreter.
+MOST_NESTING = 20  # values inside each other; no setting needs more than five
 
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
@@ -76,7 +79,7 @@ def tree_in(file: Path, *, named_by: str, example: str) -> Tree:
         raise ConfigError([f"{named_by}: cannot read {file}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{file}: this is not text in UTF-8"]) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise ConfigError([f"{file}: this cannot be read as YAML: {problem(error)}"]) from error
     if not isinstance(tree, dict | NoneType):
         raise ConfigError([f'{file}: settings are expected, such as "{example}"'])
@@ -93,6 +96,27 @@ def given(tree: Any) -> Any:
 
 class StrictLoader(yaml.SafeLoader):
     """YAML in which a key that is given twice is a mistake, not a riddle, and a key is always a name."""
+
+    nesting = 0  # of what is being read
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        with self._nested(self.peek_event().start_mark):  # type: ignore[no-untyped-call]
+            return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge what `<<` names, which may merge something else in turn."""
+        with self._nested(node.start_mark):
+            super().flatten_mapping(node)
+
+    @contextmanager
+    def _nested(self, mark: yaml.Mark) -> Iterator[None]:
+        if self.nesting >= MOST_NESTING:
+            raise yaml.composer.ComposerError(None, None, f"it is nested more than {MOST_NESTING} deep", mark)
+        self.nesting += 1
+        try:
+            yield
+        finally:
+            self.nesting -= 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
         if not isinstance(node, yaml.MappingNode):
@@ -119,11 +143,9 @@ class StrictLoader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, wrong, node.start_mark) from error
 
 
-def problem(error: yaml.YAMLError | RecursionError) -> str:
+def problem(error: yaml.YAMLError) -> str:
     """What is wrong and where; never the line itself, which may hold a secret."""
     match error:
-        case RecursionError():
-            return "it is nested too deeply"
         case yaml.reader.ReaderError():
             return f"it holds the character U+{error.character:04X}"
         case yaml.MarkedYAMLError(problem=str(said), problem_mark=yaml.Mark(line=line, column=column)):
@@ -151,7 +173,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
             *sections, key = known[name].split(".")
             try:
                 value = listed(environ[name]) if key == "tests" else environ[name]
-            except (yaml.YAMLError, RecursionError) as error:
+            except yaml.YAMLError as error:
                 mistakes.append(f"{name}: this cannot be read as YAML: {problem(error)}")
             else:
                 tree = merged(tree, {sections[0]: {key: value}} if sections else {key: value})

@@ -51,7 +51,10 @@ def test_every_setting_is_got_wrong_in_some_file() -> None:
     [
         (b"api: {url: '\xff'}", "FILE: this is not text in UTF-8"),
         ("api:\n".encode("utf-16"), "FILE: this is not text in UTF-8"),
-        (b"[" * 3000, "FILE: this cannot be read as YAML: it is nested too deeply"),
+        (
+            b"[" * 3000,
+            "FILE: this cannot be read as YAML: it is nested more than 20 deep (line 1, column 21)",
+        ),
         (
             b"api: {concurrency: 0x" + b"f" * 5000 + b"}",
             "api.concurrency: a number of more than 300 digits is too large; the most is 100",
@@ -59,6 +62,21 @@ def test_every_setting_is_got_wrong_in_some_file() -> None:
         (
             b"tests: [{include: '" + b"(" * 3000 + b")" * 3000 + b"'}]",
             f'tests[0].include: "{"(" * 100}…" is too much for a regular expression; make it simpler',
+        ),
+        (
+            b"tests: [{include: '" + b"(" * 101 + b")" * 101 + b"'}]",
+            f'tests[0].include: "{"(" * 100}…" is too much for a regular expression; make it simpler',
+        ),
+        (
+            b"tests: " + b"[" * 20 + b"]" * 20,
+            "FILE: this cannot be read as YAML: it is nested more than 20 deep (line 1, column 27)",
+        ),
+        (
+            # Each merges the one before it; the last is constructed first, since it is less deep.
+            b"a:\n  a0: &a0 {}\n"
+            + b"".join(b"  a%d: &a%d {<<: *a%d}\n" % (n, n, n - 1) for n in range(1, 3000))
+            + b"<<: *a2999",
+            "FILE: this cannot be read as YAML: it is nested more than 20 deep (line 2982, column 10)",
         ),
         (
             rb'web: {telemetry_path: "/\ud800"}',

@@ -256,7 +256,11 @@ def test_tests_in_the_environment_are_yaml(written: str, tests: tuple[Entry, ...
             "K6_CLOUD_EXPORTER_TESTS: this cannot be read as YAML: "
             "expected ',' or ']', but got '<stream end>' (line 1, column 9)",
         ),
-        ("[" * 3000, "K6_CLOUD_EXPORTER_TESTS: this cannot be read as YAML: it is nested too deeply"),
+        (
+            "[" * 3000,
+            "K6_CLOUD_EXPORTER_TESTS: this cannot be read as YAML: "
+            "it is nested more than 20 deep (line 1, column 21)",
+        ),
         ("1234", 'tests: 1234 stands where a list is expected, such as "[{id: 1234}]"'),
         ("[{id: x}]", 'tests[0].id: "x" is not a whole number; write one like 10'),
         (
