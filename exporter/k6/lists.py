@@ -8,6 +8,7 @@ import msgspec
 
 from exporter.k6.errors import Unreadable
 from exporter.model import Skipped
+from exporter.nesting import MOST_NESTING, is_too_deep
 
 MOST_PAGES = 1000  # an API that goes on for longer is not telling us about runs
 MOST_ITEMS = 200_000  # of one list, all pages together
@@ -57,13 +58,16 @@ def read_one(endpoint: str, read: Callable[[msgspec.Raw], I], raw: msgspec.Raw) 
 def decoded(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
     """JSON of the shape that the documents promise. Raises Unreadable.
 
-    How deep it may be nested is bounded by the interpreter's limit of recursion.
+    Bytes are a whole answer and are checked against our bounds; a Raw is a part of one that was checked.
     """
-    if isinstance(body, bytes) and has_too_many_values(body):
-        raise Unreadable(f"{endpoint}: the answer has more than {MOST_VALUES} values")
+    if isinstance(body, bytes):
+        if has_too_many_values(body):
+            raise Unreadable(f"{endpoint}: the answer has more than {MOST_VALUES} values")
+        if is_too_deep(body):
+            raise Unreadable(f"{endpoint}: the answer is nested more than {MOST_NESTING} deep")
     try:
         return msgspec.json.decode(body, type=type_)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Unreadable(
             f"{endpoint}: the answer is not what the API's documents promise: {error}"
         ) from error

@@ -4,7 +4,6 @@ The border: httpx and its errors are known on this side only.
 """
 
 import asyncio
-import json
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from contextlib import aclosing
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
@@ -31,6 +30,7 @@ from exporter.k6.errors import (
     Unreachable,
     Unreadable,
 )
+from exporter.nesting import parse_json
 
 Params = Sequence[tuple[str, str | int]]
 
@@ -272,8 +272,9 @@ def refusal(response: httpx.Response, told: bytes, where: str) -> ApiError:
 def _explanation(told: bytes, request: httpx.Request) -> str:
     """What the body says, as both generations phrase it: {"error": {"message": ...}}; else nothing."""
     try:
-        message = str(json.loads(told)["error"]["message"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        parsed: Any = parse_json(told)
+        message = str(parsed["error"]["message"])
+    except (ValueError, KeyError, TypeError):
         return ""
     return f": {_plain(message, request)}" if message else ""
 

@@ -16,6 +16,7 @@ from exporter.k6.legacy import LegacyApi
 from exporter.k6.lists import MOST_ITEMS, MOST_VALUES
 from exporter.k6.reading import LONGEST_TEXT
 from exporter.k6.v6 import V6Api
+from exporter.nesting import MOST_NESTING
 
 from .asking import RUNS, Desk
 
@@ -233,8 +234,24 @@ def test_a_list_of_more_items_than_there_can_be_is_refused(read: Callable[[bytes
 def test_an_answer_that_is_nested_without_end_is_refused(
     read: Callable[[bytes], Any], page: bytes, depth: int, opening: bytes, closing: bytes
 ) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=r"nested more than 100 deep$|more than 2000000 values$"):
         read(page % (opening * depth + b"1" + closing * depth))
+
+
+@pytest.mark.parametrize(("read", "page"), READERS)
+@pytest.mark.parametrize("place", [b'"options": %s', b'"status": %s', b'"options": {"a": ["]]}", %s]}'])
+def test_an_answer_may_be_nested_a_hundred_deep_on_every_python(
+    read: Callable[[bytes], Any], page: bytes, place: bytes
+) -> None:
+    def nested(depth: int) -> bytes:
+        inner = (
+            depth - 3 - 2 * place.count(b']}"')
+        )  # within the answer, its list, the run, and what place adds
+        return page % (b'{"id": 8, "test_id": 7, %s}' % (place % (b"[" * inner + b"]" * inner)))
+
+    assert [run.id for run in read(nested(MOST_NESTING)).runs] == [8]
+    with pytest.raises(Unreadable, match=f"nested more than {MOST_NESTING} deep$"):
+        read(nested(MOST_NESTING + 1))
 
 
 @pytest.mark.parametrize(("read", "page"), READERS)

@@ -387,6 +387,8 @@ def test_each_failure_is_an_error_of_ours_and_a_sentence(
         (b'{"error": "no"}', ""),
         (b'{"error": {"message": ""}}', ""),
         (b'{"error": {"message": 5}}', ": 5"),
+        (b'{"error": {"message": 5}, "more": ' + b"[" * 99 + b"]" * 99 + b"}", ": 5"),
+        (b'{"error": {"message": 5}, "more": ' + b"[" * 100 + b"]" * 100 + b"}", ""),
         (b'{"error": {"message": "\xff\xfe"}}', ""),
         (b'{"error": {"message": "\\ud800 alone"}}', ": alone"),
         (b'{"error": {"message": "a\\nb\\u0000c\\u001b[31md"}}', ": a b c [31md"),
@@ -395,7 +397,7 @@ def test_each_failure_is_an_error_of_ours_and_a_sentence(
         (b'{"error": ' * 50_000, ""),
         (b'{"error": {"message": ' + b"9" * 5000 + b"}}", ""),
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_what_the_body_explains_is_told_in_one_printable_line_of_bounded_length(
     body: bytes, explanation: str

@@ -67,6 +67,8 @@ def world() -> World:
         b"whatever a user writes into a template",
         b"\xff\xfe",
         b"[" * 60_000,
+        b'{"load_test_id": ID, "more": ' + b"[" * 99 + b"]" * 99 + b"}",
+        b'{"load_test_id": 1, "more": ' + b"[" * 100 + b"]" * 100 + b"}",  # is not read
         b'{"load_test_id": true, "test": []}',
         b'{"load_test_id": 1e999}',
         b'{"load_test_id": "' + b"9" * 60_000 + b'"}',
