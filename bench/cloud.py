@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.fleet import HOUR, NOW, RUNS
-from exporter.cli import run
-from exporter.serving import Site, listen, serve, url
+from exporter.cli import run_async
+from exporter.serving import Endpoint, base_url, bind, serve
 from exporter.simulator import Options, Phases, Simulator, World
 
 TOKEN = "bench"
@@ -130,10 +130,10 @@ def scenarios(size: int) -> Mapping[str, object]:
 
 
 def main() -> None:
-    listening = listen("127.0.0.1:0")
+    listening = bind("127.0.0.1:0")
     app = cloud(Plan(**json.loads(sys.argv[1])))
-    print(url(listening), flush=True)
-    run(serve(Site(app, listening)))
+    print(base_url(listening), flush=True)
+    run_async(serve(Endpoint(app, listening)))
 
 
 if __name__ == "__main__":

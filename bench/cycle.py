@@ -11,11 +11,11 @@ from prometheus_client import Counter
 from bench.cloud import TOKEN, Plan
 from bench.fleet import NOW
 from bench.measuring import Json, module, spread
-from exporter.app import exporter
-from exporter.cli import run as finish
+from exporter.app import create_exporter
+from exporter.cli import run_async as finish
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.token import Token
+from exporter.token import Secret
 
 STACK = {"legacy": None, "v6": 1}
 
@@ -81,12 +81,12 @@ async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
             }
         }
     )
-    async with exporter(config, Token(TOKEN), clock=Clock(time=lambda: NOW)) as made:
+    async with create_exporter(config, Secret(TOKEN), clock=Clock(time=lambda: NOW)) as made:
         began = time.perf_counter()
         findings = await made.poller.poll()
         took = time.perf_counter() - began
-        if findings.outcome != "success" or len(findings.seen) != cycle.tests:
-            raise AssertionError(f"{cycle.api}: {findings.outcome}, {len(findings.seen)} tests")
+        if findings.outcome != "success" or len(findings.updates) != cycle.tests:
+            raise AssertionError(f"{cycle.api}: {findings.outcome}, {len(findings.updates)} tests")
         return asked(made.telemetry.api_requests), took
 
 

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from exporter.exposition import project_of
+from exporter.exposition import project_id_label
 from exporter.families import Family
-from exporter.store import State, Watched
+from exporter.store import State, TestState
 
 Values = tuple[str, ...]
 
@@ -44,12 +44,12 @@ def facts(state: State, families: Sequence[Family]) -> list[Told]:
     ]
 
 
-def samples(watched: Watched, family: Family) -> Iterator[tuple[Values, float]]:
-    test = (project_of(watched.test), str(watched.test.id), watched.test.name)
+def samples(watched: TestState, family: Family) -> Iterator[tuple[Values, float]]:
+    test = (project_id_label(watched.test), str(watched.test.id), watched.test.name)
     subjects: Iterable[tuple[Values, object]] = (
         [(test, watched)]
         if family.subject == "test"
-        else [((*test, str(run.id)), run) for run in watched.shown]
+        else [((*test, str(run.id)), run) for run in watched.exposed_runs]
     )
     for labels, subject in subjects:
         if family.value:

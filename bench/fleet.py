@@ -6,24 +6,24 @@ Each test has three runs that are over, the default of `runs.keep`: 68 series a 
 from collections.abc import Iterable
 
 from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
-from exporter.store import Poll, Retention, Sighting, State
+from exporter.store import RetentionPolicy, State, StateUpdate, TestUpdate
 
 NOW = 1_790_000_000.0
 RUNS = 3
 SERIES = 68  # of each test
 HOUR = 3600.0
 PHASES = ((Phase.QUEUED, 4.25), (Phase.INITIALIZING, 9.5), (Phase.RUNNING, 600.125), (Phase.PROCESSING, 7.75))
-FOREVER = Retention(stale_after=86400.0)
+FOREVER = RetentionPolicy(stale_after=86400.0)
 
 
 def fleet(tests: int, *, at: float = 0.0) -> State:
     """So many tests, each seen once; `at` is the monotonic moment of that."""
     members = {id_: load_test(id_) for id_ in range(400_001, 400_001 + tests)}
     seen = {
-        id_: Sighting(test, tuple(run(id_, number) for number in range(RUNS)))
+        id_: TestUpdate(test, tuple(run(id_, number) for number in range(RUNS)))
         for id_, test in members.items()
     }
-    return State(FOREVER).after(Poll(at=at, now=NOW, seen=seen, members=members))
+    return State(FOREVER).apply(StateUpdate(monotonic=at, now=NOW, updates=seen, members=members))
 
 
 def load_test(id_: int) -> LoadTest:
@@ -51,10 +51,10 @@ def run(test_id: int, number: int) -> Run:
     )
 
 
-def news(state: State, ids: Iterable[int], number: int) -> Poll:
+def news(state: State, ids: Iterable[int], number: int) -> StateUpdate:
     """A poll that finds one more run of each of these tests, over already."""
-    seen = {id_: Sighting(state.members[id_], (run(id_, number),)) for id_ in ids}
-    return Poll(at=0.0, now=NOW, seen=seen)
+    seen = {id_: TestUpdate(state.members[id_], (run(id_, number),)) for id_ in ids}
+    return StateUpdate(monotonic=0.0, now=NOW, updates=seen)
 
 
 def spread_out(state: State, share: float) -> list[int]:

@@ -18,7 +18,7 @@ import httpx
 import uvicorn
 
 from bench.measuring import HERE, Json, spread
-from exporter.serving import listen, url
+from exporter.serving import base_url, bind
 from exporter.simulator import Phases, Simulator, World
 
 SECRET = "not-a-secret-but-long-enough"
@@ -75,12 +75,12 @@ def ending_world(ends: Ends) -> tuple[World, dict[int, float]]:
 
 @contextmanager
 def cloud(world: World) -> Iterator[str]:
-    listening = listen("127.0.0.1:0")
+    listening = bind("127.0.0.1:0")
     server = uvicorn.Server(uvicorn.Config(Simulator(world, tokens=["t"]), lifespan="off", log_config=None))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     try:
-        yield url(listening)
+        yield base_url(listening)
     finally:
         server.should_exit = True
         thread.join()

@@ -15,12 +15,12 @@ import httpx
 from bench.cloud import CLOCK, TOKEN, Plan
 from bench.fleet import NOW, RUNS
 from bench.measuring import Json, module, resident
-from exporter.app import Exporter, exporter
-from exporter.cli import run as finish
+from exporter.app import Exporter, create_exporter
+from exporter.cli import run_async as finish
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.store import State
-from exporter.token import Token
+from exporter.token import Secret
 
 INTERVAL = 15.0
 WARM = 40  # polls: ten minutes
@@ -107,11 +107,11 @@ async def watch(url: str, polls: int, *, pages: bool) -> Held:
     config = Config.model_validate({"api": {"url": url, "stack_id": 1, "requests_per_minute": 100_000}})
     after = []
     async with (
-        exporter(config, Token(TOKEN), clock=Clock(time=clock, monotonic=clock, sleep=sleep)) as made,
+        create_exporter(config, Secret(TOKEN), clock=Clock(time=clock, monotonic=clock, sleep=sleep)) as made,
         httpx.AsyncClient(base_url=url) as hand,
     ):
         if not pages:
-            made.poller._prepare = no_pages
+            made.poller._publish = no_pages
         for number in range(polls):
             now = NOW + number * INTERVAL
             await hand.get(f"{CLOCK}{now}")
@@ -129,7 +129,7 @@ def all_held(made: Exporter, after: Sequence[int]) -> Held:
 
 def rendered_bytes(made: Exporter) -> int:
     """The bytes objects of the exposition and of both pages, each counted once."""
-    exposition, pages = made._exposition, made._pages
+    exposition, pages = made._exposition, made._snapshot
     chunks: Mapping[int, Sequence[bytes]] = exposition.chunks
     parts = [part for test in chunks.values() for part in test]
     parts += [*exposition.bodies, pages.text._head, pages.openmetrics._head]

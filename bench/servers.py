@@ -17,16 +17,16 @@ from starlette.routing import Route
 
 from bench.facts import facts, registry
 from bench.fleet import fleet
-from exporter.app import Exporter, exporter
-from exporter.cli import run
+from exporter.app import Exporter, create_exporter
+from exporter.cli import run_async
 from exporter.config import Config
 from exporter.families import families
-from exporter.serving import Site, listen, serve, url
-from exporter.token import Token
+from exporter.serving import Endpoint, base_url, bind, serve
+from exporter.token import Secret
 from exporter.web import TEXT
 
 CONFIG = Config.model_validate({"api": {"stack_id": 1}, "poll": {"stale_after": "1d"}})
-FAMILIES = families(CONFIG.app_url, CONFIG.api.generation)
+FAMILIES = families(CONFIG.app_url, CONFIG.api.effective_version)
 
 
 def nowhere(request: httpx.Request) -> httpx.Response:
@@ -37,35 +37,35 @@ def nowhere(request: httpx.Request) -> httpx.Response:
 async def knowing(tests: int) -> AsyncIterator[Exporter]:
     """A real exporter without a network, as if a poll had just told it of so many tests."""
     transport = httpx.MockTransport(nowhere)
-    async with exporter(CONFIG, Token("x"), transport=transport) as made:
+    async with create_exporter(CONFIG, Secret("x"), transport=transport) as made:
         made.poller.state = fleet(tests, at=time.monotonic())
-        show = await made._prepare(made.poller.state)
+        show = await made._publish(made.poller.state)
         show()
         yield made
 
 
 async def ours(tests: int) -> None:
     """The web app of the exporter."""
-    listening = listen("127.0.0.1:0")
+    listening = bind("127.0.0.1:0")
     async with knowing(tests) as exporter_:
-        print(url(listening), flush=True)
-        await serve(Site(exporter_.web, listening))
+        print(base_url(listening), flush=True)
+        await serve(Endpoint(exporter_.web, listening))
 
 
 async def static(tests: int) -> None:
     """A file with the very bytes of our page, held in memory and served by the same server: the limit."""
     async with knowing(tests) as exporter_:
-        page, tail = exporter_.pages().text, exporter_.tail(False)  # noqa: FBT003
-        identity, gzip = b"".join(page.with_tail(tail)), b"".join(page.gzip_with_tail(tail))
+        page, tail = exporter_.snapshot().text, exporter_.render_self_metrics(False)  # noqa: FBT003
+        identity, gzip = b"".join(page.plain(tail)), b"".join(page.gzip(tail))
 
     async def metrics(request: Request) -> Response:
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             return Response(gzip, media_type=TEXT, headers={"Content-Encoding": "gzip"})
         return Response(identity, media_type=TEXT)
 
-    listening = listen("127.0.0.1:0")
-    print(url(listening), flush=True)
-    await serve(Site(Starlette(routes=[Route("/metrics", metrics)]), listening))
+    listening = bind("127.0.0.1:0")
+    print(base_url(listening), flush=True)
+    await serve(Endpoint(Starlette(routes=[Route("/metrics", metrics)]), listening))
 
 
 def client_python(tests: int) -> None:
@@ -79,7 +79,7 @@ def main(kind: str, tests: int) -> None:
     if kind == "client_python":
         client_python(tests)
     else:
-        run({"ours": ours, "static": static}[kind](tests))
+        run_async({"ours": ours, "static": static}[kind](tests))
 
 
 if __name__ == "__main__":

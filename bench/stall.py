@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from bench.cloud import TOKEN, Plan
 from bench.fleet import HOUR, NOW, RUNS
 from bench.measuring import Json, module, spread
-from exporter.app import exporter
-from exporter.cli import run as finish
+from exporter.app import create_exporter
+from exporter.cli import run_async as finish
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.polling.v6 import OVERLAP
-from exporter.store import Watched
-from exporter.token import Token
+from exporter.store import TestState
+from exporter.token import Secret
 
 TICK = 0.001
 
@@ -74,7 +74,7 @@ async def watch(url: str, tests: int, runs: int) -> Stalled:
     """Learn of the fleet without its newest runs; then poll once more, and look how the loop does."""
     settings = {"url": url, "stack_id": 1, "requests_per_minute": 100_000}
     config = Config.model_validate({"api": settings})
-    async with exporter(config, Token(TOKEN), clock=Clock(time=lambda: NOW)) as made:
+    async with create_exporter(config, Secret(TOKEN), clock=Clock(time=lambda: NOW)) as made:
         await made.poller.poll()
         # As if the newest runs were yet to be heard of: the next list goes back to just before the last
         # `runs` of them.
@@ -82,7 +82,7 @@ async def watch(url: str, tests: int, runs: int) -> Stalled:
         state = made.poller.state
         made.poller.state = replace(
             state,
-            newest=back + OVERLAP,
+            newest_created=back + OVERLAP,
             tests={id_: without_last(watched) for id_, watched in state.tests.items()},
         )
         worst = 0.0
@@ -99,12 +99,12 @@ async def watch(url: str, tests: int, runs: int) -> Stalled:
         findings = await made.poller.poll()
         took = time.perf_counter() - began
         watching.cancel()
-        told = sum(len(sighting.runs) for sighting in findings.seen.values())
-        return Stalled(told, made.pages().series, took, worst)
+        told = sum(len(sighting.runs) for sighting in findings.updates.values())
+        return Stalled(told, made.snapshot().series, took, worst)
 
 
-def without_last(watched: Watched) -> Watched:
-    return replace(watched, runs=watched.runs[1:], shown=watched.shown[1:])
+def without_last(watched: TestState) -> TestState:
+    return replace(watched, runs=watched.runs[1:], exposed_runs=watched.exposed_runs[1:])
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from bench.fleet import RUNS, fleet, news, spread_out
 from bench.measuring import Json, spread
 from bench.servers import FAMILIES
 from exporter.exposition import Exposition
-from exporter.page import Page
-from exporter.store import Poll, State
+from exporter.page import ResponseBody
+from exporter.store import State, StateUpdate
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def measured(size: Fleet) -> list[Json]:
     """A row for each share; rounds take the shares in turn, so that noise hits all alike."""
     print(f"  {size.tests:,} tests", flush=True)
     state = fleet(size.tests)
-    exposition = Exposition(FAMILIES).following(state)
+    exposition = Exposition(FAMILIES).update(state)
     took: dict[float, list[Took]] = {share: [] for share in SHARES}
     renders: list[float] = []
     number = RUNS
@@ -78,19 +78,19 @@ def measured(size: Fleet) -> list[Json]:
     ]
 
 
-def step(state: State, exposition: Exposition, poll: Poll) -> tuple[State, Exposition, Took]:
+def step(state: State, exposition: Exposition, poll: StateUpdate) -> tuple[State, Exposition, Took]:
     """What the exporter does when a poll has ended: a new state, a new page, and both formats compressed."""
-    next_state, state_took = timed(lambda: state.after(poll))
+    next_state, state_took = timed(lambda: state.apply(poll))
 
     def ready() -> tuple[Exposition, tuple[bytes, ...], tuple[bytes, ...]]:
-        following = exposition.following(next_state)
+        following = exposition.update(next_state)
         if following is exposition:
             return following, (), ()
         following.series()
         return following, following.text(), following.openmetrics()
 
     (next_exposition, text, openmetrics), page_took = timed(ready)
-    _, compression_took = timed(lambda: (Page(text), Page(openmetrics)) if text else None)
+    _, compression_took = timed(lambda: (ResponseBody(text), ResponseBody(openmetrics)) if text else None)
     return next_state, next_exposition, Took(state_took, page_took, compression_took)
 
 

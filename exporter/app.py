@@ -9,24 +9,26 @@ import httpx
 from starlette.applications import Starlette
 
 from exporter import __version__
-from exporter.asking import asked_through, connection, inquiry, redirected
+from exporter.asking import build_transport, http_client, inquiry, reconfigure_client
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.exposition import Exposition
 from exporter.families import families
 from exporter.k6.transport import Transport
-from exporter.landing import Overview
-from exporter.page import Page
-from exporter.polling.poller import Intervals, Poller, Setup
-from exporter.reloading import Read, Reloading, note_success
-from exporter.store import Retention, State
-from exporter.telemetry import ApiWitness, Telemetry
-from exporter.token import PathSecret, Token
-from exporter.web import Answer, Pages, Sources, application
+from exporter.landing import Status
+from exporter.page import ResponseBody
+from exporter.polling.poller import Intervals, PollConfig, Poller
+from exporter.reloading import ConfigReloader, Read, record_reload_success
+from exporter.store import RetentionPolicy, State
+from exporter.telemetry import ApiInstrumentation, SelfMetrics
+from exporter.token import Secret, WebhookSecret
+from exporter.web import Answer, Handlers, Snapshot, application
 from exporter.webhook import Webhook
 
-TAIL_LASTS = 1.0  # seconds
-CALLS_APART = 5.0  # seconds; however often somebody calls for a poll, they do not follow each other faster
+SELF_METRICS_MAX_AGE = 1.0  # seconds
+MIN_TRIGGER_INTERVAL = (
+    5.0  # seconds; however often somebody calls for a poll, they do not follow each other faster
+)
 
 
 class Exporter:
@@ -39,9 +41,9 @@ class Exporter:
     def __init__(
         self,
         config: Config,
-        token: Token,
+        token: Secret,
         client: httpx.AsyncClient,
-        telemetry: Telemetry,
+        telemetry: SelfMetrics,
         *,
         clock: Clock,
         read: Read | None = None,
@@ -55,106 +57,112 @@ class Exporter:
         self._client = client
         self._clock = clock
         self._transport: Transport | None = None
-        self._tails: dict[bool, tuple[float, bytes]] = {}
+        self._self_metrics_cache: dict[bool, tuple[float, bytes]] = {}
         self.poller = Poller(
-            self._set_up(config, token), telemetry=telemetry, clock=clock, prepare=self._prepare
+            self._configure(config, token), telemetry=telemetry, clock=clock, publish=self._publish
         )
-        self._pages = self._withdrawn
+        self._snapshot = self._empty_snapshot
         self._heartbeat = clock.monotonic()
-        telemetry.series.set_function(lambda: self.pages().series)
-        note_success(telemetry, clock)
+        telemetry.series.set_function(lambda: self.snapshot().series)
+        record_reload_success(telemetry, clock)
         self.reload = (
-            Reloading(read, self._enforce, started_with=config, telemetry=telemetry, clock=clock)
+            ConfigReloader(read, self._apply_config, started_with=config, telemetry=telemetry, clock=clock)
             if read
             else None
         )
         self.web: Starlette = application(
-            Sources(self.pages, self.tail, self._overview, self._ailment, self._unreadiness),
+            Handlers(
+                self.snapshot,
+                self.render_self_metrics,
+                self._status,
+                self._liveness_problem,
+                self._readiness_problem,
+            ),
             config.web.telemetry_path,
             reload=self.reload if config.web.enable_reload else None,
             webhook=self._webhook(config.web.webhook_secret_file),
         )
 
-    def _enforce(self, config: Config, token: Token) -> None:
+    def _apply_config(self, config: Config, token: Secret) -> None:
         """Put a configuration in force with the next poll, which comes soon."""
-        self.poller.change(lambda: self._set_up(config, token))
-        self.wake(CALLS_APART)
+        self.poller.reconfigure(lambda: self._configure(config, token))
+        self.wake(MIN_TRIGGER_INTERVAL)
 
     def _webhook(self, secret_file: Path | None) -> Answer | None:
         def is_watched(test_id: int) -> bool:
             return test_id in self.poller.state.members
 
         def hint() -> None:
-            self.poller.expect_news()
-            self.wake(CALLS_APART)
+            self.poller.poll_actively()
+            self.wake(MIN_TRIGGER_INTERVAL)
 
         if secret_file is None:
             return None
-        return Webhook(PathSecret(secret_file), is_watched, hint, self.telemetry).answer
+        return Webhook(WebhookSecret(secret_file), is_watched, hint, self.telemetry).handle
 
-    def _set_up(self, config: Config, token: Token) -> Setup:
+    def _configure(self, config: Config, token: Secret) -> PollConfig:
         """All that depends on the configuration but what is served where, which is settled at the start."""
         self.config = config.model_copy(update={"web": self.config.web})
-        redirected(self._client, config)
-        self._transport = asked_through(
+        reconfigure_client(self._client, config)
+        self._transport = build_transport(
             self._client,
             config,
             token,
             Transport,
             clock=self._clock,
-            witness=ApiWitness(self.telemetry, config.api.generation),
-            after=self._transport,
+            witness=ApiInstrumentation(self.telemetry, config.api.effective_version),
+            previous=self._transport,
         )
-        self._exposition = Exposition(families(config.app_url, config.api.generation))
-        self._withdrawn = rendered(self._exposition)
+        self._exposition = Exposition(families(config.app_url, config.api.effective_version))
+        self._empty_snapshot = build_pages(self._exposition)
         self.telemetry.shard_info.clear()
         self.telemetry.shard_info.labels(config.sharding.shard).set(1)
         self.telemetry.total_shards.set(config.sharding.total)
-        return Setup(
+        return PollConfig(
             inquiry(config, self._transport),
             Intervals(config.poll.interval, config.poll.idle_interval, config.poll.discovery_interval),
-            Retention(config.runs.keep, config.runs.max_age, config.poll.stale_after),
-            token.conceal,
+            RetentionPolicy(config.runs.keep, config.runs.max_age, config.poll.stale_after),
+            token.redact,
         )
 
-    def pages(self) -> Pages:
+    def snapshot(self) -> Snapshot:
         """What a scrape gets now: the latest facts, or none if they are too old to be shown."""
-        return self._withdrawn if self.poller.state.is_stale(self._clock.monotonic()) else self._pages
+        return self._empty_snapshot if self.poller.state.is_stale(self._clock.monotonic()) else self._snapshot
 
-    def tail(self, is_openmetrics: bool) -> bytes:  # noqa: FBT001 (one of two formats)
+    def render_self_metrics(self, is_openmetrics: bool) -> bytes:  # noqa: FBT001 (one of two formats)
         """What the exporter says of itself, at most a second old.
 
         prometheus-client takes about a millisecond for it, which is more than all the rest of a scrape.
         """
-        rendered_at, tail = self._tails.get(is_openmetrics, (float("-inf"), b""))
-        if self._clock.monotonic() - rendered_at >= TAIL_LASTS:
+        rendered_at, tail = self._self_metrics_cache.get(is_openmetrics, (float("-inf"), b""))
+        if self._clock.monotonic() - rendered_at >= SELF_METRICS_MAX_AGE:
             tail = self.telemetry.openmetrics() if is_openmetrics else self.telemetry.text()
-            self._tails[is_openmetrics] = (self._clock.monotonic(), tail)
+            self._self_metrics_cache[is_openmetrics] = (self._clock.monotonic(), tail)
         return tail
 
-    async def _prepare(self, state: State) -> Callable[[], None]:
+    async def _publish(self, state: State) -> Callable[[], None]:
         # In a thread: a page of many series takes a while to join and compress, and scrapes must not wait.
         exposition, pages = await asyncio.to_thread(self._render, state)
 
         def show() -> None:
-            self._exposition, self._pages = exposition, pages
-            self._tails.clear()
+            self._exposition, self._snapshot = exposition, pages
+            self._self_metrics_cache.clear()
             self._heartbeat = self._clock.monotonic()
 
         return show
 
-    def _render(self, state: State) -> tuple[Exposition, Pages]:
-        exposition = self._exposition.following(state)
+    def _render(self, state: State) -> tuple[Exposition, Snapshot]:
+        exposition = self._exposition.update(state)
         is_same = exposition.bodies == self._exposition.bodies
-        return exposition, self._pages if is_same else rendered(exposition)
+        return exposition, self._snapshot if is_same else build_pages(exposition)
 
-    def _ailment(self) -> str | None:
+    def _liveness_problem(self) -> str | None:
         """Why the process should be restarted: polls have ceased. An outage of k6 Cloud is no such reason."""
         longest = self.config.poll.idle_interval + 2 * self.config.poll.stale_after
         silence = self._clock.monotonic() - self._heartbeat
         return f"No poll has ended for {silence:.0f}s." if silence > longest else None
 
-    def _unreadiness(self) -> str | None:
+    def _readiness_problem(self) -> str | None:
         state = self.poller.state
         if state.as_of is None:
             return "No poll has succeeded yet."
@@ -162,9 +170,9 @@ class Exporter:
             return f"Nothing has been learnt for {self._clock.monotonic() - state.as_of:.0f}s."
         return None
 
-    def _overview(self) -> Overview:
+    def _status(self) -> Status:
         poller = self.poller
-        return Overview(
+        return Status(
             version=__version__,
             state=poller.state,
             is_stale=poller.state.is_stale(self._clock.monotonic()),
@@ -174,20 +182,22 @@ class Exporter:
             polling_since=poller.polling_since,
             next_poll=self.next_poll(),
             interval=poller.interval,
-            troubles=[(trouble.at, trouble.failure.sentence) for trouble in poller.troubles],
+            errors=[(trouble.at, trouble.failure.message) for trouble in poller.recent_errors],
             app_url=self.config.app_url,
             telemetry_path=self.config.web.telemetry_path,
         )
 
 
-def rendered(exposition: Exposition) -> Pages:
-    return Pages(Page(exposition.text()), Page(exposition.openmetrics()), exposition.series())
+def build_pages(exposition: Exposition) -> Snapshot:
+    return Snapshot(
+        ResponseBody(exposition.text()), ResponseBody(exposition.openmetrics()), exposition.series()
+    )
 
 
 @asynccontextmanager
-async def exporter(
+async def create_exporter(
     config: Config,
-    token: Token,
+    token: Secret,
     *,
     revision: str = "unknown",
     clock: Clock | None = None,
@@ -195,6 +205,6 @@ async def exporter(
     read: Read | None = None,
 ) -> AsyncIterator[Exporter]:
     """An exporter with its connections to k6 Cloud, which close with it."""
-    telemetry = Telemetry(version=__version__, revision=revision)
-    async with connection(config, transport) as client:
+    telemetry = SelfMetrics(version=__version__, revision=revision)
+    async with http_client(config, transport) as client:
         yield Exporter(config, token, client, telemetry, clock=clock or Clock(), read=read)

@@ -12,20 +12,20 @@ from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.errors import Unauthorized
-from exporter.k6.legacy import LegacyApi
-from exporter.k6.transport import Transport, Unseen, Witness
-from exporter.k6.v6 import V6Api
-from exporter.polling.legacy import LegacyInquiry
-from exporter.polling.poller import Inquiry
-from exporter.polling.selection import Rule, Selection
+from exporter.k6.legacy import LegacyClient
+from exporter.k6.transport import NullObserver, RequestObserver, Transport
+from exporter.k6.v6 import V6Client
+from exporter.polling.legacy import LegacySource
+from exporter.polling.poller import Source
+from exporter.polling.selection import Rule, Selector
 from exporter.polling.sharding import Shard
-from exporter.polling.v6 import V6Inquiry
-from exporter.token import Token, TokenError
+from exporter.polling.v6 import V6Source
+from exporter.token import Secret, SecretError
 
 AnyTransport = TypeVar("AnyTransport", bound=Transport)
 
 
-def connection(config: Config, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+def http_client(config: Config, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """Connections to the configured k6 Cloud."""
     agent = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
     return httpx.AsyncClient(
@@ -34,89 +34,91 @@ def connection(config: Config, transport: httpx.AsyncBaseTransport | None = None
 
 
 @asynccontextmanager
-async def connected(
+async def open_transport(
     config: Config,
-    token: Token,
+    token: Secret,
     kind: type[AnyTransport],
     *,
     clock: Clock,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[AnyTransport]:
     """A transport to k6 Cloud for who asks by themselves, without an exporter."""
-    async with connection(config, transport) as client:
-        yield asked_through(client, config, token, kind, clock=clock, witness=Unseen())
+    async with http_client(config, transport) as client:
+        yield build_transport(client, config, token, kind, clock=clock, witness=NullObserver())
 
 
-def redirected(client: httpx.AsyncClient, config: Config) -> None:
+def reconfigure_client(client: httpx.AsyncClient, config: Config) -> None:
     """Lead a client that nobody uses at the moment to the configured k6 Cloud."""
     client.base_url = httpx.URL(config.api.url)
     client.timeout = httpx.Timeout(config.api.timeout)
 
 
-def asked_through(
+def build_transport(
     client: httpx.AsyncClient,
     config: Config,
-    token: Token,
+    token: Secret,
     kind: type[AnyTransport],
     *,
     clock: Clock,
-    witness: Witness,
-    after: Transport | None = None,
+    witness: RequestObserver,
+    previous: Transport | None = None,
 ) -> AnyTransport:
     """Who asks as configured; `after` is who did so before, whose requests count on."""
     return kind(
         client,
-        lambda: credentials(config, token),
+        lambda: auth_headers(config, token),
         clock=clock,
         timeout=config.api.timeout,
         concurrency=config.api.concurrency,
         requests_per_minute=config.api.requests_per_minute,
-        witness=witness,
-        after=after,
+        observer=witness,
+        previous=previous,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Cloud:
+class K6Client:
     """k6 Cloud by itself, for what is not polling: the calls of its API, and how to find the tests meant."""
 
-    api: LegacyApi | V6Api
-    inquiry: LegacyInquiry | V6Inquiry
+    api: LegacyClient | V6Client
+    source: LegacySource | V6Source
 
 
 @asynccontextmanager
-async def cloud(
+async def open_client(
     config: Config,
-    token: Token,
+    token: Secret,
     *,
     clock: Clock | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
-) -> AsyncIterator[Cloud]:
+) -> AsyncIterator[K6Client]:
     """The configured k6 Cloud with the connections to it, which close with it."""
-    async with connected(config, token, Transport, clock=clock or Clock(), transport=transport) as asking:
-        asked = api(config, asking)
-        yield Cloud(asked, inquiring(config, asked))
+    async with open_transport(
+        config, token, Transport, clock=clock or Clock(), transport=transport
+    ) as asking:
+        asked = create_api(config, asking)
+        yield K6Client(asked, create_poll_source(config, asked))
 
 
-def inquiry(config: Config, transport: Transport) -> Inquiry:
+def inquiry(config: Config, transport: Transport) -> Source:
     """How the configured generation of the API is asked."""
-    return inquiring(config, api(config, transport))
+    return create_poll_source(config, create_api(config, transport))
 
 
-def api(config: Config, transport: Transport) -> LegacyApi | V6Api:
+def create_api(config: Config, transport: Transport) -> LegacyClient | V6Client:
     """The configured generation of the API."""
-    return V6Api(transport) if config.api.generation == "v6" else LegacyApi(transport)
+    return V6Client(transport) if config.api.effective_version == "v6" else LegacyClient(transport)
 
 
-def inquiring(config: Config, asked: LegacyApi | V6Api) -> LegacyInquiry | V6Inquiry:
+def create_poll_source(config: Config, asked: LegacyClient | V6Client) -> LegacySource | V6Source:
     """How a generation of the API is asked."""
-    chosen, width = selection(config), config.api.concurrency
-    if isinstance(asked, V6Api):
-        return V6Inquiry(asked, chosen, width=width)
-    return LegacyInquiry(asked, chosen, width=width)
+    chosen, width = build_selector(config), config.api.concurrency
+    if isinstance(asked, V6Client):
+        return V6Source(asked, chosen, concurrency=width)
+    return LegacySource(asked, chosen, concurrency=width)
 
 
-def selection(config: Config) -> Selection:
+def build_selector(config: Config) -> Selector:
     """The configured tests; none configured means all."""
     rules = tuple(
         Rule(
@@ -129,15 +131,15 @@ def selection(config: Config) -> Selection:
     )
     tests = {entry.id: entry.name for entry in config.tests if entry.id is not None}
     shard = Shard(config.sharding.shard, config.sharding.total)
-    return Selection(tests, rules if config.tests else (Rule(),), shard)
+    return Selector(tests, rules if config.tests else (Rule(),), shard)
 
 
-def credentials(config: Config, token: Token) -> dict[str, str]:
+def auth_headers(config: Config, token: Secret) -> dict[str, str]:
     """The headers that let a request in. Raises Unauthorized."""
     try:
         secret = token.read()
-    except TokenError as error:
+    except SecretError as error:
         raise Unauthorized(str(error)) from error
-    if config.api.generation == "v6":
+    if config.api.effective_version == "v6":
         return {"Authorization": f"Bearer {secret}", "X-Stack-Id": str(config.api.stack_id)}
     return {"Authorization": f"Token {secret}"}

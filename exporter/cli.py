@@ -15,20 +15,20 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from exporter import __version__, log
-from exporter.app import exporter
-from exporter.asking import cloud
-from exporter.backfill import DEFAULTS, MistakenError, backfilled, wish
+from exporter.app import create_exporter
+from exporter.asking import open_client
+from exporter.backfill import DEFAULTS, OptionsError, parse_options, run_backfill
 from exporter.clock import Clock
 from exporter.config import Config, ConfigError, load, settings
 from exporter.config.values import socket_address
-from exporter.guard import Guard, is_hook, is_probe
+from exporter.guard import WebConfigMiddleware, is_health_check, is_public_path
 from exporter.reloading import Read
-from exporter.reports import checked, printed
+from exporter.reports import run_check, run_once
 from exporter.runs import flags as runs
-from exporter.schedule import schedule
-from exporter.serving import ListenError, Site, listen, serve, url
+from exporter.schedule import create_scheduler
+from exporter.serving import Endpoint, ListenError, base_url, bind, serve
 from exporter.simulator import Simulator, demo_world
-from exporter.token import Token
+from exporter.token import Secret
 
 logger = logging.getLogger("exporter")
 
@@ -44,7 +44,7 @@ NEEDED_MOST = ("api.version", "log.level", "log.format")  # settings that every 
 DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
 
 
-class Speed(click.FloatRange):
+class SpeedParam(click.FloatRange):
     """A bounded number; nan, which click finds neither too small nor too large, is none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -61,7 +61,7 @@ class DefaultCommand(click.Group):
         return super().parse_args(context, args)
 
 
-def configured(command: Command) -> Command:
+def config_options(command: Command) -> Command:
     """Gives a command the flags that configure the exporter, and the configuration that they make."""
     flags = (
         CONFIG_FILE,
@@ -76,17 +76,17 @@ def configured(command: Command) -> Command:
             metavar="ID",
             help="watch this project; repeatable",
         ),
-        *(flag(name) for name in NEEDED_MOST),
-        flag("sharding.shard", "--shard"),
-        flag("sharding.total", "--total-shards"),
+        *(setting_option(name) for name in NEEDED_MOST),
+        setting_option("sharding.shard", "--shard"),
+        setting_option("sharding.total", "--total-shards"),
     )
     return with_flags(command, flags)
 
 
-def served(command: Command) -> Command:
+def web_options(command: Command) -> Command:
     """Gives a command the flags that say where it serves."""
-    flags = [flag(name) for name in ("web.listen_address", "web.telemetry_path")]
-    return with_flags(command, [*flags, flag("web.config_file", "--web.config.file")])
+    flags = [setting_option(name) for name in ("web.listen_address", "web.telemetry_path")]
+    return with_flags(command, [*flags, setting_option("web.config_file", "--web.config.file")])
 
 
 def with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) -> Command:
@@ -95,7 +95,7 @@ def with_flags(command: Command, flags: Sequence[Callable[[Command], Command]]) 
     return command
 
 
-def flag(name: str, spelt: str | None = None) -> Callable[[Command], Command]:
+def setting_option(name: str, spelt: str | None = None) -> Callable[[Command], Command]:
     """The flag of a setting; what it says wrong is told like what the file says wrong."""
     setting = SETTINGS[name]
     return click.option(
@@ -106,7 +106,9 @@ def flag(name: str, spelt: str | None = None) -> Callable[[Command], Command]:
     )
 
 
-def reader(file: Path | None, test: Sequence[int], project: Sequence[int], **given: str | None) -> Read:
+def config_loader(
+    file: Path | None, test: Sequence[int], project: Sequence[int], **given: str | None
+) -> Read:
     """A way to read the configuration, now and again; what it says of logging holds as soon as it is read."""
     flags: dict[str, Any] = {}
     for name, value in given.items():
@@ -116,40 +118,40 @@ def reader(file: Path | None, test: Sequence[int], project: Sequence[int], **giv
     if test or project:
         flags["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
 
-    def read() -> tuple[Config, Token]:
+    def read() -> tuple[Config, Secret]:
         config, token = load(file, os.environ, flags)
-        log.set_up(config.log.level, config.log.format)
+        log.configure(config.log.level, config.log.format)
         return config, token
 
     return read
 
 
-def loaded(**given: Any) -> tuple[Config, Token]:
+def load_config_or_exit(**given: Any) -> tuple[Config, Secret]:
     """The configuration; on a mistake, every sentence about it, and the end of the process with 2."""
-    return read_first(reader(**given))
+    return load_or_exit(config_loader(**given))
 
 
-def read_first(read: Read) -> tuple[Config, Token]:
+def load_or_exit(read: Read) -> tuple[Config, Secret]:
     try:
         return read()
     except ConfigError as error:
-        refuse(error.sentences)
+        exit_with_errors(error.messages)
 
 
-def refuse(sentences: Sequence[str]) -> NoReturn:
+def exit_with_errors(sentences: Sequence[str]) -> NoReturn:
     """Every sentence about a mistake, and the end of the process with 2."""
     for line in sentences:
         click.echo(f"error: {line}", err=True)
     sys.exit(2)
 
 
-def simulated(command: Command) -> Command:
+def simulator_options(command: Command) -> Command:
     """Gives a command the flags that shape the simulated world."""
     flags = (
         click.option("--seed", default=0, show_default=True, help="what happens in the simulated world"),
         click.option(
             "--speed",
-            type=Speed(0.01, 100),
+            type=SpeedParam(0.01, 100),
             default=1.0,
             show_default=True,
             help="how many times faster its runs come and go",
@@ -168,17 +170,17 @@ def main() -> None:
 
 
 @main.command("serve")
-@configured
-@served
+@config_options
+@web_options
 def serve_command(**given: Any) -> None:
     """Poll k6 Cloud and serve metrics, until told to stop."""
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
-    read = reader(**given)
-    config, token = read_first(read)
-    guard = guarded(config)
-    listening = bound(config.web.listen_address)
-    run(serve_exporter(config, token, listening, read=read, guard=guard))
+    read = config_loader(**given)
+    config, token = load_or_exit(read)
+    guard = load_web_config(config)
+    listening = bind_or_exit(config.web.listen_address)
+    run_async(serve_exporter(config, token, listening, read=read, guard=guard))
 
 
 @main.command()
@@ -197,14 +199,14 @@ def serve_command(**given: Any) -> None:
     show_default=True,
     help="generation of the API that is asked",
 )
-@simulated
+@simulator_options
 def demo(address: str, version: str, seed: int, speed: float) -> None:
     """Run the exporter on a simulated k6 Cloud; no account needed."""
-    log.set_up("warning", "logfmt")
-    listening, cloud = bound(address), bound("127.0.0.1:0")
+    log.configure("warning", "logfmt")
+    listening, cloud = bind_or_exit(address), bind_or_exit("127.0.0.1:0")
     config = Config.model_validate(
         {
-            "api": {"url": url(cloud), "requests_per_minute": 6000, "version": version, "stack_id": 1},
+            "api": {"url": base_url(cloud), "requests_per_minute": 6000, "version": version, "stack_id": 1},
             "poll": {
                 "interval": "2s",
                 "idle_interval": "2s",
@@ -213,13 +215,13 @@ def demo(address: str, version: str, seed: int, speed: float) -> None:
             },
         }
     )
-    here = url(listening)
-    click.echo(f"A simulated k6 Cloud is at {url(cloud)}, the exporter that polls it at:")
+    here = base_url(listening)
+    click.echo(f"A simulated k6 Cloud is at {base_url(cloud)}, the exporter that polls it at:")
     click.echo(f"  {here}/          what is watched, in words")
     click.echo(f"  {here}/metrics   what Prometheus scrapes")
     click.echo("Every state of a run shows within a minute. Ctrl-C ends it.")
     simulated = Simulator(demo_world(time.time(), seed, speed), tokens=[DEMO_TOKEN])
-    run(serve_exporter(config, Token(DEMO_TOKEN), listening, Site(simulated, cloud)))
+    run_async(serve_exporter(config, Secret(DEMO_TOKEN), listening, Endpoint(simulated, cloud)))
 
 
 @main.command()
@@ -238,37 +240,37 @@ def demo(address: str, version: str, seed: int, speed: float) -> None:
     show_default=True,
     help="a token that is let in; repeatable",
 )
-@simulated
+@simulator_options
 def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> None:
     """Serve the simulated k6 Cloud alone."""
-    log.set_up("info", "logfmt")
-    listening = bound(address)
+    log.configure("info", "logfmt")
+    listening = bind_or_exit(address)
     click.echo(
-        f"A simulated k6 Cloud is at {url(listening)}; tokens: {', '.join(tokens)}; id of the stack: 1"
+        f"A simulated k6 Cloud is at {base_url(listening)}; tokens: {', '.join(tokens)}; id of the stack: 1"
     )
-    run(serve(Site(Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
+    run_async(serve(Endpoint(Simulator(demo_world(time.time(), seed, speed), tokens=tokens), listening)))
 
 
 @main.command(epilog="Exit status: 0 all of that works, 1 something does not, 2 wrong configuration.")
-@configured
+@config_options
 def check(**given: Any) -> None:
     """Say whether the configuration works: the token, the tests it means, and what they cost."""
-    config, token = loaded(**given)
-    guarded(config)
+    config, token = load_config_or_exit(**given)
+    load_web_config(config)
     logging.getLogger("exporter.polling").setLevel(logging.ERROR)  # what they warn of is told in the report
-    sys.exit(run(checked(config, token)))
+    sys.exit(run_async(run_check(config, token)))
 
 
 @main.command()
-@configured
+@config_options
 def once(**given: Any) -> None:
     """Poll once, print the metrics, and exit: 0 if the poll succeeded in full, else 1."""
-    config, token = loaded(**given)
-    sys.exit(run(printed(config, token, revision=REVISION)))
+    config, token = load_config_or_exit(**given)
+    sys.exit(run_async(run_once(config, token, revision=REVISION)))
 
 
 @main.command(epilog="Exit status: 0 all is written, 1 not all could be learnt or written, 2 wrong usage.")
-@configured
+@config_options
 @click.option("--since", required=True, help="how long ago the past begins, such as 90d, or a date")
 @click.option("--until", help="where it ends, likewise; at the latest 3h ago  [default: 3h]")
 @click.option(
@@ -300,9 +302,9 @@ def backfill(
 
     The past is told under the names and labels of today, and only as far as k6 Cloud still knows it.
     """
-    config, token = loaded(**given)
+    config, token = load_config_or_exit(**given)
     try:
-        wished = wish(
+        wished = parse_options(
             since=since,
             until=until,
             step=step,
@@ -312,62 +314,62 @@ def backfill(
             split=split,
             now=time.time(),
         )
-    except MistakenError as mistaken:
-        refuse(mistaken.sentences)
-    sys.exit(backfilled(config, token, wished, cloud(config, token), run=run))
+    except OptionsError as mistaken:
+        exit_with_errors(mistaken.messages)
+    sys.exit(run_backfill(config, token, wished, open_client(config, token), run=run_async))
 
 
-def reached(command: Command) -> Command:
+def api_options(command: Command) -> Command:
     """Gives a command the flags that say how k6 Cloud is reached."""
-    return with_flags(command, (CONFIG_FILE, *(flag(name) for name in NEEDED_MOST)))
+    return with_flags(command, (CONFIG_FILE, *(setting_option(name) for name in NEEDED_MOST)))
 
 
 async def serve_exporter(
     config: Config,
-    token: Token,
+    token: Secret,
     listening: socket.socket,
-    *others: Site,
+    *others: Endpoint,
     read: Read | None = None,
-    guard: Guard | None = None,
+    guard: WebConfigMiddleware | None = None,
 ) -> None:
-    async with exporter(config, token, revision=REVISION, read=read) as polled:
-        scheduler = schedule(polled)
+    async with create_exporter(config, token, revision=REVISION, read=read) as polled:
+        scheduler = create_scheduler(polled)
         scheduler.start()
-        here = url(listening, is_tls=guard is not None and guard.tls() is not None)
+        here = base_url(listening, is_tls=guard is not None and guard.tls() is not None)
         logger.info("listening", extra={"url": here, "version": __version__})
         try:
             if guard is None:
-                await serve(Site(polled.web, listening), *others, reload=polled.reload)
+                await serve(Endpoint(polled.web, listening), *others, reload=polled.reload)
             else:
-                async with guard.watched(polled.telemetry.web_reload_successful.set):
-                    is_open = is_hook if config.web.webhook_secret_file else is_probe
-                    site = Site(guard.protect(polled.web, is_open), listening, guard.tls)
+                async with guard.watch(polled.telemetry.web_reload_successful.set):
+                    is_open = is_public_path if config.web.webhook_secret_file else is_health_check
+                    site = Endpoint(guard.wrap(polled.web, is_open), listening, guard.tls)
                     await serve(site, *others, reload=polled.reload)
         finally:
             scheduler.shutdown(wait=False)
 
 
-def guarded(config: Config) -> Guard | None:
+def load_web_config(config: Config) -> WebConfigMiddleware | None:
     """Who is let in, if a file says so; on a mistake in it, every sentence about it, and the end with 2."""
     if config.web.config_file is None:
         return None
     try:
-        return Guard(config.web.config_file, Clock())
+        return WebConfigMiddleware(config.web.config_file, Clock())
     except ConfigError as error:
-        refuse(error.sentences)
+        exit_with_errors(error.messages)
 
 
-def bound(address: str) -> socket.socket:
+def bind_or_exit(address: str) -> socket.socket:
     """A listening socket, or a sentence and the end of the process with 2."""
     try:
-        return listen(socket_address(address))
+        return bind(socket_address(address))
     except ValueError as error:
-        refuse([f"web.listen_address: {error}"])
+        exit_with_errors([f"web.listen_address: {error}"])
     except ListenError as error:
-        refuse([str(error)])
+        exit_with_errors([str(error)])
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end, on uvloop where there is one."""
     try:
         from uvloop import new_event_loop  # noqa: PLC0415 (not on every platform)
@@ -377,4 +379,4 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-main.add_command(runs.group(configured, reached, loaded, run))
+main.add_command(runs.group(config_options, api_options, load_config_or_exit, run_async))

@@ -14,35 +14,35 @@ Requests = Mapping[str, int]  # how often each endpoint was asked
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class RequestEstimate:
     """Requests of a poll while nothing moves, and what a discovery and (at most) a moving run add."""
 
     poll: float
     discovery: float
     moving: float = 1.0
 
-    def an_hour(self, interval: float, discovery_interval: float, moving: int = 0) -> float:
+    def requests_per_hour(self, interval: float, discovery_interval: float, moving: int = 0) -> float:
         """Requests in an hour of polls `interval` seconds apart, with so many runs moving all the time."""
         polls = HOUR / interval
-        return polls * (self.poll + self.moving * moving) + self.discovery * discoveries(
+        return polls * (self.poll + self.moving * moving) + self.discovery * discoveries_per_hour(
             interval, discovery_interval
         )
 
 
-def discoveries(interval: float, discovery_interval: float) -> float:
+def discoveries_per_hour(interval: float, discovery_interval: float) -> float:
     """How many polls in an hour are discoveries: the first one after each discovery interval."""
     return HOUR / interval / max(math.ceil(discovery_interval / interval), 1)
 
 
-def price(first: Requests, second: Requests, *, generation: str, tests: int) -> Price:
+def estimate_requests(first: Requests, second: Requests, *, generation: str, tests: int) -> RequestEstimate:
     """What polls cost, by the first poll, which discovers, and the one after it, which does not."""
-    discovering = sum(first.values()) - about_runs(first)
+    discovering = sum(first.values()) - count_run_requests(first)
     if generation == "v6":
-        return Price(poll=second.get(v6.RUNS, 1), discovery=discovering)
-    listing = sum(second.values()) - about_runs(second)
+        return RequestEstimate(poll=second.get(v6.RUNS, 1), discovery=discovering)
+    listing = sum(second.values()) - count_run_requests(second)
     # A discovery lists the tests in its own way.
-    return Price(poll=listing, discovery=discovering - listing + tests / SWEEP)
+    return RequestEstimate(poll=listing, discovery=discovering - listing + tests / SWEEP)
 
 
-def about_runs(requests: Requests) -> int:
+def count_run_requests(requests: Requests) -> int:
     return sum(count for endpoint, count in requests.items() if endpoint in ABOUT_RUNS)

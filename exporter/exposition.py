@@ -11,10 +11,10 @@ from prometheus_client.utils import floatToGoString
 
 from exporter.families import Family, Labels
 from exporter.model import LoadTest, Run
-from exporter.store import State, Watched
+from exporter.store import State, TestState
 
 Chunks = tuple[bytes, ...]
-Subject = tuple[Run | Watched, list[str], str]  # what is spoken of, its labels one by one, and joined
+Subject = tuple[Run | TestState, list[str], str]  # what is spoken of, its labels one by one, and joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +25,26 @@ class Exposition:
     """
 
     families: tuple[Family, ...]
-    tests: Mapping[int, Watched] = field(default_factory=dict)
-    withheld: frozenset[int] = frozenset()
+    tests: Mapping[int, TestState] = field(default_factory=dict)
+    stale_tests: frozenset[int] = frozenset()
     chunks: Mapping[int, Chunks] = field(default_factory=dict)
     lines: Mapping[int, int] = field(default_factory=dict)  # of each test
     bodies: tuple[bytes, ...] = ()
 
-    def following(self, state: State) -> "Exposition":
+    def update(self, state: State) -> "Exposition":
         """The exposition of another state; the very same object if nothing in it differs."""
-        if state.tests is self.tests and state.withheld == self.withheld:
+        if state.tests is self.tests and state.stale_tests == self.stale_tests:
             return self
-        tests = {id_: state.tests[id_] for id_ in sorted(state.tests.keys() - state.withheld)}
+        tests = {id_: state.tests[id_] for id_ in sorted(state.tests.keys() - state.stale_tests)}
         anew = {
-            id_: rendered(watched, self.families)
+            id_: render_test(watched, self.families)
             for id_, watched in tests.items()
-            if self.tests.get(id_) is not watched or id_ in self.withheld
+            if self.tests.get(id_) is not watched or id_ in self.stale_tests
         }
         chunks = {id_: anew[id_] if id_ in anew else self.chunks[id_] for id_ in tests}
         lines = {id_: line_count(anew[id_]) if id_ in anew else self.lines[id_] for id_ in tests}
         bodies = self._bodies(chunks, anew)
-        return Exposition(self.families, state.tests, state.withheld, chunks, lines, bodies)
+        return Exposition(self.families, state.tests, state.stale_tests, chunks, lines, bodies)
 
     def _bodies(self, chunks: Mapping[int, Chunks], anew: Mapping[int, Chunks]) -> tuple[bytes, ...]:
         """Each family's chunks joined, again only where one differs."""
@@ -58,11 +58,11 @@ class Exposition:
 
     def text(self) -> tuple[bytes, ...]:
         """The page in text format 0.0.4, in parts."""
-        return self._page(heading)
+        return self._page(text_metadata)
 
     def openmetrics(self) -> tuple[bytes, ...]:
         """The page in OpenMetrics 1.0, in parts, without the `# EOF` that ends it."""
-        return self._page(openmetrics_heading)
+        return self._page(openmetrics_metadata)
 
     def series(self) -> int:
         """How many series the page has."""
@@ -78,47 +78,50 @@ class Exposition:
         )
 
 
-def heading(family: Family) -> bytes:
+def text_metadata(family: Family) -> bytes:
     help_ = family.help.replace("\\", "\\\\").replace("\n", "\\n")
     return f"# HELP {family.name} {help_}\n# TYPE {family.name} {family.type}\n".encode()
 
 
-def openmetrics_heading(family: Family) -> bytes:
+def openmetrics_metadata(family: Family) -> bytes:
     # In OpenMetrics a counter's family goes without the suffix that its samples carry.
     name = family.name.removesuffix("_total") if family.type == "counter" else family.name
-    return f"# HELP {name} {escaped(family.help)}\n# TYPE {name} {family.type}\n".encode()
+    return f"# HELP {name} {escape_label_value(family.help)}\n# TYPE {name} {family.type}\n".encode()
 
 
-def rendered(watched: Watched, families: Sequence[Family]) -> Chunks:
+def render_test(watched: TestState, families: Sequence[Family]) -> Chunks:
     """The sample lines of a test, a chunk for each family."""
-    test = [pair("project_id", project_of(watched.test)), pair("test_id", str(watched.test.id))]
-    test.append(pair("test_name", watched.test.name))
+    test = [
+        format_label("project_id", project_id_label(watched.test)),
+        format_label("test_id", str(watched.test.id)),
+    ]
+    test.append(format_label("test_name", watched.test.name))
     subjects: dict[str, list[Subject]] = {
         "test": [(watched, test, ",".join(test))],
         "run": [
             (run, pairs, ",".join(pairs))
-            for run in watched.shown
-            for pairs in [[test[0], pair("run_id", str(run.id)), *test[1:]]]
+            for run in watched.exposed_runs
+            for pairs in [[test[0], format_label("run_id", str(run.id)), *test[1:]]]
         ],
     }
-    return tuple(chunk(family, subjects[family.subject]) for family in families)
+    return tuple(render_family(family, subjects[family.subject]) for family in families)
 
 
 def line_count(chunks: Chunks) -> int:
     return sum(one.count(b"\n") for one in chunks)
 
 
-def chunk(family: Family, subjects: Sequence[Subject]) -> bytes:
+def render_family(family: Family, subjects: Sequence[Subject]) -> bytes:
     """The sample lines of a family."""
     if family.value:
         lines = [
-            f"{family.name}{{{labels}}} {go_float(value)}\n"
+            f"{family.name}{{{labels}}} {format_float(value)}\n"
             for subject, _, labels in subjects
             if (value := family.value(subject)) is not None
         ]
     elif family.samples:
         lines = [
-            f"{family.name}{{{with_more(pairs, more)}}} {go_float(value)}\n"
+            f"{family.name}{{{join_labels(pairs, more)}}} {format_float(value)}\n"
             for subject, pairs, _ in subjects
             for more, value in family.samples(subject)
         ]
@@ -127,25 +130,25 @@ def chunk(family: Family, subjects: Sequence[Subject]) -> bytes:
     return "".join(lines).encode()
 
 
-def with_more(pairs: list[str], more: Labels) -> str:
-    return ",".join(sorted([*pairs, *[pair(name, value) for name, value in more]]))
+def join_labels(pairs: list[str], more: Labels) -> str:
+    return ",".join(sorted([*pairs, *[format_label(name, value) for name, value in more]]))
 
 
-def project_of(test: LoadTest) -> str:
+def project_id_label(test: LoadTest) -> str:
     return "" if test.project_id is None else str(test.project_id)
 
 
 @lru_cache(maxsize=4096)
-def pair(name: str, value: str) -> str:
+def format_label(name: str, value: str) -> str:
     """A label as both formats write it. Sorted as strings, such pairs are in the order of their names."""
-    return f'{name}="{escaped(value)}"'
+    return f'{name}="{escape_label_value(value)}"'
 
 
-def escaped(text: str) -> str:
+def escape_label_value(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def go_float(value: float) -> str:
+def format_float(value: float) -> str:
     """A value as Go writes it, the reference for both formats."""
     # Not from the cache, in which -0.0 is 0.0.
     return cached_go_float(value) if value else str(floatToGoString(value))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal
 
-from exporter.model import Activity, Outcome, ProcessingStatus, ResultStatus, Run, RunStatus
-from exporter.store import Watched
+from exporter.model import ActiveState, Outcome, ProcessingStatus, ResultStatus, Run, RunStatus
+from exporter.store import TestState
 
 Labels = tuple[tuple[str, str], ...]
 Samples = Iterable[tuple[Labels, float]]
@@ -32,32 +32,35 @@ class Family:
     type: Literal["gauge", "counter"] = "gauge"
 
 
-def each_run(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
+def run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
     return Family(name, help_, "run", value)
 
 
-def each_test(name: str, help_: str, value: Callable[[Watched], float | None]) -> Family:
+def test_gauge(name: str, help_: str, value: Callable[[TestState], float | None]) -> Family:
     return Family(name, help_, "test", value)
 
 
-def last_run(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
-    return Family(name, help_, "test", lambda watched: value(watched.last) if watched.last else None)
+def last_run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
+    return Family(name, help_, "test", lambda watched: value(watched.last_run) if watched.last_run else None)
 
 
-def last_finished(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
+def last_finished_run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
     return Family(
-        name, help_, "test", lambda watched: value(watched.last_finished) if watched.last_finished else None
+        name,
+        help_,
+        "test",
+        lambda watched: value(watched.last_finished_run) if watched.last_finished_run else None,
     )
 
 
-def codes(known: type[IntEnum]) -> str:
+def describe_enum(known: type[IntEnum]) -> str:
     return ", ".join(f"{code.value} {code.name}" for code in known)
 
 
-STATUS = f"{codes(RunStatus)}; an unknown code as it comes"
-PROCESSING = codes(ProcessingStatus)
+STATUS = f"{describe_enum(RunStatus)}; an unknown code as it comes"
+PROCESSING = describe_enum(ProcessingStatus)
 RESULT = (
-    f"{codes(ResultStatus)}. Absent until the run is over; an aborted run can say PASSED, "
+    f"{describe_enum(ResultStatus)}. Absent until the run is over; an aborted run can say PASSED, "
     "so look at the status or the outcome as well"
 )
 PLANNED = "Planned length of"
@@ -67,33 +70,35 @@ VUS = "Configured maximum of virtual users of"
 def families(app_url: str, api: str) -> tuple[Family, ...]:
     """Every metric about tests and runs. `app_url` is where the k6 app shows them, `api` who told us."""
     return (
-        each_run("k6_cloud_run_status", f"How far the run has come: {STATUS}.", lambda run: run.status),
-        each_run(
+        run_gauge("k6_cloud_run_status", f"How far the run has come: {STATUS}.", lambda run: run.status),
+        run_gauge(
             "k6_cloud_run_processing_status",
             f"How far the metrics of the run are processed: {PROCESSING}.",
             lambda run: run.processing,
         ),
-        each_run("k6_cloud_run_result_status", f"Verdict on the run: {RESULT}.", lambda run: run.verdict),
-        each_run("k6_cloud_run_duration_seconds", f"{PLANNED} the run.", lambda run: run.duration),
-        each_run("k6_cloud_run_vus", f"{VUS} the run.", lambda run: run.vus),
-        each_run(
+        run_gauge(
+            "k6_cloud_run_result_status", f"Verdict on the run: {RESULT}.", lambda run: run.final_result
+        ),
+        run_gauge("k6_cloud_run_duration_seconds", f"{PLANNED} the run.", lambda run: run.duration),
+        run_gauge("k6_cloud_run_vus", f"{VUS} the run.", lambda run: run.vus),
+        run_gauge(
             "k6_cloud_run_execution_seconds",
             "How long the run really ran, once it is over.",
-            lambda run: run.execution if run.is_over else None,
+            lambda run: run.execution if run.is_finished else None,
         ),
-        each_run(
+        run_gauge(
             "k6_cloud_run_created_timestamp_seconds", "When the run was created.", lambda run: run.created
         ),
-        each_run(
+        run_gauge(
             "k6_cloud_run_started_timestamp_seconds",
             "When the load of the run began.",
             lambda run: run.started,
         ),
-        each_run("k6_cloud_run_ended_timestamp_seconds", "When the run ended.", lambda run: run.ended),
-        each_run(
+        run_gauge("k6_cloud_run_ended_timestamp_seconds", "When the run ended.", lambda run: run.ended),
+        run_gauge(
             "k6_cloud_run_vuh",
             "Virtual user hours that the run cost, once it is over (v6).",
-            lambda run: run.vuh if run.is_over else None,
+            lambda run: run.vuh if run.is_finished else None,
         ),
         Family(
             "k6_cloud_run_info",
@@ -109,42 +114,42 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             samples=lambda watched: (((("url", f"{app_url}/tests/{watched.test.id}"),), 1),),
             labels=("url",),
         ),
-        each_test(
+        test_gauge(
             "k6_cloud_test_schedule_next_run_timestamp_seconds",
             "When a schedule will start the test next (v6, if the token may see schedules).",
             lambda watched: watched.test.next_run,
         ),
-        last_run("k6_cloud_test_last_run_id", "Id of the newest run.", lambda run: run.id),
-        last_run(
+        last_run_gauge("k6_cloud_test_last_run_id", "Id of the newest run.", lambda run: run.id),
+        last_run_gauge(
             "k6_cloud_test_last_run_status",
             f"How far the newest run has come: {STATUS}.",
             lambda run: run.status,
         ),
-        last_run(
+        last_run_gauge(
             "k6_cloud_test_last_run_processing_status",
             f"How far the metrics of the newest run are processed: {PROCESSING}.",
             lambda run: run.processing,
         ),
-        last_run(
+        last_run_gauge(
             "k6_cloud_test_last_run_result_status",
             f"Verdict on the newest run: {RESULT}.",
-            lambda run: run.verdict,
+            lambda run: run.final_result,
         ),
-        last_run(
+        last_run_gauge(
             "k6_cloud_test_last_run_duration_seconds", f"{PLANNED} the newest run.", lambda run: run.duration
         ),
-        last_run("k6_cloud_test_last_run_vus", f"{VUS} the newest run.", lambda run: run.vus),
-        last_run(
+        last_run_gauge("k6_cloud_test_last_run_vus", f"{VUS} the newest run.", lambda run: run.vus),
+        last_run_gauge(
             "k6_cloud_test_last_run_created_timestamp_seconds",
             "When the newest run was created.",
             lambda run: run.created,
         ),
-        last_run(
+        last_run_gauge(
             "k6_cloud_test_last_run_started_timestamp_seconds",
             "When the load of the newest run began.",
             lambda run: run.started,
         ),
-        last_run(
+        last_run_gauge(
             "k6_cloud_test_last_run_ended_timestamp_seconds",
             "When the newest run ended.",
             lambda run: run.ended,
@@ -155,7 +160,7 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             "test",
             samples=lambda watched: (
                 ((("phase", phase),), seconds)
-                for phase, seconds in (watched.last.phases if watched.last else ())
+                for phase, seconds in (watched.last_run.phases if watched.last_run else ())
             ),
             labels=("phase",),
         ),
@@ -167,17 +172,17 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             samples=last_outcome,
             labels=("outcome",),
         ),
-        each_test(
+        test_gauge(
             "k6_cloud_test_last_passed_timestamp_seconds",
             "When the newest run that is known to have passed ended.",
-            lambda watched: watched.last_passed,
+            lambda watched: watched.last_passed_time,
         ),
-        last_finished(
+        last_finished_run_gauge(
             "k6_cloud_test_last_finished_run_id",
             "Id of the newest run that has finished, the one k6_cloud_test_last_outcome speaks of.",
             lambda run: run.id,
         ),
-        last_finished(
+        last_finished_run_gauge(
             "k6_cloud_test_last_finished_timestamp_seconds",
             "When the newest run that has finished ended.",
             lambda run: run.ended,
@@ -193,19 +198,21 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             "k6_cloud_test_runs_finished_total",
             "Runs seen to finish since the exporter started, by outcome; runs older than that do not count.",
             "test",
-            samples=lambda watched: (((("outcome", outcome),), count) for outcome, count in watched.finished),
+            samples=lambda watched: (
+                ((("outcome", outcome),), count) for outcome, count in watched.finished_counts
+            ),
             labels=("outcome",),
             type="counter",
         ),
     )
 
 
-def last_outcome(watched: Watched) -> Samples:
-    last = watched.last_finished
+def last_outcome(watched: TestState) -> Samples:
+    last = watched.last_finished_run
     became = (last.outcome if last else None) or Outcome.NONE
     return (((("outcome", outcome),), outcome == became) for outcome in Outcome)
 
 
-def active_runs(watched: Watched) -> Samples:
-    doing = [run.activity for run in watched.moving]
-    return (((("status", activity),), doing.count(activity)) for activity in Activity)
+def active_runs(watched: TestState) -> Samples:
+    doing = [run.active_state for run in watched.active_runs]
+    return (((("status", activity),), doing.count(activity)) for activity in ActiveState)

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
 
-from exporter.model import Activity, Outcome, Run
-from exporter.store import Mark, State, Watched
+from exporter.model import ActiveState, Outcome, Run
+from exporter.store import RunSummary, State, TestState
 from exporter.style import SIGNS, STYLE
-from exporter.wording import WORDS, length, words
+from exporter.wording import WORDS, describe_run, format_duration
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class Status:
     """What the page tells. Moments are Unix seconds; `last_poll` is None before the first has ended.
 
     `polling_since` is None unless a poll is under way, `next_poll` unless it is known when the next begins.
@@ -34,14 +34,14 @@ class Overview:
     polling_since: float | None
     next_poll: float | None
     interval: float
-    troubles: Sequence[tuple[float, str]]
+    errors: Sequence[tuple[float, str]]
     app_url: str
     telemetry_path: str
 
 
-MOST_TESTS = 1000  # rows; a page of tens of thousands helps nobody
+MAX_TESTS = 1000  # rows; a page of tens of thousands helps nobody
 BAD = frozenset({Outcome.FAILED, Outcome.ERROR, Outcome.TIMED_OUT})  # as for the dashboards
-LENIENCE = 60.0  # seconds that a run may take beyond what is planned: it winds down and cleans up
+OVERRUN_TOLERANCE = 60.0  # seconds that a run may take beyond what is planned: it winds down and cleans up
 
 # Nothing may be loaded, run, sent or framed; of styles only its own.
 POLICY = (
@@ -50,14 +50,14 @@ POLICY = (
 )
 
 
-def page(overview: Overview, *, refreshes: bool = True) -> str:
+def render(overview: Status, *, refreshes: bool = True) -> str:
     """The whole page as HTML, which asks for itself again when there may be news, if it `refreshes`."""
-    watched = sorted(overview.state.tests.values(), key=urgency)
+    watched = sorted(overview.state.tests.values(), key=sort_key)
     failing = sum(is_failing(one) for one in watched)
     metrics = escape(overview.telemetry_path, quote=True)
-    known = "" if overview.is_stale else sums(watched)
+    known = "" if overview.is_stale else summary(watched)
     news = "stale, " if overview.is_stale and watched else f"{failing} failing, " if failing else ""
-    again = f'<meta http-equiv="refresh" content="{pause(overview)}">\n' if refreshes else ""
+    again = f'<meta http-equiv="refresh" content="{refresh_seconds(overview)}">\n' if refreshes else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -72,33 +72,33 @@ def page(overview: Overview, *, refreshes: bool = True) -> str:
 <nav><a href="{metrics}">Metrics</a> <a href="/-/healthy">Health</a> <a href="/-/ready">Readiness</a></nav>
 </header>
 <main>
-{polling(overview)}
+{poll_section(overview)}
 {known}
 {tests(overview, watched)}
-{troubles(overview)}
+{earlier_errors(overview)}
 </main>
 <footer>
 {legend()}
-<p>{refreshing(is_on=refreshes)} · Version {escape(overview.version)}.</p>
+<p>{refresh_toggle(is_on=refreshes)} · Version {escape(overview.version)}.</p>
 </footer>
 </body>
 </html>
 """
 
 
-def is_failing(watched: Watched) -> bool:
+def is_failing(watched: TestState) -> bool:
     """Whether the last run that finished is one that somebody should look at; a new one changes nothing."""
-    last = watched.last_finished
+    last = watched.last_finished_run
     return last is not None and last.outcome in BAD
 
 
-def urgency(watched: Watched) -> tuple[int, str, int]:
+def sort_key(watched: TestState) -> tuple[int, str, int]:
     """Sorts tests for somebody on call: those that fail, those that move, the rest, those that never ran."""
-    ranks = (is_failing(watched), bool(watched.moving), bool(watched.runs), True)
+    ranks = (is_failing(watched), bool(watched.active_runs), bool(watched.runs), True)
     return ranks.index(True), watched.test.name.casefold(), watched.test.id
 
 
-def pause(overview: Overview) -> int:
+def refresh_seconds(overview: Status) -> int:
     """Seconds until there may be news."""
     soon = 2
     if overview.polling_since is not None:
@@ -108,11 +108,11 @@ def pause(overview: Overview) -> int:
     return max(round(overview.next_poll - overview.now) + 1, soon)
 
 
-def polling(overview: Overview) -> str:
+def poll_section(overview: Status) -> str:
     """How the last poll went, when the next is due, the last error, and what is configured for nothing."""
     said = (
         f"<p>{last_poll(overview)} {next_poll(overview)}</p>",
-        last_trouble(overview),
+        last_error(overview),
         unresolved(overview),
     )
     is_lost = overview.is_stale and overview.last_poll is not None
@@ -120,7 +120,7 @@ def polling(overview: Overview) -> str:
     return f'<section class="poll {look}">{"".join(said)}</section>'
 
 
-def last_poll(overview: Overview) -> str:
+def last_poll(overview: Status) -> str:
     if overview.last_poll is None:
         return "No poll has ended yet."
     told = {"success": "succeeded", "partial": "succeeded in part", "failure": "failed"}
@@ -132,40 +132,40 @@ def last_poll(overview: Overview) -> str:
     )
     return (
         f"The last poll {told.get(overview.last_poll_outcome, 'ended')} "
-        f"{ago(overview.now, overview.last_poll)}.{stale}"
+        f"{format_age(overview.now, overview.last_poll)}.{stale}"
     )
 
 
-def next_poll(overview: Overview) -> str:
+def next_poll(overview: Status) -> str:
     if overview.polling_since is not None:
-        return f"One has been under way for {length(max(overview.now - overview.polling_since, 0))}."
+        return f"One has been under way for {format_duration(max(overview.now - overview.polling_since, 0))}."
     if overview.next_poll is None:
-        return f"One follows every {length(overview.interval)}."
-    return f"The next is due in {length(max(overview.next_poll - overview.now, 0))}."
+        return f"One follows every {format_duration(overview.interval)}."
+    return f"The next is due in {format_duration(max(overview.next_poll - overview.now, 0))}."
 
 
-def last_trouble(overview: Overview) -> str:
+def last_error(overview: Status) -> str:
     """The last error; loud if the last poll had it."""
-    if not overview.troubles:
+    if not overview.errors:
         return ""
-    at, sentence = overview.troubles[-1]
+    at, sentence = overview.errors[-1]
     is_now = overview.last_poll_outcome != "success"
     head = '<b class="failed">Last error</b>' if is_now else "Last error"
     text = escape(sentence) if is_now else f'<span class="dim">{escape(sentence)}</span>'
-    return f"<p>{head} {ago(overview.now, at)}: {text}</p>"
+    return f"<p>{head} {format_age(overview.now, at)}: {text}</p>"
 
 
-def unresolved(overview: Overview) -> str:
+def unresolved(overview: Status) -> str:
     if not overview.state.unresolved:
         return ""
     entries = "".join(f"<li>{escape(entry)}</li>" for entry in overview.state.unresolved)
     return f'<p><b class="timed_out">Configured, but not found in k6 Cloud:</b></p>\n<ul>{entries}</ul>'
 
 
-def sums(watched: Sequence[Watched]) -> str:
+def summary(watched: Sequence[TestState]) -> str:
     """How many tests there are of each kind, in the words of the dashboards, and of runs that move."""
-    kinds = Counter(kind(one) for one in watched)
-    moving = sum(len(one.moving) for one in watched)
+    kinds = Counter(result_of(one) for one in watched)
+    moving = sum(len(one.active_runs) for one in watched)
     counted = (
         (kinds["failing"], "failed", "failing"),
         (kinds["passing"], "passed", "passing"),
@@ -179,63 +179,65 @@ def sums(watched: Sequence[Watched]) -> str:
     return f'<ul class="sums" aria-label="Tests">{items}</ul>'
 
 
-def kind(watched: Watched) -> str:
-    last = watched.last_finished
+def result_of(watched: TestState) -> str:
+    last = watched.last_finished_run
     if last is not None and last.outcome == Outcome.PASSED:
         return "passing"
     return "failing" if is_failing(watched) else "no verdict"
 
 
-def tests(overview: Overview, watched: Sequence[Watched]) -> str:
+def tests(overview: Status, watched: Sequence[TestState]) -> str:
     if not watched:
         return '<p class="dim">No test is known yet.</p>'
-    rows = "\n".join(row(overview, one) for one in watched[:MOST_TESTS])
-    rest = len(watched) - MOST_TESTS
+    rows = "\n".join(row(overview, one) for one in watched[:MAX_TESTS])
+    rest = len(watched) - MAX_TESTS
     more = f'<p class="dim">{rest:,} more are only among the metrics.</p>' if rest > 0 else ""
     return f"<ol>\n{rows}\n</ol>{more}"
 
 
-def row(overview: Overview, watched: Watched) -> str:
+def row(overview: Status, watched: TestState) -> str:
     test = watched.test
     project = f"project {test.project_id}, " if test.project_id is not None else ""
     url = escape(f"{overview.app_url}/tests/{test.id}", quote=True)
     return (
         f'<li class="test"><div><a class="name" href="{url}">{escape(test.name)}</a>'
         f"<small>{project}test {test.id}</small></div>\n"
-        f"{strip(overview, watched)}\n<div>{standing(overview, watched)}</div></li>"
+        f"{run_history(overview, watched)}\n<div>{run_state_cell(overview, watched)}</div></li>"
     )
 
 
-def strip(overview: Overview, watched: Watched) -> str:
+def run_history(overview: Status, watched: TestState) -> str:
     """The outcomes of the last runs, oldest first, and the runs that move."""
     runs = escape(f"{overview.app_url}/runs/", quote=True)
-    marks = [finished_mark(overview.now, runs, one) for one in reversed(watched.strip)]
-    marks += [mark(runs, run.id, "moving", words(run)) for run in reversed(watched.moving)]
+    marks = [finished_run_badge(overview.now, runs, one) for one in reversed(watched.recent_outcomes)]
+    marks += [badge(runs, run.id, "moving", describe_run(run)) for run in reversed(watched.active_runs)]
     return f'<div class="strip" role="group" aria-label="Last runs, oldest first">{"".join(marks)}</div>'
 
 
-def finished_mark(now: float, runs: str, left: Mark) -> str:
-    when = f", ended {length(max(now - left.ended, 0))} ago" if left.ended is not None else ""
-    return mark(runs, left.id, left.outcome.value, WORDS[left.outcome], when)
+def finished_run_badge(now: float, runs: str, left: RunSummary) -> str:
+    when = f", ended {format_duration(max(now - left.ended, 0))} ago" if left.ended is not None else ""
+    return badge(runs, left.id, left.outcome.value, WORDS[left.outcome], when)
 
 
-def mark(runs: str, id_: int, look: str, said: str, more: str = "") -> str:
+def badge(runs: str, id_: int, look: str, said: str, more: str = "") -> str:
     return f'<a class="mark {look}" href="{runs}{id_}" title="run {id_}: {said}{more}"><i>{said}</i></a>'
 
 
-def standing(overview: Overview, watched: Watched) -> str:
+def run_state_cell(overview: Status, watched: TestState) -> str:
     """How the runs of a test go, those that move first, and how the last one went that finished."""
-    is_withheld = watched.test.id in overview.state.withheld
+    is_withheld = watched.test.id in overview.state.stale_tests
     # How far a run has come is not guessed when nobody has looked.
-    tell = last_known if overview.is_stale or is_withheld else moving
-    lines = [tell(overview.now, run) for run in watched.moving]
-    last = watched.last_finished
+    tell = last_known if overview.is_stale or is_withheld else active_run
+    lines = [tell(overview.now, run) for run in watched.active_runs]
+    last = watched.last_finished_run
     if last:
         lines.append(finished(overview.now, last, is_before=bool(lines)))
     if not lines:
         lines.append('<p class="dim">never run</p>')
     if watched.test.next_run is not None and watched.test.next_run > overview.now:
-        lines.append(f"<small>next run due in {length(watched.test.next_run - overview.now)}</small>")
+        lines.append(
+            f"<small>next run due in {format_duration(watched.test.next_run - overview.now)}</small>"
+        )
     if is_withheld:
         lines.append("<small>not heard of for so long that its series are withdrawn</small>")
     return "".join(lines)
@@ -243,31 +245,36 @@ def standing(overview: Overview, watched: Watched) -> str:
 
 def finished(now: float, run: Run, *, is_before: bool) -> str:
     look = (run.outcome or Outcome.NONE).value
-    said = escape(words(run).removeprefix("finished, "))
+    said = escape(describe_run(run).removeprefix("finished, "))
     lead = '<span class="dim">before:</span> ' if is_before else ""
-    return f'<p>{lead}<b class="{look}">{said}</b> {ago(now, run.ended or run.created)}</p>'
+    return f'<p>{lead}<b class="{look}">{said}</b> {format_age(now, run.ended or run.created)}</p>'
 
 
 def last_known(_: float, run: Run) -> str:
-    return f'<p><b class="none">{escape(words(run))}</b> when last heard of</p>'
+    return f'<p><b class="none">{escape(describe_run(run))}</b> when last heard of</p>'
 
 
-def moving(now: float, run: Run) -> str:
+def active_run(now: float, run: Run) -> str:
     """What a run does, for how long, and how much of it is planned."""
     vus = f", {run.vus:,g}&nbsp;VUs" if run.vus is not None else ""
-    head = f'<b class="moving">{escape(words(run))}</b>'
-    if run.activity != Activity.RUNNING or run.started is None:
-        planned = f", {length(run.duration)} planned" if run.duration else ""
+    head = f'<b class="moving">{escape(describe_run(run))}</b>'
+    if run.active_state != ActiveState.RUNNING or run.started is None:
+        planned = f", {format_duration(run.duration)} planned" if run.duration else ""
         return f"<p>{head}{since(now, run)}{planned}{vus}</p>"
     elapsed = max(now - run.started, 0)
     if not run.duration:
-        return f"<p>{head} for {length(elapsed)}{vus}</p>"
+        return f"<p>{head} for {format_duration(elapsed)}{vus}</p>"
     over = elapsed - run.duration
-    late = f', <b class="timed_out">{length(over)} longer than planned</b>' if over > LENIENCE else ""
-    return f"<p>{head} {length(elapsed)} of {length(run.duration)}{late}{vus}</p>{bar(run, elapsed, late)}"
+    late = (
+        f', <b class="timed_out">{format_duration(over)} longer than planned</b>'
+        if over > OVERRUN_TOLERANCE
+        else ""
+    )
+    progress = f"{format_duration(elapsed)} of {format_duration(run.duration)}"
+    return f"<p>{head} {progress}{late}{vus}</p>{progress_bar(run, elapsed, late)}"
 
 
-def bar(run: Run, elapsed: float, late: str) -> str:
+def progress_bar(run: Run, elapsed: float, late: str) -> str:
     planned = round(run.duration or 0)
     look = ' class="late"' if late else ""
     return (
@@ -278,22 +285,24 @@ def bar(run: Run, elapsed: float, late: str) -> str:
 
 def since(now: float, run: Run) -> str:
     """When a run that is not under load ended, or else was created."""
-    if run.activity == Activity.PROCESSING and run.ended is not None:
-        return f", ended {ago(now, run.ended)}"
+    if run.active_state == ActiveState.PROCESSING and run.ended is not None:
+        return f", ended {format_age(now, run.ended)}"
     if run.created is None:
         return ""
-    return f"{'' if run.activity == Activity.CREATED else ', created'} {ago(now, run.created)}"
+    return f"{'' if run.active_state == ActiveState.CREATED else ', created'} {format_age(now, run.created)}"
 
 
-def troubles(overview: Overview) -> str:
+def earlier_errors(overview: Status) -> str:
     """The errors before the last, each once with the moment when it was last seen."""
-    latest = {sentence: at for at, sentence in overview.troubles}
-    for _, last in overview.troubles[-1:]:
+    latest = {sentence: at for at, sentence in overview.errors}
+    for _, last in overview.errors[-1:]:
         del latest[last]
     if not latest:
         return ""
     newest_first = sorted(latest.items(), key=lambda one: one[1], reverse=True)
-    lines = "\n".join(f"<li>{ago(overview.now, at)} {escape(sentence)}</li>" for sentence, at in newest_first)
+    lines = "\n".join(
+        f"<li>{format_age(overview.now, at)} {escape(sentence)}</li>" for sentence, at in newest_first
+    )
     return f"<h2>Earlier errors</h2>\n<ul>\n{lines}\n</ul>"
 
 
@@ -307,15 +316,15 @@ def legend() -> str:
     return f'<ul class="legend" aria-label="What the marks mean">{items}</ul>'
 
 
-def refreshing(*, is_on: bool) -> str:
+def refresh_toggle(*, is_on: bool) -> str:
     if is_on:
         return 'This page refreshes itself after each poll. <a href="?refresh=off">Stop</a>'
     return 'This page stays as it is. <a href="?">Refresh it after each poll</a>'
 
 
-def ago(now: float, moment: float | None) -> str:
+def format_age(now: float, moment: float | None) -> str:
     """How long ago, with the exact moment for whoever points at it."""
     if moment is None:
         return ""
     exact = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f'<time title="{exact}">{length(max(now - moment, 0))} ago</time>'
+    return f'<time title="{exact}">{format_duration(max(now - moment, 0))} ago</time>'

@@ -10,7 +10,7 @@ BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 TALKATIVE = ("httpx", "httpcore", "apscheduler", "uvicorn.error")
 
 
-def set_up(level: str, format_: Literal["logfmt", "json"]) -> None:
+def configure(level: str, format_: Literal["logfmt", "json"]) -> None:
     """Send everything to standard error; libraries that narrate may only warn."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format_ == "json" else LogfmtFormatter())
@@ -39,7 +39,7 @@ class LogfmtFormatter(logging.Formatter):
     """key=value pairs; a value with spaces or quotation marks is quoted as in JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return " ".join(f"{name}={quoted(value)}" for name, value in fields(record, self).items())
+        return " ".join(f"{name}={quote(value)}" for name, value in fields(record, self).items())
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,6 +49,6 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields(record, self), ensure_ascii=False)
 
 
-def quoted(value: str) -> str:
+def quote(value: str) -> str:
     is_plain = value and value.isprintable() and not set(value) & set(' "=\\')
     return value if is_plain else json.dumps(value, ensure_ascii=False)

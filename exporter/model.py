@@ -57,7 +57,7 @@ class Outcome(StrEnum):
     NONE = "none"  # over, but the API gave no verdict that we know
 
 
-class Activity(StrEnum):
+class ActiveState(StrEnum):
     """What a run that is not over is doing."""
 
     CREATED = "created"
@@ -77,18 +77,18 @@ class Phase(StrEnum):
     PROCESSING = "processing"
 
 
-ACTIVITIES: Mapping[int, Activity] = MappingProxyType(
+ACTIVE_STATES: Mapping[int, ActiveState] = MappingProxyType(
     {
-        RunStatus.CREATED: Activity.CREATED,
-        RunStatus.VALIDATED: Activity.VALIDATED,
-        RunStatus.QUEUED: Activity.QUEUED,
-        RunStatus.INITIALIZING: Activity.INITIALIZING,
-        RunStatus.RUNNING: Activity.RUNNING,
-        RunStatus.FINISHED: Activity.PROCESSING,
+        RunStatus.CREATED: ActiveState.CREATED,
+        RunStatus.VALIDATED: ActiveState.VALIDATED,
+        RunStatus.QUEUED: ActiveState.QUEUED,
+        RunStatus.INITIALIZING: ActiveState.INITIALIZING,
+        RunStatus.RUNNING: ActiveState.RUNNING,
+        RunStatus.FINISHED: ActiveState.PROCESSING,
     }
 )
 
-OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
+STATUS_OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
     {
         RunStatus.TIMED_OUT: Outcome.TIMED_OUT,
         RunStatus.ABORTED_BY_USER: Outcome.ABORTED,
@@ -99,7 +99,7 @@ OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
     }
 )
 
-VERDICTS: Mapping[int, Outcome] = MappingProxyType(
+RESULT_OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
     {
         ResultStatus.PASSED: Outcome.PASSED,
         ResultStatus.FAILED: Outcome.FAILED,
@@ -107,7 +107,7 @@ VERDICTS: Mapping[int, Outcome] = MappingProxyType(
     }
 )
 
-ENDS = frozenset(status for status in RunStatus if status >= RunStatus.FINISHED)
+TERMINAL_STATUSES = frozenset(status for status in RunStatus if status >= RunStatus.FINISHED)
 STILL_PROCESSING = frozenset({ProcessingStatus.NOT_STARTED, ProcessingStatus.PROCESSING})
 
 
@@ -150,46 +150,46 @@ class Run:
     unknown: tuple[str, ...] = ()  # names of fields whose value could not be understood
 
     @property
-    def age_order(self) -> tuple[float, int]:
+    def sort_key(self) -> tuple[float, int]:
         """Sorts runs from old to new: by creation, ties by id."""
         return (self.created if self.created is not None else float("-inf"), self.id)
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing about this run will change: it has ended and its metrics are processed.
 
         An aborted run is over at once; its processing may never be told as finished.
         """
         if self.status == RunStatus.FINISHED:
             return self.processing not in STILL_PROCESSING
-        if self.status in ENDS:
+        if self.status in TERMINAL_STATUSES:
             return True
-        return self.status not in ACTIVITIES and self.ended is not None
+        return self.status not in ACTIVE_STATES and self.ended is not None
 
     @property
-    def activity(self) -> Activity | None:
+    def active_state(self) -> ActiveState | None:
         """What the run is doing, None when it is over or when its status is not one we know."""
-        return None if self.is_over or self.status is None else ACTIVITIES.get(self.status)
+        return None if self.is_finished or self.status is None else ACTIVE_STATES.get(self.status)
 
     @property
     def outcome(self) -> Outcome | None:
         """What became of it, None while it is not over. Only FINISHED with a PASSED result is a pass."""
-        if not self.is_over:
+        if not self.is_finished:
             return None
         if self.status != RunStatus.FINISHED:
-            return OUTCOMES.get(self.status, Outcome.NONE) if self.status is not None else Outcome.NONE
+            return STATUS_OUTCOMES.get(self.status, Outcome.NONE) if self.status is not None else Outcome.NONE
         if self.processing == ProcessingStatus.ERROR and self.result == ResultStatus.PASSED:
             # The legacy API says PASSED until it knows better, and now it never will.
             return Outcome.ERROR
-        return VERDICTS.get(self.result, Outcome.NONE) if self.result is not None else Outcome.NONE
+        return RESULT_OUTCOMES.get(self.result, Outcome.NONE) if self.result is not None else Outcome.NONE
 
     @property
-    def verdict(self) -> int | None:
+    def final_result(self) -> int | None:
         """The result code, None until the run is over: before that the API's 0 would read as passed."""
-        return self.result if self.is_over else None
+        return self.result if self.is_finished else None
 
 
-def unknown_codes(run: Run) -> tuple[str, ...]:
+def unrecognized_fields(run: Run) -> tuple[str, ...]:
     """Names of the run's fields whose value this version does not know."""
     coded = (
         ("run_status", run.status, RunStatus),
@@ -201,15 +201,15 @@ def unknown_codes(run: Run) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedItem:
     """A piece of an answer that could not be used: why (a label value), and which (for the log)."""
 
     reason: str
-    which: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class RunList:
     """Runs as one question told them, in no particular order.
 
     `reaches_back_to` is the moment from which on no run that matches the question is missing; minus infinity
@@ -219,20 +219,20 @@ class Listing:
     """
 
     runs: tuple[Run, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-    reaches_back_to: float = float("inf")
-    sure_up_to: float = float("-inf")
-    is_whole: bool = True
+    skipped: tuple[SkippedItem, ...] = ()
+    complete_since: float = float("inf")
+    complete_until: float = float("-inf")
+    is_complete: bool = True
 
-    def ought_to_have(self, run: Run) -> bool:
+    def should_contain(self, run: Run) -> bool:
         """Whether this run would be in the listing if it still existed."""
-        return run.age_order[0] > self.reaches_back_to or self.reaches_back_to == float("-inf")
+        return run.sort_key[0] > self.complete_since or self.complete_since == float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
-class TestListing:
+class TestList:
     """Tests as one question told them, what of the answer could not be used, and whether it was all."""
 
     tests: tuple[LoadTest, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
-    is_whole: bool = True
+    skipped: tuple[SkippedItem, ...] = ()
+    is_complete: bool = True

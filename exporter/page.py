@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable
 
 
-class Page:
+class ResponseBody:
     """A body with its gzip form, to which a tail can be added without compressing the body again.
 
     The body stays in the parts it is made of, which other pages share. For gzip it is flushed to a byte
@@ -18,11 +18,11 @@ class Page:
         compressed = [self._compressor.compress(part) for part in self.body]
         self._head = b"".join([*compressed, self._compressor.flush(zlib.Z_SYNC_FLUSH)])
 
-    def with_tail(self, tail: bytes) -> tuple[bytes, ...]:
+    def plain(self, tail: bytes) -> tuple[bytes, ...]:
         """The page and its tail, in parts to be sent one after the other."""
         return (*self.body, tail)
 
-    def gzip_with_tail(self, tail: bytes) -> tuple[bytes, ...]:
+    def gzip(self, tail: bytes) -> tuple[bytes, ...]:
         """The page and its tail as one gzip member, in parts to be sent one after the other."""
         compressor = self._compressor.copy()
         return (self._head, compressor.compress(tail) + compressor.flush())

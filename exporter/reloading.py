@@ -6,30 +6,30 @@ from collections.abc import Callable
 
 from exporter.clock import Clock
 from exporter.config import Config, ConfigError
-from exporter.telemetry import Telemetry
-from exporter.token import Token
+from exporter.telemetry import SelfMetrics
+from exporter.token import Secret
 
 log = logging.getLogger(__name__)
 
 UNDER_WEB = "what has changed under web takes effect at the next start"
 
-Read = Callable[[], tuple[Config, Token]]  # raises ConfigError
+Read = Callable[[], tuple[Config, Secret]]  # raises ConfigError
 
 
-class Reloading:
+class ConfigReloader:
     """Reads the configuration when told to; a good one is handed to `enforce`, a bad one changes nothing."""
 
     def __init__(
         self,
         read: Read,
-        enforce: Callable[[Config, Token], None],
+        apply: Callable[[Config, Secret], None],
         *,
         started_with: Config,
-        telemetry: Telemetry,
+        telemetry: SelfMetrics,
         clock: Clock,
     ) -> None:
         self._read = read
-        self._enforce = enforce
+        self._enforce = apply
         self._web = started_with.web
         self._last: object = started_with  # the configuration, or why it was refused
         self._telemetry = telemetry
@@ -43,17 +43,17 @@ class Reloading:
                 # In a thread: YAML takes a while over thousands of tests, and scrapes must not wait.
                 config, token = await asyncio.to_thread(self._read)
             except ConfigError as error:
-                return False, self._refused(error.sentences)
+                return False, self._reject(error.messages)
             notes = (UNDER_WEB,) if config.web != self._web else ()
             self._enforce(config, token)
-            note_success(self._telemetry, self._clock)
+            record_reload_success(self._telemetry, self._clock)
             if self._is_new(config):
                 log.info("the configuration was read again")
                 for note in notes:
                     log.warning(note)
             return True, notes
 
-    def _refused(self, sentences: tuple[str, ...]) -> tuple[str, ...]:
+    def _reject(self, sentences: tuple[str, ...]) -> tuple[str, ...]:
         self._telemetry.reload_successful.set(0)
         if self._is_new(sentences):
             for sentence in sentences:
@@ -66,6 +66,6 @@ class Reloading:
         return read != before
 
 
-def note_success(telemetry: Telemetry, clock: Clock) -> None:
+def record_reload_success(telemetry: SelfMetrics, clock: Clock) -> None:
     telemetry.reload_successful.set(1)
     telemetry.reload_success_time.set(clock.time())

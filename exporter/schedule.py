@@ -12,7 +12,7 @@ SOON = timedelta(seconds=1)  # polls never follow each other faster
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-def schedule(polled: Exporter) -> AsyncIOScheduler:
+def create_scheduler(polled: Exporter) -> AsyncIOScheduler:
     """A scheduler that polls at once, then one interval after the last poll began; polls never overlap.
 
     From then on the exporter can wake it, to poll without waiting for the end of the interval, and can tell
@@ -31,7 +31,7 @@ def schedule(polled: Exporter) -> AsyncIOScheduler:
         except asyncio.CancelledError:
             return  # the process ends; a scheduler would log this as an error
         except Exception as error:  # noqa: BLE001 (of any kind: it is logged with its traceback)
-            polled.poller.note_bug(error)
+            polled.poller.record_internal_error(error)
         # Jitter: exporters that started together must not ask together for ever.
         pause = timedelta(seconds=polled.poller.interval * random.uniform(0.95, 1.05))  # noqa: S311
         due = min(began + pause, wanted) if wanted else began + pause

@@ -11,17 +11,19 @@ from typing import Any, cast
 
 import uvicorn
 
-from exporter.bounds import BOUNDED, MOST_HEAD, TO_ASK, TO_CLOSE, Timed
+from exporter.bounds import BOUNDED_PROTOCOL, CLOSE_TIMEOUT, MAX_HEAD, REQUEST_TIMEOUT, BoundedProtocol
 
 Message = MutableMapping[str, Any]
 App = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
-LAST_MOMENT = 0.5  # seconds that answers under way have to be read when the process ends
-IDLE = 75  # seconds after which an idle connection is closed; those who scrape each minute keep theirs
-MOST_CONNECTIONS = 512
-ROOM = 16  # idle connections that are closed when there are too many
+SHUTDOWN_GRACE = 0.5  # seconds that answers under way have to be read when the process ends
+KEEP_ALIVE_TIMEOUT = (
+    75  # seconds after which an idle connection is closed; those who scrape each minute keep theirs
+)
+MAX_CONNECTIONS = 512
+EVICTED_AT_ONCE = 16  # idle connections that are closed when there are too many
 
 
 class ListenError(Exception):
@@ -29,11 +31,11 @@ class ListenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Endpoint:
     """An app and where it is served. `tls` is asked for each new connection; None is plain HTTP."""
 
     app: App
-    listening: socket.socket
+    socket: socket.socket
     tls: Callable[[], ssl.SSLContext | None] = lambda: None
 
 
@@ -43,23 +45,25 @@ class Acceptor:
     asyncio's own would have one TLS context for ever, and any number of connections.
     """
 
-    def __init__(self, site: Site, protocol: Callable[[], Timed], connections: set[Timed]) -> None:
+    def __init__(
+        self, site: Endpoint, protocol: Callable[[], BoundedProtocol], connections: set[BoundedProtocol]
+    ) -> None:
         self._site = site
         self._protocol = protocol
         self._connections = connections
         self._beginning: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        site.listening.setblocking(False)  # noqa: FBT003 (so it is spelt)
-        self.go_on()
+        site.socket.setblocking(False)  # noqa: FBT003 (so it is spelt)
+        self.resume()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Accept again what was left waiting. Without effect while it accepts, and once it is closed."""
-        if self._site.listening.fileno() >= 0:
-            self._loop.add_reader(self._site.listening.fileno(), self._accept)
+        if self._site.socket.fileno() >= 0:
+            self._loop.add_reader(self._site.socket.fileno(), self._accept)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._site.listening.fileno())
-        self._site.listening.close()
+        self._loop.remove_reader(self._site.socket.fileno())
+        self._site.socket.close()
         for task in self._beginning:
             task.cancel()
 
@@ -67,29 +71,31 @@ class Acceptor:
         await asyncio.gather(*self._beginning, return_exceptions=True)
 
     def _accept(self) -> None:
-        if len(self._connections) + len(self._beginning) >= MOST_CONNECTIONS:
-            self._make_room()
+        if len(self._connections) + len(self._beginning) >= MAX_CONNECTIONS:
+            self._evict_idle()
             return
         try:
-            accepted, _ = self._site.listening.accept()
+            accepted, _ = self._site.socket.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError:  # no file descriptor is left, or no memory; there may be some soon
-            self._loop.remove_reader(self._site.listening.fileno())
+            self._loop.remove_reader(self._site.socket.fileno())
             return
-        task = self._loop.create_task(self._begin(accepted))
+        task = self._loop.create_task(self._handshake(accepted))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
 
-    def _make_room(self) -> None:
-        self._loop.remove_reader(self._site.listening.fileno())
+    def _evict_idle(self) -> None:
+        self._loop.remove_reader(self._site.socket.fileno())
         idle = sorted((one for one in self._connections if one.is_idle()), key=lambda one: one.since)
-        for connection in idle[:ROOM]:
+        for connection in idle[:EVICTED_AT_ONCE]:
             connection.transport.abort()
 
-    async def _begin(self, accepted: socket.socket) -> None:
+    async def _handshake(self, accepted: socket.socket) -> None:
         tls = self._site.tls()
-        patience = {"ssl_handshake_timeout": TO_ASK, "ssl_shutdown_timeout": TO_CLOSE} if tls else {}
+        patience = (
+            {"ssl_handshake_timeout": REQUEST_TIMEOUT, "ssl_shutdown_timeout": CLOSE_TIMEOUT} if tls else {}
+        )
         try:
             await self._loop.connect_accepted_socket(self._protocol, accepted, ssl=tls, **patience)
         except OSError:
@@ -102,20 +108,20 @@ class Server(uvicorn.Server):
     Its connections are bounded in number, size and time, and each gets the TLS context of the day.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Endpoint) -> None:
         super().__init__(
             uvicorn.Config(
                 site.app,
-                http=BOUNDED,
+                http=BOUNDED_PROTOCOL,
                 ws="none",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 proxy_headers=False,
                 server_header=False,
-                timeout_keep_alive=IDLE,
+                timeout_keep_alive=KEEP_ALIVE_TIMEOUT,
                 timeout_graceful_shutdown=1,
-                h11_max_incomplete_event_size=MOST_HEAD,
+                h11_max_incomplete_event_size=MAX_HEAD,
             )
         )
         self._site = site
@@ -128,30 +134,30 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
-        self._acceptor.go_on()
+        self._acceptor.resume()
         if counter % 10 == 0:
-            self._look_after(asyncio.get_running_loop().time())
+            self._reap_connections(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
-    def _look_after(self, now: float) -> None:
+    def _reap_connections(self, now: float) -> None:
         tls = self._site.tls()
         for connection in list(self._connections):
-            if connection.is_overdue(now):
+            if connection.has_timed_out(now):
                 connection.transport.abort()
             elif connection.transport.get_extra_info("sslcontext") is not tls and (
-                connection.is_idle() or connection.is_answering()
+                connection.is_idle() or connection.has_response_in_flight()
             ):
                 connection.shutdown()  # after the answer, if there is one under way
 
-    def _protocol(self) -> Timed:
+    def _protocol(self) -> BoundedProtocol:
         made = self.config.http_protocol_class(  # type: ignore[call-arg]  # typed as any protocol there is
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-        return cast("Timed", made)
+        return cast("BoundedProtocol", made)
 
     @property
-    def _connections(self) -> set[Timed]:
-        return cast("set[Timed]", self.server_state.connections)
+    def _connections(self) -> set[BoundedProtocol]:
+        return cast("set[BoundedProtocol]", self.server_state.connections)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -162,15 +168,15 @@ class Server(uvicorn.Server):
 
         Left to uvicorn, such an answer would be cancelled, with a traceback for a farewell.
         """
-        asyncio.get_running_loop().call_later(LAST_MOMENT, self._hang_up)
+        asyncio.get_running_loop().call_later(SHUTDOWN_GRACE, self._abort_connections)
         await super().shutdown(sockets)
 
-    def _hang_up(self) -> None:
+    def _abort_connections(self) -> None:
         for connection in list(self._connections):
             connection.transport.abort()
 
 
-def listen(address: str) -> socket.socket:
+def bind(address: str) -> socket.socket:
     """A listening socket for host:port, or for every interface if there is no host. Raises ListenError."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
@@ -191,7 +197,7 @@ def listen(address: str) -> socket.socket:
     return listening
 
 
-def url(listening: socket.socket, *, is_tls: bool = False) -> str:
+def base_url(listening: socket.socket, *, is_tls: bool = False) -> str:
     """Where a socket is reached from this machine."""
     host, port = listening.getsockname()[:2]
     if host in ("::", "0.0.0.0"):  # noqa: S104 (compared, not bound)
@@ -200,7 +206,7 @@ def url(listening: socket.socket, *, is_tls: bool = False) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def serve(*sites: Site, reload: Callable[[], Coroutine[Any, Any, object]] | None = None) -> None:
+async def serve(*sites: Endpoint, reload: Callable[[], Coroutine[Any, Any, object]] | None = None) -> None:
     """Serve each site until SIGTERM or SIGINT; reload on SIGHUP, if there is a way."""
     servers = [Server(site) for site in sites]
 

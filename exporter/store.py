@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.model import LoadTest, Outcome, Run, RunStatus, unknown_codes
+from exporter.model import LoadTest, Outcome, Run, RunStatus, unrecognized_fields
 
 DAY = 86400.0
-LATE = 32  # a run may become visible later than so many that were created after it, and still be news
-STRIP = 10  # finished runs of a test of which at least the outcome is remembered
+LATE_RUNS = 32  # a run may become visible later than so many that were created after it, and still be news
+RECENT_OUTCOMES = 10  # finished runs of a test of which at least the outcome is remembered
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
+class RetentionPolicy:
     """How long things are remembered: finished runs by number and age, unconfirmed tests by age (seconds)."""
 
     keep: int = 3
@@ -21,7 +21,7 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class TestUpdate:
     """What one poll learnt about one test: its runs as they are, and ids of runs that are no more."""
 
     test: LoadTest
@@ -30,7 +30,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Poll:
+class StateUpdate:
     """What one poll learnt.
 
     `at` is monotonic and `now` is Unix time, both in seconds. `members` are all tests to be watched from now
@@ -38,17 +38,17 @@ class Poll:
     creation of the newest run that was told, whether it is of a member or not.
     """
 
-    at: float
+    monotonic: float
     now: float
-    seen: Mapping[int, Sighting]
-    missed: frozenset[int] = frozenset()
+    updates: Mapping[int, TestUpdate]
+    failed: frozenset[int] = frozenset()
     members: Mapping[int, LoadTest] | None = None
     unresolved: tuple[str, ...] = ()
-    newest: float | None = None
+    newest_created: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class RunSummary:
     """What is left of a finished run: its outcome, and when it ended."""
 
     id: int
@@ -57,7 +57,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class TestState:
     """A test with the runs worth remembering.
 
     `runs` are all that move and the newest that are over, newest first; `shown` those of them that are
@@ -73,86 +73,98 @@ class Watched:
 
     test: LoadTest
     runs: tuple[Run, ...] = ()
-    shown: tuple[Run, ...] = ()
-    moving: tuple[Run, ...] = ()
-    past: tuple[Mark, ...] = ()
-    last_passed: float | None = None
-    finished: tuple[tuple[Outcome, int], ...] = tuple((outcome, 0) for outcome in Outcome)
-    settled: frozenset[int] = frozenset()
-    seen: tuple[int, ...] = ()
-    history: int = -1
+    exposed_runs: tuple[Run, ...] = ()
+    active_runs: tuple[Run, ...] = ()
+    older_summaries: tuple[RunSummary, ...] = ()
+    last_passed_time: float | None = None
+    finished_counts: tuple[tuple[Outcome, int], ...] = tuple((outcome, 0) for outcome in Outcome)
+    counted_ids: frozenset[int] = frozenset()
+    recent_ids: tuple[int, ...] = ()
+    highest_old_id: int = -1
 
     @property
-    def last(self) -> Run | None:
+    def last_run(self) -> Run | None:
         return self.runs[0] if self.runs else None
 
     @property
-    def last_finished(self) -> Run | None:
-        return next((run for run in self.runs if has_finished(run)), None)
+    def last_finished_run(self) -> Run | None:
+        return next((run for run in self.runs if counts_as_finished(run)), None)
 
     @property
-    def strip(self) -> tuple[Mark, ...]:
+    def recent_outcomes(self) -> tuple[RunSummary, ...]:
         """The newest finished runs that are known at all, newest first."""
-        marks = (mark for run in self.runs if (mark := mark_of(run)))
-        return (*marks, *self.past)[:STRIP]
+        marks = (mark for run in self.runs if (mark := summarize(run)))
+        return (*marks, *self.older_summaries)[:RECENT_OUTCOMES]
 
 
-def mark_of(run: Run) -> Mark | None:
+def summarize(run: Run) -> RunSummary | None:
     """None for a run that has not finished."""
-    return Mark(run.id, run.outcome or Outcome.NONE, run.ended) if has_finished(run) else None
+    return RunSummary(run.id, run.outcome or Outcome.NONE, run.ended) if counts_as_finished(run) else None
 
 
-def has_finished(run: Run) -> bool:
+def counts_as_finished(run: Run) -> bool:
     """Whether a run came to an end of its own; an archived one was only uploaded."""
-    return run.is_over and run.status != RunStatus.ARCHIVED
+    return run.is_finished and run.status != RunStatus.ARCHIVED
 
 
-def first_seen(watched: Watched, sighting: Sighting, retention: Retention, now: float) -> Watched:
+def apply_first_update(
+    watched: TestState, sighting: TestUpdate, retention: RetentionPolicy, now: float
+) -> TestState:
     """The test after its first sighting."""
     # Runs that had finished before we first looked are history, not news.
-    past = frozenset(run.id for run in sighting.runs if has_finished(run))
-    return succeed(
-        replace(watched, settled=past, history=max((run.id for run in sighting.runs), default=-1)),
+    past = frozenset(run.id for run in sighting.runs if counts_as_finished(run))
+    return apply_update(
+        replace(watched, counted_ids=past, highest_old_id=max((run.id for run in sighting.runs), default=-1)),
         sighting,
         retention,
         now,
     )
 
 
-def succeed(watched: Watched, sighting: Sighting, retention: Retention, now: float) -> Watched:
+def apply_update(
+    watched: TestState, sighting: TestUpdate, retention: RetentionPolicy, now: float
+) -> TestState:
     """The test after a sighting; the very same object if nothing about it has changed."""
-    told = [plausible(run, now) for run in sighting.runs]
+    told = [drop_future_timestamps(run, now) for run in sighting.runs]
     known = {run.id: run for run in watched.runs if run.id not in sighting.gone}
     merged = known | {run.id: run for run in told}
-    runs = tuple(remembered(merged.values(), retention))
-    finishing = [run for run in merged.values() if has_finished(run) and is_news(run.id, watched, known)]
+    runs = tuple(retained(merged.values(), retention))
+    finishing = [
+        run
+        for run in merged.values()
+        if counts_as_finished(run) and is_newly_finished(run.id, watched, known)
+    ]
     counts = Counter(run.outcome for run in finishing)
     # A run that was gone before its end and comes back is one we have not seen.
-    unseen = sighting.gone - watched.settled
-    ids = sorted({*watched.seen, *(run.id for run in told)} - unseen)
-    after = Watched(
+    unseen = sighting.gone - watched.counted_ids
+    ids = sorted({*watched.recent_ids, *(run.id for run in told)} - unseen)
+    after = TestState(
         test=sighting.test,
         runs=runs,
-        shown=young(runs, retention, now),
-        moving=tuple(run for run in runs if not run.is_over),
-        past=past(watched.past, runs, merged),
-        last_passed=last_passed(watched.last_passed, merged.values()),
-        finished=tuple((outcome, before + counts[outcome]) for outcome, before in watched.finished),
-        settled=frozenset(run.id for run in runs if run.id in watched.settled or has_finished(run)),
-        seen=tuple(ids[-LATE:]),
-        history=max([watched.history, *ids[:-LATE]]),
+        exposed_runs=within_max_age(runs, retention, now),
+        active_runs=tuple(run for run in runs if not run.is_finished),
+        older_summaries=older_summaries(watched.older_summaries, runs, merged),
+        last_passed_time=last_passed(watched.last_passed_time, merged.values()),
+        finished_counts=tuple(
+            (outcome, before + counts[outcome]) for outcome, before in watched.finished_counts
+        ),
+        counted_ids=frozenset(
+            run.id for run in runs if run.id in watched.counted_ids or counts_as_finished(run)
+        ),
+        recent_ids=tuple(ids[-LATE_RUNS:]),
+        highest_old_id=max([watched.highest_old_id, *ids[:-LATE_RUNS]]),
     )
     return watched if after == watched else after
 
 
-def is_news(id_: int, watched: Watched, known: Mapping[int, Run]) -> bool:
+def is_newly_finished(id_: int, watched: TestState, known: Mapping[int, Run]) -> bool:
     """Whether a run that has finished has not been counted, nor had finished before we first looked."""
-    if id_ in watched.settled:
+    if id_ in watched.counted_ids:
         return False
-    return id_ in known or (id_ > watched.history and id_ not in watched.seen)
+    return id_ in known or (id_ > watched.highest_old_id and id_ not in watched.recent_ids)
 
 
-def plausible(run: Run, now: float) -> Run:
+def drop_future_timestamps(run: Run, now: float) -> Run:
     """The run without dates from the future, which would stand above all that is to come.
 
     Clocks may differ; by more than a day they may not.
@@ -165,35 +177,37 @@ def plausible(run: Run, now: float) -> Run:
     return replace(run, created=created, started=started, ended=ended, unknown=(*run.unknown, *beyond))
 
 
-def puzzling(watched: Watched) -> tuple[Run, ...]:
+def unparsed_runs(watched: TestState) -> tuple[Run, ...]:
     """Runs of which something could not be understood; the next answer may be clearer."""
-    return tuple(run for run in watched.runs if unknown_codes(run))
+    return tuple(run for run in watched.runs if unrecognized_fields(run))
 
 
-def remembered(runs: Iterable[Run], retention: Retention) -> Iterable[Run]:
+def retained(runs: Iterable[Run], retention: RetentionPolicy) -> Iterable[Run]:
     """All that move, and the newest that are over: at least one, for what is said of the last run."""
     places = max(retention.keep, 1)
-    for run in sorted(runs, key=lambda run: run.age_order, reverse=True):
-        if run.is_over:
+    for run in sorted(runs, key=lambda run: run.sort_key, reverse=True):
+        if run.is_finished:
             places -= 1
-        if not run.is_over or places >= 0:
+        if not run.is_finished or places >= 0:
             yield run
 
 
-def young(runs: tuple[Run, ...], retention: Retention, now: float) -> tuple[Run, ...]:
+def within_max_age(runs: tuple[Run, ...], retention: RetentionPolicy, now: float) -> tuple[Run, ...]:
     """All that move, and what is over but neither too many nor too old."""
     oldest = now - retention.max_age
-    over = [run for run in runs if run.is_over][: retention.keep]
-    kept = {run.id for run in over if run.age_order[0] >= oldest}
-    return tuple(run for run in runs if not run.is_over or run.id in kept)
+    over = [run for run in runs if run.is_finished][: retention.keep]
+    kept = {run.id for run in over if run.sort_key[0] >= oldest}
+    return tuple(run for run in runs if not run.is_finished or run.id in kept)
 
 
-def past(before: tuple[Mark, ...], runs: tuple[Run, ...], merged: Mapping[int, Run]) -> tuple[Mark, ...]:
+def older_summaries(
+    before: tuple[RunSummary, ...], runs: tuple[Run, ...], merged: Mapping[int, Run]
+) -> tuple[RunSummary, ...]:
     """The newest marks of runs that are not among the remembered `runs`, of those before and all `merged`."""
     remembered_ids = {run.id for run in runs}
-    leaving = (mark_of(run) for id_, run in merged.items() if id_ not in remembered_ids)
+    leaving = (summarize(run) for id_, run in merged.items() if id_ not in remembered_ids)
     marks = [mark for mark in before if mark.id not in merged] + [mark for mark in leaving if mark]
-    places = max(STRIP - sum(has_finished(run) for run in runs), 0)
+    places = max(RECENT_OUTCOMES - sum(counts_as_finished(run) for run in runs), 0)
     return tuple(sorted(marks, key=lambda mark: mark.id, reverse=True)[:places])
 
 
@@ -212,59 +226,67 @@ class State:
     those of them that have been so for too long: remembered, so that no count is lost, but not shown.
     """
 
-    retention: Retention = Retention()
+    retention: RetentionPolicy = RetentionPolicy()
     members: Mapping[int, LoadTest] = field(default_factory=dict)
-    tests: Mapping[int, Watched] = field(default_factory=dict)
+    tests: Mapping[int, TestState] = field(default_factory=dict)
     unresolved: tuple[str, ...] = ()
     as_of: float | None = None
-    newest: float | None = None
-    lagging: Mapping[int, float] = field(default_factory=dict)
-    withheld: frozenset[int] = frozenset()
+    newest_created: float | None = None
+    unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
+    stale_tests: frozenset[int] = frozenset()
 
-    def after(self, poll: Poll) -> "State":
+    def apply(self, poll: StateUpdate) -> "State":
         """The state that follows; a pure step."""
         return replace(
             self,
             members=self.members if poll.members is None else poll.members,
-            tests=self.tests_after(poll),
+            tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
-            as_of=poll.at,
-            newest=self.newest if poll.newest is None else max(poll.newest, self.newest or poll.newest),
-            lagging=self.lagging_after(poll),
-        ).at(poll.at)
+            as_of=poll.monotonic,
+            newest_created=self.newest_created
+            if poll.newest_created is None
+            else max(poll.newest_created, self.newest_created or poll.newest_created),
+            unconfirmed_since=self._updated_missing_since(poll),
+        ).expire(poll.monotonic)
 
-    def at(self, moment: float) -> "State":
+    def expire(self, moment: float) -> "State":
         """The same state at a later (monotonic) moment: what lags for too long by then is withheld."""
         # No series ever shows an old value as if it were fresh.
-        overdue = {id_ for id_, as_of in self.lagging.items() if moment - as_of > self.retention.stale_after}
-        return self if overdue == self.withheld else replace(self, withheld=frozenset(overdue))
+        overdue = {
+            id_
+            for id_, as_of in self.unconfirmed_since.items()
+            if moment - as_of > self.retention.stale_after
+        }
+        return self if overdue == self.stale_tests else replace(self, stale_tests=frozenset(overdue))
 
-    def tests_after(self, poll: Poll) -> Mapping[int, Watched]:
+    def _updated_tests(self, poll: StateUpdate) -> Mapping[int, TestState]:
         """The tests after a poll; the very same mapping if nothing about any of them has changed."""
-        tests = self.tests if poll.members is None else self.of_members(poll.members, poll.now)
+        tests = self.tests if poll.members is None else self._prune(poll.members, poll.now)
         news = {}
-        for id_, sighting in poll.seen.items():
-            step = succeed if id_ in tests else first_seen
-            before = tests.get(id_, Watched(sighting.test))
+        for id_, sighting in poll.updates.items():
+            step = apply_update if id_ in tests else apply_first_update
+            before = tests.get(id_, TestState(sighting.test))
             after = step(before, sighting, self.retention, poll.now)
             if id_ not in tests or after is not before:
                 news[id_] = after
         return {**tests, **news} if news else tests
 
-    def of_members(self, members: Mapping[int, LoadTest], now: float) -> Mapping[int, Watched]:
+    def _prune(self, members: Mapping[int, LoadTest], now: float) -> Mapping[int, TestState]:
         """The tests that are still members, without runs that have grown too old to be shown."""
-        tests = {id_: self.aged(watched, now) for id_, watched in self.tests.items() if id_ in members}
+        tests = {
+            id_: self._expire_runs(watched, now) for id_, watched in self.tests.items() if id_ in members
+        }
         is_same = len(tests) == len(self.tests) and all(one is self.tests[id_] for id_, one in tests.items())
         return self.tests if is_same else tests
 
-    def lagging_after(self, poll: Poll) -> Mapping[int, float]:
-        as_of = poll.at if self.as_of is None else self.as_of
-        return {id_: self.lagging.get(id_, as_of) for id_ in poll.missed if id_ in self.tests}
+    def _updated_missing_since(self, poll: StateUpdate) -> Mapping[int, float]:
+        as_of = poll.monotonic if self.as_of is None else self.as_of
+        return {id_: self.unconfirmed_since.get(id_, as_of) for id_ in poll.failed if id_ in self.tests}
 
-    def aged(self, watched: Watched, now: float) -> Watched:
+    def _expire_runs(self, watched: TestState, now: float) -> TestState:
         """The same test, without showing runs that have grown too old."""
-        shown = young(watched.runs, self.retention, now)
-        return watched if shown == watched.shown else replace(watched, shown=shown)
+        shown = within_max_age(watched.runs, self.retention, now)
+        return watched if shown == watched.exposed_runs else replace(watched, exposed_runs=shown)
 
     def is_stale(self, at: float) -> bool:
         """Whether nothing has been learnt for so long (`at` is monotonic) that nothing may be shown."""

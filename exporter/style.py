@@ -54,11 +54,11 @@ DARK = {
 }
 
 
-def variables(colours: Mapping[str, str]) -> str:
+def css_variables(colours: Mapping[str, str]) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
 
 
-def states() -> str:
+def state_rules() -> str:
     """The rules of each state: the colour of its word, and its mark in a strip."""
     rules = []
     for state, sign in SIGNS.items():
@@ -70,8 +70,8 @@ def states() -> str:
 
 
 STYLE = f"""
-:root {{ color-scheme: light dark; {variables(LIGHT)} }}
-@media (prefers-color-scheme: dark) {{ :root {{ {variables(DARK)} }} }}
+:root {{ color-scheme: light dark; {css_variables(LIGHT)} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {css_variables(DARK)} }} }}
 * {{ box-sizing: border-box; }}
 body {{ font: 15px/1.45 system-ui, sans-serif; background: var(--page); color: var(--text);
   margin: 1.6rem auto; max-width: 66rem; padding: 0 1rem; overflow-wrap: anywhere; }}
@@ -101,7 +101,7 @@ nav a + a {{ margin-left: 1.1rem; }}
 .mark:hover {{ text-decoration: none; outline: 2px solid var(--text); }}
 .mark i {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }}
-{states()}
+{state_rules()}
 .mark.passed {{ background: var(--calm); color: var(--passed); }}
 progress {{ display: block; appearance: none; width: 100%; height: 6px; margin: .35rem 0 .2rem; border: 0;
   border-radius: 3px; background: var(--line); overflow: hidden; }}

@@ -37,7 +37,7 @@ CODED_FIELDS = ("run_status", "processing_status", "result_status")
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
-class Telemetry:
+class SelfMetrics:
     """The self-metrics. Counters start at zero for every label value known beforehand: rates need a start."""
 
     def __init__(self, *, version: str, revision: str) -> None:
@@ -158,19 +158,19 @@ class Telemetry:
         return bytes(generate_openmetrics(self.registry))
 
 
-class ApiWitness:
+class ApiInstrumentation:
     """Counts and times requests to one API generation, by the endpoint's template, never its ids."""
 
-    def __init__(self, telemetry: Telemetry, api: str) -> None:
+    def __init__(self, telemetry: SelfMetrics, api: str) -> None:
         self._telemetry = telemetry
         self._api = api
 
-    def asked(self, endpoint: str, code: str, took: float) -> None:
+    def observe_request(self, endpoint: str, code: str, took: float) -> None:
         self._telemetry.api_requests.labels(self._api, endpoint, code).inc()
         self._telemetry.api_duration.labels(self._api, endpoint).observe(took)
 
-    def retried(self) -> None:
+    def count_retry(self) -> None:
         self._telemetry.api_retries.inc()
 
-    def throttled(self) -> None:
+    def count_throttled(self) -> None:
         self._telemetry.api_throttled.inc()

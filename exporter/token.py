@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 
-class TokenError(Exception):
+class SecretError(Exception):
     """There is no usable token; the message says where one was looked for, never what was found."""
 
 
-class Token:
+class Secret:
     """A token given as it is, or the file that holds it. It has no printable form, and vars() finds none.
 
     `setting` is the one that names the file, and `what` what belongs into it.
@@ -36,14 +36,14 @@ class Token:
             self._reread(self._path)
         token = (self._value or "").strip()
         if not token:
-            raise TokenError(f"{self._where()} is empty; put {self._what} there")
+            raise SecretError(f"{self._source()} is empty; put {self._what} there")
         if not (token.isascii() and token.isprintable() and " " not in token):
-            raise TokenError(
-                f"{self._where()} holds more than a token; it must be one line of ASCII without spaces"
+            raise SecretError(
+                f"{self._source()} holds more than a token; it must be one line of ASCII without spaces"
             )
         return token
 
-    def conceal(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text without the token, however it got in: a server may echo what it was sent."""
         token = (self._value or "").strip()
         return text.replace(token, "***") if token else text
@@ -56,9 +56,9 @@ class Token:
                 self._value = path.read_text(encoding="utf-8-sig", errors="replace")
                 self._version = version
         except OSError as error:
-            raise TokenError(f"{self._where()} cannot be read: {error.strerror}") from error
+            raise SecretError(f"{self._source()} cannot be read: {error.strerror}") from error
 
-    def _where(self) -> str:
+    def _source(self) -> str:
         if self._path is None:
             return "K6_CLOUD_TOKEN"
         # Who puts the token itself where its file should be named must not read it in the log.
@@ -66,7 +66,7 @@ class Token:
         return f"{self._setting}: {self._path if is_path else 'what is named there'}"
 
 
-class PathSecret(Token):
+class WebhookSecret(Secret):
     """A secret that is a part of a path, and long enough that nobody guesses it."""
 
     __slots__ = ()
@@ -81,5 +81,5 @@ class PathSecret(Token):
     def read(self) -> str:
         secret = super().read()
         if not re.fullmatch(r"[A-Za-z0-9_-]{20,200}", secret):
-            raise TokenError(f"{self._where()} holds no good secret; put {self._what} there")
+            raise SecretError(f"{self._source()} holds no good secret; put {self._what} there")
         return secret

@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from exporter.landing import POLICY, Overview
-from exporter.landing import page as landing_page
-from exporter.page import Page
+from exporter.landing import POLICY, Status
+from exporter.landing import render as landing_page
+from exporter.page import ResponseBody
 
 Answer = Callable[[Request], Awaitable[Response]]
 # Whether the configuration was good, and what there is to say of it.
@@ -22,42 +22,46 @@ Reloaded = tuple[bool, Sequence[str]]
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-LANDING = {
+STATUS_PAGE_HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "Vary": "Accept-Encoding",
 }
-CUT = 1024 * 1024  # bytes of a part that are handed over at once; what a client does not read waits as it is
-CUT_TLS = 128 * 1024  # bytes likewise, where each client has to have a copy of its own, encrypted for it
+MAX_CHUNK = (
+    1024 * 1024
+)  # bytes of a part that are handed over at once; what a client does not read waits as it is
+MAX_CHUNK_TLS = (
+    128 * 1024
+)  # bytes likewise, where each client has to have a copy of its own, encrypted for it
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
+class Snapshot:
     """The facts of one state in both formats, and how many series they are."""
 
-    text: Page
-    openmetrics: Page
+    text: ResponseBody
+    openmetrics: ResponseBody
     series: int
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class Handlers:
     """Where each answer comes from.
 
     `tail` is what the exporter says of itself, in OpenMetrics if so asked. `ailment` and `unreadiness` are
     None if all is well, or else a sentence.
     """
 
-    pages: Callable[[], Pages]
-    tail: Callable[[bool], bytes]
-    overview: Callable[[], Overview]
-    ailment: Callable[[], str | None]
-    unreadiness: Callable[[], str | None]
+    snapshot: Callable[[], Snapshot]
+    self_metrics: Callable[[bool], bytes]
+    status: Callable[[], Status]
+    liveness_problem: Callable[[], str | None]
+    readiness_problem: Callable[[], str | None]
 
 
-class Parts(Response):
+class ChunkedResponse(Response):
     """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape.
 
     Nor for a client that is slow to read: one piece is under way, and TLS encrypts no more.
@@ -69,15 +73,15 @@ class Parts(Response):
         super().__init__(headers={**headers, "Content-Length": str(self.length)})
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
-        most = CUT_TLS if scope.get("scheme") == "https" else CUT
+        most = MAX_CHUNK_TLS if scope.get("scheme") == "https" else MAX_CHUNK
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for part in self.parts if scope["method"] != "HEAD" else ():
-            for piece in cut(part, most):
+            for piece in split_chunk(part, most):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
-def cut(part: bytes, most: int) -> Iterable[bytes | memoryview]:
+def split_chunk(part: bytes, most: int) -> Iterable[bytes | memoryview]:
     """The part in pieces of at most so many bytes, which share its memory; itself if it is short."""
     if len(part) <= most:
         return (part,)
@@ -85,7 +89,7 @@ def cut(part: bytes, most: int) -> Iterable[bytes | memoryview]:
 
 
 def application(
-    sources: Sources,
+    sources: Handlers,
     telemetry_path: str,
     *,
     reload: Callable[[], Awaitable[Reloaded]] | None = None,
@@ -96,14 +100,14 @@ def application(
     async def metrics(request: Request) -> Response:
         is_openmetrics = prefers_openmetrics(request.headers.get("Accept", ""))
         is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-        page = sources.pages().openmetrics if is_openmetrics else sources.pages().text
-        tail = sources.tail(is_openmetrics)
+        page = sources.snapshot().openmetrics if is_openmetrics else sources.snapshot().text
+        tail = sources.self_metrics(is_openmetrics)
         headers = {
             "Content-Type": OPENMETRICS if is_openmetrics else TEXT,
             "Vary": "Accept, Accept-Encoding",
             **({"Content-Encoding": "gzip"} if is_gzip else {}),
         }
-        return Parts(page.gzip_with_tail(tail) if is_gzip else page.with_tail(tail), headers)
+        return ChunkedResponse(page.gzip(tail) if is_gzip else page.plain(tail), headers)
 
     rendering = asyncio.Lock()  # one at a time, however many look
 
@@ -113,16 +117,16 @@ def application(
         async with rendering:
             # In a thread: a page of a thousand tests takes a while, and scrapes must not wait.
             page = await run_in_threadpool(
-                landing_bytes, sources.overview(), refreshes=refreshes, is_gzip=is_gzip
+                render_status_page, sources.status(), refreshes=refreshes, is_gzip=is_gzip
             )
         encoding = {"Content-Encoding": "gzip"} if is_gzip else {}
-        return HTMLResponse(page, headers=LANDING | encoding)
+        return HTMLResponse(page, headers=STATUS_PAGE_HEADERS | encoding)
 
     async def healthy(_: Request) -> Response:
-        return verdict(sources.ailment(), "Healthy.")
+        return health_response(sources.liveness_problem(), "Healthy.")
 
     async def ready(_: Request) -> Response:
-        return verdict(sources.unreadiness(), "Ready.")
+        return health_response(sources.readiness_problem(), "Ready.")
 
     async def reloaded(_: Request) -> Response:
         is_good, sentences = await reload() if reload else (False, ())
@@ -143,19 +147,19 @@ def application(
     return app
 
 
-def landing_bytes(overview: Overview, *, refreshes: bool, is_gzip: bool) -> bytes:
+def render_status_page(overview: Status, *, refreshes: bool, is_gzip: bool) -> bytes:
     page = landing_page(overview, refreshes=refreshes).encode()
     return gzip.compress(page, compresslevel=1) if is_gzip else page
 
 
-def verdict(trouble: str | None, good: str) -> Response:
+def health_response(trouble: str | None, good: str) -> Response:
     return PlainTextResponse(f"{trouble or good}\n", status_code=503 if trouble else 200)
 
 
 def prefers_openmetrics(accept: str) -> bool:
     """Whether an Accept header ranks OpenMetrics above the text format; it must be named to be preferred."""
     openmetrics = text = 0.0
-    for kind, quality, parameters in preferences(accept):
+    for kind, quality, parameters in parse_accept(accept):
         if kind == "application/openmetrics-text" and parameters.get("version") in (None, "0.0.1", "1.0.0"):
             openmetrics = max(openmetrics, quality)
         if kind == "text/plain":
@@ -165,11 +169,11 @@ def prefers_openmetrics(accept: str) -> bool:
 
 def accepts_gzip(accept_encoding: str) -> bool:
     """Whether an Accept-Encoding header allows gzip."""
-    allowed = {coding: quality > 0 for coding, quality, _ in preferences(accept_encoding)}
+    allowed = {coding: quality > 0 for coding, quality, _ in parse_accept(accept_encoding)}
     return allowed.get("gzip", allowed.get("*", False))
 
 
-def preferences(header: str) -> list[tuple[str, float, dict[str, str]]]:
+def parse_accept(header: str) -> list[tuple[str, float, dict[str, str]]]:
     """The entries of an Accept… header: what, how much it is wanted (0 to 1), other parameters."""
     found = []
     for entry in header.split(","):

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from exporter.nesting import parse_json
-from exporter.telemetry import Telemetry
-from exporter.token import PathSecret, TokenError
+from exporter.telemetry import SelfMetrics
+from exporter.token import SecretError, WebhookSecret
 
 MOST_BODY = 64 * 1024  # bytes
 NAMES = ("load_test_id", "test_id")  # how a body names the test
@@ -24,40 +24,40 @@ class Webhook:
 
     def __init__(
         self,
-        secret: PathSecret,
+        secret: WebhookSecret,
         is_watched: Callable[[int], bool],
         hint: Callable[[], None],
-        telemetry: Telemetry,
+        telemetry: SelfMetrics,
     ) -> None:
         self._secret = secret
         self._is_watched = is_watched
         self._hint = hint
         self._telemetry = telemetry
 
-    async def answer(self, request: Request) -> Response:
+    async def handle(self, request: Request) -> Response:
         if not self._is_secret(request.path_params["secret"]):
-            return self._answered("refused", 404, "Not Found")
-        body = await body_of(request)
+            return self._respond("refused", 404, "Not Found")
+        body = await read_body(request)
         if body is None:
-            return self._answered("refused", 413, f"At most {MOST_BODY} bytes are read.")
-        test = test_in(body)
+            return self._respond("refused", 413, f"At most {MOST_BODY} bytes are read.")
+        test = parse_test_id(body)
         if test is not None and not self._is_watched(test):
-            return self._answered("other_test", 202, "This test is not watched.")
+            return self._respond("other_test", 202, "This test is not watched.")
         self._hint()
-        return self._answered("heeded", 202, "k6 Cloud is asked.")
+        return self._respond("heeded", 202, "k6 Cloud is asked.")
 
     def _is_secret(self, said: str) -> bool:
         try:
             return compare_digest(said.encode(), self._secret.read().encode())
-        except TokenError:
+        except SecretError:
             return False
 
-    def _answered(self, outcome: str, status: int, text: str) -> Response:
+    def _respond(self, outcome: str, status: int, text: str) -> Response:
         self._telemetry.webhook_requests.labels(outcome).inc()
         return PlainTextResponse(f"{text}\n", status_code=status)
 
 
-async def body_of(request: Request) -> bytes | None:
+async def read_body(request: Request) -> bytes | None:
     """The body; None if it is too long."""
     body = b""
     async for part in request.stream():
@@ -67,7 +67,7 @@ async def body_of(request: Request) -> bytes | None:
     return body
 
 
-def test_in(body: bytes) -> int | None:
+def parse_test_id(body: bytes) -> int | None:
     """The id of the test that a body names, at its top or under `test`; None if it names none."""
     try:
         told = parse_json(body)

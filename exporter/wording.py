@@ -1,6 +1,6 @@
 """Runs and lengths of time in words, the same wherever people read of them."""
 
-from exporter.model import Activity, Outcome, ProcessingStatus, Run, RunStatus
+from exporter.model import ActiveState, Outcome, ProcessingStatus, Run, RunStatus
 
 UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 WORDS = {outcome: outcome.value for outcome in Outcome} | {
@@ -9,9 +9,9 @@ WORDS = {outcome: outcome.value for outcome in Outcome} | {
 }
 
 
-def words(run: Run) -> str:
+def describe_run(run: Run) -> str:
     """How a run stands, in words."""
-    if run.activity == Activity.PROCESSING:
+    if run.active_state == ActiveState.PROCESSING:
         return "finished, processing results"
     if run.status == RunStatus.FINISHED and run.processing == ProcessingStatus.ERROR:
         return "finished, results could not be processed"
@@ -24,7 +24,7 @@ def words(run: Run) -> str:
     return RunStatus(run.status).name.lower().replace("_", " ")
 
 
-def length(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A length of time in its largest unit and the next."""
     whole = round(seconds)
     for size, unit, smaller, next_unit in UNITS:

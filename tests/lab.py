@@ -9,13 +9,13 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from exporter.app import Exporter, exporter
+from exporter.app import Exporter, create_exporter
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.polling.findings import Findings
+from exporter.polling.findings import PollResult
 from exporter.reloading import Read
 from exporter.simulator import Options, Simulator, World
-from exporter.token import Token
+from exporter.token import Secret
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Lab:
             broken=httpx.ReadError,
         )
         self.config = Config.model_validate({"api": {"url": "http://k6.test"}} | settings)
-        self.token = Token(TOKEN)
+        self.token = Secret(TOKEN)
         self.read: Read = lambda: (self.config, self.token)
         self._stack = AsyncExitStack()
         self._runner = asyncio.Runner()
@@ -81,7 +81,7 @@ class Lab:
     def __enter__(self) -> Self:
         self.exporter: Exporter = self.run(
             self._stack.enter_async_context(
-                exporter(
+                create_exporter(
                     self.config,
                     self.token,
                     clock=self.now.clock,
@@ -104,7 +104,7 @@ class Lab:
         self.now.value = START + seconds
         return self
 
-    def poll(self) -> Findings:
+    def poll(self) -> PollResult:
         return self.run(self.exporter.poller.poll())
 
     def asked(self) -> list[str]:
@@ -122,7 +122,7 @@ class Lab:
         self.read = lambda: (written, self.token)
         return self.get("/-/reload", "POST")
 
-    def _written(self) -> tuple[Config, Token]:
+    def _written(self) -> tuple[Config, Secret]:
         return self.read()
 
     def get(self, path: str = "/metrics", method: str = "GET", **headers: str) -> httpx.Response:

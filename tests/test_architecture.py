@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import exporter
-from exporter.k6.legacy import LegacyApi
+from exporter.k6.legacy import LegacyClient
 from exporter.k6.transport import Transport
-from exporter.k6.v6 import V6Api
+from exporter.k6.v6 import V6Client
 
 PACKAGE = Path(exporter.__file__).parent
 
@@ -207,7 +207,7 @@ def test_whoever_polls_has_no_way_to_start_or_stop_anything() -> None:
     for file in serving:
         if "POST" in words(file):
             assert part(file) == "web", named(file)
-    for client in (Transport, LegacyApi, V6Api):
+    for client in (Transport, LegacyClient, V6Client):
         calls = {name for name in dir(client) if not name.startswith("_")}
         assert not {name for name in calls if re.match("post|put|patch|delete|start|stop|abort", name)}
 

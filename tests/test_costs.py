@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.costs import Price, price
-from exporter.reports import requests
+from exporter.costs import RequestEstimate, estimate_requests
+from exporter.reports import request_counts
 from exporter.simulator import Phases, World
 from tests.lab import START, Lab
 
@@ -21,14 +21,14 @@ def world(tests: int, moving: int) -> World:
     return made
 
 
-def hour(lab: Lab) -> tuple[Price, int]:
+def hour(lab: Lab) -> tuple[RequestEstimate, int]:
     """The price that two polls tell, and the requests of the hour after them."""
     lab.at(0).poll()
-    first = requests(lab.exporter)
+    first = request_counts(lab.exporter)
     lab.poll()
-    second = {name: count - first.get(name, 0) for name, count in requests(lab.exporter).items()}
+    second = {name: count - first.get(name, 0) for name, count in request_counts(lab.exporter).items()}
     tests = len(lab.exporter.poller.state.tests)
-    paid = price(first, second, generation=lab.config.api.generation, tests=tests)
+    paid = estimate_requests(first, second, generation=lab.config.api.effective_version, tests=tests)
     lab.asked()
     began = lab.now.value
     at = lab.exporter.poller.interval
@@ -48,7 +48,7 @@ def test_the_reckoned_price_of_an_hour_is_what_it_costs(api: dict[str, int], tes
         interval = lab.config.poll.interval if moving else lab.config.poll.idle_interval
         paid, asked = hour(lab)
 
-    reckoned = paid.an_hour(interval, lab.config.poll.discovery_interval, moving)
+    reckoned = paid.requests_per_hour(interval, lab.config.poll.discovery_interval, moving)
     if moving and api:
         # The newest run is in the list of all; the others are read.
         assert reckoned - 240 * 1.05 <= asked <= reckoned * 1.05
@@ -57,7 +57,7 @@ def test_the_reckoned_price_of_an_hour_is_what_it_costs(api: dict[str, int], tes
 
 
 def test_a_discovery_comes_with_the_first_poll_after_its_interval() -> None:
-    assert Price(poll=1, discovery=2).an_hour(60, 300) == 60 + 12 * 2
-    assert Price(poll=1, discovery=2).an_hour(60, 290) == 60 + 12 * 2
-    assert Price(poll=1, discovery=2).an_hour(60, 30) == 60 + 60 * 2
-    assert Price(poll=1, discovery=0).an_hour(15, 300, moving=3) == 240 * 4
+    assert RequestEstimate(poll=1, discovery=2).requests_per_hour(60, 300) == 60 + 12 * 2
+    assert RequestEstimate(poll=1, discovery=2).requests_per_hour(60, 290) == 60 + 12 * 2
+    assert RequestEstimate(poll=1, discovery=2).requests_per_hour(60, 30) == 60 + 60 * 2
+    assert RequestEstimate(poll=1, discovery=0).requests_per_hour(15, 300, moving=3) == 240 * 4

@@ -6,7 +6,7 @@ The differences that there are stand in one list, which the README tells word fo
 import re
 from collections.abc import Callable
 
-from exporter.simulator import REJECTED, Ending, Phases, World
+from exporter.simulator import REJECTED, EndStatus, Phases, World
 from tests.lab import START, Lab, Series
 
 BRISK = Phases(created=4, validated=4, queued=8, initializing=12, running=60, processing=20)
@@ -52,7 +52,7 @@ DIFFERENCES: dict[str, Excuse] = {
 def world() -> World:
     """Every ending there is, one after the other, each of a test of its own; moments are whole seconds."""
     made = World(stop_delay=5)
-    for i, ending in enumerate(ending for ending in Ending if ending is not Ending.ARCHIVED):
+    for i, ending in enumerate(ending for ending in EndStatus if ending is not EndStatus.ARCHIVED):
         test = made.add_test(ending.name.lower(), created=START - 86400)
         made.add_run(test, created=START - 3600 - i, phases=BRISK)
         made.add_run(test, created=START + 10 * i, ending=ending, phases=BRISK, vus=10 + i)
@@ -61,7 +61,7 @@ def world() -> World:
     flood = made.add_test("processing fails", created=START - 86400)
     made.add_run(flood, created=START + 4, processing_fails=True, phases=BRISK)
     rejected = made.add_test("rejected", created=START - 86400)
-    made.add_run(rejected, created=START + 5, ending=Ending.ABORTED_BY_SYSTEM, phases=REJECTED)
+    made.add_run(rejected, created=START + 5, ending=EndStatus.ABORTED_BY_SYSTEM, phases=REJECTED)
     made.add_test("never run", created=START - 86400)
     return made
 

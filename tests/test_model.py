@@ -3,13 +3,13 @@
 import pytest
 
 from exporter.model import (
-    Activity,
+    ActiveState,
     Outcome,
     ProcessingStatus,
     ResultStatus,
     Run,
     RunStatus,
-    unknown_codes,
+    unrecognized_fields,
 )
 
 
@@ -73,12 +73,12 @@ def test_the_codes_are_those_of_the_documents() -> None:
 def test_a_run_is_over_when_it_has_ended_and_its_processing_too(
     status: int, processing: int, is_over: bool
 ) -> None:
-    assert run(status, processing).is_over is is_over
+    assert run(status, processing).is_finished is is_over
 
 
 def test_a_run_of_unknown_status_is_over_once_it_has_an_end() -> None:
-    assert not run(42).is_over
-    assert run(42, ended=1000.0).is_over
+    assert not run(42).is_finished
+    assert run(42, ended=1000.0).is_finished
 
 
 @pytest.mark.parametrize(
@@ -110,22 +110,22 @@ def test_only_a_finished_run_whose_result_was_processed_can_have_passed(
 
 
 def test_there_is_no_verdict_before_the_end() -> None:
-    assert run(2, 1, 0).verdict is None
-    assert run(3, 1, 0).verdict is None
-    assert run(3, 2, 0).verdict == 0
-    assert run(3, 2, 1).verdict == 1
+    assert run(2, 1, 0).final_result is None
+    assert run(3, 1, 0).final_result is None
+    assert run(3, 2, 0).final_result == 0
+    assert run(3, 2, 1).final_result == 1
 
 
 def test_a_run_that_is_not_over_is_doing_something() -> None:
-    doing = {status: run(status, processing=1).activity for status in range(-2, 5)}
+    doing = {status: run(status, processing=1).active_state for status in range(-2, 5)}
 
     assert doing == {
-        -2: Activity.CREATED,
-        -1: Activity.VALIDATED,
-        0: Activity.QUEUED,
-        1: Activity.INITIALIZING,
-        2: Activity.RUNNING,
-        3: Activity.PROCESSING,
+        -2: ActiveState.CREATED,
+        -1: ActiveState.VALIDATED,
+        0: ActiveState.QUEUED,
+        1: ActiveState.INITIALIZING,
+        2: ActiveState.RUNNING,
+        3: ActiveState.PROCESSING,
         4: None,
     }
 
@@ -137,9 +137,9 @@ def test_runs_are_ordered_by_creation_and_then_by_id() -> None:
         Run(id=2, test_id=7, created=20),
     ]
 
-    assert [one.id for one in sorted(runs, key=lambda one: one.age_order)] == [3, 1, 2]
+    assert [one.id for one in sorted(runs, key=lambda one: one.sort_key)] == [3, 1, 2]
 
 
 def test_codes_beyond_the_documents_are_named() -> None:
-    assert unknown_codes(run(42, 9, 7)) == ("run_status", "processing_status", "result_status")
-    assert unknown_codes(run(3, 2, None)) == ()
+    assert unrecognized_fields(run(42, 9, 7)) == ("run_status", "processing_status", "result_status")
+    assert unrecognized_fields(run(3, 2, None)) == ()

@@ -15,12 +15,12 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.cli import main
-from exporter.config import Entry, load, settings
+from exporter.config import TestSelector, load, settings
 from exporter.config.loading import variable
 from exporter.config.web_file import read_web_file
 from exporter.families import families
 from exporter.simulator import Phases, World
-from exporter.telemetry import Telemetry
+from exporter.telemetry import SelfMetrics
 from tests.documents import says
 from tests.end_to_end.conftest import program
 from tests.lab import START
@@ -55,7 +55,7 @@ def metrics() -> str:
 def self_metrics() -> str:
     own = [
         metric
-        for metric in vars(Telemetry(version="", revision="")).values()
+        for metric in vars(SelfMetrics(version="", revision="")).values()
         if isinstance(metric, MetricWrapperBase)
     ]
     return table(
@@ -79,7 +79,7 @@ def setting_table() -> str:
         if setting.name == "tests":
             rows += [
                 (f"`tests[].{name}`", "", field.description or "", "")
-                for name, field in Entry.model_fields.items()
+                for name, field in TestSelector.model_fields.items()
             ]
     return table(("setting", "default", "meaning", "environment"), rows)
 
@@ -151,7 +151,7 @@ def example(name: str) -> str:
 
 
 def test_every_metric_of_the_exporter_itself_is_in_its_table() -> None:
-    registry = Telemetry(version="", revision="").registry
+    registry = SelfMetrics(version="", revision="").registry
     told = self_metrics()
 
     for family in registry.collect():

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from exporter import log
-from exporter.app import exporter
+from exporter.app import create_exporter
 from exporter.cli import main
 from exporter.config import Config, ConfigError, load
 from exporter.simulator import Fault, Simulator, World, faults
-from exporter.token import Token, TokenError
+from exporter.token import Secret, SecretError
 from tests.lab import START, TOKEN, Lab, Now
 from tests.process.processes import finished
 
@@ -46,7 +46,7 @@ def logged() -> Iterator[list[str]]:
     loggers = [root, *(logging.getLogger(name) for name in log.TALKATIVE)]
     handlers, levels = root.handlers[:], [logger.level for logger in loggers]
     root.handlers.clear()
-    log.set_up("debug", "logfmt")
+    log.configure("debug", "logfmt")
     root.handlers[:] = [Lines()]
     yield lines
     root.handlers[:] = handlers
@@ -105,7 +105,7 @@ def test_a_server_that_echoes_the_token_does_not_make_us_repeat_it(echo: Fault, 
         lab.simulator.faults.add(echo)
         findings = lab.poll()
 
-        assert findings.failures or findings.skipped or findings.seen
+        assert findings.failures or findings.skipped or findings.updates
         assert CANARY not in pages(lab)
         assert CANARY not in repr(findings.failures)
         assert CANARY not in "\n".join(logged)
@@ -136,7 +136,7 @@ def test_a_server_that_echoes_the_token_in_place_of_http_does_not_make_us_repeat
         server = await asyncio.start_server(parrot, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         config = Config.model_validate({"api": {"url": f"http://127.0.0.1:{port}"}})
-        async with server, exporter(config, Token(TOKEN), clock=Now().clock) as polled:
+        async with server, create_exporter(config, Secret(TOKEN), clock=Now().clock) as polled:
             return repr(await polled.poller.poll())
 
     told = asyncio.run(poll())
@@ -149,10 +149,10 @@ def test_a_server_that_echoes_the_token_in_place_of_http_does_not_make_us_repeat
 def test_no_dump_of_a_token_shows_it(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN)
-    from_file = Token(path=file)
+    from_file = Secret(path=file)
     assert from_file.read() == TOKEN
 
-    for token in (Token(TOKEN), from_file):
+    for token in (Secret(TOKEN), from_file):
         assert CANARY not in dump(token)
         assert CANARY not in f"{token} {token!r} {[token]} {dump({'token': token})}"
         with pytest.raises(TypeError):
@@ -180,20 +180,20 @@ def test_a_malformed_token_is_not_shown(malformed: str, tmp_path: Path, logged: 
         load(None, {"K6_CLOUD_TOKEN": malformed}, {})
     assert CANARY not in dump(caught.value.args) + dump(caught.value.__cause__)
 
-    with pytest.raises(TokenError) as refused:
-        Token(path=file).read()
+    with pytest.raises(SecretError) as refused:
+        Secret(path=file).read()
     assert CANARY not in str(refused.value)
 
     with Lab(world()) as lab:
-        lab.run(polled_with(Token(malformed)))
+        lab.run(polled_with(Secret(malformed)))
     assert CANARY not in "\n".join(logged)
 
 
-async def polled_with(token: Token) -> None:
+async def polled_with(token: Secret) -> None:
     simulator = Simulator(world(), tokens=[TOKEN], clock=Now().read)
     config = Config.model_validate({"api": {"url": "http://k6.test"}})
     transport = httpx.ASGITransport(simulator)
-    async with exporter(config, token, clock=Now().clock, transport=transport) as polled:
+    async with create_exporter(config, token, clock=Now().clock, transport=transport) as polled:
         findings = await polled.poller.poll()
     assert [failure.reason for failure in findings.failures] == ["unauthorized"]
     assert CANARY not in repr(findings.failures)
@@ -203,7 +203,7 @@ async def polled_with(token: Token) -> None:
 def test_a_token_file_that_goes_away_or_bad_shows_nothing(tmp_path: Path, logged: list[str]) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN)
-    token = Token(path=file)
+    token = Secret(path=file)
     assert token.read() == TOKEN
 
     file.write_text(f"{TOKEN} and more")
@@ -223,7 +223,9 @@ def test_a_rotated_token_is_in_the_very_next_request(tmp_path: Path) -> None:
         simulator = Simulator(world(), tokens=["first", "second"], clock=Now().read)
         config = Config.model_validate({"api": {"url": "http://k6.test"}})
         transport = httpx.ASGITransport(simulator)
-        async with exporter(config, Token(path=file), clock=Now().clock, transport=transport) as polled:
+        async with create_exporter(
+            config, Secret(path=file), clock=Now().clock, transport=transport
+        ) as polled:
             for _ in range(2):
                 simulator.requests.clear()
                 await polled.poller.poll()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from exporter.model import LoadTest, Run
-from exporter.polling.selection import Rule, Selection
-from exporter.suggestions import Sights, suggestions
+from exporter.polling.selection import Rule, Selector
+from exporter.suggestions import Inventory, suggest
 
 TESTS = (
     LoadTest(400001, "Checkout nightly", 567),
@@ -16,7 +16,7 @@ TESTS = (
     LoadTest(400010, "ledger", 568),
     LoadTest(400011, "Login-Spike", 568),
 )
-SIGHTS = Sights(TESTS, {5000009: Run(5000009, 400010)})
+SIGHTS = Inventory(TESTS, {5000009: Run(5000009, 400010)})
 
 
 def rule(project: int | None = None, include: str | None = None, exclude: str | None = None) -> Rule:
@@ -36,7 +36,7 @@ def rule(project: int | None = None, include: str | None = None, exclude: str | 
 def test_an_id_that_is_of_no_test_may_be_of_something_else(id_: int, said: str) -> None:
     entry = f"test {id_}"
 
-    assert suggestions(Selection({id_: None}), [entry], SIGHTS) == {entry: said}
+    assert suggest(Selector({id_: None}), [entry], SIGHTS) == {entry: said}
 
 
 @pytest.mark.parametrize(
@@ -61,18 +61,18 @@ def test_an_id_that_is_of_no_test_may_be_of_something_else(id_: int, said: str) 
     ],
 )
 def test_a_rule_that_fits_nothing_may_be_near_something(meant: Rule, said: str) -> None:
-    found = suggestions(Selection({}, (meant,)), [str(meant)], SIGHTS)
+    found = suggest(Selector({}, (meant,)), [str(meant)], SIGHTS)
 
     assert found == {str(meant): said}
 
 
 def test_what_means_something_needs_no_suggestion() -> None:
-    assert suggestions(Selection({400001: None}, (rule(567),)), [], SIGHTS) == {}
+    assert suggest(Selector({400001: None}, (rule(567),)), [], SIGHTS) == {}
 
 
 def test_a_name_that_is_no_text_is_written_as_escapes() -> None:
-    sights = Sights((LoadTest(1, "soak\x1b[31m", 2),), {})
+    sights = Inventory((LoadTest(1, "soak\x1b[31m", 2),), {})
 
-    assert suggestions(Selection({}, (rule(1),)), ["project 1"], sights) == {
+    assert suggest(Selector({}, (rule(1),)), ["project 1"], sights) == {
         "project 1": "1 is the id of test soak\\x1b[31m; write id: 1, or --test 1"
     }

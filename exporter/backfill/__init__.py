@@ -1,6 +1,6 @@
 """The run history as OpenMetrics with timestamps: what the exporter would have told, had it been there."""
 
-from exporter.backfill.command import backfilled
-from exporter.backfill.options import DEFAULTS, MistakenError, Wish, wish
+from exporter.backfill.command import run_backfill
+from exporter.backfill.options import DEFAULTS, BackfillOptions, OptionsError, parse_options
 
-__all__ = ["DEFAULTS", "MistakenError", "Wish", "backfilled", "wish"]
+__all__ = ["DEFAULTS", "BackfillOptions", "OptionsError", "parse_options", "run_backfill"]

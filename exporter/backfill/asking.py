@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.backfill.life import is_placeable
-from exporter.k6.errors import ApiError, Unreadable
+from exporter.backfill.life import has_timestamps
+from exporter.k6.errors import ApiError, DecodeError
 from exporter.k6.legacy import RUNS as LEGACY_RUNS
-from exporter.k6.legacy import LegacyApi
-from exporter.k6.v6 import RUNS, V6Api
+from exporter.k6.legacy import LegacyClient
+from exporter.k6.v6 import RUNS, V6Client
 from exporter.model import LoadTest, Run
-from exporter.polling.findings import Findings, each
-from exporter.store import State, has_finished
+from exporter.polling.findings import PollResult, for_each
+from exporter.store import State, counts_as_finished
 
 OLDER = 10  # runs of a test that are asked for where there is none in the look back
 
@@ -20,11 +20,11 @@ OLDER = 10  # runs of a test that are asked for where there is none in the look 
 class Guide(Protocol):
     """Who finds out which tests the configuration means, and tells it to the findings."""
 
-    async def discover(self, state: State, findings: Findings) -> object: ...
+    async def discover(self, state: State, findings: PollResult) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class FetchWindow:
     """From when to when (Unix seconds); `look_back` is from when on runs matter to its beginning."""
 
     look_back: float
@@ -38,13 +38,13 @@ class History:
 
     tests: Sequence[LoadTest] = ()
     runs: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
-    unplaceable: list[Run] = field(default_factory=list)
+    undated: list[Run] = field(default_factory=list)
 
     def add(self, runs: Iterable[Run], until: float) -> None:
         members = {test.id for test in self.tests}
         for run in runs:
-            if run.test_id in members and not is_placeable(run):
-                self.unplaceable.append(run)
+            if run.test_id in members and not has_timestamps(run):
+                self.undated.append(run)
             elif run.test_id in members and (run.created or 0) <= until:
                 self.runs[run.test_id].append(run)
 
@@ -52,11 +52,11 @@ class History:
 Told = Callable[[int, int], None]  # so many tests done, of so many
 
 
-async def history(
-    api: LegacyApi | V6Api,
+async def fetch_history(
+    api: LegacyClient | V6Client,
     guide: Guide,
-    stretch: Stretch,
-    findings: Findings,
+    stretch: FetchWindow,
+    findings: PollResult,
     *,
     width: int,
     told: Told,
@@ -67,17 +67,17 @@ async def history(
         await guide.discover(State(), findings)
         members = findings.members or {}
         learnt.tests = [members[id_] for id_ in sorted(members)]
-        if isinstance(api, V6Api):
-            await from_v6(api, stretch, learnt, findings, width=width, told=told)
+        if isinstance(api, V6Client):
+            await fetch_v6(api, stretch, learnt, findings, width=width, told=told)
         else:
-            await from_legacy(api, stretch, learnt, findings, width=width, told=told)
+            await fetch_legacy(api, stretch, learnt, findings, width=width, told=told)
     except ApiError as error:
-        findings.fail(error)
+        findings.add_failure(error)
     return learnt
 
 
-async def from_legacy(
-    api: LegacyApi, stretch: Stretch, learnt: History, findings: Findings, *, width: int, told: Told
+async def fetch_legacy(
+    api: LegacyClient, stretch: FetchWindow, learnt: History, findings: PollResult, *, width: int, told: Told
 ) -> None:
     """A list for each test, from new to old."""
     done = 0
@@ -85,19 +85,19 @@ async def from_legacy(
     async def ask(test: LoadTest) -> None:
         nonlocal done
         # A list that is left early has a run from before that moment; one that is not is whole.
-        listing = await api.list_runs(test.id, back_to=stretch.look_back)
+        listing = await api.list_runs(test.id, since=stretch.look_back)
         findings.skipped += listing.skipped
-        if not listing.skipped and listing.reaches_back_to > stretch.look_back:
-            raise Unreadable(f"GET {LEGACY_RUNS}: the list of runs of test {test.id} is not whole")
+        if not listing.skipped and listing.complete_since > stretch.look_back:
+            raise DecodeError(f"GET {LEGACY_RUNS}: the list of runs of test {test.id} is not whole")
         learnt.add(listing.runs, stretch.until)
         done += 1
         told(done, len(learnt.tests))
 
-    await each(learnt.tests, ask, findings, width=width)
+    await for_each(learnt.tests, ask, findings, concurrency=width)
 
 
-async def from_v6(
-    api: V6Api, stretch: Stretch, learnt: History, findings: Findings, *, width: int, told: Told
+async def fetch_v6(
+    api: V6Client, stretch: FetchWindow, learnt: History, findings: PollResult, *, width: int, told: Told
 ) -> None:
     """One list for all tests, and one for each test of which it has nothing that was over at the beginning.
 
@@ -105,13 +105,13 @@ async def from_v6(
     """
     listing = await api.list_runs(stretch.look_back, created_before=stretch.until + 1)
     findings.skipped += listing.skipped
-    if not listing.is_whole:
-        raise Unreadable(f"GET {RUNS}: the list breaks off and says that it goes on")
+    if not listing.is_complete:
+        raise DecodeError(f"GET {RUNS}: the list breaks off and says that it goes on")
     learnt.add(listing.runs, stretch.until)
     begun = {
         run.test_id
         for run in listing.runs
-        if has_finished(run) and run.ended is not None and run.ended <= stretch.since
+        if counts_as_finished(run) and run.ended is not None and run.ended <= stretch.since
     }
     quiet = [test for test in learnt.tests if test.id not in begun]
     done = len(learnt.tests) - len(quiet)
@@ -125,4 +125,4 @@ async def from_v6(
         done += 1
         told(done, len(learnt.tests))
 
-    await each(quiet, ask, findings, width=width)
+    await for_each(quiet, ask, findings, concurrency=width)

@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from exporter.backfill.life import life
+from exporter.backfill.life import run_timeline
 from exporter.model import LoadTest, Run
-from exporter.store import Retention, Sighting, Watched, first_seen, succeed
+from exporter.store import RetentionPolicy, TestState, TestUpdate, apply_first_update, apply_update
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeRange:
     """From when to when (Unix seconds), and how often all is told again, in seconds: while a run moves, and
     while none does."""
 
@@ -21,83 +21,85 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Snapshot:
     """A test at a moment. `is_whole`: all of it is to be told; otherwise what has changed."""
 
     at: float
-    watched: Watched
+    watched: TestState
     is_whole: bool
 
 
-def replay(test: LoadTest, runs: Iterable[Run], retention: Retention, span: Span) -> Iterator[Picture]:
+def replay(
+    test: LoadTest, runs: Iterable[Run], retention: RetentionPolicy, span: TimeRange
+) -> Iterator[Snapshot]:
     """Pictures of a test, oldest first, from the first moment on at which a run of it is known.
 
     All is told at the beginning, when a run begins to move while none did, at each step, and at the end.
     Runs that are over are shown in the picture of their end only: after that they say nothing new.
     """
-    watched: Watched | None = None
+    watched: TestState | None = None
     due = span.until
-    for moment, changed in changes(runs, span):
+    for moment, changed in group_by_time(runs, span):
         if watched is not None:
-            yield from ticks(watched, due, moment, span)
-            due = due if due >= moment else next_tick(watched, due, moment, span)
-        was_moving = watched is not None and bool(watched.moving)
-        before = first_look(test, changed, retention, moment, span) if watched is None else watched
-        after = succeed(before, Sighting(before.test, changed), retention, moment)
-        is_whole = watched is None or (bool(after.moving) and not was_moving) or due == moment
-        if is_whole or was_moving != bool(after.moving):
-            due = moment + (span.step if after.moving else span.idle_step)
+            yield from heartbeat_snapshots(watched, due, moment, span)
+            due = due if due >= moment else next_heartbeat(watched, due, moment, span)
+        was_moving = watched is not None and bool(watched.active_runs)
+        before = initial_state(test, changed, retention, moment, span) if watched is None else watched
+        after = apply_update(before, TestUpdate(before.test, changed), retention, moment)
+        is_whole = watched is None or (bool(after.active_runs) and not was_moving) or due == moment
+        if is_whole or was_moving != bool(after.active_runs):
+            due = moment + (span.step if after.active_runs else span.idle_step)
         watched = after
         if moment < span.until:
-            yield Picture(moment, telling(after, {run.id for run in changed}), is_whole)
+            yield Snapshot(moment, with_active_runs(after, {run.id for run in changed}), is_whole)
     if watched is not None:
-        yield from ticks(watched, due, span.until, span)
-        yield Picture(span.until, telling(watched), is_whole=True)
+        yield from heartbeat_snapshots(watched, due, span.until, span)
+        yield Snapshot(span.until, with_active_runs(watched), is_whole=True)
 
 
-def changes(runs: Iterable[Run], span: Span) -> list[tuple[float, tuple[Run, ...]]]:
+def group_by_time(runs: Iterable[Run], span: TimeRange) -> list[tuple[float, tuple[Run, ...]]]:
     """The moments at which runs became what they then were; at first those that were so already."""
     at: dict[float, dict[int, Run]] = defaultdict(dict)
     for run in runs:
-        for moment, stage in life(run):
+        for moment, stage in run_timeline(run):
             if moment <= span.until:
                 at[max(moment, span.since)][run.id] = stage
     return [(moment, tuple(at[moment].values())) for moment in sorted(at)]
 
 
-def first_look(
-    test: LoadTest, runs: tuple[Run, ...], retention: Retention, moment: float, span: Span
-) -> Watched:
+def initial_state(
+    test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, moment: float, span: TimeRange
+) -> TestState:
     """The test before anything is counted: what was over at the beginning is history."""
     # When a schedule would have started the test next, nobody knows any more.
-    unplanned = Watched(replace(test, next_run=None, last_run_id=None))
+    unplanned = TestState(replace(test, next_run=None, last_run_id=None))
     past = runs if moment == span.since else ()
-    return first_seen(unplanned, Sighting(unplanned.test, past), retention, moment)
+    return apply_first_update(unplanned, TestUpdate(unplanned.test, past), retention, moment)
 
 
-def ticks(watched: Watched, due: float, before: float, span: Span) -> Iterator[Picture]:
+def heartbeat_snapshots(watched: TestState, due: float, before: float, span: TimeRange) -> Iterator[Snapshot]:
     """The whole of an unchanging test, told again until just before a moment."""
-    step = span.step if watched.moving else span.idle_step
+    step = span.step if watched.active_runs else span.idle_step
     while due < before:
-        yield Picture(due, telling(watched), is_whole=True)
+        yield Snapshot(due, with_active_runs(watched), is_whole=True)
         due += step
 
 
-def next_tick(watched: Watched, due: float, moment: float, span: Span) -> float:
+def next_heartbeat(watched: TestState, due: float, moment: float, span: TimeRange) -> float:
     """The first tick at that moment or later."""
-    step = span.step if watched.moving else span.idle_step
+    step = span.step if watched.active_runs else span.idle_step
     while due < moment:
         due += step
     return due
 
 
-def telling(watched: Watched, news: Iterable[int] = ()) -> Watched:
+def with_active_runs(watched: TestState, news: Iterable[int] = ()) -> TestState:
     """The test, showing one by one only runs that move, or of which there is news."""
-    told = {run.id for run in watched.moving} | set(news)
-    return replace(watched, shown=tuple(run for run in watched.shown if run.id in told))
+    told = {run.id for run in watched.active_runs} | set(news)
+    return replace(watched, exposed_runs=tuple(run for run in watched.exposed_runs if run.id in told))
 
 
-def within(pictures: Iterable[Picture], since: float, until: float) -> Iterator[Picture]:
+def clip(pictures: Iterable[Snapshot], since: float, until: float) -> Iterator[Snapshot]:
     """The pictures of a part of the past, from its beginning to just before its end; the first is whole."""
     is_first = True
     for picture in pictures:

@@ -10,36 +10,36 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
 
-from exporter.backfill.replay import Picture
-from exporter.exposition import Chunks, openmetrics_heading, pair, rendered
+from exporter.backfill.replay import Snapshot
+from exporter.exposition import Chunks, format_label, openmetrics_metadata, render_test
 from exporter.families import Family, Labels
-from exporter.store import Watched
+from exporter.store import TestState
 
 Series = dict[bytes, list[bytes]]  # each with its values and moments
 
 
-def bodies(pictures: Iterable[Picture], families: Sequence[Family], labels: Labels) -> Chunks:
+def render_samples(pictures: Iterable[Snapshot], families: Sequence[Family], labels: Labels) -> Chunks:
     """The sample lines of a test, a chunk for each family; `labels` go to every sample."""
     told: list[Series] = [{} for _ in families]
-    before: tuple[Watched | None, Chunks] = (None, tuple(b"" for _ in families))
+    before: tuple[TestState | None, Chunks] = (None, tuple(b"" for _ in families))
     values: list[dict[bytes, bytes]] = [{} for _ in families]  # what the chunks of before say
     for picture in pictures:
         watched, was = before
-        chunks = was if picture.watched == watched else rendered(picture.watched, families)
+        chunks = was if picture.watched == watched else render_test(picture.watched, families)
         stamp = f" {picture.at:.0f}\n".encode()
         for i, chunk in enumerate(chunks):
-            now = values[i] if chunk == was[i] else samples(chunk)
-            note(told[i], {} if picture.is_whole else values[i], now, stamp)
+            now = values[i] if chunk == was[i] else parse_samples(chunk)
+            append_changed(told[i], {} if picture.is_whole else values[i], now, stamp)
             values[i] = now
         before = (picture.watched, chunks)
-    more = "".join(f",{pair(name, value)}" for name, value in labels).encode() + b"} "
+    more = "".join(f",{format_label(name, value)}" for name, value in labels).encode() + b"} "
     return tuple(
         b"".join(name[:-1] + more + sample for name, said in series.items() for sample in said)
         for series in told
     )
 
 
-def note(series: Series, before: dict[bytes, bytes], now: dict[bytes, bytes], stamp: bytes) -> None:
+def append_changed(series: Series, before: dict[bytes, bytes], now: dict[bytes, bytes], stamp: bytes) -> None:
     """Add a sample to each series that says something else than before."""
     if now is before:
         return
@@ -48,13 +48,13 @@ def note(series: Series, before: dict[bytes, bytes], now: dict[bytes, bytes], st
             series.setdefault(name, []).append(value + stamp)
 
 
-def samples(chunk: bytes) -> dict[bytes, bytes]:
+def parse_samples(chunk: bytes) -> dict[bytes, bytes]:
     """The values in sample lines, by series; there is no newline in a label, nor a space in a value."""
     lines = (line.rpartition(b" ") for line in chunk.split(b"\n") if line)
     return {name: value for name, _, value in lines}
 
 
-class Scroll:
+class OpenMetricsWriter:
     """A file in the making. Tests come one by one and families must be whole, so each family has a file of
     its own, in `folder`, until all is told."""
 
@@ -83,7 +83,7 @@ class Scroll:
         """All that was told, to its end."""
         for family, file in zip(self._families, self._files, strict=True):
             if file.tell():
-                out.write(openmetrics_heading(family))
+                out.write(openmetrics_metadata(family))
                 file.seek(0)
                 shutil.copyfileobj(file, out, 1 << 20)
         out.write(b"# EOF\n")

@@ -14,9 +14,9 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config.settings import Config, Entry, settings
-from exporter.config.values import file_path, printable, shown
-from exporter.token import PathSecret, Token, TokenError
+from exporter.config.settings import Config, TestSelector, settings
+from exporter.config.values import escape_unprintable, file_path, quote_value
+from exporter.token import Secret, SecretError, WebhookSecret
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)
@@ -26,7 +26,7 @@ NOT_GIVEN = (
     "the k6 app in Grafana Cloud makes them under Settings, API tokens"
 )
 
-LONGEST_PROBLEM = 200  # characters of what is wrong with a file
+MAX_PROBLEM_LENGTH = 200  # characters of what is wrong with a file
 # PyYAML is recursive. Without a bound of our own, which files can be read would be up to the interpreter.
 MOST_NESTING = 20  # values inside each other; no setting needs more than five
 
@@ -38,40 +38,40 @@ Tree = dict[str, Any]
 class ConfigError(Exception):
     """A configuration that cannot be used; `sentences` are all the reasons."""
 
-    def __init__(self, sentences: Sequence[str]) -> None:
-        super().__init__("\n".join(sentences))
-        self.sentences = tuple(sentences)
+    def __init__(self, messages: Sequence[str]) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = tuple(messages)
 
 
-def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Config, Token]:
+def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Config, Secret]:
     """The configuration in force and the token; `flags` is a tree like the file's. Raises ConfigError."""
     environment, mistakes = from_environment(environ)
     try:
-        written = read(file) if file else {}
+        written = read_file(file) if file else {}
     except ConfigError as error:
-        raise ConfigError([*error.sentences, *mistakes]) from error
-    tree = merged(merged(written, environment), flags)
+        raise ConfigError([*error.messages, *mistakes]) from error
+    tree = deep_merge(deep_merge(written, environment), flags)
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
         config = None
-        mistakes += [sentence(details) for details in error.errors()]
+        mistakes += [format_error(details) for details in error.errors()]
     token, trouble = find_token(tree, environ)
     mistakes += [trouble] if trouble else []
     if config and config.web.webhook_secret_file:
-        mistakes += troubles_of(PathSecret(config.web.webhook_secret_file))
+        mistakes += secret_problems(WebhookSecret(config.web.webhook_secret_file))
     if mistakes or config is None:
         raise ConfigError(mistakes)
     return config, token
 
 
-def read(file: Path) -> Tree:
+def read_file(file: Path) -> Tree:
     """The file's settings. Raises ConfigError."""
-    tree = tree_in(file, named_by="--config.file", example="poll: {interval: 15s}")
-    return {key: given(value) for key, value in given(tree).items()}
+    tree = load_yaml(file, named_by="--config.file", example="poll: {interval: 15s}")
+    return {key: drop_nulls(value) for key, value in drop_nulls(tree).items()}
 
 
-def tree_in(file: Path, *, named_by: str, example: str) -> Tree:
+def load_yaml(file: Path, *, named_by: str, example: str) -> Tree:
     """What a file of settings says, whatever they are; an empty one says nothing. Raises ConfigError."""
     try:
         tree = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
@@ -80,13 +80,13 @@ def tree_in(file: Path, *, named_by: str, example: str) -> Tree:
     except UnicodeDecodeError as error:
         raise ConfigError([f"{file}: this is not text in UTF-8"]) from error
     except yaml.YAMLError as error:
-        raise ConfigError([f"{file}: this cannot be read as YAML: {problem(error)}"]) from error
+        raise ConfigError([f"{file}: this cannot be read as YAML: {describe_yaml_error(error)}"]) from error
     if not isinstance(tree, dict | NoneType):
         raise ConfigError([f'{file}: settings are expected, such as "{example}"'])
     return tree or {}
 
 
-def given(tree: Any) -> Any:
+def drop_nulls(tree: Any) -> Any:
     """Without what is null: a key whose value, or a section whose every line, is commented out."""
     if not isinstance(tree, dict):
         return tree
@@ -126,7 +126,7 @@ class StrictLoader(yaml.SafeLoader):
         for key in keys:
             if key.value in names:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"{printable(key.value)} is given twice", key.start_mark
+                    None, None, f"{escape_unprintable(key.value)} is given twice", key.start_mark
                 )
             names.add(key.value)
             key.tag = TEXT  # YAML would make other things of on, 1 and 2026-01-01
@@ -138,12 +138,13 @@ class StrictLoader(yaml.SafeLoader):
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # PyYAML takes 2026-13-45 for a date and stumbles.
             wrong = (
-                f"{shown(node.value)} looks like a number or a date and is none; put it into quotation marks"
+                f"{quote_value(node.value)} looks like a number or a date and is none; "
+                "put it into quotation marks"
             )
             raise yaml.constructor.ConstructorError(None, None, wrong, node.start_mark) from error
 
 
-def problem(error: yaml.YAMLError) -> str:
+def describe_yaml_error(error: yaml.YAMLError) -> str:
     """What is wrong and where; never the line itself, which may hold a secret."""
     match error:
         case yaml.reader.ReaderError():
@@ -152,7 +153,7 @@ def problem(error: yaml.YAMLError) -> str:
             if said.startswith("but ") and error.context:
                 said = f"{error.context} {said}"
             said = " ".join(said.split())  # which may repeat what was written
-            said = said if len(said) <= LONGEST_PROBLEM else said[:LONGEST_PROBLEM] + "…"
+            said = said if len(said) <= MAX_PROBLEM_LENGTH else said[:MAX_PROBLEM_LENGTH] + "…"
             return f"{said} (line {line + 1}, column {column + 1})"
     return "it is broken"
 
@@ -172,17 +173,17 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
         if name in known:
             *sections, key = known[name].split(".")
             try:
-                value = listed(environ[name]) if key == "tests" else environ[name]
+                value = parse_tests_variable(environ[name]) if key == "tests" else environ[name]
             except yaml.YAMLError as error:
-                mistakes.append(f"{name}: this cannot be read as YAML: {problem(error)}")
+                mistakes.append(f"{name}: this cannot be read as YAML: {describe_yaml_error(error)}")
             else:
-                tree = merged(tree, {sections[0]: {key: value}} if sections else {key: value})
+                tree = deep_merge(tree, {sections[0]: {key: value}} if sections else {key: value})
         elif "__" in name or name in misspelt:
             mistakes.append(unknown_variable(name))
     return tree, mistakes
 
 
-def listed(text: str) -> Any:
+def parse_tests_variable(text: str) -> Any:
     """The entries of `tests` in a variable; none if it is empty."""
     tests = yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
     return () if tests is None else tests
@@ -193,7 +194,7 @@ def unknown_variable(name: str) -> str:
     if words.replace("__", "_") in ("token", "api_token"):
         return f"{name}: there is no such setting; the token is given as {TOKEN_VARIABLE}"
     meant = [s.name for s in settings() if s.name.replace(".", "_") == words.replace("__", "_")]
-    alike = meant or like(words.rpartition("__")[2])
+    alike = meant or closest_setting(words.rpartition("__")[2])
     return f"{name}: there is no such setting" + (f"; did you mean {variable(alike[0])}?" if alike else "")
 
 
@@ -202,35 +203,35 @@ def variable(setting: str) -> str:
     return ENVIRONMENT + setting.replace(".", "__").upper()
 
 
-def merged(below: Tree, above: Tree) -> Tree:
+def deep_merge(below: Tree, above: Tree) -> Tree:
     """Both trees; where they differ, the one above."""
     tree = dict(below)
     for key, value in above.items():
         under = tree.get(key)
-        tree[key] = merged(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+        tree[key] = deep_merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return tree
 
 
-def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Token, str | None]:
+def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Secret, str | None]:
     """The token, and what is wrong with it that nobody else tells."""
     api = tree.get("api")
     path = api.get("token_file") if isinstance(api, dict) else None
     if environ.get(TOKEN_VARIABLE):
-        token = Token(environ[TOKEN_VARIABLE])
+        token = Secret(environ[TOKEN_VARIABLE])
     elif path is None:
-        return Token(), NOT_GIVEN
+        return Secret(), NOT_GIVEN
     else:
         try:
-            token = Token(path=Path(file_path(path)))
+            token = Secret(path=Path(file_path(path)))
         except ValueError:
-            return Token(), None
-    return token, next(iter(troubles_of(token)), None)
+            return Secret(), None
+    return token, next(iter(secret_problems(token)), None)
 
 
-def troubles_of(secret: Token) -> list[str]:
+def secret_problems(secret: Secret) -> list[str]:
     try:
         secret.read()
-    except TokenError as error:
+    except SecretError as error:
         return [str(error)]
     return []
 
@@ -260,41 +261,41 @@ EXAMPLES = {
 }
 
 
-def sentence(error: ErrorDetails) -> str:
+def format_error(error: ErrorDetails) -> str:
     """A validation error as a person would say it."""
-    where = dotted(error["loc"])
+    where = format_loc(error["loc"])
     context = error.get("ctx", {})
     if error["type"] == "value_error":
         return f"{where}: {context['error']}" if where else str(context["error"])
     if error["type"] == "extra_forbidden":
         if error["loc"][-1] == "token":
             return f"{where}: a token does not belong here; set K6_CLOUD_TOKEN, or api.token_file"
-        return f"{where}: there is no such setting{suggestion(error['loc'])}"
+        return f"{where}: there is no such setting{did_you_mean(error['loc'])}"
     template = SENTENCES.get(error["type"], "{shown} cannot be used here")
     if error["type"] == "string_type" and isinstance(error["input"], list | dict):
         template = "{shown} stands where text is expected"
     example = EXAMPLES.get(str(error["loc"][0]), "")
-    return f"{where}: {template.format(shown=shown(error['input']), example=example, **context)}"
+    return f"{where}: {template.format(shown=quote_value(error['input']), example=example, **context)}"
 
 
-def dotted(where: tuple[int | str, ...]) -> str:
+def format_loc(where: tuple[int | str, ...]) -> str:
     """A place in the tree as one would write it: tests[0].id."""
-    names = (f"[{key}]" if isinstance(key, int) else f".{printable(key)}" for key in where)
+    names = (f"[{key}]" if isinstance(key, int) else f".{escape_unprintable(key)}" for key in where)
     return "".join(names).removeprefix(".")
 
 
-def suggestion(where: tuple[int | str, ...]) -> str:
+def did_you_mean(where: tuple[int | str, ...]) -> str:
     """What may have been meant by a setting that does not exist."""
     *place, name = where
     if place and place[0] == "tests":
-        names = difflib.get_close_matches(str(name), Entry.model_fields, n=1)
-        alike = [dotted((*place, key)) for key in names]
+        names = difflib.get_close_matches(str(name), TestSelector.model_fields, n=1)
+        alike = [format_loc((*place, key)) for key in names]
     else:
-        alike = like(str(name))
+        alike = closest_setting(str(name))
     return f"; did you mean {alike[0]}?" if alike else ""
 
 
-def like(name: str) -> list[str]:
+def closest_setting(name: str) -> list[str]:
     """The section or setting, wherever it is, whose own name is most like this one; none if none is."""
     names = {setting.name.rpartition(".")[2]: setting.name for setting in settings()}
     names |= {section: section for section in Config.model_fields}

@@ -11,20 +11,20 @@ from pydantic import model_validator as checked
 from pydantic.fields import FieldInfo
 
 from exporter.config.values import (
-    duration,
     file_path,
-    ordinal,
+    format_duration,
+    parse_duration,
+    parse_path,
+    parse_shard,
+    quote_value,
     regex,
-    route,
-    seconds,
-    shown,
+    reject_non_integer,
     socket_address,
     web_address,
-    whole,
 )
 
-Seconds = Annotated[float, BeforeValidator(seconds)]
-Whole = Annotated[int, BeforeValidator(whole)]
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+Whole = Annotated[int, BeforeValidator(reject_non_integer)]
 FilePath = Annotated[Path, BeforeValidator(file_path)]
 WebAddress = Annotated[str, BeforeValidator(web_address)]
 Regex = Annotated[str, AfterValidator(regex)]
@@ -53,18 +53,18 @@ class Api(Section):
     requests_per_minute: Whole = Field(300, ge=1, le=100_000, description="most requests in any 60 seconds")
 
     @checked(mode="after")
-    def knows_the_stack(self) -> "Api":
+    def validate_stack_id(self) -> "Api":
         if self.version == "v6" and self.stack_id is None:
             raise ValueError("version v6 needs the id of your stack; set K6_CLOUD_STACK_ID, or api.stack_id")
         return self
 
     @property
-    def generation(self) -> Literal["legacy", "v6"]:
+    def effective_version(self) -> Literal["legacy", "v6"]:
         """The generation that is asked."""
         return "v6" if self.version == "v6" or (self.version == "auto" and self.stack_id) else "legacy"
 
 
-class Entry(Section):
+class TestSelector(Section):
     """One entry of `tests`: a test by its id, or tests by project and name."""
 
     id: Whole | None = Field(None, ge=1, description="a test by its id")
@@ -74,13 +74,13 @@ class Entry(Section):
     exclude: Regex | None = Field(None, description="regular expression: no tests whose name matches")
 
     @checked(mode="after")
-    def means_something(self) -> "Entry":
+    def validate_selector(self) -> "TestSelector":
         by_rule = [key for key in ("project", "include", "exclude") if getattr(self, key) is not None]
         if self.id is not None and by_rule:
             raise ValueError(f"an id says which test is meant; remove {' and '.join(by_rule)}, or the id")
         if self.id is None and self.name is not None:
             raise ValueError(
-                f"an alias is for one test; add the id of {shown(self.name)}, or remove the name"
+                f"an alias is for one test; add the id of {quote_value(self.name)}, or remove the name"
             )
         if self.id is None and not by_rule:
             raise ValueError("this names no test; give it an id, a project, include or exclude")
@@ -98,12 +98,13 @@ class Polling(Section):
     )
 
     @checked(mode="after")
-    def leaves_time_to_fail(self) -> "Polling":
+    def validate_stale_after(self) -> "Polling":
         longest = max(self.interval, self.idle_interval)
         if self.stale_after <= longest:
             raise ValueError(
-                f"stale_after ({duration(self.stale_after)}) must be longer than interval and idle_interval "
-                f"({duration(longest)}), or series vanish between polls"
+                f"stale_after ({format_duration(self.stale_after)}) must be longer than "
+                "interval and idle_interval "
+                f"({format_duration(longest)}), or series vanish between polls"
             )
         return self
 
@@ -118,13 +119,13 @@ class Runs(Section):
 class Sharding(Section):
     """Several processes that share the tests among them."""
 
-    shard: Annotated[int, BeforeValidator(ordinal)] = Field(
+    shard: Annotated[int, BeforeValidator(parse_shard)] = Field(
         0, ge=0, description="which of the processes this is, from 0; or a name that ends so, like a pod's"
     )
     total: Whole = Field(1, ge=1, le=1000, description="processes among which the tests are shared")
 
     @checked(mode="after")
-    def is_one_of_them(self) -> "Sharding":
+    def validate_shard(self) -> "Sharding":
         if self.shard >= self.total:
             raise ValueError(
                 f"of {self.total} shards the last is {self.total - 1}, and this is {self.shard}; "
@@ -139,7 +140,7 @@ class Web(Section):
     listen_address: Annotated[str, BeforeValidator(socket_address)] = Field(
         ":10565", description="address to listen on"
     )
-    telemetry_path: Annotated[str, BeforeValidator(route)] = Field(
+    telemetry_path: Annotated[str, BeforeValidator(parse_path)] = Field(
         "/metrics", description="path of the metrics"
     )
     config_file: FilePath | None = Field(
@@ -167,7 +168,9 @@ class Log(Section):
 
 class Config(Section):
     api: Api = Api()
-    tests: tuple[Entry, ...] = Field((), description="tests to watch; none: all that the token can see")
+    tests: tuple[TestSelector, ...] = Field(
+        (), description="tests to watch; none: all that the token can see"
+    )
     poll: Polling = Polling()
     runs: Runs = Runs()
     sharding: Sharding = Sharding()
@@ -178,7 +181,7 @@ class Config(Section):
     )
 
     @checked(mode="after")
-    def names_each_test_once(self) -> "Config":
+    def validate_unique_ids(self) -> "Config":
         times = Counter(entry.id for entry in self.tests if entry.id is not None)
         often = [f"id {id_} is listed {count} times" for id_, count in times.items() if count > 1]
         if often:
@@ -211,7 +214,7 @@ def setting(name: str, field: FieldInfo) -> Setting:
     if default in (None, ()):
         default = ""
     elif isinstance(default, float):
-        default = duration(default)
+        default = format_duration(default)
     elif isinstance(default, bool):
         default = str(default).lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

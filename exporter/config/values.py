@@ -7,15 +7,15 @@ from urllib.parse import urlsplit
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 MOST_GROUPS = 100  # in a regular expression; how many inside each other the interpreter bears differs
-LONGEST = 3650 * UNITS["d"]
+MAX_QUOTED_LENGTH = 3650 * UNITS["d"]
 HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]")
 
 
-def shown(value: object) -> str:
+def quote_value(value: object) -> str:
     """What was written, on one line of bounded length. What is in a list or in settings may be secret."""
     match value:
         case str():
-            return f'"{printable(value)}"'
+            return f'"{escape_unprintable(value)}"'
         case list() | tuple() | set():
             return "a list"
         case dict():
@@ -24,48 +24,50 @@ def shown(value: object) -> str:
             return {True: "true", False: "false", None: "null"}[value]
         case int() if value.bit_length() > 1000:
             return "a number of more than 300 digits"
-    return printable(str(value))
+    return escape_unprintable(str(value))
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """The text with what cannot be seen written as escapes, cut after 100 characters."""
     cut = text if len(text) <= 100 else text[:100] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
-def seconds(value: object) -> float:
+def parse_duration(value: object) -> float:
     """A duration such as 15s, 1m30s or 7d, in seconds."""
     text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
     if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text) and float(text) > 0:
-        raise ValueError(f'{shown(value)} has no unit; write "{text}s"')
+        raise ValueError(f'{quote_value(value)} has no unit; write "{text}s"')
     parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])", value) if isinstance(value, str) else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
-        raise ValueError(f'{shown(value)} is not a duration; write one like "15s", "1m30s" or "7d"')
+        raise ValueError(f'{quote_value(value)} is not a duration; write one like "15s", "1m30s" or "7d"')
     total = sum(float(number) * UNITS[unit] for number, unit in parts)
     if total <= 0:
-        raise ValueError(f'{shown(value)} is too short; it must be more than nothing, such as "15s"')
-    if total > LONGEST:
-        raise ValueError(f"{shown(value)} is too long; the most is {duration(LONGEST)}")
+        raise ValueError(f'{quote_value(value)} is too short; it must be more than nothing, such as "15s"')
+    if total > MAX_QUOTED_LENGTH:
+        raise ValueError(
+            f"{quote_value(value)} is too long; the most is {format_duration(MAX_QUOTED_LENGTH)}"
+        )
     return total
 
 
-def whole(value: object) -> object:
+def reject_non_integer(value: object) -> object:
     """Not yet a number, but nothing that would be mistaken for one: true is not 1."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError(f"{shown(value)} is not a whole number; write one like 10")
+        raise ValueError(f"{quote_value(value)} is not a whole number; write one like 10")
     return value
 
 
-def ordinal(value: object) -> object:
+def parse_shard(value: object) -> object:
     """A number from 0; of a name that ends in one, as the pods of a StatefulSet have, that number."""
     named = re.fullmatch(r"[a-z0-9][a-z0-9.-]*-([0-9]{1,9})", value) if isinstance(value, str) else None
-    return int(named[1]) if named else whole(value)
+    return int(named[1]) if named else reject_non_integer(value)
 
 
 def web_address(value: object) -> str:
     """An http or https URL without query, without a slash at its end."""
     if not isinstance(value, str) or not is_url(value):
-        raise ValueError(f'{shown(value)} is not a web address; write one like "https://example.com"')
+        raise ValueError(f'{quote_value(value)} is not a web address; write one like "https://example.com"')
     if "@" in value:
         raise ValueError("a user name or password does not belong into a web address; leave it out")
     return value.rstrip("/")
@@ -89,44 +91,46 @@ def socket_address(value: object) -> str:
     """host:port, :port or [v6]:port."""
     match = re.fullmatch(r"(.*):([0-9]{1,5})", value) if isinstance(value, str) else None
     if not match or int(match[2]) > 65535 or not (match[1] == "" or HOST.fullmatch(match[1])):
-        raise ValueError(f'{shown(value)} is not a listen address; write "host:port" or ":port"')
+        raise ValueError(f'{quote_value(value)} is not a listen address; write "host:port" or ":port"')
     return match[0]
 
 
-def route(value: object) -> str:
+def parse_path(value: object) -> str:
     """A path of ours that no other page has."""
     if (
         not isinstance(value, str)
         or not re.fullmatch(r"(/[\w.~-]+)+/?", value, re.ASCII)
         or value.startswith(("/-/", "/webhook/"))
     ):
-        raise ValueError(f'{shown(value)} cannot be the path of the metrics; write one like "/metrics"')
+        raise ValueError(f'{quote_value(value)} cannot be the path of the metrics; write one like "/metrics"')
     return value
 
 
 def regex(value: str) -> str:
     """A regular expression, matched anywhere in a test's name."""
     if value.count("(") > MOST_GROUPS:
-        raise ValueError(f"{shown(value)} is too much for a regular expression; make it simpler")
+        raise ValueError(f"{quote_value(value)} is too much for a regular expression; make it simpler")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a later Python may read otherwise
             re.compile(value)
     except re.error as error:
-        raise ValueError(f"{shown(value)} is not a regular expression: {error}") from error
+        raise ValueError(f"{quote_value(value)} is not a regular expression: {error}") from error
     except OverflowError as error:
-        raise ValueError(f"{shown(value)} is too much for a regular expression; make it simpler") from error
+        raise ValueError(
+            f"{quote_value(value)} is too much for a regular expression; make it simpler"
+        ) from error
     return value
 
 
 def file_path(value: object) -> str:
     """A path, not yet of anything that exists."""
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(f'{shown(value)} is not the path of a file; write one like "/etc/k6/token"')
+        raise ValueError(f'{quote_value(value)} is not the path of a file; write one like "/etc/k6/token"')
     return value
 
 
-def duration(value: float) -> str:
+def format_duration(value: float) -> str:
     """Seconds as one would write them: 604800 is 7d."""
     for unit in "dhms":
         if value >= UNITS[unit] and value % UNITS[unit] == 0:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, Validat
 from pydantic import model_validator as checked
 from pydantic_core import ErrorDetails
 
-from exporter.config.loading import ConfigError, dotted, sentence, tree_in
+from exporter.config.loading import ConfigError, format_error, format_loc, load_yaml
 from exporter.config.settings import Section, Whole
-from exporter.config.values import file_path, printable, seconds, shown
+from exporter.config.values import escape_unprintable, file_path, parse_duration, quote_value
 
 # The salt, of 16 bytes, ends in two bits; bcrypt takes no other ends.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -44,7 +44,7 @@ REFUSED = {
 }
 
 
-def file_beside(value: object, info: ValidationInfo) -> Path:
+def relative_path(value: object, info: ValidationInfo) -> Path:
     """A file; a relative path starts where the web configuration is."""
     folder: Path = (info.context or {})["folder"]
     return folder / file_path(value)
@@ -65,7 +65,7 @@ def tls_version(value: object) -> object:
     return value
 
 
-def suite(value: object) -> str:
+def cipher_suite(value: object) -> str:
     """A cipher suite of TLS 1.2, by OpenSSL's name."""
     if isinstance(value, str) and value in SUITES:
         return SUITES[value]
@@ -73,7 +73,7 @@ def suite(value: object) -> str:
         raise ValueError(f"the suites of TLS 1.3 cannot be chosen, they are all in use; remove {value}")
     alike = difflib.get_close_matches(str(value), SUITES, n=1)
     raise ValueError(
-        f"{shown(value)} is not a cipher suite that can be chosen"
+        f"{quote_value(value)} is not a cipher suite that can be chosen"
         + (f"; did you mean {alike[0]}?" if alike else "; name those of TLS 1.2 as Go does")
     )
 
@@ -81,11 +81,11 @@ def suite(value: object) -> str:
 def curve(value: object) -> str:
     """An elliptic curve, by OpenSSL's name."""
     if not isinstance(value, str) or value not in CURVES:
-        raise ValueError(f"{shown(value)} is not one of {', '.join(CURVES)}")
+        raise ValueError(f"{quote_value(value)} is not one of {', '.join(CURVES)}")
     return CURVES[value]
 
 
-def http_1(value: object) -> object:
+def reject_http2(value: object) -> object:
     if value is True:
         raise ValueError("HTTP/2 is not spoken here; write false, or leave it out")
     return value
@@ -93,14 +93,14 @@ def http_1(value: object) -> object:
 
 def header_value(value: object) -> str:
     if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
-        raise ValueError(f"{shown(value)} cannot be the value of a header; write one line of ASCII")
+        raise ValueError(f"{quote_value(value)} cannot be the value of a header; write one line of ASCII")
     return value
 
 
 def one_of(*values: str) -> BeforeValidator:
     def check(value: object) -> object:
         if value not in ("", *values):
-            raise ValueError(f"{shown(value)} is not {' or '.join(values)}")
+            raise ValueError(f"{quote_value(value)} is not {' or '.join(values)}")
         return value
 
     return BeforeValidator(check)
@@ -123,12 +123,12 @@ def user_name(value: object) -> object:
     return value
 
 
-def pause(value: object) -> float:
+def parse_interval(value: object) -> float:
     """A duration; 0 is none."""
-    return 0.0 if value in (0, "0", "0s") and not isinstance(value, bool) else seconds(value)
+    return 0.0 if value in (0, "0", "0s") and not isinstance(value, bool) else parse_duration(value)
 
 
-FileBeside = Annotated[Path, BeforeValidator(file_beside)]
+FileBeside = Annotated[Path, BeforeValidator(relative_path)]
 TlsVersion = Annotated[Literal["TLS12", "TLS13"], BeforeValidator(tls_version)]
 HeaderValue = Annotated[str, BeforeValidator(header_value)]
 
@@ -146,12 +146,12 @@ class Tls(Section):
     client_allowed_sans: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
     min_version: TlsVersion = "TLS12"
     max_version: TlsVersion = "TLS13"
-    cipher_suites: tuple[Annotated[str, BeforeValidator(suite)], ...] = ()
+    cipher_suites: tuple[Annotated[str, BeforeValidator(cipher_suite)], ...] = ()
     prefer_server_cipher_suites: bool = True
     curve_preferences: tuple[Annotated[str, BeforeValidator(curve)], ...] = Field((), max_length=1)
 
     @checked(mode="after")
-    def makes_sense(self) -> "Tls":
+    def validate_options(self) -> "Tls":
         asks = self.client_auth_type != "NoClientCert"
         if asks and self.client_ca_file is None:
             raise ValueError(f"{self.client_auth_type} needs client_ca_file, to verify certificates with")
@@ -182,29 +182,29 @@ class Headers(Section):
     x_xss_protection: HeaderValue = Field("", alias="X-XSS-Protection")
     strict_transport_security: HeaderValue = Field("", alias="Strict-Transport-Security")
 
-    def given(self) -> dict[str, str]:
+    def non_empty(self) -> dict[str, str]:
         return {name: value for name, value in self.model_dump(by_alias=True).items() if value}
 
 
 class Http(Section):
-    http2: Annotated[bool, BeforeValidator(http_1)] = False
+    http2: Annotated[bool, BeforeValidator(reject_http2)] = False
     headers: Headers = Headers()
 
 
 class RateLimit(Section):
     """At most `burst` requests at once, and one more each `interval` seconds; 0 is no limit."""
 
-    interval: Annotated[float, BeforeValidator(pause)] = 0.0
+    interval: Annotated[float, BeforeValidator(parse_interval)] = 0.0
     burst: Whole = Field(0, ge=0, le=1_000_000)
 
     @checked(mode="after")
-    def lets_something_through(self) -> "RateLimit":
+    def validate_burst(self) -> "RateLimit":
         if self.interval and not self.burst:
             raise ValueError("a burst of 0 lets nothing through; write one like 20")
         return self
 
 
-class WebFile(Section):
+class WebConfig(Section):
     """What the file says. Without `tls_server_config` plain HTTP is served, without users to everyone."""
 
     tls_server_config: Tls | None = None
@@ -215,23 +215,23 @@ class WebFile(Section):
     rate_limit: RateLimit = RateLimit()
 
 
-def read_web_file(file: Path) -> WebFile:
+def read_web_file(file: Path) -> WebConfig:
     """What the file says. Raises ConfigError with every mistake in it."""
-    tree = tree_in(file, named_by="web.config_file", example="basic_auth_users: {…}")
+    tree = load_yaml(file, named_by="web.config_file", example="basic_auth_users: {…}")
     try:
-        return WebFile.model_validate(written(tree, WebFile), context={"folder": file.parent})
+        return WebConfig.model_validate(drop_nulls(tree, WebConfig), context={"folder": file.parent})
     except ValidationError as error:
-        sentences = [f"{file}: {told(details)}" for details in error.errors(include_input=True)]
+        sentences = [f"{file}: {format_web_error(details)}" for details in error.errors(include_input=True)]
     raise ConfigError(sentences)  # not from what pydantic says, which shows what was written
 
 
-def written(tree: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+def drop_nulls(tree: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """Without what is null or empty: a key whose value, or a section whose every line, is commented out."""
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     found = {}
     for key, value in tree.items():
         inner = SECTIONS.get(key) if key in fields else None
-        kept = written(value, inner) if inner and isinstance(value, dict) else value
+        kept = drop_nulls(value, inner) if inner and isinstance(value, dict) else value
         if key not in fields or (kept is not None and not (inner and kept == {})):
             found[key] = kept
     return found
@@ -256,21 +256,21 @@ SENTENCES = {
 }
 
 
-def told(error: ErrorDetails) -> str:
+def format_web_error(error: ErrorDetails) -> str:
     """A mistake as a person would say it."""
     place = tuple(key for key in error["loc"] if key != "[key]")
-    where = dotted(place)
+    where = format_loc(place)
     if error["type"] == "extra_forbidden":
-        return f"{where}: {REFUSED.get(where) or f'there is no such setting{alike(place)}'}"
+        return f"{where}: {REFUSED.get(where) or f'there is no such setting{did_you_mean(place)}'}"
     if error["type"] in SENTENCES:
-        return f"{where}: {SENTENCES[error['type']].format(shown=shown(error['input']))}"
-    return sentence({**error, "loc": place})
+        return f"{where}: {SENTENCES[error['type']].format(shown=quote_value(error['input']))}"
+    return format_error({**error, "loc": place})
 
 
-def alike(place: tuple[int | str, ...]) -> str:
+def did_you_mean(place: tuple[int | str, ...]) -> str:
     """What may have been meant by a setting that does not exist."""
     *above, name = place
-    model = SECTIONS.get(str(above[-1]), WebFile) if above else WebFile
+    model = SECTIONS.get(str(above[-1]), WebConfig) if above else WebConfig
     names = {(alias := field.alias or key).lower(): alias for key, field in model.model_fields.items()}
-    found = difflib.get_close_matches(printable(str(name)).lower(), names, n=1)
-    return f"; did you mean {dotted((*above, names[found[0]]))}?" if found else ""
+    found = difflib.get_close_matches(escape_unprintable(str(name)).lower(), names, n=1)
+    return f"; did you mean {format_loc((*above, names[found[0]]))}?" if found else ""

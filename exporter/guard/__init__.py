@@ -1,5 +1,5 @@
 """Who is let in to what the exporter serves: TLS, passwords and a limit, from the web configuration file."""
 
-from exporter.guard.guard import Guard, is_hook, is_probe
+from exporter.guard.guard import WebConfigMiddleware, is_health_check, is_public_path
 
-__all__ = ["Guard", "is_hook", "is_probe"]
+__all__ = ["WebConfigMiddleware", "is_health_check", "is_public_path"]

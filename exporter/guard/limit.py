@@ -3,7 +3,7 @@
 from exporter.clock import Clock
 
 
-class Limit:
+class RateLimit:
     """At most `burst` requests at once, and one more for each `interval` seconds."""
 
     def __init__(self, interval: float, burst: int, clock: Clock) -> None:
@@ -12,7 +12,7 @@ class Limit:
         self._clock = clock
         self._full_at = clock.monotonic()
 
-    def allows(self) -> bool:
+    def allow(self) -> bool:
         """Whether one more may be answered now; if so, it is counted."""
         now = self._clock.monotonic()
         full_at = max(self._full_at, now) + self._interval

@@ -9,14 +9,16 @@ from exporter.config.web_file import Tls
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
 
-def context(tls: Tls) -> ssl.SSLContext:
+def create_ssl_context(tls: Tls) -> ssl.SSLContext:
     """A context with these certificates. Raises ConfigError.
 
     A certificate of the client is verified if there is one. That there must be one is left to the Guard:
     health and readiness are asked by probes, which have none.
     """
     wrong = [
-        sentence for name in ("cert_file", "key_file", "client_ca_file") for sentence in flaws(tls, name)
+        sentence
+        for name in ("cert_file", "key_file", "client_ca_file")
+        for sentence in validate_pem(tls, name)
     ]
     if wrong:
         raise ConfigError(wrong)
@@ -25,12 +27,12 @@ def context(tls: Tls) -> ssl.SSLContext:
     made.set_alpn_protocols(["http/1.1"])
     # What a client can only be after. Compression and renegotiation are ways to attack.
     made.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    choose(made, tls)
-    load(made, tls)
+    configure_ciphers(made, tls)
+    load_certificates(made, tls)
     return made
 
 
-def choose(made: ssl.SSLContext, tls: Tls) -> None:
+def configure_ciphers(made: ssl.SSLContext, tls: Tls) -> None:
     if tls.cipher_suites:
         made.set_ciphers(":".join(tls.cipher_suites))
     if not tls.prefer_server_cipher_suites:
@@ -39,7 +41,7 @@ def choose(made: ssl.SSLContext, tls: Tls) -> None:
         made.set_ecdh_curve(curve)
 
 
-def load(made: ssl.SSLContext, tls: Tls) -> None:
+def load_certificates(made: ssl.SSLContext, tls: Tls) -> None:
     try:
         made.load_cert_chain(
             tls.cert_file, tls.key_file, password=""
@@ -62,7 +64,7 @@ def load(made: ssl.SSLContext, tls: Tls) -> None:
     made.verify_mode = ssl.CERT_OPTIONAL
 
 
-def flaws(tls: Tls, name: str) -> list[str]:
+def validate_pem(tls: Tls, name: str) -> list[str]:
     """What is wrong with a file at first sight."""
     file: Path | None = getattr(tls, name)
     try:

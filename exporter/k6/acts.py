@@ -3,10 +3,10 @@
 Nothing that serves imports this: polls are given a Transport, which can only ask.
 """
 
-from exporter.k6.legacy_words import run_in
+from exporter.k6.legacy_words import decode_run
 from exporter.k6.transport import Transport
-from exporter.k6.v6 import sole
-from exporter.k6.v6_words import RunBody, run_from
+from exporter.k6.v6 import decode_one
+from exporter.k6.v6_words import RunBody, parse_run
 from exporter.model import Run
 
 LEGACY_START = "/loadtests/v2/tests/{id}/start-testrun"
@@ -15,7 +15,7 @@ V6_START = "/cloud/v6/load_tests/{id}/start"
 V6_ABORT = "/cloud/v6/test_runs/{id}/abort"
 
 
-class ActingTransport(Transport):
+class WriteTransport(Transport):
     """A transport that can also tell k6 Cloud to do something."""
 
     async def post(self, endpoint: str, **ids: int) -> bytes:
@@ -23,30 +23,30 @@ class ActingTransport(Transport):
         return await self._try("POST", endpoint, (), ids)
 
 
-class LegacyActs:
+class LegacyWriter:
     """The legacy calls that act. All raise ApiError."""
 
-    def __init__(self, transport: ActingTransport) -> None:
+    def __init__(self, transport: WriteTransport) -> None:
         self._transport = transport
 
     async def start_run(self, test_id: int) -> Run:
         """Start a test; the run that this makes."""
-        return run_in(await self._transport.post(LEGACY_START, id=test_id), LEGACY_START)
+        return decode_run(await self._transport.post(LEGACY_START, id=test_id), LEGACY_START)
 
     async def stop_run(self, run_id: int) -> None:
         """Ask for the end of a run; it comes a few moments later, as ABORTED_BY_USER."""
         await self._transport.post(LEGACY_STOP, id=run_id)
 
 
-class V6Acts:
+class V6Writer:
     """The v6 calls that act. All raise ApiError."""
 
-    def __init__(self, transport: ActingTransport) -> None:
+    def __init__(self, transport: WriteTransport) -> None:
         self._transport = transport
 
     async def start_run(self, test_id: int) -> Run:
         """Start a test; the run that this makes."""
-        return sole(await self._transport.post(V6_START, id=test_id), RunBody, run_from, V6_START)
+        return decode_one(await self._transport.post(V6_START, id=test_id), RunBody, parse_run, V6_START)
 
     async def stop_run(self, run_id: int) -> None:
         """Ask for the end of a run; Conflict if it has none to come."""

@@ -45,19 +45,19 @@ class ServerError(ApiError):
     reason = "server"
 
 
-class TimedOut(ApiError):
+class RequestTimeout(ApiError):
     """No answer in time, still after the last try."""
 
     reason = "timeout"
 
 
-class Unreachable(ApiError):
+class NetworkError(ApiError):
     """No connection, or one that broke, still after the last try."""
 
     reason = "network"
 
 
-class Unreadable(ApiError):
+class DecodeError(ApiError):
     """An answer that is not what the API's documents promise."""
 
     reason = "decode"

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from exporter.k6.errors import Unreadable
-from exporter.k6.lists import Foreign, decoded
-from exporter.k6.reading import moment, number, text, whole, whole_or_none
+from exporter.k6.errors import DecodeError
+from exporter.k6.lists import UnexpectedItem, decode
+from exporter.k6.reading import to_float, to_int, to_int_or_none, to_str, to_timestamp
 from exporter.model import LoadTest, Phase, Run
 
 T = TypeVar("T")
@@ -73,19 +73,19 @@ class TestEnvelope(msgspec.Struct):
     test: TestBody = msgspec.field(name="k6-test")
 
 
-class Identified(msgspec.Struct):
+class IdOnly(msgspec.Struct):
     id: Any = None
 
 
 class Organizations(msgspec.Struct):
-    organizations: list[Identified]
+    organizations: list[IdOnly]
 
 
 class Projects(msgspec.Struct):
-    projects: list[Identified]
+    projects: list[IdOnly]
 
 
-def run_from(body: RunBody, *, of_test: int | None = None) -> Run:
+def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     """A run in our words; what cannot be understood is left out and named.
 
     ValueError without an id, Foreign if it is not a run of the test that was asked for.
@@ -99,25 +99,25 @@ def run_from(body: RunBody, *, of_test: int | None = None) -> Run:
             unknown.append(field)
             return None
 
-    id_ = whole(body.id)
-    test_id = whole(body.test_id)
+    id_ = to_int(body.id)
+    test_id = to_int(body.test_id)
     if id_ is None or (test_id is None and of_test is None):
         raise ValueError(f"a run without {'an id' if id_ is None else 'a test_id'}")
     if of_test is not None and test_id not in (None, of_test):
-        raise Foreign(f"run {id_} of test {test_id} in the list of test {of_test}")
-    started, ended = read("started", moment), read("ended", moment)
+        raise UnexpectedItem(f"run {id_} of test {test_id} in the list of test {of_test}")
+    started, ended = read("started", to_timestamp), read("ended", to_timestamp)
     execution = ended - started if started is not None and ended is not None and ended >= started else None
     return Run(
         id=id_,
         test_id=test_id if test_id is not None else of_test or 0,
-        status=read("run_status", whole),
-        processing=read("processing_status", whole),
-        result=read("result_status", whole),
-        created=read("created", moment),
+        status=read("run_status", to_int),
+        processing=read("processing_status", to_int),
+        result=read("result_status", to_int),
+        created=read("created", to_timestamp),
         started=started,
         ended=ended,
-        duration=read("duration", number),
-        vus=read("vus", number),
+        duration=read("duration", to_float),
+        vus=read("vus", to_float),
         execution=execution,
         # Legacy does not say when a run left the queue, nor when its processing was done.
         phases=((Phase.RUNNING, execution),) if execution is not None else (),
@@ -125,42 +125,42 @@ def run_from(body: RunBody, *, of_test: int | None = None) -> Run:
     )
 
 
-def test_from(body: TestBody, of_project: int | None) -> LoadTest:
+def parse_test(body: TestBody, of_project: int | None) -> LoadTest:
     """A test in our words, of the project that was asked for. ValueError without an id."""
-    id_ = whole(body.id)
+    id_ = to_int(body.id)
     if id_ is None:
         raise ValueError("a test without an id")
     return LoadTest(
         id=id_,
-        name=text(body.name) or str(id_),
-        project_id=whole_or_none(body.project_id) if of_project is None else of_project,
-        last_run_id=whole_or_none(body.last_test_run_id),
+        name=to_str(body.name) or str(id_),
+        project_id=to_int_or_none(body.project_id) if of_project is None else of_project,
+        last_run_id=to_int_or_none(body.last_test_run_id),
     )
 
 
-def run_in(body: bytes, endpoint: str) -> Run:
+def decode_run(body: bytes, endpoint: str) -> Run:
     """The run in an envelope."""
     try:
-        return run_from(decoded(body, RunEnvelope, endpoint).run)
+        return parse_run(decode(body, RunEnvelope, endpoint).run)
     except ValueError as error:
-        raise Unreadable(f"{endpoint}: {error}") from error
+        raise DecodeError(f"{endpoint}: {error}") from error
 
 
-def test_in(body: bytes, endpoint: str) -> LoadTest:
+def decode_test(body: bytes, endpoint: str) -> LoadTest:
     """The test in an envelope."""
     try:
-        return test_from(decoded(body, TestEnvelope, endpoint).test, None)
+        return parse_test(decode(body, TestEnvelope, endpoint).test, None)
     except ValueError as error:
-        raise Unreadable(f"{endpoint}: {error}") from error
+        raise DecodeError(f"{endpoint}: {error}") from error
 
 
-def ids_of(bodies: Sequence[Identified], endpoint: str) -> list[int]:
+def parse_ids(bodies: Sequence[IdOnly], endpoint: str) -> list[int]:
     """The ids in a list of which every entry counts: to lose one unseen would be to lose all its tests."""
-    ids = [whole_or_none(body.id) for body in bodies]
+    ids = [to_int_or_none(body.id) for body in bodies]
     if None in ids:
-        raise Unreadable(f"{endpoint}: an entry without an id")
+        raise DecodeError(f"{endpoint}: an entry without an id")
     return [id_ for id_ in ids if id_ is not None]
 
 
-def total_of(page: RunsPage | TestsPage) -> int | None:
-    return whole_or_none(page.meta.count) if page.meta else None
+def total_count(page: RunsPage | TestsPage) -> int | None:
+    return to_int_or_none(page.meta.count) if page.meta else None

@@ -12,9 +12,9 @@ END_OF_TIME = 1e11  # seconds; the year 5138
 LONGEST_TEXT = 1000  # characters; the name of a test stands in each of its series
 
 
-def whole(value: object) -> int | None:
+def to_int(value: object) -> int | None:
     """An integer: 3, 3.0 or "3"."""
-    read = number(value)
+    read = to_float(value)
     if read is None:
         return None
     if not read.is_integer() or abs(read) > LARGEST:
@@ -27,15 +27,15 @@ def whole(value: object) -> int | None:
     )
 
 
-def whole_or_none(value: object) -> int | None:
+def to_int_or_none(value: object) -> int | None:
     """An integer, or None for what cannot be understood."""
     try:
-        return whole(value)
+        return to_int(value)
     except ValueError:
         return None
 
 
-def number(value: object) -> float | None:
+def to_float(value: object) -> float | None:
     """A finite number: 75, 75.0 or "75.0"."""
     if value is None or value == "":
         return None
@@ -52,7 +52,7 @@ def number(value: object) -> float | None:
     return read
 
 
-def moment(value: object) -> float | None:
+def to_timestamp(value: object) -> float | None:
     """Unix seconds of an ISO 8601 time; one without a zone is UTC."""
     if value is None or value == "":
         return None
@@ -68,6 +68,6 @@ def moment(value: object) -> float | None:
     return seconds
 
 
-def text(value: object) -> str:
+def to_str(value: object) -> str:
     """A string, the beginning of one that is too long; anything else, also nothing, is empty."""
     return value[:LONGEST_TEXT] if isinstance(value, str) else ""

@@ -21,61 +21,61 @@ from exporter.k6.errors import (
     ApiError,
     BadRequest,
     Conflict,
+    DecodeError,
     Forbidden,
+    NetworkError,
     NotFound,
     RateLimited,
+    RequestTimeout,
     ServerError,
-    TimedOut,
     Unauthorized,
-    Unreachable,
-    Unreadable,
 )
 from exporter.nesting import parse_json
 
 Params = Sequence[tuple[str, str | int]]
 
-TRIES = 3
-FIRST_PAUSE = 0.5  # seconds before the second try, doubled before each further one
-LONGEST_PAUSE = 30.0  # seconds; a longer Retry-After ends the question and holds back those after it
-LONGEST_SILENCE = 3600.0  # seconds; a Retry-After beyond an hour is taken for a mistake
-LONGEST_EXPLANATION = 2**16  # bytes of the body of a refusal; a longer one explains nothing
+MAX_TRIES = 3
+FIRST_BACKOFF = 0.5  # seconds before the second try, doubled before each further one
+MAX_BACKOFF = 30.0  # seconds; a longer Retry-After ends the question and holds back those after it
+MAX_RETRY_AFTER = 3600.0  # seconds; a Retry-After beyond an hour is taken for a mistake
+MAX_ERROR_BODY = 2**16  # bytes of the body of a refusal; a longer one explains nothing
 
 
-class Budget:
+class RateLimiter:
     """Lets at most `per_minute` requests go in any 60 seconds: a sliding window that no burst can exceed."""
 
-    def __init__(self, per_minute: int, clock: Clock, after: "Budget | None" = None) -> None:
+    def __init__(self, per_minute: int, clock: Clock, previous: "RateLimiter | None" = None) -> None:
         self._clock = clock
-        self.departures: deque[float] = deque(after.departures if after else (), maxlen=per_minute)
+        self.send_times: deque[float] = deque(previous.send_times if previous else (), maxlen=per_minute)
 
-    async def wait(self) -> None:
+    async def acquire(self) -> None:
         """Take the next free place and sleep until it comes."""
         now = self._clock.monotonic()
-        full = len(self.departures) == self.departures.maxlen
-        departure = max(now, self.departures[0] + 60) if full else now
-        self.departures.append(departure)
+        full = len(self.send_times) == self.send_times.maxlen
+        departure = max(now, self.send_times[0] + 60) if full else now
+        self.send_times.append(departure)
         if departure > now:
             await self._clock.sleep(departure - now)
 
 
-class Witness(Protocol):
+class RequestObserver(Protocol):
     """Who is told of each request: its template, its HTTP status (or timeout or network), its seconds."""
 
-    def asked(self, endpoint: str, code: str, took: float) -> None: ...
+    def observe_request(self, endpoint: str, code: str, took: float) -> None: ...
 
-    def retried(self) -> None: ...
+    def count_retry(self) -> None: ...
 
-    def throttled(self) -> None: ...
+    def count_throttled(self) -> None: ...
 
 
-class Unseen:
+class NullObserver:
     """A witness for who keeps no metrics."""
 
-    def asked(self, endpoint: str, code: str, took: float) -> None: ...
+    def observe_request(self, endpoint: str, code: str, took: float) -> None: ...
 
-    def retried(self) -> None: ...
+    def count_retry(self) -> None: ...
 
-    def throttled(self) -> None: ...
+    def count_throttled(self) -> None: ...
 
 
 class Transport:
@@ -96,8 +96,8 @@ class Transport:
         timeout: float,
         concurrency: int,
         requests_per_minute: int,
-        witness: Witness,
-        after: "Transport | None" = None,
+        observer: RequestObserver,
+        previous: "Transport | None" = None,
     ) -> None:
         # A cookie is of no use here, and one that is not ASCII would break every request after it.
         client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -105,67 +105,69 @@ class Transport:
         self._authorize = authorize
         self._clock = clock
         self._timeout = timeout
-        self._turnstile = asyncio.Semaphore(concurrency)
-        self.budget: Budget = Budget(requests_per_minute, clock, after.budget if after else None)
-        self._witness = witness
-        self.cloud_time: float | None = None  # Unix seconds by k6 Cloud's own clock, when it last answered
+        self._semaphore = asyncio.Semaphore(concurrency)
+        self.rate_limiter: RateLimiter = RateLimiter(
+            requests_per_minute, clock, previous.rate_limiter if previous else None
+        )
+        self._witness = observer
+        self.server_time: float | None = None  # Unix seconds by k6 Cloud's own clock, when it last answered
         # Monotonic; set by Retry-After, holds for all questions.
-        self.silent_until: float = after.silent_until if after else float("-inf")
+        self.retry_after_until: float = previous.retry_after_until if previous else float("-inf")
 
     async def get(self, endpoint: str, params: Params = (), **ids: int) -> bytes:
         """Ask until answered or out of tries; `endpoint` is a template such as /runs/{id}, filled from `ids`.
 
         Raises ApiError.
         """
-        for pause in (FIRST_PAUSE * 2**n for n in range(TRIES - 1)):
+        for pause in (FIRST_BACKOFF * 2**n for n in range(MAX_TRIES - 1)):
             try:
                 return await self._try("GET", endpoint, params, ids)
-            except (RateLimited, ServerError, TimedOut, Unreachable):
+            except (RateLimited, ServerError, RequestTimeout, NetworkError):
                 # Jitter: exporters that failed together must not come back together.
                 pause *= random.uniform(0.5, 1.5)  # noqa: S311, PLW2901
-                if self._silence() > LONGEST_PAUSE:
+                if self._retry_after_remaining() > MAX_BACKOFF:
                     raise
-                self._witness.retried()
-            await self._clock.sleep(max(pause, self._silence()))
+                self._witness.count_retry()
+            await self._clock.sleep(max(pause, self._retry_after_remaining()))
         return await self._try("GET", endpoint, params, ids)
 
-    async def give_way(self) -> None:
+    async def yield_to_loop(self) -> None:
         """Let everything else have its turn, in the midst of work that is long."""
         await self._clock.sleep(0)
 
     async def _try(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
-        async with self._turnstile:
+        async with self._semaphore:
             await self._wait_for_turn()
             response, told = await self._send(method, endpoint, params, ids)
         if response.status_code in (429, 503):
-            self._heed(response)
+            self._apply_retry_after(response)
         if not response.is_success:
-            raise refusal(response, told, f"{method} {endpoint}")
+            raise error_for_response(response, told, f"{method} {endpoint}")
         return told
 
     async def _wait_for_turn(self) -> None:
         heeded = None
-        while heeded != self.silent_until:
+        while heeded != self.retry_after_until:
             # The budget can hold back for a minute; another question may be told to wait meanwhile.
-            heeded = self.silent_until
-            await self._keep_silence()
-            await self.budget.wait()
+            heeded = self.retry_after_until
+            await self._wait_retry_after()
+            await self.rate_limiter.acquire()
 
-    async def _keep_silence(self) -> None:
-        silence = self._silence()
-        if silence > LONGEST_PAUSE:
+    async def _wait_retry_after(self) -> None:
+        silence = self._retry_after_remaining()
+        if silence > MAX_BACKOFF:
             raise RateLimited(f"k6 Cloud asked not to be asked for another {silence:.0f}s")
         if silence > 0:
             await self._clock.sleep(silence)
 
-    def _silence(self) -> float:
-        return self.silent_until - self._clock.monotonic()
+    def _retry_after_remaining(self) -> float:
+        return self.retry_after_until - self._clock.monotonic()
 
-    def _heed(self, response: httpx.Response) -> None:
+    def _apply_retry_after(self, response: httpx.Response) -> None:
         if response.status_code == 429:
-            self._witness.throttled()
+            self._witness.count_throttled()
         wait = retry_after(response.headers.get("Retry-After"), self._clock.time())
-        self.silent_until = max(self.silent_until, self._clock.monotonic() + wait)
+        self.retry_after_until = max(self.retry_after_until, self._clock.monotonic() + wait)
 
     async def _send(
         self, method: str, endpoint: str, params: Params, ids: dict[str, int]
@@ -181,23 +183,25 @@ class Transport:
             async with asyncio.timeout(self._timeout):
                 response = await self._client.send(request, stream=True, follow_redirects=False)
                 async with aclosing(response):
-                    told = await told_by(response)
+                    told = await read_body(response)
             code = str(response.status_code)
-            self.cloud_time = date_of(response) or self.cloud_time
+            self.server_time = date_of(response) or self.server_time
         except (TimeoutError, httpx.TimeoutException) as error:
             code = "timeout"
-            raise TimedOut(f"no answer to {where} within {self._timeout:g}s") from error
-        except (body.TooLong, body.WronglyEncoded) as error:
+            raise RequestTimeout(f"no answer to {where} within {self._timeout:g}s") from error
+        except (body.BodyTooLarge, body.DecodingError) as error:
             code = str(response.status_code)
-            raise Unreadable(f"{where}: the body is {_plain(str(error), request)}") from error
+            raise DecodeError(f"{where}: the body is {_sanitize(str(error), request)}") from error
         except httpx.TransportError as error:
-            raise Unreachable(f"{where}: {_plain(str(error), request) or type(error).__name__}") from error
+            raise NetworkError(
+                f"{where}: {_sanitize(str(error), request) or type(error).__name__}"
+            ) from error
         finally:
-            self._witness.asked(endpoint, code, self._clock.monotonic() - began)
+            self._witness.observe_request(endpoint, code, self._clock.monotonic() - began)
         return response, told
 
 
-async def told_by(response: httpx.Response) -> bytes:
+async def read_body(response: httpx.Response) -> bytes:
     """The body; of a refusal, whose status says all, only if it comes as it should.
 
     Raises TooLong, WronglyEncoded and what httpx raises.
@@ -206,8 +210,8 @@ async def told_by(response: httpx.Response) -> bytes:
     if response.is_success:
         return await body.read(response, coding)
     try:
-        return await body.read(response, coding, most=LONGEST_EXPLANATION)
-    except (body.TooLong, body.WronglyEncoded, httpx.TransportError):
+        return await body.read(response, coding, most=MAX_ERROR_BODY)
+    except (body.BodyTooLarge, body.DecodingError, httpx.TransportError):
         return b""
 
 
@@ -219,7 +223,7 @@ def retry_after(header: str | None, now: float) -> float:
         wait = float(header) if header.strip().isdigit() else http_date(header) - now
     except (ValueError, OverflowError):
         return 0.0
-    return min(max(wait, 0.0), LONGEST_SILENCE)
+    return min(max(wait, 0.0), MAX_RETRY_AFTER)
 
 
 def date_of(response: httpx.Response) -> float | None:
@@ -261,25 +265,25 @@ REDIRECTED = (
 REFUSED = (ApiError, "k6 Cloud refuses {at}")
 
 
-def refusal(response: httpx.Response, told: bytes, where: str) -> ApiError:
+def error_for_response(response: httpx.Response, told: bytes, where: str) -> ApiError:
     """The error that a response and its body stand for, in a sentence that says what to do."""
     status = response.status_code
     otherwise = REDIRECTED if response.has_redirect_location else IN_TROUBLE if status >= 500 else REFUSED
     error, sentence = REFUSALS.get(status, otherwise)
-    return error(sentence.format(at=f"({status} at {where}{_explanation(told, response.request)})"))
+    return error(sentence.format(at=f"({status} at {where}{_error_message(told, response.request)})"))
 
 
-def _explanation(told: bytes, request: httpx.Request) -> str:
+def _error_message(told: bytes, request: httpx.Request) -> str:
     """What the body says, as both generations phrase it: {"error": {"message": ...}}; else nothing."""
     try:
         parsed: Any = parse_json(told)
         message = str(parsed["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return ""
-    return f": {_plain(message, request)}" if message else ""
+    return f": {_sanitize(message, request)}" if message else ""
 
 
-def _plain(text: str, request: httpx.Request) -> str:
+def _sanitize(text: str, request: httpx.Request) -> str:
     """What a server said, as one printable line of bounded length."""
     # A server may echo what it was sent. The token must not come back through a log.
     _, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from exporter.k6.reading import moment, number, text, whole, whole_or_none
+from exporter.k6.reading import to_float, to_int, to_int_or_none, to_str, to_timestamp
 from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ ENDS_OF_LOAD = ("processing_metrics", "completed", "aborted")
 SCRIPT_ERRORS = frozenset({8030, 8031, 8035})  # setup(), teardown() and script exceptions, as k6 sends them
 
 
-def run_from(body: RunBody) -> Run:
+def parse_run(body: RunBody) -> Run:
     """A run in our words; what cannot be understood is left out and named. ValueError without an id."""
     unknown: list[str] = []
 
@@ -107,38 +107,41 @@ def run_from(body: RunBody) -> Run:
             unknown.append(field)
             return None
 
-    id_, test_id = whole(body.id), whole(body.test_id)
+    id_, test_id = to_int(body.id), to_int(body.test_id)
     if id_ is None or test_id is None:
         raise ValueError(f"a run without {'an id' if id_ is None else 'a test_id'}")
-    steps = [shaped(step, Status) for step in read("status_history", listed, body.status_history) or ()]
-    history = [entered(step) for step in steps]
-    abort = abort_status([shaped(body.status_details, Status), *steps], body.result)
-    codes = read("run_status", lambda word: status_of(word, abort), body.status)
+    steps = [
+        convert_or_empty(step, Status)
+        for step in read("status_history", expect_list, body.status_history) or ()
+    ]
+    history = [parse_step(step) for step in steps]
+    abort = map_abort([convert_or_empty(body.status_details, Status), *steps], body.result)
+    codes = read("run_status", lambda word: map_status(word, abort), body.status)
     status, processing = codes or (None, None)
-    started = first(history, ("running",))
+    started = first_entered(history, ("running",))
     # The API's own `ended` is the end of processing; what legacy calls so is the end of the load.
     # In a status that we do not know, only the former tells that the run is over.
-    ended = first(history, ENDS_OF_LOAD) if codes else None
+    ended = first_entered(history, ENDS_OF_LOAD) if codes else None
     return Run(
         id=id_,
         test_id=test_id,
         status=status,
         processing=processing,
-        result=read("result_status", result_of, body.result),
-        created=read("created", moment, body.created),
+        result=read("result_status", map_result, body.result),
+        created=read("created", to_timestamp, body.created),
         started=started,
-        ended=ended if ended is not None else read("ended", moment, body.ended),
-        duration=read("duration", number, body.estimated_duration),
-        vus=read("vus", number, body.max_vus),
+        ended=ended if ended is not None else read("ended", to_timestamp, body.ended),
+        duration=read("duration", to_float, body.estimated_duration),
+        vus=read("vus", to_float, body.max_vus),
         # Billable time, 0 for a run that never ran.
-        execution=None if started is None else read("execution_duration", number, body.execution_duration),
-        vuh=read("vuh", vuh_of, body.cost),
-        phases=phases_of(history),
+        execution=None if started is None else read("execution_duration", to_float, body.execution_duration),
+        vuh=read("vuh", total_vuh, body.cost),
+        phases=phase_durations(history),
         unknown=tuple(unknown),
     )
 
 
-def shaped(value: object, type_: type[T]) -> T:
+def convert_or_empty(value: object, type_: type[T]) -> T:
     """A part of an answer in this shape; an empty one if it has another."""
     try:
         return msgspec.convert(value, type_)
@@ -146,7 +149,7 @@ def shaped(value: object, type_: type[T]) -> T:
         return type_()
 
 
-def listed(value: object) -> Sequence[object]:
+def expect_list(value: object) -> Sequence[object]:
     if value is None:
         return ()
     if not isinstance(value, list):
@@ -154,7 +157,7 @@ def listed(value: object) -> Sequence[object]:
     return value
 
 
-def status_of(word: object, abort: RunStatus) -> tuple[RunStatus, ProcessingStatus] | None:
+def map_status(word: object, abort: RunStatus) -> tuple[RunStatus, ProcessingStatus] | None:
     """The two codes that legacy has for a status; `abort` is the one for an abort."""
     if word is None:
         return None
@@ -164,19 +167,19 @@ def status_of(word: object, abort: RunStatus) -> tuple[RunStatus, ProcessingStat
     return (abort if word == "aborted" else status, processing)
 
 
-def abort_status(steps: Iterable[Status], result: object) -> RunStatus:
+def map_abort(steps: Iterable[Status], result: object) -> RunStatus:
     """Why a run was aborted, as far as v6 tells: a person, a threshold, its script, or else the system."""
-    extras = [shaped(step.extra, Extra) for step in steps if step.type == "aborted"]
+    extras = [convert_or_empty(step.extra, Extra) for step in steps if step.type == "aborted"]
     if any(extra.by_user for extra in extras):
         return RunStatus.ABORTED_BY_USER
     if result == "failed":
         return RunStatus.ABORTED_BY_THRESHOLD
-    if any(whole_or_none(extra.code) in SCRIPT_ERRORS for extra in extras):
+    if any(to_int_or_none(extra.code) in SCRIPT_ERRORS for extra in extras):
         return RunStatus.ABORTED_BY_SCRIPT_ERROR
     return RunStatus.ABORTED_BY_SYSTEM
 
 
-def result_of(word: object) -> ResultStatus | None:
+def map_result(word: object) -> ResultStatus | None:
     if word is None or word == "":
         return None
     if not isinstance(word, str) or word not in RESULTS:
@@ -184,24 +187,24 @@ def result_of(word: object) -> ResultStatus | None:
     return RESULTS[word]
 
 
-def vuh_of(cost: object) -> float | None:
-    return None if cost is None else number(msgspec.convert(cost, Cost).total_vuh)
+def total_vuh(cost: object) -> float | None:
+    return None if cost is None else to_float(msgspec.convert(cost, Cost).total_vuh)
 
 
-def entered(step: Status) -> Step:
+def parse_step(step: Status) -> Step:
     """A step of a run's life and the moment it was entered, None if that cannot be read."""
     try:
-        return text(step.type), moment(step.entered)
+        return to_str(step.type), to_timestamp(step.entered)
     except ValueError:
-        return text(step.type), None
+        return to_str(step.type), None
 
 
-def first(history: Sequence[Step], words: Sequence[str]) -> float | None:
+def first_entered(history: Sequence[Step], words: Sequence[str]) -> float | None:
     """The moment when a run first was in one of these statuses."""
     return min((at for word, at in history if word in words and at is not None), default=None)
 
 
-def phases_of(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
+def phase_durations(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
     """How long each phase that is behind the run took: in all, if it was entered more than once.
 
     A step without a moment leaves open how long it and the one before it took. Steps that are not in the
@@ -222,17 +225,17 @@ def phases_of(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
     return tuple((phase, length) for phase, length in lengths.items() if phase not in unclear)
 
 
-def test_from(body: TestBody) -> LoadTest:
+def parse_test(body: TestBody) -> LoadTest:
     """A test in our words. ValueError without an id."""
-    id_ = whole(body.id)
+    id_ = to_int(body.id)
     if id_ is None:
         raise ValueError("a test without an id")
-    return LoadTest(id=id_, name=text(body.name) or str(id_), project_id=whole_or_none(body.project_id))
+    return LoadTest(id=id_, name=to_str(body.name) or str(id_), project_id=to_int_or_none(body.project_id))
 
 
-def schedule_from(body: ScheduleBody) -> Schedule:
+def parse_schedule(body: ScheduleBody) -> Schedule:
     """A schedule in our words. ValueError if it cannot be understood."""
-    id_, test_id = whole(body.id), whole(body.load_test_id)
+    id_, test_id = to_int(body.id), to_int(body.load_test_id)
     if id_ is None or test_id is None:
         raise ValueError(f"a schedule without {'an id' if id_ is None else 'a load_test_id'}")
-    return Schedule(id_, test_id, None if body.deactivated else moment(body.next_run))
+    return Schedule(id_, test_id, None if body.deactivated else to_timestamp(body.next_run))

@@ -3,17 +3,17 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from exporter.k6.errors import ApiError, NotFound, Unreadable
-from exporter.model import LoadTest, TestListing
-from exporter.polling.findings import Findings
-from exporter.polling.selection import Selection
+from exporter.k6.errors import ApiError, DecodeError, NotFound
+from exporter.model import LoadTest, TestList
+from exporter.polling.findings import PollResult
+from exporter.polling.selection import Selector
 from exporter.store import State
 
 
 class Lister(Protocol):
     """What both API generations can tell of tests."""
 
-    async def list_tests(self, project_id: int | None = None) -> TestListing: ...
+    async def list_tests(self, project_id: int | None = None) -> TestList: ...
 
     async def read_test(self, test_id: int) -> LoadTest: ...
 
@@ -24,23 +24,23 @@ class Discovery:
     `tests` are all that the selection means, by whichever shard they are watched; `ours` those of this one.
     """
 
-    def __init__(self, api: Lister, selection: Selection, state: State, findings: Findings) -> None:
+    def __init__(self, api: Lister, selection: Selector, state: State, findings: PollResult) -> None:
         self.tests: dict[int, LoadTest] = {}
         self._api = api
         self._selection = selection
         self._members = state.members
         self._known_unresolved = state.unresolved
         self._findings = findings
-        self._in_doubt: set[int] = set()
+        self._kept: set[int] = set()
         self._projects: set[int] = set()
 
     async def add_projects(self, projects: Collection[int]) -> None:
         """Projects that k6 Cloud says there are; where it leaves out one that was there, it may be wrong."""
         self._projects.update(projects)
         for gone in {test.project_id for test in self._members.values()} - {*projects, None}:
-            await self._confirm_emptiness(gone)
+            await self._verify_empty(gone)
 
-    async def ask_for_project(self, project: int | None) -> None:
+    async def fetch_project(self, project: int | None) -> None:
         """The tests of a project; of None, all that a list without a project has."""
         try:
             listing = await self._api.list_tests(project)
@@ -48,40 +48,40 @@ class Discovery:
             # That a project is no more may be so, but neither of one just told nor of all of them together.
             if project is not None and project not in self._projects:
                 return
-            self._doubt_project(project)
+            self._keep_project(project)
             raise
         except ApiError:
-            self._doubt_project(project)
+            self._keep_project(project)
             raise
         if not listing.tests:
-            await self._confirm_emptiness(project)
+            await self._verify_empty(project)
         self.add(listing)
-        if listing.skipped or not listing.is_whole:
-            self._doubt_project(project)
+        if listing.skipped or not listing.is_complete:
+            self._keep_project(project)
 
-    async def ask_for_test(self, id_: int) -> None:
+    async def fetch_test(self, id_: int) -> None:
         try:
             self.tests[id_] = await self._api.read_test(id_)
         except NotFound:
             return
         except ApiError:
-            self.doubt([id_])
+            self.keep_members([id_])
             raise
 
-    def add(self, listing: TestListing) -> None:
+    def add(self, listing: TestList) -> None:
         """Take those that the selection means."""
         self._findings.skipped += listing.skipped
-        self.tests |= {test.id: test for test in listing.tests if self._selection.means(test)}
+        self.tests |= {test.id: test for test in listing.tests if self._selection.matches(test)}
 
     @property
-    def ours(self) -> dict[int, LoadTest]:
-        return {id_: test for id_, test in self.tests.items() if self._selection.takes(test)}
+    def sharded_tests(self) -> dict[int, LoadTest]:
+        return {id_: test for id_, test in self.tests.items() if self._selection.is_assigned(test)}
 
-    def doubt(self, ids: Collection[int]) -> None:
+    def keep_members(self, ids: Collection[int]) -> None:
         """These are members if they were; nothing else could be learnt of them."""
-        self._in_doubt.update(ids)
+        self._kept.update(ids)
 
-    async def _confirm_emptiness(self, project: int | None) -> None:
+    async def _verify_empty(self, project: int | None) -> None:
         """An empty list would withdraw every test and its counts: believe it only if one of them is gone.
 
         Raises ApiError.
@@ -92,21 +92,21 @@ class Discovery:
             except NotFound:
                 return
             except ApiError:
-                self._doubt_project(project)
+                self._keep_project(project)
                 raise
-            self._doubt_project(project)
-            raise Unreadable(f"the list of tests is empty, and yet there is test {id_}")
+            self._keep_project(project)
+            raise DecodeError(f"the list of tests is empty, and yet there is test {id_}")
 
-    def _doubt_project(self, project: int | None) -> None:
-        self.doubt(self._members_of(project))
+    def _keep_project(self, project: int | None) -> None:
+        self.keep_members(self._members_of(project))
 
     def _members_of(self, project: int | None) -> list[int]:
         return [id_ for id_, test in self._members.items() if project in (None, test.project_id)]
 
-    def tell(self, tests: Collection[LoadTest]) -> None:
+    def report(self, tests: Collection[LoadTest]) -> None:
         """Tell the findings that these are the tests there are for us."""
-        kept = {id_: test for id_, test in self._members.items() if id_ in self._in_doubt}
-        self._findings.members = kept | {test.id: self._selection.named(test) for test in tests}
+        kept = {id_: test for id_, test in self._members.items() if id_ in self._kept}
+        self._findings.members = kept | {test.id: self._selection.with_alias(test) for test in tests}
         # After a failure nothing can be said to be missing that was not missing before.
         is_known = not self._findings.failures
         unresolved = self._selection.unresolved(self.tests.values()) if is_known else self._known_unresolved

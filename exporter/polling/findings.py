@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exporter.k6.errors import ApiError, Unauthorized
-from exporter.model import LoadTest, Skipped
-from exporter.store import Poll, Sighting, State
+from exporter.model import LoadTest, SkippedItem
+from exporter.store import State, StateUpdate, TestUpdate
 
 T = TypeVar("T")
 
@@ -17,55 +17,55 @@ class Failure:
     """Something that a poll could not learn: a label value, and a sentence for the log."""
 
     reason: str
-    sentence: str
+    message: str
 
 
 @dataclass(slots=True)
-class Findings:
+class PollResult:
     """Filled as answers come in. `confirmed` are tests about which there is nothing new."""
 
-    seen: dict[int, Sighting] = field(default_factory=dict)
-    confirmed: set[int] = field(default_factory=set)
+    updates: dict[int, TestUpdate] = field(default_factory=dict)
+    unchanged: set[int] = field(default_factory=set)
     members: Mapping[int, LoadTest] | None = None
     unresolved: tuple[str, ...] = ()
-    newest: float | None = None
+    newest_created: float | None = None
     failures: list[Failure] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[SkippedItem] = field(default_factory=list)
 
-    def fail(self, error: ApiError) -> None:
+    def add_failure(self, error: ApiError) -> None:
         self.failures.append(Failure(error.reason, str(error)))
 
-    def conceal(self, hidden: Callable[[str], str]) -> None:
+    def redact(self, hidden: Callable[[str], str]) -> None:
         """Take out of every sentence what must not be read."""
-        self.failures = [replace(failure, sentence=hidden(failure.sentence)) for failure in self.failures]
-        self.skipped = [replace(skipped, which=hidden(skipped.which)) for skipped in self.skipped]
+        self.failures = [replace(failure, message=hidden(failure.message)) for failure in self.failures]
+        self.skipped = [replace(skipped, description=hidden(skipped.description)) for skipped in self.skipped]
 
     @property
-    def learnt_something(self) -> bool:
-        return bool(self.seen or self.confirmed) or not self.failures
+    def has_data(self) -> bool:
+        return bool(self.updates or self.unchanged) or not self.failures
 
     @property
     def outcome(self) -> str:
         if not self.failures:
             return "success"
-        return "partial" if self.learnt_something else "failure"
+        return "partial" if self.has_data else "failure"
 
-    def poll(self, state: State, *, at: float, now: float) -> Poll:
+    def to_state_update(self, state: State, *, at: float, now: float) -> StateUpdate:
         """What was found, as the step from `state` to its successor."""
         members = state.members if self.members is None else self.members
-        return Poll(
-            at=at,
+        return StateUpdate(
+            monotonic=at,
             now=now,
-            seen=self.seen,
-            missed=frozenset(members.keys() - self.seen.keys() - self.confirmed),
+            updates=self.updates,
+            failed=frozenset(members.keys() - self.updates.keys() - self.unchanged),
             members=self.members,
             unresolved=self.unresolved,
-            newest=self.newest,
+            newest_created=self.newest_created,
         )
 
 
-async def each(
-    items: Iterable[T], ask: Callable[[T], Awaitable[None]], findings: Findings, *, width: int
+async def for_each(
+    items: Iterable[T], action: Callable[[T], Awaitable[None]], findings: PollResult, *, concurrency: int
 ) -> None:
     """Ask about each item, `width` at a time; an item's failure is noted and costs only that item.
 
@@ -76,16 +76,16 @@ async def each(
     async def work() -> None:
         for item in rest:
             try:
-                await ask(item)
+                await action(item)
             except Unauthorized:
                 raise
             except ApiError as error:
-                findings.fail(error)
+                findings.add_failure(error)
 
     refused: list[Unauthorized] = []
     try:
         async with asyncio.TaskGroup() as workers:
-            for _ in range(width):
+            for _ in range(concurrency):
                 workers.create_task(work())
     except* Unauthorized as group:
         refused += [error for error in group.exceptions if isinstance(error, Unauthorized)]

@@ -16,7 +16,7 @@ class Rule:
     include: re.Pattern[str] | None = None
     exclude: re.Pattern[str] | None = None
 
-    def takes(self, test: LoadTest) -> bool:
+    def matches(self, test: LoadTest) -> bool:
         return (
             self.project in (None, test.project_id)
             and (self.include is None or self.include.search(test.name) is not None)
@@ -31,7 +31,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class Selector:
     """Tests by id, each with the alias it may have, and tests by rule; of them, the part of one shard."""
 
     tests: Mapping[int, str | None] = field(default_factory=dict)
@@ -41,15 +41,15 @@ class Selection:
     @property
     def ids(self) -> list[int]:
         """The tests by id that are this shard's."""
-        return [id_ for id_ in self.tests if self.shard.has(id_)]
+        return [id_ for id_ in self.tests if self.shard.contains(id_)]
 
-    def takes(self, test: LoadTest) -> bool:
+    def is_assigned(self, test: LoadTest) -> bool:
         """Whether this test is meant and this shard's."""
-        return self.shard.has(test.id) and self.means(test)
+        return self.shard.contains(test.id) and self.matches(test)
 
-    def means(self, test: LoadTest) -> bool:
+    def matches(self, test: LoadTest) -> bool:
         """Whether this test is meant, by whichever shard it is watched."""
-        return test.id in self.tests or any(rule.takes(test) for rule in self.rules)
+        return test.id in self.tests or any(rule.matches(test) for rule in self.rules)
 
     def unresolved(self, tests: Collection[LoadTest]) -> tuple[str, ...]:
         """The entries that mean none of these tests, whose ever these are.
@@ -59,9 +59,9 @@ class Selection:
         found = {test.id for test in tests}
         ids = [f"test {id_}" for id_ in self.ids if id_ not in found]
         asked = self.rules if self.shard.index == 0 else ()
-        rules = [str(rule) for rule in asked if not any(rule.takes(test) for test in tests)]
+        rules = [str(rule) for rule in asked if not any(rule.matches(test) for test in tests)]
         return (*ids, *rules)
 
-    def named(self, test: LoadTest) -> LoadTest:
+    def with_alias(self, test: LoadTest) -> LoadTest:
         """The test under its alias, if it has one."""
         return replace(test, name=self.tests.get(test.id) or test.name)

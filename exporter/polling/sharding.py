@@ -13,7 +13,7 @@ class Shard:
     index: int = 0
     total: int = 1
 
-    def has(self, test_id: int) -> bool:
+    def contains(self, test_id: int) -> bool:
         return self.total == 1 or shard_of(test_id, self.total) == self.index
 
 

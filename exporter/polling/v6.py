@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from exporter.k6.errors import ApiError, NotFound, Unauthorized, Unreadable
-from exporter.k6.v6 import RUNS, V6Api
-from exporter.model import Listing, LoadTest, Run
+from exporter.k6.errors import ApiError, DecodeError, NotFound, Unauthorized
+from exporter.k6.v6 import RUNS, V6Client
+from exporter.model import LoadTest, Run, RunList
 from exporter.polling.discovery import Discovery
-from exporter.polling.findings import Findings, each
-from exporter.polling.selection import Selection
-from exporter.store import Sighting, State, Watched, has_finished, puzzling
+from exporter.polling.findings import PollResult, for_each
+from exporter.polling.selection import Selector
+from exporter.store import State, TestState, TestUpdate, counts_as_finished, unparsed_runs
 
 log = logging.getLogger(__name__)
 
@@ -31,33 +31,33 @@ FEW_TESTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RunQuery:
     """A test about which there is something to say or to ask: what is `known`, and what the list `told`."""
 
     test: LoadTest
-    known: Watched | None
-    told: Sequence[Run]
+    known: TestState | None
+    runs: Sequence[Run]
 
 
-class V6Inquiry:
+class V6Source:
     """Asks what a poll must know. Raises ApiError where all is lost; any other costs the part it befalls."""
 
-    def __init__(self, api: V6Api, selection: Selection, *, width: int) -> None:
+    def __init__(self, api: V6Client, selection: Selector, *, concurrency: int) -> None:
         self._api = api
         self._selection = selection
-        self._width = width
+        self._width = concurrency
 
-    async def look(self, state: State, findings: Findings, *, now: float, discovery: int | None) -> None:
+    async def fetch(self, state: State, findings: PollResult, *, now: float, discovery: int | None) -> None:
         """Fill `findings`; with `discovery`, also find out which tests there are."""
         if discovery is not None:
             await self.discover(state, findings)
         members = state.members if findings.members is None else findings.members
-        present = self._api.time or now
-        since = present - FIRST_WINDOW if state.newest is None else state.newest - OVERLAP
+        present = self._api.server_time or now
+        since = present - FIRST_WINDOW if state.newest_created is None else state.newest_created - OVERLAP
         listing = await self._api.list_runs(since)
         findings.skipped += listing.skipped
-        if not listing.is_whole:
-            findings.fail(Unreadable(f"GET {RUNS}: the list breaks off and says that it goes on"))
+        if not listing.is_complete:
+            findings.add_failure(DecodeError(f"GET {RUNS}: the list breaks off and says that it goes on"))
 
         told_of = defaultdict[int, list[Run]](list)
         for run in listing.runs:
@@ -65,61 +65,61 @@ class V6Inquiry:
         questions = []
         for id_, test in members.items():
             known = state.tests.get(id_)
-            is_puzzling = discovery is not None and known is not None and bool(puzzling(known))
-            if known is None or known.moving or known.test != test or id_ in told_of or is_puzzling:
-                questions.append(Question(test, known, told_of[id_]))
+            is_puzzling = discovery is not None and known is not None and bool(unparsed_runs(known))
+            if known is None or known.active_runs or known.test != test or id_ in told_of or is_puzzling:
+                questions.append(RunQuery(test, known, told_of[id_]))
             else:
-                findings.confirmed.add(id_)
+                findings.unchanged.add(id_)
 
-        async def ask(question: Question) -> None:
-            findings.seen[question.test.id] = await self._sighting(question, listing, state, findings)
+        async def ask(question: RunQuery) -> None:
+            findings.updates[question.test.id] = await self._fetch_test(question, listing, state, findings)
 
-        await each(questions, ask, findings, width=self._width)
+        await for_each(questions, ask, findings, concurrency=self._width)
         # At first all runs are history, and none that is missing would be missed.
         told = [run.created for run in listing.runs if run.created is not None]
-        sure_up_to = max(told, default=since) if state.newest is None else listing.sure_up_to
+        sure_up_to = max(told, default=since) if state.newest_created is None else listing.complete_until
         # A run from the future, by a fault of whoever wrote it down, must not hide those of the present.
         newest = max(min(sure_up_to, present), since + OVERLAP)
-        is_taken_in = len(findings.seen) + len(findings.confirmed) == len(members) and not listing.skipped
+        is_taken_in = len(findings.updates) + len(findings.unchanged) == len(members) and not listing.skipped
         # What could not be taken in is asked for again with the next list, for a day at most.
-        findings.newest = newest if is_taken_in else max(since + OVERLAP, newest - FIRST_WINDOW)
+        findings.newest_created = newest if is_taken_in else max(since + OVERLAP, newest - FIRST_WINDOW)
 
-    async def _sighting(
-        self, question: Question, listing: Listing, state: State, findings: Findings
-    ) -> Sighting:
+    async def _fetch_test(
+        self, question: RunQuery, listing: RunList, state: State, findings: PollResult
+    ) -> TestUpdate:
         """The test's runs: those in the list of all, and by themselves those that it does not reach."""
-        test, known, told = question.test, question.known, question.told
+        test, known, told = question.test, question.known, question.runs
         if known is None:
             wanted = max(state.retention.keep, 1)
-            if sum(has_finished(run) for run in told) >= wanted:
-                return Sighting(test, tuple(told))
+            if sum(counts_as_finished(run) for run in told) >= wanted:
+                return TestUpdate(test, tuple(told))
             newest = await self._api.list_newest_runs(test.id, wanted + SPARE)
             findings.skipped += newest.skipped
-            return Sighting(test, (*told, *newest.runs))
+            return TestUpdate(test, (*told, *newest.runs))
         named = {run.id for run in told}
-        read, gone = [], {run.id for run in known.runs if run.id not in named and listing.ought_to_have(run)}
-        for run in {run.id: run for run in (*known.moving, *puzzling(known))}.values():
+        read, gone = [], {run.id for run in known.runs if run.id not in named and listing.should_contain(run)}
+        for run in {run.id: run for run in (*known.active_runs, *unparsed_runs(known))}.values():
             if run.id not in named:
                 try:
                     read.append(await self._api.read_run(run.id))
                 except NotFound:
                     gone.add(run.id)
-        return Sighting(test, (*told, *read), frozenset(gone - {run.id for run in read}))
+        return TestUpdate(test, (*told, *read), frozenset(gone - {run.id for run in read}))
 
-    async def discover(self, state: State, findings: Findings) -> None:
+    async def discover(self, state: State, findings: PollResult) -> None:
         """Find out which tests the selection means; where that cannot be learnt, members stay members."""
         discovery = Discovery(self._api, self._selection, state, findings)
         projects = {rule.project for rule in self._selection.rules}
         ids = self._selection.ids
         if None in projects or len(ids) > FEW_TESTS:
-            await each([None], discovery.ask_for_project, findings, width=1)
+            await for_each([None], discovery.fetch_project, findings, concurrency=1)
         else:
-            await each(projects, discovery.ask_for_project, findings, width=self._width)
+            await for_each(projects, discovery.fetch_project, findings, concurrency=self._width)
             rest = set(ids) - discovery.tests.keys()
-            await each(rest, discovery.ask_for_test, findings, width=self._width)
-        discovery.tell(await self._scheduled(discovery.ours))
+            await for_each(rest, discovery.fetch_test, findings, concurrency=self._width)
+        discovery.report(await self._with_schedules(discovery.sharded_tests))
 
-    async def _scheduled(self, tests: Mapping[int, LoadTest]) -> list[LoadTest]:
+    async def _with_schedules(self, tests: Mapping[int, LoadTest]) -> list[LoadTest]:
         """The tests with their schedules. Not every token may see these, and nothing depends on them."""
         try:
             next_runs = await self._api.list_schedules()

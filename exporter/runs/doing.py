@@ -13,22 +13,30 @@ from rich.console import Console
 
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.config.values import printable
-from exporter.k6.acts import ActingTransport
-from exporter.k6.errors import ApiError, Conflict, NotFound, ServerError, TimedOut, Unreachable, Unreadable
+from exporter.config.values import escape_unprintable
+from exporter.k6.acts import WriteTransport
+from exporter.k6.errors import (
+    ApiError,
+    Conflict,
+    DecodeError,
+    NetworkError,
+    NotFound,
+    RequestTimeout,
+    ServerError,
+)
 from exporter.model import LoadTest, Outcome, Run, RunStatus
-from exporter.runs.cloud import Cloud
-from exporter.runs.flags import FAILED, INTERRUPTED, PASSED, TROUBLE, USAGE
-from exporter.runs.listing import Found, Row, newest
-from exporter.runs.telling import as_json, details, page, table
-from exporter.runs.watching import Bar, Face, JsonLines, Lines, followed
-from exporter.wording import length, words
+from exporter.runs.cloud import RunsClient
+from exporter.runs.flags import ERROR, FAILED, INTERRUPTED, PASSED, USAGE
+from exporter.runs.listing import RunListing, RunRow, list_newest
+from exporter.runs.telling import as_json, details, run_url, table
+from exporter.runs.watching import JsonLineView, LineView, ProgressView, WatchView, watch_run
+from exporter.wording import describe_run, format_duration
 
 T = TypeVar("T")
-Connect = Callable[[], AbstractAsyncContextManager[ActingTransport]]
+Connect = Callable[[], AbstractAsyncContextManager[WriteTransport]]
 
 STATUSES = {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}
-LOST = (TimedOut, Unreachable, Unreadable, ServerError)  # whether it was done is not known
+LOST = (RequestTimeout, NetworkError, DecodeError, ServerError)  # whether it was done is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class Streams:
     stderr: TextIO
 
 
-class Desk:
+class RunsCommand:
     """Carries out a command. `work` runs a coroutine; `conceal` takes out of a text what must not be read."""
 
     def __init__(
@@ -64,42 +72,42 @@ class Desk:
 
     def list(self, *, most: int, active: bool) -> int:
         """Show the newest runs; TROUBLE if some could not be learnt, or an entry means no test."""
-        return self._carried_out(lambda: self._list(most=most, active=active))
+        return self._run(lambda: self._list(most=most, active=active))
 
     def show(self, run_id: int, *, watch: bool, every: float) -> int:
         """Show one run, or follow it."""
-        return self._carried_out(lambda: self._show(run_id, watch=watch, every=every))
+        return self._run(lambda: self._show(run_id, watch=watch, every=every))
 
     def start(self, test_id: int, *, yes: bool, watch: bool, every: float) -> int:
         """Start a test after asking, and follow the run if that is wanted."""
-        return self._carried_out(lambda: self._start(test_id, yes=yes, watch=watch, every=every))
+        return self._run(lambda: self._start(test_id, yes=yes, watch=watch, every=every))
 
     def stop(self, run_id: int, *, yes: bool) -> int:
         """Stop a run after asking."""
-        return self._carried_out(lambda: self._stop(run_id, yes=yes))
+        return self._run(lambda: self._stop(run_id, yes=yes))
 
-    def _carried_out(self, command: Callable[[], int]) -> int:
+    def _run(self, command: Callable[[], int]) -> int:
         try:
             return command()
         except ApiError as error:
             self._say(f"error: {error}")
-            return TROUBLE
+            return ERROR
         except OSError as error:
-            self._give_up(error)
-            return TROUBLE
+            self._handle_write_error(error)
+            return ERROR
         except KeyboardInterrupt:
             return INTERRUPTED
 
-    def _give_up(self, error: OSError) -> None:
+    def _handle_write_error(self, error: OSError) -> None:
         """Say that nobody takes what is written, if anybody takes that."""
-        forsake(self._streams.out.file)
+        redirect_to_devnull(self._streams.out.file)
         try:
             self._say(f"error: cannot write: {error.strerror}")
         except OSError:
-            forsake(self._streams.stderr)
+            redirect_to_devnull(self._streams.stderr)
 
     def _list(self, *, most: int, active: bool) -> int:
-        found, now = self._asked(lambda cloud: newest(cloud, most=most, active=active))
+        found, now = self._call(lambda cloud: list_newest(cloud, most=most, active=active))
         is_lost = bool(found.failures) and not found.rows
         if self._is_json and not is_lost:
             self._print_json([as_json(row, self._config) for row in found.rows])
@@ -107,22 +115,22 @@ class Desk:
             self._streams.out.print(table(found.rows, now))
         elif not is_lost:
             self._say("no run is under way" if active else "no runs")
-        self._tell_limits(found, most)
-        return TROUBLE if found.failures or found.unresolved or found.skipped else PASSED
+        self._print_warnings(found, most)
+        return ERROR if found.failures or found.unresolved or found.skipped else PASSED
 
-    def _tell_limits(self, found: Found, most: int) -> None:
+    def _print_warnings(self, found: RunListing, most: int) -> None:
         for failure in found.failures:
-            self._say(f"error: {failure.sentence}")
+            self._say(f"error: {failure.message}")
         for entry in found.unresolved:
             self._say(f"error: {entry}: nothing in k6 Cloud fits this, or the token may not see it")
         for skipped in found.skipped:
-            self._say(f"error: skipped {skipped.which}")
+            self._say(f"error: skipped {skipped.description}")
         if found.since is not None and len(found.rows) < most:
             since = f"{datetime.fromtimestamp(found.since, UTC):%Y-%m-%d}"
             self._say(f"runs created before {since} were not asked for; --test ID shows those of a test")
 
     def _show(self, run_id: int, *, watch: bool, every: float) -> int:
-        row, now = self._asked(lambda cloud: found_run(cloud, run_id))
+        row, now = self._call(lambda cloud: get_run(cloud, run_id))
         if watch:
             return self._watch(row, every=every)
         if self._is_json:
@@ -132,18 +140,20 @@ class Desk:
         return PASSED
 
     def _start(self, test_id: int, *, yes: bool, watch: bool, every: float) -> int:
-        test, _ = self._asked(lambda cloud: found_test(cloud, test_id))
-        where = f"{self._config.api.url}, {self._config.api.generation} API"
-        refused = self._refused(f"This starts a run of test {named(test)} in k6 Cloud ({where}).", yes=yes)
+        test, _ = self._call(lambda cloud: get_test(cloud, test_id))
+        where = f"{self._config.api.url}, {self._config.api.effective_version} API"
+        refused = self._confirm(
+            f"This starts a run of test {format_test(test)} in k6 Cloud ({where}).", yes=yes
+        )
         if refused:
             return refused
         try:
-            run, _ = self._asked(lambda cloud: cloud.start(test_id))
+            run, _ = self._call(lambda cloud: cloud.start(test_id))
         except LOST as error:
             unclear = f"whether test {test_id} was started is not known; look: runs list --test {test_id}"
             raise type(error)(f"{error}; {unclear}") from error
-        self._say(f"started run {run.id}: {page(run, self._config)}")
-        row = Row(run, test)
+        self._say(f"started run {run.id}: {run_url(run, self._config)}")
+        row = RunRow(run, test)
         if watch:
             return self._watch(row, every=every, is_new=True)
         if self._is_json:
@@ -151,45 +161,45 @@ class Desk:
         return PASSED
 
     def _stop(self, run_id: int, *, yes: bool) -> int:
-        row, now = self._asked(lambda cloud: found_run(cloud, run_id))
+        row, now = self._call(lambda cloud: get_run(cloud, run_id))
         run = row.run
-        if run.is_over or run.status == RunStatus.FINISHED:
-            raise Conflict(f"run {run_id} of test {named(row.test)} has ended: {words(run)}")
-        age = "" if run.created is None else f", created {length(max(now - run.created, 0))} ago"
-        what = f"This stops run {run_id} of test {named(row.test)}: {words(run)}{age}."
-        refused = self._refused(what, yes=yes)
+        if run.is_finished or run.status == RunStatus.FINISHED:
+            raise Conflict(f"run {run_id} of test {format_test(row.test)} has ended: {describe_run(run)}")
+        age = "" if run.created is None else f", created {format_duration(max(now - run.created, 0))} ago"
+        what = f"This stops run {run_id} of test {format_test(row.test)}: {describe_run(run)}{age}."
+        refused = self._confirm(what, yes=yes)
         if refused:
             return refused
-        self._asked(lambda cloud: cloud.stop(run_id))
+        self._call(lambda cloud: cloud.stop(run_id))
         self._say(f"run {run_id} is being stopped; it ends within moments, as aborted by user")
         if self._is_json:
-            row, _ = self._asked(lambda cloud: found_run(cloud, run_id))
+            row, _ = self._call(lambda cloud: get_run(cloud, run_id))
             self._print_json(as_json(row, self._config))
         return PASSED
 
-    def _watch(self, row: Row, *, every: float, is_new: bool = False) -> int:
-        async def watch(cloud: Cloud) -> Run:
-            with self._face(row.test) as face:
-                return await followed(cloud, row.run, face, every=every, is_new=is_new)
+    def _watch(self, row: RunRow, *, every: float, is_new: bool = False) -> int:
+        async def watch(cloud: RunsClient) -> Run:
+            with self._watch_view(row.test) as face:
+                return await watch_run(cloud, row.run, face, every=every, is_new=is_new)
 
         try:
-            run, _ = self._asked(watch)
+            run, _ = self._call(watch)
         except KeyboardInterrupt:
             self._say(
                 f"run {row.run.id} goes on; runs show {row.run.id} --watch follows it again, "
                 f"runs stop {row.run.id} ends it"
             )
             return INTERRUPTED
-        return STATUSES.get(run.outcome or Outcome.NONE, TROUBLE)
+        return STATUSES.get(run.outcome or Outcome.NONE, ERROR)
 
-    def _face(self, test: LoadTest) -> Face:
+    def _watch_view(self, test: LoadTest) -> WatchView:
         if self._is_json:
-            return JsonLines(test, self._config, self._print, self._say)
+            return JsonLineView(test, self._config, self._print, self._say)
         if self._streams.out.is_terminal:
-            return Bar(test, self._config, self._streams.out, self._clock, self._conceal)
-        return Lines(test, self._print, self._say)
+            return ProgressView(test, self._config, self._streams.out, self._clock, self._conceal)
+        return LineView(test, self._print, self._say)
 
-    def _refused(self, what: str, *, yes: bool) -> int:
+    def _confirm(self, what: str, *, yes: bool) -> int:
         """Say what will be done and ask; 0 if it may be, else the exit status."""
         self._say(what)
         if yes:
@@ -200,17 +210,17 @@ class Desk:
             return 0
         if answer:
             self._say("Nothing was done.")
-            return TROUBLE
+            return ERROR
         self._say("\nerror: nothing was done, for nobody is there to answer; say --yes")
         return USAGE
 
-    def _asked(self, question: Callable[[Cloud], Coroutine[Any, Any, T]]) -> tuple[T, float]:
+    def _call(self, question: Callable[[RunsClient], Coroutine[Any, Any, T]]) -> tuple[T, float]:
         """The answer, and the present by k6 Cloud's clock. Raises ApiError."""
 
         async def ask() -> tuple[T, float]:
             async with self._connect() as transport:
-                cloud = Cloud(self._config, transport, self._clock)
-                return await question(cloud), cloud.now
+                cloud = RunsClient(self._config, transport, self._clock)
+                return await question(cloud), cloud.server_now
 
         answer: tuple[T, float] = self._work(ask())
         return answer
@@ -230,17 +240,17 @@ def print_to(stream: Any, text: str, end: str = "\n") -> None:
     stream.flush()
 
 
-def forsake(stream: Any) -> None:
+def redirect_to_devnull(stream: Any) -> None:
     """Let what could not be written go nowhere; Python would try again at its end, and exit with 120."""
     with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def named(test: LoadTest) -> str:
-    return f"{test.id} {printable(test.name)}"
+def format_test(test: LoadTest) -> str:
+    return f"{test.id} {escape_unprintable(test.name)}"
 
 
-async def found_run(cloud: Cloud, run_id: int) -> Row:
+async def get_run(cloud: RunsClient, run_id: int) -> RunRow:
     """A run and its test; a NotFound says what the id is, if it is of something else. Raises ApiError."""
     try:
         run = await cloud.read_run(run_id)
@@ -250,15 +260,16 @@ async def found_run(cloud: Cloud, run_id: int) -> Row:
         except ApiError:
             raise NotFound(f"there is no run {run_id}, or the token may not see it") from error
         raise NotFound(
-            f"{run_id} is the id of a test, {printable(test.name)}; runs list --test {run_id} shows its runs"
+            f"{run_id} is the id of a test, {escape_unprintable(test.name)}; "
+            f"runs list --test {run_id} shows its runs"
         ) from error
     try:
-        return Row(run, await cloud.read_test(run.test_id))
+        return RunRow(run, await cloud.read_test(run.test_id))
     except NotFound:
-        return Row(run, LoadTest(run.test_id, str(run.test_id)))  # deleted in between, or hidden
+        return RunRow(run, LoadTest(run.test_id, str(run.test_id)))  # deleted in between, or hidden
 
 
-async def found_test(cloud: Cloud, test_id: int) -> LoadTest:
+async def get_test(cloud: RunsClient, test_id: int) -> LoadTest:
     """A test; a NotFound says what the id is, if it is of something else. Raises ApiError."""
     try:
         return await cloud.read_test(test_id)

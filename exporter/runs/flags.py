@@ -7,15 +7,15 @@ import click
 
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.config.values import seconds
-from exporter.token import Token
+from exporter.config.values import parse_duration
+from exporter.token import Secret
 
 if TYPE_CHECKING:
-    from exporter.runs.doing import Desk
+    from exporter.runs.doing import RunsCommand
 
 Decorator = Callable[[Any], Any]
 
-PASSED, FAILED, USAGE, TROUBLE, INTERRUPTED = 0, 1, 2, 3, 130
+PASSED, FAILED, USAGE, ERROR, INTERRUPTED = 0, 1, 2, 3, 130
 STATUSES = (
     "Exit status: 0 the run passed, 1 it failed, 2 wrong usage, 3 it was aborted or has no verdict, or k6 "
     "Cloud did not do what it was asked, 130 Ctrl-C, which leaves the run running. Without --watch, 0 means "
@@ -23,10 +23,10 @@ STATUSES = (
 )
 
 
-def pause(_: click.Context, __: click.Parameter, value: str) -> float:
+def parse_watch_interval(_: click.Context, __: click.Parameter, value: str) -> float:
     """Seconds of a duration such as 5s, a second at least."""
     try:
-        read = seconds(value)
+        read = parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     if read < 1:
@@ -40,7 +40,7 @@ WATCH = click.option("--watch", is_flag=True, help="follow the run to its end")
 EVERY = click.option(
     "--interval",
     "every",
-    callback=pause,
+    callback=parse_watch_interval,
     metavar="DURATION",
     default="5s",
     show_default=True,
@@ -51,7 +51,7 @@ EVERY = click.option(
 def group(
     configured: Decorator,
     reached: Decorator,
-    loaded: Callable[..., tuple[Config, Token]],
+    loaded: Callable[..., tuple[Config, Secret]],
     work: Callable[[Coroutine[Any, Any, Any]], Any],
 ) -> click.Group:
     """The command `runs`.
@@ -64,11 +64,13 @@ def group(
     def runs() -> None:
         """List, show, watch, start and stop test runs. Only this command writes to k6 Cloud."""
 
-    def desk(*, is_json: bool, test: Sequence[int] = (), project: Sequence[int] = (), **given: Any) -> "Desk":
-        from exporter.runs.opening import opened  # noqa: PLC0415 (serving must not pay for it)
+    def desk(
+        *, is_json: bool, test: Sequence[int] = (), project: Sequence[int] = (), **given: Any
+    ) -> "RunsCommand":
+        from exporter.runs.opening import create_command  # noqa: PLC0415 (serving must not pay for it)
 
         config, token = loaded(test=test, project=project, **given)
-        return opened(config, token, clock=Clock(), work=work, is_json=is_json)
+        return create_command(config, token, clock=Clock(), work=work, is_json=is_json)
 
     @runs.command("list", epilog="Exit status: 0 done, 2 wrong usage, 3 not all could be learnt.")
     @click.option("--active", is_flag=True, help="only runs that are not over, of the last 7 days")

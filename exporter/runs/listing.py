@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from exporter.k6.legacy import LegacyApi
-from exporter.k6.v6 import V6Api
-from exporter.model import Listing, LoadTest, Run, Skipped
-from exporter.polling.findings import Failure, Findings, each
-from exporter.runs.cloud import Cloud
+from exporter.k6.legacy import LegacyClient
+from exporter.k6.v6 import V6Client
+from exporter.model import LoadTest, Run, RunList, SkippedItem
+from exporter.polling.findings import Failure, PollResult, for_each
+from exporter.runs.cloud import RunsClient
 
 DAY = 86400.0
 # Up to so many tests, each is asked for its newest runs; beyond, v6 is asked for the runs of all at once.
@@ -21,7 +21,7 @@ OLDEST_ACTIVE = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RunRow:
     """A run and its test."""
 
     run: Run
@@ -29,41 +29,41 @@ class Row:
 
 
 @dataclass(slots=True)
-class Found:
+class RunListing:
     """Runs, newest first, and what could not be learnt; `since` is how far back was looked, None if all."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[RunRow] = field(default_factory=list)
     unresolved: tuple[str, ...] = ()
     failures: list[Failure] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[SkippedItem] = field(default_factory=list)
     since: float | None = None
 
 
-async def newest(cloud: Cloud, *, most: int, active: bool) -> Found:
+async def list_newest(cloud: RunsClient, *, most: int, active: bool) -> RunListing:
     """The newest runs of the tests that the configuration means; with `active`, of those not over."""
     findings = await cloud.find_tests()
     deep = max(most, BEHIND) if active else most
     tests = findings.members or {}
     since = None
-    if isinstance(cloud.api, LegacyApi):
+    if isinstance(cloud.api, LegacyClient):
         runs = await legacy_runs(cloud, cloud.api, list(tests.values()), findings, most=deep, active=active)
     elif len(tests) <= FEW_TESTS:
         runs = await runs_of_each(cloud, cloud.api, tests, findings, most=deep)
     else:
         runs, since = await v6_runs(cloud, cloud.api, tests, findings, most=most, active=active)
-    chosen = [run for run in runs if run.test_id in tests and not (active and run.is_over)]
-    rows = [Row(run, tests[run.test_id]) for run in sorted(chosen, key=lambda run: run.age_order)]
+    chosen = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
+    rows = [RunRow(run, tests[run.test_id]) for run in sorted(chosen, key=lambda run: run.sort_key)]
     unresolved = findings.unresolved if cloud.config.tests else ()  # that there are no tests is no mistake
-    return Found(rows[: -most - 1 : -1], unresolved, findings.failures, findings.skipped, since)
+    return RunListing(rows[: -most - 1 : -1], unresolved, findings.failures, findings.skipped, since)
 
 
 async def v6_runs(
-    cloud: Cloud, api: V6Api, tests: Collection[int], findings: Findings, *, most: int, active: bool
+    cloud: RunsClient, api: V6Client, tests: Collection[int], findings: PollResult, *, most: int, active: bool
 ) -> tuple[Sequence[Run], float | None]:
     """The runs of all tests, and from which moment on (Unix seconds); it widens until there are enough."""
-    listing, since = Listing(), 0.0
+    listing, since = RunList(), 0.0
     for window in (OLDEST_ACTIVE,) if active else WINDOWS:
-        since = cloud.now - window
+        since = cloud.server_now - window
         listing = await api.list_runs(since)
         if sum(run.test_id in tests for run in listing.runs) >= most and not active:
             break
@@ -72,10 +72,10 @@ async def v6_runs(
 
 
 async def legacy_runs(
-    cloud: Cloud,
-    api: LegacyApi,
+    cloud: RunsClient,
+    api: LegacyClient,
     tests: Sequence[LoadTest],
-    findings: Findings,
+    findings: PollResult,
     *,
     most: int,
     active: bool,
@@ -88,7 +88,7 @@ async def legacy_runs(
     last_ids = {test.last_run_id: test.id for test in tests if test.last_run_id is not None}
     if active:
         last = await api.list_runs(ids=sorted(last_ids)) if last_ids else None
-        late = cloud.now - OLDEST_ACTIVE
+        late = cloud.server_now - OLDEST_ACTIVE
         chosen = [run.test_id for run in (last.runs if last else ()) if (run.created or late) >= late]
     else:
         chosen = [last_ids[run_id] for run_id in sorted(last_ids, reverse=True)[:most]]
@@ -96,7 +96,12 @@ async def legacy_runs(
 
 
 async def runs_of_each(
-    cloud: Cloud, api: LegacyApi | V6Api, tests: Collection[int], findings: Findings, *, most: int
+    cloud: RunsClient,
+    api: LegacyClient | V6Client,
+    tests: Collection[int],
+    findings: PollResult,
+    *,
+    most: int,
 ) -> Sequence[Run]:
     """The newest runs of each of these tests, so many of each."""
     runs: list[Run] = []
@@ -106,5 +111,5 @@ async def runs_of_each(
         runs.extend(listing.runs)
         findings.skipped += listing.skipped
 
-    await each(tests, ask, findings, width=cloud.config.api.concurrency)
+    await for_each(tests, ask, findings, concurrency=cloud.config.api.concurrency)
     return runs

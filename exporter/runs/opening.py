@@ -10,36 +10,36 @@ from typing import Any
 
 from rich.console import Console
 
-from exporter.asking import connected
+from exporter.asking import open_transport
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.k6.acts import ActingTransport
-from exporter.runs.doing import Connect, Desk, Streams
-from exporter.token import Token
+from exporter.k6.acts import WriteTransport
+from exporter.runs.doing import Connect, RunsCommand, Streams
+from exporter.token import Secret
 
 WIDE = 10_000  # columns; what is not a terminal breaks no lines
 
 
-def opened(
+def create_command(
     config: Config,
-    token: Token,
+    token: Secret,
     *,
     clock: Clock,
     work: Callable[[Coroutine[Any, Any, Any]], Any],
     is_json: bool,
-) -> Desk:
-    connect: Connect = partial(connected, config, token, ActingTransport, clock=clock)
+) -> RunsCommand:
+    connect: Connect = partial(open_transport, config, token, WriteTransport, clock=clock)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter of a name shows the rest
     out = console(sys.stdout, None if sys.stdout.isatty() else WIDE)
     streams = Streams(sys.stdin, out, sys.stderr)
-    return Desk(
-        config, connect, clock=clock, streams=streams, work=work, conceal=token.conceal, is_json=is_json
+    return RunsCommand(
+        config, connect, clock=clock, streams=streams, work=work, conceal=token.redact, is_json=is_json
     )
 
 
-class Terminal(Console):
+class PipeSafeConsole(Console):
     """Leaves it to others what is done when nobody reads any more; rich would exit with 1: the run failed."""
 
     def on_broken_pipe(self) -> None:
@@ -48,4 +48,4 @@ class Terminal(Console):
 
 def console(file: Any, width: int | None, **more: Any) -> Console:
     """A terminal that takes what it is told as it is: names from outside are no markup."""
-    return Terminal(file=file, width=width, markup=False, highlight=False, emoji=False, **more)
+    return PipeSafeConsole(file=file, width=width, markup=False, highlight=False, emoji=False, **more)

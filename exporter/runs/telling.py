@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.config import Config
-from exporter.config.values import printable
+from exporter.config.values import escape_unprintable
 from exporter.model import Outcome, Run
-from exporter.runs.listing import Row
-from exporter.wording import length, words
+from exporter.runs.listing import RunRow
+from exporter.wording import describe_run, format_duration
 
 COLOURS: Mapping[str, str] = {
     "moving": "blue",
@@ -25,7 +25,7 @@ COLOURS: Mapping[str, str] = {
 }
 
 
-def as_json(row: Row, config: Config) -> dict[str, Any]:
+def as_json(row: RunRow, config: Config) -> dict[str, Any]:
     """A run for scripts: moments in ISO 8601 (UTC), lengths in seconds, null for what is not known.
 
     `result_status` and `outcome` are null until the run is over.
@@ -36,26 +36,26 @@ def as_json(row: Row, config: Config) -> dict[str, Any]:
         "test_id": run.test_id,
         "test_name": row.test.name,
         "project_id": row.test.project_id,
-        "state": words(run),
-        "is_over": run.is_over,
+        "state": describe_run(run),
+        "is_over": run.is_finished,
         "outcome": run.outcome,
         "run_status": run.status,
         "processing_status": run.processing,
-        "result_status": run.verdict,
+        "result_status": run.final_result,
         "created": iso(run.created),
         "started": iso(run.started),
         "ended": iso(run.ended),
         "planned_seconds": run.duration,
-        "execution_seconds": run.execution if run.is_over else None,
+        "execution_seconds": run.execution if run.is_finished else None,
         "phase_seconds": {phase.value: seconds for phase, seconds in run.phases},
         "vus": run.vus,
-        "vuh": run.vuh if run.is_over else None,
-        "url": page(run, config),
-        "api": config.api.generation,
+        "vuh": run.vuh if run.is_finished else None,
+        "url": run_url(run, config),
+        "api": config.api.effective_version,
     }
 
 
-def table(rows: Sequence[Row], now: float) -> Table:
+def table(rows: Sequence[RunRow], now: float) -> Table:
     """A line for each run; `now` is Unix seconds."""
     told = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     told.add_column("RUN", no_wrap=True)
@@ -70,14 +70,14 @@ def table(rows: Sequence[Row], now: float) -> Table:
             str(run.id),
             test_of(row),
             state(run),
-            ago(run.created, now),
+            format_age(run.created, now),
             progress(run, now),
             "" if run.vus is None else f"{run.vus:g}",
         )
     return told
 
 
-def details(row: Row, config: Config, now: float) -> Table:
+def details(row: RunRow, config: Config, now: float) -> Table:
     """All that is known of one run, a line for each fact; `now` is Unix seconds."""
     run = row.run
     told = Table.grid(padding=(0, 2, 0, 0))
@@ -89,15 +89,15 @@ def details(row: Row, config: Config, now: float) -> Table:
         ("project", "" if row.test.project_id is None else str(row.test.project_id)),
         ("state", state(run)),
         ("outcome", run.outcome.replace("_", " ") if run.outcome else ""),
-        ("created", moment(run.created, now)),
-        ("started", moment(run.started, now)),
-        ("ended", moment(run.ended, now)),
+        ("created", format_time(run.created, now)),
+        ("started", format_time(run.started, now)),
+        ("ended", format_time(run.ended, now)),
         ("ran", progress(run, now)),
-        ("phases", ", ".join(f"{phase} {length(seconds)}" for phase, seconds in run.phases)),
+        ("phases", ", ".join(f"{phase} {format_duration(seconds)}" for phase, seconds in run.phases)),
         ("VUs", "" if run.vus is None else f"{run.vus:g}"),
-        ("VU hours", "" if run.vuh is None else f"{run.vuh:g}" + ("" if run.is_over else " (forecast)")),
+        ("VU hours", "" if run.vuh is None else f"{run.vuh:g}" + ("" if run.is_finished else " (forecast)")),
         ("not understood", ", ".join(run.unknown)),
-        ("page", page(run, config)),
+        ("page", run_url(run, config)),
     ]
     for name, fact in facts:
         if str(fact):
@@ -105,47 +105,47 @@ def details(row: Row, config: Config, now: float) -> Table:
     return told
 
 
-def test_of(row: Row) -> Text:
-    return Text(f"{printable(row.test.name)} ({row.test.id})")
+def test_of(row: RunRow) -> Text:
+    return Text(f"{escape_unprintable(row.test.name)} ({row.test.id})")
 
 
 def state(run: Run) -> Text:
     """How the run stands: a dot for the eye, and words."""
-    look = (run.outcome or Outcome.NONE) if run.is_over else "moving"
-    return Text.assemble(("● ", COLOURS[look]), words(run))
+    look = (run.outcome or Outcome.NONE) if run.is_finished else "moving"
+    return Text.assemble(("● ", COLOURS[look]), describe_run(run))
 
 
 def progress(run: Run, now: float) -> str:
     """How long the load has run, against what is planned; empty before there is anything to say."""
-    planned = "" if run.duration is None else length(run.duration)
+    planned = "" if run.duration is None else format_duration(run.duration)
     ran = elapsed(run, now)
     if ran is None:
-        return f"{planned} planned" if planned and not run.is_over else ""
-    return f"{length(ran)} of {planned}" if planned else length(ran)
+        return f"{planned} planned" if planned and not run.is_finished else ""
+    return f"{format_duration(ran)} of {planned}" if planned else format_duration(ran)
 
 
 def elapsed(run: Run, now: float) -> float | None:
     """Seconds of load until now, or until it ended; None if none has begun."""
     if run.started is None:
         return None
-    if run.is_over and run.execution is not None:
+    if run.is_finished and run.execution is not None:
         return run.execution
     return max((now if run.ended is None else run.ended) - run.started, 0.0)
 
 
-def page(run: Run, config: Config) -> str:
+def run_url(run: Run, config: Config) -> str:
     """The run's page in the k6 app."""
     return f"{config.app_url}/runs/{run.id}"
 
 
-def ago(at: float | None, now: float) -> str:
-    return "" if at is None else f"{length(max(now - at, 0.0))} ago"
+def format_age(at: float | None, now: float) -> str:
+    return "" if at is None else f"{format_duration(max(now - at, 0.0))} ago"
 
 
-def moment(at: float | None, now: float) -> str:
+def format_time(at: float | None, now: float) -> str:
     if at is None:
         return ""
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC ({ago(at, now)})"
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC ({format_age(at, now)})"
 
 
 def iso(at: float | None) -> str | None:

@@ -10,38 +10,38 @@ from rich.text import Text
 
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.config.values import printable
+from exporter.config.values import escape_unprintable
 from exporter.k6.errors import (
     ApiError,
+    DecodeError,
+    NetworkError,
     NotFound,
     RateLimited,
+    RequestTimeout,
     ServerError,
-    TimedOut,
-    Unreachable,
-    Unreadable,
 )
 from exporter.model import LoadTest, Run, RunStatus
-from exporter.runs.cloud import Cloud
-from exporter.runs.listing import Row
-from exporter.runs.telling import as_json, elapsed, iso, page, progress, state
-from exporter.wording import words
+from exporter.runs.cloud import RunsClient
+from exporter.runs.listing import RunRow
+from exporter.runs.telling import as_json, elapsed, iso, progress, run_url, state
+from exporter.wording import describe_run
 
 # What may pass: k6 Cloud being down, slow, too often asked, or answered for by something else.
-PASSING = (RateLimited, ServerError, TimedOut, Unreachable, Unreadable)
+PASSING = (RateLimited, ServerError, RequestTimeout, NetworkError, DecodeError)
 LONGEST_PAUSE = 60.0  # seconds between looks during an outage
 SLOWEST = 30.0  # seconds between looks at a run whose planned end is far
 SHARE = 20  # a run is looked at so often at least in what is left of its plan
 SHOWS_LATE = 30.0  # seconds for which a run that was just started may not be found
 
 
-class Face(Protocol):
+class WatchView(Protocol):
     """What shows a run while it is followed. Moments are Unix seconds."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
 
-    def told(self, run: Run, now: float) -> None:
+    def update(self, run: Run, now: float) -> None:
         """The run as it is now."""
 
     def tick(self, now: float) -> None:
@@ -51,7 +51,7 @@ class Face(Protocol):
         """Something about the watching, not about the run."""
 
 
-class Lines:
+class LineView:
     """A line for each change, for logs and pipes."""
 
     def __init__(self, test: LoadTest, out: Callable[[str], None], err: Callable[[str], None]) -> None:
@@ -65,11 +65,14 @@ class Lines:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def told(self, run: Run, now: float) -> None:
-        said = words(run)
+    def update(self, run: Run, now: float) -> None:
+        said = describe_run(run)
         if said != self._said:
             more = f" ({ran})" if (ran := progress(run, now)) else ""
-            self._out(f"{iso(float(round(now)))} run {run.id} of {printable(self._test.name)}: {said}{more}")
+            self._out(
+                f"{iso(float(round(now)))} run {run.id} of "
+                f"{escape_unprintable(self._test.name)}: {said}{more}"
+            )
         self._said = said
 
     def tick(self, now: float) -> None: ...
@@ -78,7 +81,7 @@ class Lines:
         self._err(sentence)
 
 
-class JsonLines(Lines):
+class JsonLineView(LineView):
     """An object on a line for each change, for scripts."""
 
     def __init__(
@@ -87,14 +90,14 @@ class JsonLines(Lines):
         super().__init__(test, out, err)
         self._config = config
 
-    def told(self, run: Run, now: float) -> None:  # noqa: ARG002 (a face is told the time; JSON has its own)
-        said = words(run)
+    def update(self, run: Run, now: float) -> None:  # noqa: ARG002 (a face is told the time; JSON has its own)
+        said = describe_run(run)
         if said != self._said:
-            self._out(json.dumps(as_json(Row(run, self._test), self._config)))
+            self._out(json.dumps(as_json(RunRow(run, self._test), self._config)))
         self._said = said
 
 
-class Bar:
+class ProgressView:
     """A bar on a terminal: how long the load has run, against what is planned."""
 
     def __init__(
@@ -127,34 +130,36 @@ class Bar:
 
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
-        if self._run and self._run.is_over:
+        if self._run and self._run.is_finished:
             self._console.print(Text.assemble(self._name(self._run), state(self._run), self._ran(self._run)))
-            self._console.print(page(self._run, self._config), soft_wrap=True)
+            self._console.print(run_url(self._run, self._config), soft_wrap=True)
 
-    def told(self, run: Run, now: float) -> None:
+    def update(self, run: Run, now: float) -> None:
         self._run = run
         self.tick(now)
 
     def tick(self, now: float) -> None:
         if self._run is not None:
-            self.progress.update(self._task, **bar(self._run, now), description=self._label(self._run))
+            self.progress.update(
+                self._task, **progress_fields(self._run, now), description=self._label(self._run)
+            )
             self.progress.refresh()
 
     def say(self, sentence: str) -> None:
         self._console.print(self._conceal(sentence), style="yellow", soft_wrap=True)
 
     def _label(self, run: Run) -> str:
-        return f"{self._name(run)}{words(run)}"
+        return f"{self._name(run)}{describe_run(run)}"
 
     def _name(self, run: Run) -> str:
-        return f"run {run.id} of {printable(self._test.name)}: "
+        return f"run {run.id} of {escape_unprintable(self._test.name)}: "
 
     def _ran(self, run: Run) -> str:
         ran = progress(run, run.ended or 0.0)
         return f" ({ran})" if ran else ""
 
 
-def bar(run: Run, now: float) -> dict[str, Any]:
+def progress_fields(run: Run, now: float) -> dict[str, Any]:
     """The fields of a bar: it fills by time, and stands still before and after the load."""
     ran = elapsed(run, now) or 0.0
     planned = run.duration or None
@@ -164,17 +169,19 @@ def bar(run: Run, now: float) -> dict[str, Any]:
     return {"total": total, "completed": min(ran, total or 0.0), "ran": progress(run, now)}
 
 
-async def followed(cloud: Cloud, run: Run, face: Face, *, every: float, is_new: bool = False) -> Run:
+async def watch_run(
+    cloud: RunsClient, run: Run, face: WatchView, *, every: float, is_new: bool = False
+) -> Run:
     """The run as it is in the end, shown on the way; looked at `every` so many seconds, or less often.
 
     An outage of k6 Cloud is sat out. A run that `is_new` may not be found at first. Raises ApiError.
     """
     began = cloud.clock.monotonic()
     failures = 0
-    face.told(run, cloud.now)
-    while not run.is_over:
-        pause = patience(failures, every) if failures else interval(run, cloud.now, every)
-        await passed(cloud, face, pause)
+    face.update(run, cloud.server_now)
+    while not run.is_finished:
+        pause = backoff(failures, every) if failures else interval(run, cloud.server_now, every)
+        await sleep_with_ticks(cloud, face, pause)
         try:
             run = await cloud.read_run(run.id)
         except PASSING as error:
@@ -192,11 +199,11 @@ async def followed(cloud: Cloud, run: Run, face: Face, *, every: float, is_new: 
             face.say("k6 Cloud answers again")
         is_new = False
         failures = 0
-        face.told(run, cloud.now)
+        face.update(run, cloud.server_now)
     return run
 
 
-def patience(failures: int, every: float) -> float:
+def backoff(failures: int, every: float) -> float:
     """Seconds until the next look after so many that failed."""
     return min(every * 2.0 ** min(failures, 10), LONGEST_PAUSE)
 
@@ -209,9 +216,9 @@ def interval(run: Run, now: float, every: float) -> float:
     return max(every, min(left / SHARE, SLOWEST))
 
 
-async def passed(cloud: Cloud, face: Face, seconds: float) -> None:
+async def sleep_with_ticks(cloud: RunsClient, face: WatchView, seconds: float) -> None:
     """Let so many seconds pass, and show each."""
     end = cloud.clock.monotonic() + seconds
     while (left := end - cloud.clock.monotonic()) > 0:
         await cloud.clock.sleep(min(left, 1.0))
-        face.tick(cloud.now)
+        face.tick(cloud.server_now)

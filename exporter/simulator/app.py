@@ -13,7 +13,7 @@ from exporter.simulator import legacy, v6
 from exporter.simulator.control import control
 from exporter.simulator.faults import Faults, spoiled
 from exporter.simulator.options import Options
-from exporter.simulator.wire import Answer, Asked
+from exporter.simulator.wire import Request, Response
 from exporter.simulator.world import World
 
 Scope = MutableMapping[str, Any]
@@ -49,7 +49,7 @@ class Simulator:
         self.clock = clock
         self.options = options
         self.faults = Faults()
-        self.requests: list[Asked] = []
+        self.requests: list[Request] = []
         self._sleep = sleep
         self._broken = broken
 
@@ -64,17 +64,17 @@ class Simulator:
         del self.requests[:-_REMEMBERED]
         await self._send(self._answer(asked), receive, send)
 
-    def _answer(self, asked: Asked) -> Answer:
+    def _answer(self, asked: Request) -> Response:
         faults = self.faults.striking(asked)
         for fault in faults:
             if fault.rewrite is not None:
                 asked = fault.rewrite(asked)
         if any(fault.instead for fault in faults):
-            return spoiled(Answer(), asked, faults)
+            return spoiled(Response(), asked, faults)
         api = v6 if v6.is_for(asked) else legacy
-        return spoiled(api.answer(asked, self.world, self.options, self.tokens), asked, faults)
+        return spoiled(api.handle(asked, self.world, self.options, self.tokens), asked, faults)
 
-    async def _send(self, answer: Answer, receive: Receive, send: Send) -> None:
+    async def _send(self, answer: Response, receive: Receive, send: Send) -> None:
         delivery, payload = answer.delivery, answer.payload
         if delivery.hang:
             await _gone(receive)
@@ -118,14 +118,14 @@ class Simulator:
         raise self._broken(message)
 
 
-async def _read(scope: Scope, receive: Receive, now: float) -> Asked:
+async def _read(scope: Scope, receive: Receive, now: float) -> Request:
     body = b""
     more = True
     while more:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    return Asked(
+    return Request(
         at=now,
         method=scope["method"],
         path=scope["path"],
@@ -136,7 +136,7 @@ async def _read(scope: Scope, receive: Receive, now: float) -> Asked:
     )
 
 
-def _headers(answer: Answer, payload: bytes) -> list[tuple[bytes, bytes]]:
+def _headers(answer: Response, payload: bytes) -> list[tuple[bytes, bytes]]:
     headers = list(answer.headers)
     if answer.status != 204:  # RFC 9110 8.6: never with 204
         headers.append(("content-length", str(len(payload))))

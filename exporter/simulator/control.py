@@ -12,7 +12,7 @@ from typing import Protocol
 
 from exporter.simulator import faults
 from exporter.simulator.runs import RunState
-from exporter.simulator.wire import Answer, Asked, Item
+from exporter.simulator.wire import Item, Request, Response
 from exporter.simulator.world import World
 
 
@@ -24,7 +24,7 @@ class Controlled(Protocol):
     faults: faults.Faults
 
 
-def control(asked: Asked, simulator: Controlled) -> Answer:
+def control(asked: Request, simulator: Controlled) -> Response:
     """Do what is asked; 400 says why not."""
     try:
         match asked.method, asked.path:
@@ -32,21 +32,21 @@ def control(asked: Asked, simulator: Controlled) -> Answer:
                 put = faults.from_json(_json(asked))
                 simulator.faults.clear()
                 simulator.faults.add(*put)
-                return Answer(body={"faults": len(simulator.faults)})
+                return Response(body={"faults": len(simulator.faults)})
             case "DELETE", "/simulator/faults":
                 simulator.faults.clear()
-                return Answer(body={"faults": 0})
+                return Response(body={"faults": 0})
             case "POST", "/simulator/token":
                 simulator.tokens = _tokens(_json(asked))
-                return Answer(body={"tokens": len(simulator.tokens)})
+                return Response(body={"tokens": len(simulator.tokens)})
             case "GET", "/simulator/truth":
-                return Answer(body=truth(simulator.world, asked.at))
+                return Response(body=dump_state(simulator.world, asked.at))
     except ValueError as wrong:
-        return Answer(400, {"error": str(wrong)})
-    return Answer(404, {"error": f"no {asked.method} {asked.path} here"})
+        return Response(400, {"error": str(wrong)})
+    return Response(404, {"error": f"no {asked.method} {asked.path} here"})
 
 
-def truth(world: World, now: float) -> Item:
+def dump_state(world: World, now: float) -> Item:
     """Everything that exists at that moment, in no API's words."""
     world.advance(now)
     tests = [
@@ -75,7 +75,7 @@ def _truth_of(state: RunState) -> Item:
     }
 
 
-def _json(asked: Asked) -> object:
+def _json(asked: Request) -> object:
     told: object = json.loads(asked.body)
     return told
 

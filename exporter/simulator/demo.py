@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from exporter.simulator.runs import REJECTED, Ending, Phases, Plan
+from exporter.simulator.runs import REJECTED, EndStatus, Phases, RunScript
 from exporter.simulator.world import World
 
 _DAY = 86_400.0
@@ -14,46 +14,54 @@ _HIGH_NOON = Phases(created=3, validated=3, queued=8, initializing=10, running=1
 
 
 @dataclass(frozen=True, slots=True)
-class Habit:
+class DemoTest:
     """A test of the demo: it starts a run every so many seconds, the last `lead` seconds before we look."""
 
     project: str
     name: str
     every: float
     lead: float
-    plans: tuple[Plan, ...]
+    plans: tuple[RunScript, ...]
 
 
-def _brisk(ending: Ending = Ending.FINISHED, *, failed: bool = False, vus: int = 50) -> Plan:
-    return Plan(ending, failed=failed, phases=_BRISK, vus=vus)
+def _brisk(ending: EndStatus = EndStatus.FINISHED, *, failed: bool = False, vus: int = 50) -> RunScript:
+    return RunScript(ending, failed=failed, phases=_BRISK, vus=vus)
 
 
-def _cut_short(ending: Ending, *, vus: int) -> Plan:
+def _cut_short(ending: EndStatus, *, vus: int) -> RunScript:
     """Ends in the middle of what was planned."""
-    return Plan(ending, phases=replace(_BRISK, running=12, processing=None), vus=vus, duration=18)
+    return RunScript(ending, phases=replace(_BRISK, running=12, processing=None), vus=vus, duration=18)
 
 
 _HABITS = (
-    Habit("shop", "checkout-soak", 690, 600, (Plan(phases=_SOAK, vus=200, note="the long one"),)),
-    Habit("shop", "login-spike", 50, 6, (_brisk(vus=500),)),
-    Habit("shop", "search-load", 55, 13, (_brisk(failed=True, vus=80),)),
-    Habit("shop", "größentabelle-smoke", 60, 21, (_brisk(vus=5), _brisk(vus=5), _brisk(failed=True, vus=5))),
-    Habit("payments", "login-spike", 52, 2, (_cut_short(Ending.ABORTED_BY_USER, vus=300),)),
-    Habit("payments", "refund-stress", 56, 17, (_cut_short(Ending.ABORTED_BY_THRESHOLD, vus=120),)),
-    Habit(
-        "payments", "ledger-load", 240, 150, (Plan(failed=True, phases=_HIGH_NOON, vus=60), _brisk(vus=60))
+    DemoTest("shop", "checkout-soak", 690, 600, (RunScript(phases=_SOAK, vus=200, note="the long one"),)),
+    DemoTest("shop", "login-spike", 50, 6, (_brisk(vus=500),)),
+    DemoTest("shop", "search-load", 55, 13, (_brisk(failed=True, vus=80),)),
+    DemoTest(
+        "shop", "größentabelle-smoke", 60, 21, (_brisk(vus=5), _brisk(vus=5), _brisk(failed=True, vus=5))
     ),
-    Habit("payments", "invoice-export", 58, 28, (_cut_short(Ending.TIMED_OUT, vus=40),)),
-    Habit("platform", "websocket-fanout", 54, 9, (_cut_short(Ending.ABORTED_BY_SCRIPT_ERROR, vus=25),)),
-    Habit("platform", "node-failover", 57, 31, (_cut_short(Ending.ABORTED_BY_SYSTEM, vus=90),)),
-    Habit("platform", "ingest-breakpoint", 59, 24, (_cut_short(Ending.ABORTED_BY_LIMIT, vus=20_000),)),
-    Habit("platform", "metrics-flood", 53, 11, (Plan(phases=_BRISK, processing_fails=True, vus=150),)),
-    Habit(
+    DemoTest("payments", "login-spike", 52, 2, (_cut_short(EndStatus.ABORTED_BY_USER, vus=300),)),
+    DemoTest("payments", "refund-stress", 56, 17, (_cut_short(EndStatus.ABORTED_BY_THRESHOLD, vus=120),)),
+    DemoTest(
+        "payments",
+        "ledger-load",
+        240,
+        150,
+        (RunScript(failed=True, phases=_HIGH_NOON, vus=60), _brisk(vus=60)),
+    ),
+    DemoTest("payments", "invoice-export", 58, 28, (_cut_short(EndStatus.TIMED_OUT, vus=40),)),
+    DemoTest("platform", "websocket-fanout", 54, 9, (_cut_short(EndStatus.ABORTED_BY_SCRIPT_ERROR, vus=25),)),
+    DemoTest("platform", "node-failover", 57, 31, (_cut_short(EndStatus.ABORTED_BY_SYSTEM, vus=90),)),
+    DemoTest("platform", "ingest-breakpoint", 59, 24, (_cut_short(EndStatus.ABORTED_BY_LIMIT, vus=20_000),)),
+    DemoTest(
+        "platform", "metrics-flood", 53, 11, (RunScript(phases=_BRISK, processing_fails=True, vus=150),)
+    ),
+    DemoTest(
         "platform",
         "draft-script",
         60,
         4,
-        (Plan(Ending.ABORTED_BY_SYSTEM, phases=replace(REJECTED, created=4), vus=1),),
+        (RunScript(EndStatus.ABORTED_BY_SYSTEM, phases=replace(REJECTED, created=4), vus=1),),
     ),
 )
 _RUNS_BEFORE = 4
@@ -80,7 +88,7 @@ def demo_world(start: float, seed: int = 0, speed: float = 1.0) -> World:
     return world
 
 
-def _faster(plan: Plan, speed: float) -> Plan:
+def _faster(plan: RunScript, speed: float) -> RunScript:
     return replace(
         plan,
         phases=plan.phases.faster(speed),

@@ -13,9 +13,9 @@ from email.utils import format_datetime
 from fnmatch import fnmatchcase
 
 from exporter.simulator import legacy, shapes, v6
-from exporter.simulator.wire import Answer, Asked, Item
+from exporter.simulator.wire import Item, Request, Response
 
-Spoil = Callable[[Asked, Answer], Answer]
+Spoil = Callable[[Request, Response], Response]
 _HTML = (
     b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>"
 )
@@ -33,7 +33,7 @@ class Fault:
 
     spoil: Spoil
     instead: bool = False
-    rewrite: Callable[[Asked], Asked] | None = None
+    rewrite: Callable[[Request], Request] | None = None
     path: str = "*"
     method: str = "*"
     times: int | None = None
@@ -42,7 +42,7 @@ class Fault:
         """The same fault for these requests only."""
         return replace(self, path=path, method=method, times=times)
 
-    def strikes(self, asked: Asked) -> bool:
+    def strikes(self, asked: Request) -> bool:
         if not fnmatchcase(asked.method, self.method):
             return False
         return fnmatchcase(asked.path, self.path) or fnmatchcase(asked.target, self.path)
@@ -66,7 +66,7 @@ class Faults:
     def clear(self) -> None:
         self._in_force.clear()
 
-    def striking(self, asked: Asked) -> list[Fault]:
+    def striking(self, asked: Request) -> list[Fault]:
         """The faults that strike this request; each has one time less afterwards."""
         striking = [fault for fault in self._in_force if fault.strikes(asked)]
         left = (fault.once_less() if fault in striking else fault for fault in self._in_force)
@@ -88,10 +88,10 @@ def error(
     retry_after: in seconds, sent as number or as date. code: legacy has numbers and v6 has words.
     """
 
-    def spoil(asked: Asked, _: Answer) -> Answer:
+    def spoil(asked: Request, _: Response) -> Response:
         told = _worded(asked, status, message, code)
         if html:
-            told = Answer(status, raw=_HTML, content_type="text/html")
+            told = Response(status, raw=_HTML, content_type="text/html")
         if retry_after is None:
             return told
         date = format_datetime(datetime.fromtimestamp(asked.at + retry_after, UTC), usegmt=True)
@@ -100,7 +100,7 @@ def error(
     return Fault(spoil, instead=True)
 
 
-def _worded(asked: Asked, status: int, message: str, code: int | str | None) -> Answer:
+def _worded(asked: Request, status: int, message: str, code: int | str | None) -> Response:
     if v6.is_for(asked):
         return v6.error(status, message, None if code is None else str(code))
     return legacy.error(status, message, None if code is None else int(code))
@@ -108,7 +108,7 @@ def _worded(asked: Asked, status: int, message: str, code: int | str | None) -> 
 
 def redirect(location: str, *, status: int = 302) -> Fault:
     """Sent elsewhere, for example to another host."""
-    told = Answer(status, raw=b"", headers=(("location", location),))
+    told = Response(status, raw=b"", headers=(("location", location),))
     return Fault(lambda _asked, _answer: told, instead=True)
 
 
@@ -253,14 +253,14 @@ def _from_item(item: Item) -> Fault:
         raise ValueError(str(wrong)) from wrong
 
 
-def _delivery(change: Callable[[Answer], object], *, instead: bool = False) -> Fault:
+def _delivery(change: Callable[[Response], object], *, instead: bool = False) -> Fault:
     return Fault(lambda _, answer: replace(answer, delivery=change(answer)), instead=instead)  # type: ignore[arg-type]
 
 
 def _body(change: Callable[[object], object]) -> Fault:
     """Only what is told in JSON and in success is changed."""
 
-    def spoil(_: Asked, answer: Answer) -> Answer:
+    def spoil(_: Request, answer: Response) -> Response:
         return replace(answer, body=change(answer.body)) if answer.status < 400 else answer
 
     return Fault(spoil)
@@ -276,11 +276,11 @@ def _stranger(item: object) -> object:
     return item | {name: item[name] + 77 for name in ("id", "test_id") if name in item}
 
 
-def _without_page(asked: Asked) -> Asked:
+def _without_page(asked: Request) -> Request:
     return replace(asked, query=tuple(it for it in asked.query if it[0] not in ("page", "$skip")))
 
 
-def spoiled(answer: Answer, asked: Asked, faults: Iterable[Fault]) -> Answer:
+def spoiled(answer: Response, asked: Request, faults: Iterable[Fault]) -> Response:
     for fault in faults:
         answer = fault.spoil(asked, answer)
     return answer

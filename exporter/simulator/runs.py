@@ -22,7 +22,7 @@ class Phase(StrEnum):
     ARCHIVED = "archived"
 
 
-class Ending(IntEnum):
+class EndStatus(IntEnum):
     """How the execution of a run ended: the terminal values of `run_status`.
 
     10 is not on the vendor's page; the source of k6 knows it as a run that was only uploaded.
@@ -56,7 +56,7 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class RunError:
     """Why a run ended badly. The few codes that are public come from the sources of k6; None if none is."""
 
     code: int | None
@@ -116,14 +116,14 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunScript:
     """Everything about a run that is settled when it is created.
 
     `failed` means that a threshold was crossed. `duration` is the planned length in seconds; None: as long as
     it runs.
     """
 
-    ending: Ending = Ending.FINISHED
+    ending: EndStatus = EndStatus.FINISHED
     failed: bool = False
     processing_fails: bool = False
     phases: Phases = Phases()
@@ -132,7 +132,7 @@ class Plan:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.ending is Ending.FINISHED and self.phases.running is None:
+        if self.ending is EndStatus.FINISHED and self.phases.running is None:
             raise ValueError("a run that never runs cannot finish; give it running seconds or another ending")
 
     @property
@@ -143,7 +143,7 @@ class Plan:
 
     @property
     def crosses_threshold(self) -> bool:
-        return self.failed or self.ending is Ending.ABORTED_BY_THRESHOLD
+        return self.failed or self.ending is EndStatus.ABORTED_BY_THRESHOLD
 
     def steps(self, created: float) -> tuple[Step, ...]:
         """The whole history, future included, of a run created at that moment."""
@@ -157,9 +157,9 @@ class Plan:
 
 
 # Only a finished run is processed afterwards, and an archive is stored as soon as it is validated.
-_PHASES_BEFORE = {Ending.FINISHED: 6, Ending.ARCHIVED: 2}
+_PHASES_BEFORE = {EndStatus.FINISHED: 6, EndStatus.ARCHIVED: 2}
 _BEFORE_AN_ABORT = 5
-_LAST_PHASE = {Ending.FINISHED: Phase.COMPLETED, Ending.ARCHIVED: Phase.ARCHIVED}
+_LAST_PHASE = {EndStatus.FINISHED: Phase.COMPLETED, EndStatus.ARCHIVED: Phase.ARCHIVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Run:
     id: int
     test_id: int
     created: float
-    plan: Plan
+    plan: RunScript
     steps: tuple[Step, ...]
     started_by: int | None = None
     stopped_by: int | None = None
@@ -182,7 +182,7 @@ class Run:
         if ended <= at:
             return self
         past = tuple(step for step in self.steps if step.entered < at)
-        plan = replace(self.plan, ending=Ending.ABORTED_BY_USER, failed=False)
+        plan = replace(self.plan, ending=EndStatus.ABORTED_BY_USER, failed=False)
         return replace(self, plan=plan, steps=(*past, Step(Phase.ABORTED, at)), stopped_by=by)
 
     def at(self, now: float) -> "RunState":
@@ -199,12 +199,14 @@ _CODES = {
     Phase.RUNNING: 2,
 }
 _TROUBLES = {
-    Ending.TIMED_OUT: Trouble(8034, "Timed out while waiting for metrics"),
-    Ending.ABORTED_BY_SYSTEM: Trouble(8034, "A load generator was lost"),
-    Ending.ABORTED_BY_SCRIPT_ERROR: Trouble(8035, "TypeError: Cannot read property 'id' of undefined"),
-    Ending.ABORTED_BY_LIMIT: Trouble(2004, "The run needs more virtual users than the subscription allows"),
+    EndStatus.TIMED_OUT: RunError(8034, "Timed out while waiting for metrics"),
+    EndStatus.ABORTED_BY_SYSTEM: RunError(8034, "A load generator was lost"),
+    EndStatus.ABORTED_BY_SCRIPT_ERROR: RunError(8035, "TypeError: Cannot read property 'id' of undefined"),
+    EndStatus.ABORTED_BY_LIMIT: RunError(
+        2004, "The run needs more virtual users than the subscription allows"
+    ),
 }
-_VALIDATION_TROUBLE = Trouble(None, "Validation error")
+_VALIDATION_TROUBLE = RunError(None, "Validation error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,7 @@ class RunState:
         return _CODES.get(self.phase, self.run.plan.ending)
 
     @property
-    def ending(self) -> Ending | None:
+    def ending(self) -> EndStatus | None:
         return None if self.phase in _CODES else self.run.plan.ending
 
     @property
@@ -245,7 +247,7 @@ class RunState:
             return Processing.ERROR if self.run.plan.processing_fails else Processing.FINISHED
         if self.phase is Phase.ABORTED and self.started is not None:
             # "usually because data took too long to arrive/process"
-            return Processing.ERROR if self.ending is Ending.TIMED_OUT else Processing.FINISHED
+            return Processing.ERROR if self.ending is EndStatus.TIMED_OUT else Processing.FINISHED
         return Processing.NOT_STARTED
 
     @property
@@ -285,7 +287,7 @@ class RunState:
         return self.run.stopped_by if self.phase is Phase.ABORTED else None
 
     @property
-    def trouble(self) -> Trouble | None:
+    def trouble(self) -> RunError | None:
         if self.phase is not Phase.ABORTED:
             return None
         if len(self.history) == 2 and self.run.stopped_by is None:  # created, aborted

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
-from exporter.simulator.runs import Plan
+from exporter.simulator.runs import RunScript
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Schedule:
     test_id: int
     first: float
     every: float
-    plans: tuple[Plan, ...]
+    plans: tuple[RunScript, ...]
     times: int | None = None
     deactivated: bool = False
 
@@ -53,7 +53,7 @@ class Timetable:
         """The schedules of a deleted test go with it."""
         self.schedules = {key: it for key, it in self.schedules.items() if it.test_id != test_id}
 
-    def due(self, now: float) -> tuple[float, int, Plan] | None:
+    def due(self, now: float) -> tuple[float, int, RunScript] | None:
         """The oldest start not yet made whose moment has come: when, which test, what it will do."""
         while self._due and self._due[0][0] <= now:
             moment, schedule_id, before = heappop(self._due)

@@ -23,7 +23,7 @@ def on_page(body: object, change: Callable[[Page], Page]) -> object:
     return body
 
 
-def on_items(body: object, change: Callable[[Item], object]) -> object:
+def map_items(body: object, change: Callable[[Item], object]) -> object:
     """The answer with each of its objects changed: the one it tells, bare or wrapped, or those of a list."""
     if not isinstance(body, dict):
         return body
@@ -37,7 +37,7 @@ def on_items(body: object, change: Callable[[Item], object]) -> object:
 
 def _everywhere(body: object, change: Callable[[Item], Item]) -> object:
     """Each object changed, and what they are wrapped in."""
-    changed = on_items(body, change)
+    changed = map_items(body, change)
     return change(changed) if isinstance(changed, dict) else changed
 
 
@@ -75,7 +75,7 @@ def with_numbers_as_strings(body: object) -> object:
     return body
 
 
-def dressed(body: object, options: Options) -> object:
+def apply_options(body: object, options: Options) -> object:
     """The answer in the looks that the options ask for."""
     for name in options.nulls:
         body = with_field(body, name, None)

@@ -8,7 +8,7 @@ Item = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """One request. `at` is when it came, in Unix seconds; header names are lower case.
 
     scheme: http or https, as the server was reached.
@@ -37,7 +37,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ResponseFault:
     """How an answer travels: seconds of waiting before the headers and before the body, or something worse.
 
     hang: nothing is ever sent. reset: the connection breaks before anything is sent. cut: it breaks within
@@ -52,7 +52,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """One answer: a JSON value in `body`, unless `raw` holds the bytes themselves."""
 
     status: int = 200
@@ -60,16 +60,16 @@ class Answer:
     raw: bytes | None = None
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
-    delivery: Delivery = Delivery()
+    delivery: ResponseFault = ResponseFault()
 
     @property
     def payload(self) -> bytes:
         return json.dumps(self.body, ensure_ascii=False).encode() if self.raw is None else self.raw
 
 
-class RefusedError(Exception):
+class HTTPError(Exception):
     """Ends the handling of a request; its answer is what the client gets."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Response) -> None:
         super().__init__(answer.status)
         self.answer = answer

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 
-from exporter.simulator.runs import Ending, Phases, Plan, Run, RunState
+from exporter.simulator.runs import EndStatus, Phases, Run, RunScript, RunState
 from exporter.simulator.schedules import Schedule, Timetable
 from exporter.simulator.timeline import Timeline
 
@@ -42,11 +42,11 @@ class Test:
     user_id: int
     created: float
     updated: float
-    plan: Plan | None = None
+    plan: RunScript | None = None
 
 
 # Short enough for somebody who waits in front of a terminal.
-_QUICK = Plan(
+_QUICK = RunScript(
     phases=Phases(created=0.5, validated=0.5, queued=1, initializing=1, running=4, processing=1.5), vus=1
 )
 _KEY_SECONDS = 600.0  # "The key is valid for 10 minutes."
@@ -59,7 +59,7 @@ class World:
     do that a client creates over the API.
     """
 
-    def __init__(self, seed: int = 0, *, stop_delay: float = 5.0, uploads: Plan = _QUICK) -> None:
+    def __init__(self, seed: int = 0, *, stop_delay: float = 5.0, uploads: RunScript = _QUICK) -> None:
         self.seed = seed
         self.stop_delay = stop_delay
         self.uploads = uploads
@@ -113,7 +113,7 @@ class World:
         return project_id
 
     def add_test(
-        self, name: str, *, project_id: int | None = None, created: float = 0.0, plan: Plan | None = None
+        self, name: str, *, project_id: int | None = None, created: float = 0.0, plan: RunScript | None = None
     ) -> int:
         """A new test, in the default project unless told otherwise."""
         project = self.projects[self.default_project_id if project_id is None else project_id]
@@ -145,7 +145,7 @@ class World:
         test_id: int,
         *,
         created: float,
-        ending: Ending = Ending.FINISHED,
+        ending: EndStatus = EndStatus.FINISHED,
         failed: bool = False,
         processing_fails: bool = False,
         phases: Phases = Phases(),  # noqa: B008  frozen, so sharing it is harmless
@@ -157,7 +157,7 @@ class World:
         starred: bool = False,
     ) -> int:
         """A run with this fate. One created in the future exists only once that moment has come."""
-        plan = Plan(ending, failed, processing_fails, phases, vus, duration, note)
+        plan = RunScript(ending, failed, processing_fails, phases, vus, duration, note)
         return self._create(
             test_id, created, plan, started_by=started_by, public_id=public_id, starred=starred
         )
@@ -186,7 +186,7 @@ class World:
         *,
         every: float,
         first: float,
-        endings: Sequence[Ending | Plan] = (Ending.FINISHED,),
+        endings: Sequence[EndStatus | RunScript] = (EndStatus.FINISHED,),
         phases: Phases = Phases(),  # noqa: B008  frozen, so sharing it is harmless
         vus: int = 50,
         duration: int | None = None,
@@ -200,7 +200,7 @@ class World:
         if every <= 0 or not endings:
             raise ValueError(f"every={every}, endings={endings}: a schedule needs a period and an ending")
         plans = tuple(
-            it if isinstance(it, Plan) else Plan(it, phases=phases, vus=vus, duration=duration)
+            it if isinstance(it, RunScript) else RunScript(it, phases=phases, vus=vus, duration=duration)
             for it in endings
         )
         schedule_id = next(self._schedule_ids)
@@ -244,7 +244,7 @@ class World:
         self,
         test_id: int,
         created: float,
-        plan: Plan | None,
+        plan: RunScript | None,
         *,
         started_by: int | None = None,
         public_id: str | None = None,
@@ -253,7 +253,7 @@ class World:
         runs = self._runs_of[test_id]
         run_id = next(self._run_ids)
         plan = plan or _drawn(Random(f"{self.seed}/{run_id}"))
-        stopped_by = self.owner_id if plan.ending is Ending.ABORTED_BY_USER else None
+        stopped_by = self.owner_id if plan.ending is EndStatus.ABORTED_BY_USER else None
         self.runs[run_id] = Run(
             run_id, test_id, created, plan, plan.steps(created), started_by, stopped_by, public_id, starred
         )
@@ -265,19 +265,19 @@ class World:
 
 # Most runs go well; each other ending happens now and then.
 _ODDS = {
-    Ending.FINISHED: 14,
-    Ending.TIMED_OUT: 1,
-    Ending.ABORTED_BY_SYSTEM: 1,
-    Ending.ABORTED_BY_SCRIPT_ERROR: 1,
-    Ending.ABORTED_BY_THRESHOLD: 2,
-    Ending.ABORTED_BY_LIMIT: 1,
+    EndStatus.FINISHED: 14,
+    EndStatus.TIMED_OUT: 1,
+    EndStatus.ABORTED_BY_SYSTEM: 1,
+    EndStatus.ABORTED_BY_SCRIPT_ERROR: 1,
+    EndStatus.ABORTED_BY_THRESHOLD: 2,
+    EndStatus.ABORTED_BY_LIMIT: 1,
 }
 
 
-def _drawn(draw: Random) -> Plan:
+def _drawn(draw: Random) -> RunScript:
     [ending] = draw.choices(list(_ODDS), weights=list(_ODDS.values()))
     phases = Phases(
         queued=draw.uniform(2, 8), initializing=draw.uniform(5, 15), running=draw.uniform(30, 120)
     )
-    failed = ending is Ending.FINISHED and draw.random() < 0.25
-    return Plan(ending, failed=failed, phases=phases, vus=draw.randrange(10, 210, 10), duration=120)
+    failed = ending is EndStatus.FINISHED and draw.random() < 0.25
+    return RunScript(ending, failed=failed, phases=phases, vus=draw.randrange(10, 210, 10), duration=120)

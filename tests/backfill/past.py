@@ -9,21 +9,21 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed
 from prometheus_client.samples import Sample, Timestamp
 
-from exporter.asking import cloud
-from exporter.backfill import DEFAULTS, backfilled, wish
+from exporter.asking import open_client
+from exporter.backfill import DEFAULTS, parse_options, run_backfill
 from exporter.config import Config
-from exporter.simulator import Ending, Options, Phases, Plan, Simulator, World
-from exporter.token import Token
+from exporter.simulator import EndStatus, Options, Phases, RunScript, Simulator, World
+from exporter.token import Secret
 from tests.lab import START, TOKEN, Now, dated
 
 DAY = 86400.0
 GENERATIONS: dict[str, dict[str, Any]] = {"legacy": {}, "v6": {"stack_id": 1}}
 PHASES = Phases(created=10, validated=10, queued=30, initializing=40, running=600, processing=50)
 ENDINGS = (
-    Ending.FINISHED,
-    Plan(failed=True, phases=PHASES),
-    Ending.ABORTED_BY_THRESHOLD,
-    Ending.ABORTED_BY_USER,
+    EndStatus.FINISHED,
+    RunScript(failed=True, phases=PHASES),
+    EndStatus.ABORTED_BY_THRESHOLD,
+    EndStatus.ABORTED_BY_USER,
 )
 
 Samples = dict[str, list[tuple[float, float]]]  # by series: moments and values
@@ -63,11 +63,11 @@ def told(
     for fault in faults:
         simulator.faults.add(fault)
     api = {"url": "http://k6.test", "requests_per_minute": 100_000} | GENERATIONS[generation]
-    config, token = Config.model_validate({"api": api} | (settings or {})), Token(TOKEN)
+    config, token = Config.model_validate({"api": api} | (settings or {})), Secret(TOKEN)
     given = {"since": "1d", "until": None, "label": (), "split": None} | DEFAULTS | flags
-    wished = wish(output=str(output), now=START, **given)
-    connected = cloud(config, token, clock=now.clock, transport=httpx.ASGITransport(dated(simulator)))
-    return backfilled(config, token, wished, connected, run=asyncio.run), simulator
+    wished = parse_options(output=str(output), now=START, **given)
+    connected = open_client(config, token, clock=now.clock, transport=httpx.ASGITransport(dated(simulator)))
+    return run_backfill(config, token, wished, connected, run=asyncio.run), simulator
 
 
 def families_of(text: str) -> list[Metric]:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from exporter.backfill.life import is_placeable, life
+from exporter.backfill.life import has_timestamps, run_timeline
 from exporter.model import Phase, ProcessingStatus, ResultStatus, Run, RunStatus
 
 LEGACY = Run(
@@ -32,7 +32,7 @@ V6 = replace(
 
 
 def told(run: Run) -> list[tuple[float, int | None, int | None]]:
-    return [(moment, stage.status, stage.processing) for moment, stage in life(run)]
+    return [(moment, stage.status, stage.processing) for moment, stage in run_timeline(run)]
 
 
 def test_legacy_tells_of_a_beginning_a_start_and_an_end() -> None:
@@ -44,12 +44,12 @@ def test_v6_tells_when_a_run_was_queued_initialized_and_processed() -> None:
 
 
 def test_before_its_end_nothing_of_the_end_is_known() -> None:
-    stages = dict(life(V6))
+    stages = dict(run_timeline(V6))
 
     assert stages[1030].phases == ((Phase.QUEUED, 20.0),)
     assert (stages[1030].started, stages[1060].started) == (None, 1060)
     assert stages[1060].ended is stages[1060].execution is stages[1060].vuh is stages[1060].result is None
-    assert (stages[1660].ended, stages[1660].is_over, stages[1660].verdict) == (1660, False, None)
+    assert (stages[1660].ended, stages[1660].is_finished, stages[1660].final_result) == (1660, False, None)
     assert stages[1660].phases == V6.phases[:3]
     assert stages[1685] == V6
 
@@ -81,12 +81,12 @@ def test_a_clock_that_went_backwards_does_not_turn_a_life_round() -> None:
 def test_an_archive_is_what_it_is_from_the_beginning() -> None:
     archive = replace(LEGACY, status=RunStatus.ARCHIVED, started=None, ended=None)
 
-    assert is_placeable(archive)
+    assert has_timestamps(archive)
     assert told(archive) == [(1000, 10, 2)]
 
 
 def test_a_run_whose_beginning_or_end_is_not_told_has_no_place_in_the_past() -> None:
-    assert is_placeable(LEGACY)
-    assert not is_placeable(replace(LEGACY, created=None))
-    assert not is_placeable(replace(LEGACY, ended=None))
-    assert is_placeable(replace(LEGACY, ended=None, status=RunStatus.RUNNING))
+    assert has_timestamps(LEGACY)
+    assert not has_timestamps(replace(LEGACY, created=None))
+    assert not has_timestamps(replace(LEGACY, ended=None))
+    assert has_timestamps(replace(LEGACY, ended=None, status=RunStatus.RUNNING))

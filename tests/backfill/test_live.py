@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.simulator import Phases, Plan, World
+from exporter.simulator import Phases, RunScript, World
 from tests.backfill.past import ENDINGS, GENERATIONS, Samples, samples_of, told
 from tests.lab import START, Lab, Series
 
@@ -25,7 +25,7 @@ def world(phases: Phases) -> World:
     made = World()
     for name, every in (("often", 500.0), ("hourly", 3600.0), ("seldom", 5.5 * 3600)):
         test = made.add_test(name)
-        endings = [replace(it, phases=phases) if isinstance(it, Plan) else it for it in ENDINGS]
+        endings = [replace(it, phases=phases) if isinstance(it, RunScript) else it for it in ENDINGS]
         made.schedule(test, every=every, first=START - 14 * 3600, endings=endings, phases=phases, vus=50)
     made.add_run(made.add_test("late"), created=START - 5 * 3600, phases=phases)
     return made

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from exporter.backfill import DEFAULTS, MistakenError, Wish, wish
+from exporter.backfill import DEFAULTS, BackfillOptions, OptionsError, parse_options
 from tests.lab import START  # 2026-09-21T14:13:20Z
 
 HOUR = 3600.0
 
 
-def wished(**flags: Any) -> Wish:
+def wished(**flags: Any) -> BackfillOptions:
     given = (
         {"since": "90d", "until": None, "label": (), "output": "past.om", "split": None} | DEFAULTS | flags
     )
-    return wish(now=START, **given)
+    return parse_options(now=START, **given)
 
 
 def test_durations_are_counted_back_and_the_end_is_three_hours_ago() -> None:
@@ -46,12 +46,12 @@ def test_labels_come_in_the_order_of_their_names() -> None:
 
 
 def test_without_a_split_there_is_one_file() -> None:
-    assert [file for _, file in wished().pieces()] == [Path("past.om")]
-    assert [file for _, file in wished(output="-").pieces()] == [None]
+    assert [file for _, file in wished().splits()] == [Path("past.om")]
+    assert [file for _, file in wished(output="-").splits()] == [None]
 
 
 def test_a_split_makes_files_that_follow_each_other() -> None:
-    pieces = list(wished(since="2026-09-01", split="10d", until="1d").pieces())
+    pieces = list(wished(since="2026-09-01", split="10d", until="1d").splits())
 
     assert [str(file) for _, file in pieces] == ["past.2026-09-01T000000Z.om", "past.2026-09-11T000000Z.om"]
     assert [(span.since, span.until) for span, _ in pieces] == [
@@ -86,19 +86,17 @@ def test_a_split_makes_files_that_follow_each_other() -> None:
     ],
 )
 def test_a_mistake_is_a_sentence(flags: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(MistakenError) as mistaken:
+    with pytest.raises(OptionsError) as mistaken:
         wished(**flags)
 
-    assert [told.startswith(sentence) for told in mistaken.value.sentences] == [True], (
-        mistaken.value.sentences
-    )
+    assert [told.startswith(sentence) for told in mistaken.value.messages] == [True], mistaken.value.messages
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(MistakenError) as mistaken:
+    with pytest.raises(OptionsError) as mistaken:
         wished(since="x", until="1s", step="0s", label=["job"])
 
-    assert [told.split(":")[0] for told in mistaken.value.sentences] == [
+    assert [told.split(":")[0] for told in mistaken.value.messages] == [
         "--until",
         "--since",
         "--step",

@@ -8,11 +8,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.config import Config, ConfigError, Entry, load
+from exporter.config import Config, ConfigError, TestSelector, load
 from exporter.config import settings as all_settings
 
 TOKEN = {"K6_CLOUD_TOKEN": "secret"}
-KEYS = sorted({part for one in all_settings() for part in one.name.split(".")} | set(Entry.model_fields))
+KEYS = sorted(
+    {part for one in all_settings() for part in one.name.split(".")} | set(TestSelector.model_fields)
+)
 
 scalars = (
     st.none()
@@ -47,7 +49,7 @@ def outcome(file: Path | None, environ: dict[str, str]) -> Config | tuple[str, .
     try:
         return load(file, environ, {})[0]
     except ConfigError as error:
-        return error.sentences
+        return error.messages
 
 
 def judged(file: Path | None, **environ: str) -> None:

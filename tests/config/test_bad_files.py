@@ -17,8 +17,8 @@ TOKEN = {"K6_CLOUD_TOKEN": "canary"}
 def earned(file: Path) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load(file, TOKEN, {})
-    assert str(caught.value) == "\n".join(caught.value.sentences)
-    return list(caught.value.sentences)
+    assert str(caught.value) == "\n".join(caught.value.messages)
+    return list(caught.value.messages)
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
@@ -119,7 +119,7 @@ def test_mistakes_in_file_environment_flags_and_token_are_told_all_at_once(tmp_p
     with pytest.raises(ConfigError) as caught:
         load(file, environ, {"log": {"level": "loud"}})
 
-    assert caught.value.sentences == (
+    assert caught.value.messages == (
         "K6_CLOUD_EXPORTER_POLL__INTERVALL: there is no such setting; "
         "did you mean K6_CLOUD_EXPORTER_POLL__INTERVAL?",
         'api.timeout: 10 has no unit; write "10s"',
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_read_hides_no_mistake_in_the_environment(tmp_path
     with pytest.raises(ConfigError) as caught:
         load(file, TOKEN | {"K6_CLOUD_EXPORTER_ZEBRA__STRIPES": "1"}, {})
 
-    assert caught.value.sentences == (
+    assert caught.value.messages == (
         f"--config.file: cannot read {file}: No such file or directory",
         "K6_CLOUD_EXPORTER_ZEBRA__STRIPES: there is no such setting",
     )

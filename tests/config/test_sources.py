@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.config import ENVIRONMENT, Config, ConfigError, Entry, load, settings
+from exporter.config import ENVIRONMENT, Config, ConfigError, TestSelector, load, settings
 
 TOKEN = {"K6_CLOUD_TOKEN": "secret"}
 
@@ -147,9 +147,9 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert config.api.timeout == 90
     assert config.api.requests_per_minute == 60
     assert config.tests == (
-        Entry(id=1234, name="checkout-söak"),
-        Entry(project=567, include="^nightly", exclude="draft"),
-        Entry(include="smoke"),
+        TestSelector(id=1234, name="checkout-söak"),
+        TestSelector(project=567, include="^nightly", exclude="draft"),
+        TestSelector(include="smoke"),
     )
     assert config.poll.interval == 0.5
     assert (config.runs.keep, config.runs.max_age) == (0, 604800)
@@ -186,7 +186,7 @@ def test_a_variable_of_ours_that_is_no_setting_is_a_mistake(name: str, sentence:
     with pytest.raises(ConfigError) as caught:
         load(None, TOKEN | {ENVIRONMENT + name: "canary"}, {})
 
-    assert caught.value.sentences == (f"{ENVIRONMENT}{name}: {sentence}",)
+    assert caught.value.messages == (f"{ENVIRONMENT}{name}: {sentence}",)
 
 
 @pytest.mark.parametrize(
@@ -232,19 +232,19 @@ def test_a_stack_id_makes_it_v6_unless_told_otherwise(
 ) -> None:
     config = Config.model_validate({"api": {"version": version, "stack_id": stack_id}})
 
-    assert config.api.generation == generation
+    assert config.api.effective_version == generation
 
 
 @pytest.mark.parametrize(
     ("written", "tests"),
     [
-        ("[{id: 1, name: soak}]", (Entry(id=1, name="soak"),)),
-        ("- id: 1\n- project: 2\n  include: ^a", (Entry(id=1), Entry(project=2, include="^a"))),
-        ('[{"id": 1}]', (Entry(id=1),)),
+        ("[{id: 1, name: soak}]", (TestSelector(id=1, name="soak"),)),
+        ("- id: 1\n- project: 2\n  include: ^a", (TestSelector(id=1), TestSelector(project=2, include="^a"))),
+        ('[{"id": 1}]', (TestSelector(id=1),)),
         ("", ()),
     ],
 )
-def test_tests_in_the_environment_are_yaml(written: str, tests: tuple[Entry, ...]) -> None:
+def test_tests_in_the_environment_are_yaml(written: str, tests: tuple[TestSelector, ...]) -> None:
     assert load(None, TOKEN | {"K6_CLOUD_EXPORTER_TESTS": written}, {})[0].tests == tests
 
 
@@ -273,14 +273,14 @@ def test_tests_in_the_environment_that_are_no_list_of_tests_are_told(written: st
     with pytest.raises(ConfigError) as caught:
         load(None, TOKEN | {"K6_CLOUD_EXPORTER_TESTS": written}, {})
 
-    assert caught.value.sentences == (sentence,)
+    assert caught.value.messages == (sentence,)
 
 
 def test_an_empty_variable_is_a_mistake_and_not_the_default() -> None:
     with pytest.raises(ConfigError) as caught:
         load(None, TOKEN | {"K6_CLOUD_EXPORTER_RUNS__KEEP": ""}, {})
 
-    assert caught.value.sentences == ('runs.keep: "" is not a whole number; write one like 10',)
+    assert caught.value.messages == ('runs.keep: "" is not a whole number; write one like 10',)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from exporter.config import ConfigError, load
-from exporter.token import Token, TokenError
+from exporter.token import Secret, SecretError
 
 
 def refusal(environ: dict[str, str], **api: object) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
         load(None, environ, {"api": api})
-    return caught.value.sentences
+    return caught.value.messages
 
 
 def test_without_a_token_it_is_told_where_to_put_one_and_where_to_get_one() -> None:
@@ -148,7 +148,7 @@ def test_a_changed_file_gives_the_new_token_however_it_changed(tmp_path: Path) -
     file, link, other = tmp_path / "token", tmp_path / "link", tmp_path / "other"
     file.write_text("first")
     link.symlink_to(file)
-    token = Token(path=link)
+    token = Secret(path=link)
     assert token.read() == "first"
 
     file.write_text("second")
@@ -169,11 +169,11 @@ def test_a_changed_file_gives_the_new_token_however_it_changed(tmp_path: Path) -
 def test_a_file_that_goes_away_is_an_error_until_it_returns(tmp_path: Path) -> None:
     file, away = tmp_path / "token", tmp_path / "away"
     file.write_text("secret")
-    token = Token(path=file)
+    token = Secret(path=file)
     assert token.read() == "secret"
 
     file.rename(away)
-    with pytest.raises(TokenError, match="cannot be read: No such file or directory"):
+    with pytest.raises(SecretError, match="cannot be read: No such file or directory"):
         token.read()
 
     away.rename(file)

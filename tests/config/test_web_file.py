@@ -6,14 +6,14 @@ import pytest
 import yaml
 
 from exporter.config import ConfigError
-from exporter.config.web_file import WebFile, read_web_file
+from exporter.config.web_file import WebConfig, read_web_file
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 TLS = "tls_server_config: {cert_file: tls.crt, key_file: tls.key, "
 T = "tls_server_config"
 
 
-def read(tmp_path: Path, content: str) -> WebFile:
+def read(tmp_path: Path, content: str) -> WebConfig:
     file = tmp_path / "web.yml"
     file.write_text(content, encoding="utf-8")
     return read_web_file(file)
@@ -22,7 +22,7 @@ def read(tmp_path: Path, content: str) -> WebFile:
 def earned(tmp_path: Path, content: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         read(tmp_path, content)
-    return [sentence.removeprefix(f"{tmp_path / 'web.yml'}: ") for sentence in caught.value.sentences]
+    return [sentence.removeprefix(f"{tmp_path / 'web.yml'}: ") for sentence in caught.value.messages]
 
 
 def test_all_that_is_understood_may_be_given_at_once(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_all_that_is_understood_may_be_given_at_once(tmp_path: Path) -> None:
     assert tls.cipher_suites == ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305")
     assert tls.curve_preferences == ("prime256v1",)
     assert tls.client_allowed_sans == ("prometheus.test",)
-    assert file.http_server_config.headers.given() == {
+    assert file.http_server_config.headers.non_empty() == {
         "Strict-Transport-Security": "max-age=3600",
         "X-Frame-Options": "deny",
     }
@@ -82,7 +82,7 @@ def test_all_that_is_understood_may_be_given_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_empty_or_commented_out_asks_for_nothing(content: str, tmp_path: Path) -> None:
-    assert read(tmp_path, content) == WebFile()
+    assert read(tmp_path, content) == WebConfig()
 
 
 def test_tls_is_spoken_from_1_2_on_and_asks_for_no_certificate_unless_told(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_web_file(tmp_path / "none.yml")
 
-    assert caught.value.sentences == (
+    assert caught.value.messages == (
         f"web.config_file: cannot read {tmp_path / 'none.yml'}: No such file or directory",
     )
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from exporter.families import families
-from exporter.telemetry import Telemetry
+from exporter.telemetry import SelfMetrics
 from tests.dashboards.committed import ROOT, Asked, everything_asked
 
 GOLDEN = Path(__file__).parent.parent / "exposition"
@@ -31,7 +31,7 @@ def known() -> dict[str, set[str]]:
     """Every metric with its labels: those of the golden expositions, and of the process."""
     found = {name: set(labels) for name, labels in PROMETHEUS.items()}
     pages = [(GOLDEN / f"{generation}.prom").read_text(encoding="utf-8") for generation in ("legacy", "v6")]
-    pages.append(Telemetry(version="", revision="").text().decode())
+    pages.append(SelfMetrics(version="", revision="").text().decode())
     for page in pages:
         for name in re.findall(r"^# TYPE (\w+) ", page, re.MULTILINE):
             found.setdefault(name, set())

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from exporter.serving import listen, url
+from exporter.serving import base_url, bind
 from exporter.simulator import Simulator, World
 from tests.backfill.past import DAY, GENERATIONS, world
 from tests.end_to_end.processes import eventually, free_port, ours, running
@@ -43,11 +43,11 @@ class Scene:
 def served(simulator: Simulator) -> Iterator[str]:
     """A simulated k6 Cloud on loopback, in a thread."""
     server = uvicorn.Server(uvicorn.Config(simulator, lifespan="off", log_config=None, access_log=False))
-    with listen("127.0.0.1:0") as listening:
+    with bind("127.0.0.1:0") as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            yield url(listening)
+            yield base_url(listening)
         finally:
             server.should_exit = True
             thread.join()

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 
-from exporter.serving import listen
+from exporter.serving import bind
 from exporter.simulator import Simulator, World
 from tests.dashboards.committed import of_panels
 from tests.dashboards.conftest import Prometheus
@@ -28,7 +28,7 @@ def cloud() -> Iterator[str]:
     world, now = World(), time.time()
     for i in range(TESTS):
         world.add_run(world.add_test(f"test {i}"), created=now - 3600 + i)
-    listening = listen("127.0.0.1:0")
+    listening = bind("127.0.0.1:0")
     server = uvicorn.Server(uvicorn.Config(Simulator(world, tokens=["t"]), lifespan="off", log_config=None))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()

@@ -1,6 +1,6 @@
 """A scripted world, small enough to be read whole in the golden file."""
 
-from exporter.simulator import Ending, Phases, World
+from exporter.simulator import EndStatus, Phases, World
 from tests.lab import START
 
 BRISK = Phases(created=1, validated=1, queued=3, initializing=5, running=60, processing=10)
@@ -17,13 +17,13 @@ def world() -> World:
     checkout = made.add_test("checkout", project_id=shop)
     made.add_run(checkout, created=START - 600, phases=BRISK, vus=20)
     made.add_run(checkout, created=START - 300, phases=LONG, vus=50)
-    made.add_run(checkout, created=START - 30, phases=BRISK, ending=Ending.ABORTED_BY_THRESHOLD, vus=50)
+    made.add_run(checkout, created=START - 30, phases=BRISK, ending=EndStatus.ABORTED_BY_THRESHOLD, vus=50)
 
     same_name = made.add_test("checkout", project_id=payments)
     made.add_run(same_name, created=START - 50, phases=BRISK, failed=True, vus=5)
 
     weird = made.add_test(WEIRD, project_id=payments)
-    made.add_run(weird, created=START + 20, phases=BRISK, ending=Ending.ABORTED_BY_USER, vus=1)
+    made.add_run(weird, created=START + 20, phases=BRISK, ending=EndStatus.ABORTED_BY_USER, vus=1)
 
     made.add_test("never run", project_id=payments)
     return made

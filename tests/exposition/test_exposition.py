@@ -15,8 +15,8 @@ from prometheus_client.registry import Collector
 from exporter.exposition import Exposition
 from exporter.families import Family, Labels, families
 from exporter.model import LoadTest, Phase, Run
-from exporter.simulator import Ending, Phases, World
-from exporter.store import Poll, Sighting, State, Watched
+from exporter.simulator import EndStatus, Phases, World
+from exporter.store import State, StateUpdate, TestState, TestUpdate
 from tests.exposition.scripted import WEIRD
 from tests.lab import START, Lab
 
@@ -31,7 +31,7 @@ CODES = st.one_of(st.none(), st.integers(-3, 12))
 
 
 @st.composite
-def polls(draw: st.DrawFn) -> Poll:
+def polls(draw: st.DrawFn) -> StateUpdate:
     """A first poll that finds some tests with some runs."""
     seen = {}
     for test_id in draw(st.sets(st.integers(1, 99), max_size=4)):
@@ -53,11 +53,11 @@ def polls(draw: st.DrawFn) -> Poll:
             )
             for i in range(draw(st.integers(0, 5)))
         ]
-        seen[test_id] = Sighting(test, tuple(runs))
-    return Poll(at=0, now=0, seen=seen)
+        seen[test_id] = TestUpdate(test, tuple(runs))
+    return StateUpdate(monotonic=0, now=0, updates=seen)
 
 
-def samples_of(family: Family, subject: Run | Watched) -> list[tuple[Labels, float]]:
+def samples_of(family: Family, subject: Run | TestState) -> list[tuple[Labels, float]]:
     if family.value:
         value = family.value(subject)
         return [] if value is None else [((), value)]
@@ -83,22 +83,22 @@ class Facts(Collector):
                     "test_id": str(watched.test.id),
                     "test_name": watched.test.name,
                 }
-                for run in watched.shown if family.subject == "run" else ():
+                for run in watched.exposed_runs if family.subject == "run" else ():
                     self.add(metric, family, test | {"run_id": str(run.id)}, run)
                 if family.subject == "test":
                     self.add(metric, family, test, watched)
             yield metric
 
-    def add(self, metric: Metric, family: Family, labels: dict[str, str], subject: Run | Watched) -> None:
+    def add(self, metric: Metric, family: Family, labels: dict[str, str], subject: Run | TestState) -> None:
         for more, value in samples_of(family, subject):
             metric.add_sample(family.name, labels | dict(more), value)
 
 
 @settings(max_examples=200, deadline=None)
 @given(polls())
-def test_both_formats_equal_prometheus_clients_own_rendering_byte_for_byte(poll: Poll) -> None:
-    state = State().after(poll)
-    exposition = Exposition(TABLE).following(state)
+def test_both_formats_equal_prometheus_clients_own_rendering_byte_for_byte(poll: StateUpdate) -> None:
+    state = State().apply(poll)
+    exposition = Exposition(TABLE).update(state)
     registry = CollectorRegistry()
     registry.register(Facts(state))
 
@@ -108,19 +108,21 @@ def test_both_formats_equal_prometheus_clients_own_rendering_byte_for_byte(poll:
 
 @settings(max_examples=50, deadline=None)
 @given(polls(), polls())
-def test_an_exposition_that_follows_another_equals_one_made_from_nothing(first: Poll, second: Poll) -> None:
-    state = State().after(first)
-    after = state.after(second)
+def test_an_exposition_that_follows_another_equals_one_made_from_nothing(
+    first: StateUpdate, second: StateUpdate
+) -> None:
+    state = State().apply(first)
+    after = state.apply(second)
 
-    followed = Exposition(TABLE).following(state).following(after)
+    followed = Exposition(TABLE).update(state).update(after)
 
-    assert followed.text() == Exposition(TABLE).following(after).text()
+    assert followed.text() == Exposition(TABLE).update(after).text()
 
 
 @settings(max_examples=100, deadline=None)
 @given(polls())
-def test_no_series_appears_twice(poll: Poll) -> None:
-    page = b"".join(Exposition(TABLE).following(State().after(poll)).text()).decode()
+def test_no_series_appears_twice(poll: StateUpdate) -> None:
+    page = b"".join(Exposition(TABLE).update(State().apply(poll)).text()).decode()
     series = [
         (sample.name, tuple(sorted(sample.labels.items())))
         for family in text_string_to_metric_families(page)
@@ -128,15 +130,17 @@ def test_no_series_appears_twice(poll: Poll) -> None:
     ]
 
     assert len(series) == len(set(series))
-    assert Exposition(TABLE).following(State().after(poll)).series() == len(series)
+    assert Exposition(TABLE).update(State().apply(poll)).series() == len(series)
 
 
 def test_only_tests_that_changed_are_rendered_anew() -> None:
     one, two = LoadTest(1, "one"), LoadTest(2, "two")
-    state = State().after(Poll(at=0, now=0, seen={1: Sighting(one), 2: Sighting(two)}))
-    before = Exposition(TABLE).following(state)
+    state = State().apply(StateUpdate(monotonic=0, now=0, updates={1: TestUpdate(one), 2: TestUpdate(two)}))
+    before = Exposition(TABLE).update(state)
 
-    after = before.following(state.after(Poll(at=1, now=1, seen={1: Sighting(LoadTest(1, "uno"))})))
+    after = before.update(
+        state.apply(StateUpdate(monotonic=1, now=1, updates={1: TestUpdate(LoadTest(1, "uno"))}))
+    )
 
     assert after.chunks[2] is before.chunks[2]
     assert after.chunks[1] is not before.chunks[1]
@@ -146,7 +150,7 @@ def test_only_tests_that_changed_are_rendered_anew() -> None:
 def test_the_labels_a_family_declares_are_the_labels_it_gives(family: Family) -> None:
     run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=((Phase.RUNNING, 5.0),))
     test = LoadTest(7, "x", next_run=1.0)
-    watched = State().after(Poll(at=0, now=0, seen={7: Sighting(test, (run,))})).tests[7]
+    watched = State().apply(StateUpdate(monotonic=0, now=0, updates={7: TestUpdate(test, (run,))})).tests[7]
 
     samples = samples_of(family, run if family.subject == "run" else watched)
 
@@ -154,18 +158,18 @@ def test_the_labels_a_family_declares_are_the_labels_it_gives(family: Family) ->
 
 
 ENDINGS = {
-    Ending.FINISHED: 3,
-    Ending.TIMED_OUT: 4,
-    Ending.ABORTED_BY_USER: 5,
-    Ending.ABORTED_BY_SYSTEM: 6,
-    Ending.ABORTED_BY_SCRIPT_ERROR: 7,
-    Ending.ABORTED_BY_THRESHOLD: 8,
-    Ending.ABORTED_BY_LIMIT: 9,
+    EndStatus.FINISHED: 3,
+    EndStatus.TIMED_OUT: 4,
+    EndStatus.ABORTED_BY_USER: 5,
+    EndStatus.ABORTED_BY_SYSTEM: 6,
+    EndStatus.ABORTED_BY_SCRIPT_ERROR: 7,
+    EndStatus.ABORTED_BY_THRESHOLD: 8,
+    EndStatus.ABORTED_BY_LIMIT: 9,
 }
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.name.lower())
-def test_a_run_is_seen_through_its_life(ending: Ending) -> None:
+def test_a_run_is_seen_through_its_life(ending: EndStatus) -> None:
     world = World()
     test = world.add_test("life")
     phases = Phases(created=5, validated=5, queued=5, initializing=5, running=20, processing=10)
@@ -180,7 +184,7 @@ def test_a_run_is_seen_through_its_life(ending: Ending) -> None:
             results.append(lab.value(f"k6_cloud_run_result_status{labels}"))
 
     assert list(dict.fromkeys(told)) == [-2, -1, 0, 1, 2, ENDINGS[ending]]
-    assert list(dict.fromkeys(results)) == [None, 1 if ending == Ending.ABORTED_BY_THRESHOLD else 0]
+    assert list(dict.fromkeys(results)) == [None, 1 if ending == EndStatus.ABORTED_BY_THRESHOLD else 0]
 
 
 @pytest.mark.parametrize(("failed", "result"), [(False, 0), (True, 1)])

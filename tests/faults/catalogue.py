@@ -12,7 +12,7 @@ import httpx
 
 from exporter.simulator import Fault, NextLink, Options, faults, shapes
 from exporter.simulator.options import V6Options
-from exporter.simulator.wire import Answer, Asked
+from exporter.simulator.wire import Request, Response
 from tests.faults.stage import Stage, Trouble
 from tests.faults.truth import ACTIVE, FINISHED, LAST, STATUS
 from tests.lab import START
@@ -55,7 +55,7 @@ def body(change: Callable[[bytes], bytes], *, encoding: str = "", only_good: boo
     """What becomes of the bytes of an answer, and how they are said to be encoded."""
     headers = (("content-encoding", encoding),) if encoding else ()
 
-    def spoil(_: Asked, answer: Answer) -> Answer:
+    def spoil(_: Request, answer: Response) -> Response:
         if only_good and answer.status >= 400:
             return answer
         return replace(answer, raw=change(answer.payload), headers=(*answer.headers, *headers))
@@ -99,7 +99,7 @@ def connections() -> Iterator[Trouble]:
 
 
 def unresolvable() -> Fault:
-    def fail(_: Asked, __: Answer) -> Answer:
+    def fail(_: Request, __: Response) -> Response:
         raise httpx.ConnectError("[Errno -2] Name or service not known")
 
     return Fault(fail, instead=True)
@@ -169,7 +169,7 @@ def once_in(times: int, fault: Fault) -> Fault:
     """The same fault, but only for one of so many answers."""
     asked = count(1)
 
-    def spoil(question: Asked, answer: Answer) -> Answer:
+    def spoil(question: Request, answer: Response) -> Response:
         return fault.spoil(question, answer) if next(asked) % times == 0 else answer
 
     return Fault(spoil)
@@ -240,7 +240,7 @@ LISTS = ("k6-runs", "k6-tests", "value", "organizations", "projects")
 
 
 def link(told: object) -> Fault:
-    def spoil(_: Asked, answer: Answer) -> Answer:
+    def spoil(_: Request, answer: Response) -> Response:
         is_list = isinstance(answer.body, dict) and "value" in answer.body
         return replace(answer, body={**answer.body, "@nextLink": told}) if is_list else answer  # type: ignore[dict-item]
 
@@ -288,7 +288,7 @@ def skewed(seconds: float) -> Callable[[Stage], None]:
 def jumping(stage: Stage) -> None:
     jumps = cycle((3600.0, -3600.0, 1.0, -DAY))
 
-    def spoil(_: Asked, answer: Answer) -> Answer:
+    def spoil(_: Request, answer: Response) -> Response:
         stage.skew = next(jumps)
         return answer
 
@@ -296,7 +296,7 @@ def jumping(stage: Stage) -> None:
 
 
 def dated(ahead: float) -> Fault:
-    def spoil(asked: Asked, answer: Answer) -> Answer:
+    def spoil(asked: Request, answer: Response) -> Response:
         return replace(answer, headers=(*answer.headers, ("date", formatdate(asked.at + ahead, usegmt=True))))
 
     return Fault(spoil)

@@ -183,7 +183,7 @@ def told_or_read(read: Callable[[], object]) -> None:
     try:
         read()
     except ConfigError as error:
-        sentences = error.sentences
+        sentences = error.messages
     else:
         return
     assert sentences

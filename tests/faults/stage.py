@@ -11,11 +11,11 @@ from typing import Any, Self
 
 import httpx
 
-from exporter.app import Exporter, exporter
+from exporter.app import Exporter, create_exporter
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.simulator import Ending, Options, Phases, Simulator, World
-from exporter.token import Token
+from exporter.simulator import EndStatus, Options, Phases, Simulator, World
+from exporter.token import Secret
 from tests.faults.truth import FINISHED, OUTCOMES, Fact, counts, told, truth
 from tests.lab import START, TOKEN, Now, dated
 
@@ -129,7 +129,7 @@ def a_world() -> World:
     """Tests that run often and end in every way, one that goes on and on, and one that rests."""
     world = World()
     shop = world.add_project("shop")
-    endings = [ending for ending in Ending if ending is not Ending.ARCHIVED]
+    endings = [ending for ending in EndStatus if ending is not EndStatus.ARCHIVED]
     brisk = Phases(created=0.5, validated=0.5, queued=1, initializing=1, running=14, processing=2)
     often, other = world.add_test("often"), world.add_test("checkout", project_id=shop)
     world.schedule(often, every=37, first=START - 400, endings=endings, phases=brisk)
@@ -155,7 +155,7 @@ class Stage:
         self.folder = TemporaryDirectory()
         self.token_file = Path(self.folder.name, "token")
         self.write_token(TOKEN)
-        self.token = Token(path=self.token_file)
+        self.token = Secret(path=self.token_file)
         self.simulator = self._simulator()
         self.network: httpx.AsyncBaseTransport = httpx.ASGITransport(dated(self.simulator))
         self._api = {
@@ -171,7 +171,7 @@ class Stage:
         clock = Clock(lambda: self.now.read() + self.skew, self.now.read, self.now.clock.sleep)
         self.exporter = await self._enter(self.token, clock, self.network)
         clean = httpx.ASGITransport(dated(self._simulator()))
-        self.twin = await self._enter(Token(TOKEN), self.now.clock, clean)
+        self.twin = await self._enter(Secret(TOKEN), self.now.clock, clean)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -187,14 +187,16 @@ class Stage:
             broken=httpx.ReadError,
         )
 
-    async def _enter(self, token: Token, clock: Clock, network: httpx.AsyncBaseTransport) -> Exporter:
+    async def _enter(self, token: Secret, clock: Clock, network: httpx.AsyncBaseTransport) -> Exporter:
         config = Config.model_validate(
             {
                 "api": self._api,
                 "poll": {"discovery_interval": "30s", "stale_after": f"{STALE_AFTER:.0f}s"},
             }
         )
-        return await self._stack.enter_async_context(exporter(config, token, clock=clock, transport=network))
+        return await self._stack.enter_async_context(
+            create_exporter(config, token, clock=clock, transport=network)
+        )
 
     def heal(self) -> None:
         self.simulator.faults.clear()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.simulator import Fault
-from exporter.simulator.wire import Answer
+from exporter.simulator.wire import Response
 from tests.faults import fuzz
 from tests.faults.campaign import performed
 from tests.faults.catalogue import struck
@@ -24,7 +24,7 @@ def found(file: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("file", FOUND, ids=lambda file: file.stem)
 def test_what_once_broke_a_promise_breaks_it_no_more(file: Path) -> None:
     told = found(file)
-    answer = Answer(told["status"], body=told["body"])
+    answer = Response(told["status"], body=told["body"])
     fault = Fault(lambda _, __: answer, instead=True).on(told["path"])
     trouble = struck(file.stem, fault, spoils=frozenset(told["spoils"]))
 

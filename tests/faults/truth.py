@@ -4,7 +4,7 @@ from collections import Counter
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.simulator import Ending, RunState
+from exporter.simulator import EndStatus, RunState
 
 Fact = tuple[str, str, str]  # a metric, a test, and which of the test's series it is
 
@@ -20,9 +20,9 @@ def outcome(run: RunState, generation: str) -> str:
     plan, limit = run.run.plan, "timed_out" if generation == "legacy" else "error"
     if plan.crosses_threshold:
         return "failed"
-    if plan.ending is Ending.FINISHED:
+    if plan.ending is EndStatus.FINISHED:
         return "error" if plan.processing_fails else "passed"
-    return {Ending.TIMED_OUT: limit, Ending.ABORTED_BY_USER: "aborted"}.get(plan.ending, "error")
+    return {EndStatus.TIMED_OUT: limit, EndStatus.ABORTED_BY_USER: "aborted"}.get(plan.ending, "error")
 
 
 def counts(runs: list[RunState], generation: str, since: float) -> Counter[Fact]:

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from exporter.config import ConfigError
-from exporter.guard import Guard, is_hook
+from exporter.guard import WebConfigMiddleware, is_public_path
 from tests.guard.certificates import CHEAP, issue
 from tests.lab import Now
 from tests.serving.serving import greet, until
@@ -27,8 +27,8 @@ class Door:
         self.now = Now()
         self.file = folder / "web.yml"
         self.file.write_text(content)
-        self.guard = Guard(self.file, self.now.clock)
-        self.app = self.guard.protect(greet)
+        self.guard = WebConfigMiddleware(self.file, self.now.clock)
+        self.app = self.guard.wrap(greet)
 
     def ask(self, path: str = "/metrics", method: str = "GET", **given: object) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -44,8 +44,8 @@ class Door:
 
     def look(self) -> None:
         """As often as it takes to find a change that has come to rest."""
-        self.guard.look()
-        self.guard.look()
+        self.guard.reload_if_changed()
+        self.guard.reload_if_changed()
 
 
 def test_without_credentials_or_with_wrong_ones_nothing_is_told_but_how_to_give_them(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_probes_need_no_password_and_everything_else_does(
 
 def test_a_webhook_needs_no_password_for_its_path_is_one(tmp_path: Path) -> None:
     door = Door(tmp_path, USERS)
-    door.app = door.guard.protect(greet, is_hook)
+    door.app = door.guard.wrap(greet, is_public_path)
 
     asked = [("POST", "/webhook/x"), ("GET", "/-/ready"), ("GET", "/webhook/x"), ("POST", "/-/reload")]
     assert [door.ask(path, method).status_code for method, path in asked] == [200, 200, 401, 401]
@@ -141,11 +141,11 @@ def test_who_is_known_stays_known_when_a_certificate_rotates(tmp_path: Path) -> 
 def test_a_change_counts_only_when_it_has_come_to_rest(tmp_path: Path) -> None:
     door = Door(tmp_path, USERS)
     door.file.write_text("")
-    door.guard.look()
+    door.guard.reload_if_changed()
     door.file.write_text(USERS.replace("alice", "bob"))
-    door.guard.look()
+    door.guard.reload_if_changed()
     assert door.ask(auth=ALICE).status_code == 200
-    door.guard.look()
+    door.guard.reload_if_changed()
 
     assert door.ask(auth=ALICE).status_code == 401
     assert door.guard.is_good
@@ -246,11 +246,11 @@ def test_files_behind_a_link_that_is_swapped_are_read_again(tmp_path: Path) -> N
         (tmp_path / name / "web.yml").write_text(USERS.replace("alice", user))
         os.utime(tmp_path / name / "web.yml", (1, 1))
     (tmp_path / "data").symlink_to("first")
-    guard = Guard(tmp_path / "data" / "web.yml", Now().clock)
+    guard = WebConfigMiddleware(tmp_path / "data" / "web.yml", Now().clock)
     (tmp_path / "data_tmp").symlink_to("second")
     (tmp_path / "data_tmp").replace(tmp_path / "data")
-    guard.look()
-    guard.look()
+    guard.reload_if_changed()
+    guard.reload_if_changed()
 
     assert list(guard.rules.file.basic_auth_users) == ["bob"]
 
@@ -298,7 +298,7 @@ def test_what_is_wrong_with_certificates_is_told_at_the_start(tmp_path: Path) ->
     }.items():
         with pytest.raises(ConfigError) as caught:
             Door(tmp_path, f"tls_server_config: {{{given}}}")
-        assert caught.value.sentences == sentences
+        assert caught.value.messages == sentences
 
 
 def test_it_looks_by_itself_and_tells_how_it_went(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_it_looks_by_itself_and_tells_how_it_went(tmp_path: Path) -> None:
     told: list[bool] = []
 
     async def watch() -> None:
-        async with door.guard.watched(told.append):
+        async with door.guard.watch(told.append):
             await until(lambda: len(told) > 1)
             door.file.write_text("zebra: 1")
             await until(lambda: not told[-1])

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import bcrypt
 import pytest
 
-from exporter.guard.passwords import MOST_CHECKS, Busy, Passwords, credentials
+from exporter.guard.passwords import MAX_CHECKS, BasicAuthVerifier, Busy, parse_authorization
 from tests.guard.certificates import CHEAP
 
 DEAR = bcrypt.hashpw(b"right", bcrypt.gensalt(9)).decode()  # some 30 ms
@@ -51,36 +51,36 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 def test_only_a_known_user_with_the_right_password_is_admitted(
     user: str, password: bytes, is_right: bool, executor: ThreadPoolExecutor
 ) -> None:
-    passwords = Passwords({"alice": CHEAP}, executor)
+    passwords = BasicAuthVerifier({"alice": CHEAP}, executor)
 
-    assert asyncio.run(passwords.admit(user, password)) is is_right
-    assert asyncio.run(passwords.admit(user, password)) is is_right
+    assert asyncio.run(passwords.verify(user, password)) is is_right
+    assert asyncio.run(passwords.verify(user, password)) is is_right
 
 
 @pytest.mark.parametrize("letter", ["a", "b", "y"])
 def test_hashes_of_each_tool_are_understood(letter: str, executor: ThreadPoolExecutor) -> None:
-    passwords = Passwords({"alice": f"$2{letter}{CHEAP[3:]}"}, executor)
+    passwords = BasicAuthVerifier({"alice": f"$2{letter}{CHEAP[3:]}"}, executor)
 
-    assert asyncio.run(passwords.admit("alice", b"right"))
+    assert asyncio.run(passwords.verify("alice", b"right"))
 
 
 def test_of_a_long_password_the_first_72_bytes_count_as_everywhere_with_bcrypt(
     executor: ThreadPoolExecutor,
 ) -> None:
     hashed = bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()
-    passwords = Passwords({"alice": hashed}, executor)
+    passwords = BasicAuthVerifier({"alice": hashed}, executor)
 
-    assert asyncio.run(passwords.admit("alice", b"x" * 100))
-    assert not asyncio.run(passwords.admit("alice", b"x" * 71))
+    assert asyncio.run(passwords.verify("alice", b"x" * 100))
+    assert not asyncio.run(passwords.verify("alice", b"x" * 71))
 
 
 def test_for_an_unknown_user_a_hash_of_the_same_cost_is_checked(
     executor: ThreadPoolExecutor, checked: list[bytes]
 ) -> None:
-    passwords = Passwords({"alice": DEAR}, executor)
+    passwords = BasicAuthVerifier({"alice": DEAR}, executor)
 
     for user in ("alice", "nobody", "nobody"):
-        assert not asyncio.run(passwords.admit(user, b"wrong"))
+        assert not asyncio.run(passwords.verify(user, b"wrong"))
 
     assert len(checked) == 3
     assert {hashed[:7] for hashed in checked} == {DEAR[:7].encode()}
@@ -89,19 +89,19 @@ def test_for_an_unknown_user_a_hash_of_the_same_cost_is_checked(
 def test_a_right_password_is_checked_once_and_a_wrong_one_each_time(
     executor: ThreadPoolExecutor, checked: list[bytes]
 ) -> None:
-    passwords = Passwords({"alice": CHEAP}, executor)
+    passwords = BasicAuthVerifier({"alice": CHEAP}, executor)
 
     for _ in range(3):
-        assert asyncio.run(passwords.admit("alice", b"right"))
+        assert asyncio.run(passwords.verify("alice", b"right"))
     assert len(checked) == 1
     for _ in range(3):
-        assert not asyncio.run(passwords.admit("alice", b"wrong"))
+        assert not asyncio.run(passwords.verify("alice", b"wrong"))
     assert len(checked) == 4
 
 
 def test_what_is_remembered_of_a_password_is_no_password(executor: ThreadPoolExecutor) -> None:
-    passwords = Passwords({"alice": CHEAP}, executor)
-    assert asyncio.run(passwords.admit("alice", b"right"))
+    passwords = BasicAuthVerifier({"alice": CHEAP}, executor)
+    assert asyncio.run(passwords.verify("alice", b"right"))
 
     (remembered,) = passwords._right.values()
     assert len(remembered) == 32
@@ -109,10 +109,10 @@ def test_what_is_remembered_of_a_password_is_no_password(executor: ThreadPoolExe
 
 
 def test_the_event_loop_turns_while_a_password_is_checked(executor: ThreadPoolExecutor) -> None:
-    passwords = Passwords({"alice": bcrypt.hashpw(b"right", bcrypt.gensalt(11)).decode()}, executor)
+    passwords = BasicAuthVerifier({"alice": bcrypt.hashpw(b"right", bcrypt.gensalt(11)).decode()}, executor)
 
     async def longest_stall() -> tuple[float, float]:
-        checking = asyncio.create_task(passwords.admit("alice", b"wrong"))
+        checking = asyncio.create_task(passwords.verify("alice", b"wrong"))
         began = last = time.perf_counter()
         worst = 0.0
         while not checking.done():
@@ -127,21 +127,21 @@ def test_the_event_loop_turns_while_a_password_is_checked(executor: ThreadPoolEx
 def test_a_flood_of_wrong_passwords_is_sent_away_but_for_a_few_and_stops_nobody_who_is_known(
     executor: ThreadPoolExecutor,
 ) -> None:
-    passwords = Passwords({"alice": CHEAP}, executor)
+    passwords = BasicAuthVerifier({"alice": CHEAP}, executor)
     free = threading.Event()
 
     async def flood() -> None:
-        assert await passwords.admit("alice", b"right")
+        assert await passwords.verify("alice", b"right")
         executor.submit(free.wait)  # the one thread is taken
-        guesses = [asyncio.create_task(passwords.admit("alice", b"%d" % i)) for i in range(MOST_CHECKS + 5)]
+        guesses = [asyncio.create_task(passwords.verify("alice", b"%d" % i)) for i in range(MAX_CHECKS + 5)]
         await asyncio.sleep(0.01)
-        assert await passwords.admit("alice", b"right")
+        assert await passwords.verify("alice", b"right")
         with pytest.raises(Busy):
-            await passwords.admit("alice", b"another")
+            await passwords.verify("alice", b"another")
         free.set()
         outcomes = await asyncio.gather(*guesses, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [bool] * MOST_CHECKS + [Busy] * 5
-        assert not await passwords.admit("alice", b"another")
+        assert [type(outcome) for outcome in outcomes] == [bool] * MAX_CHECKS + [Busy] * 5
+        assert not await passwords.verify("alice", b"another")
 
     asyncio.run(flood())
 
@@ -167,4 +167,4 @@ def basic(text: bytes) -> bytes:
     ],
 )
 def test_credentials_are_read_from_a_header(header: bytes, found: tuple[str, bytes] | None) -> None:
-    assert credentials(header) == found
+    assert parse_authorization(header) == found

@@ -11,8 +11,8 @@ import pytest
 import trustme
 import uvloop
 
-from exporter.guard import Guard
-from exporter.web import CUT, CUT_TLS, Parts
+from exporter.guard import WebConfigMiddleware
+from exporter.web import MAX_CHUNK, MAX_CHUNK_TLS, ChunkedResponse
 from tests.guard.certificates import CHEAP, client, issue
 from tests.lab import App, Message, Now, Receive, Send
 from tests.serving.serving import Host, greet, request, served, until
@@ -34,9 +34,9 @@ class Place:
         self.authority.cert_pem.write_to_path(str(folder / "ca.pem"))
         issue(folder, self.authority)
 
-    def write(self, content: str) -> Guard:
+    def write(self, content: str) -> WebConfigMiddleware:
         (self.folder / "web.yml").write_text(content)
-        return Guard(self.folder / "web.yml", Now().clock)
+        return WebConfigMiddleware(self.folder / "web.yml", Now().clock)
 
     def client(self, *names: str, by: trustme.CA | None = None) -> ssl.SSLContext:
         return client(self.authority, self.folder / "client.pem", *names, by=by)
@@ -48,8 +48,8 @@ def place(tmp_path: Path) -> Place:
 
 
 @asynccontextmanager
-async def guarded(guard: Guard, app: App = greet) -> AsyncIterator[Host]:
-    async with served(guard.protect(app), guard.tls) as host:
+async def guarded(guard: WebConfigMiddleware, app: App = greet) -> AsyncIterator[Host]:
+    async with served(guard.wrap(app), guard.tls) as host:
         yield host
 
 
@@ -64,9 +64,9 @@ async def status(host: Host, tls: ssl.SSLContext, path: str = "/metrics") -> byt
     return (await visitor.answer())[0].split()[1]
 
 
-def look(guard: Guard) -> None:
-    guard.look()
-    guard.look()
+def look(guard: WebConfigMiddleware) -> None:
+    guard.reload_if_changed()
+    guard.reload_if_changed()
 
 
 @LOOPS
@@ -206,10 +206,10 @@ def test_nobody_can_have_keys_negotiated_again_and_again(place: Place) -> None:
 @LOOPS
 def test_a_new_certificate_is_shown_and_no_scrape_under_way_is_cut(place: Place, loop: Loop) -> None:
     guard, tls = place.write(TLS % ""), place.client()
-    page = b"x" * (40 * CUT)  # more than the sockets of a machine hold between them
+    page = b"x" * (40 * MAX_CHUNK)  # more than the sockets of a machine hold between them
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
-        await Parts((page,), {})(scope, receive, send)
+        await ChunkedResponse((page,), {})(scope, receive, send)
 
     async def serial(host: Host) -> object:
         visitor = await host.visit(tls)
@@ -257,7 +257,7 @@ def test_clients_of_an_authority_that_is_no_longer_trusted_are_sent_away(place: 
 
 
 def test_who_does_not_finish_a_handshake_is_hung_up_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.serving.TO_ASK", 0.2)
+    monkeypatch.setattr("exporter.serving.REQUEST_TIMEOUT", 0.2)
     guard = place.write(TLS % "")
 
     async def scene() -> None:
@@ -273,10 +273,10 @@ def test_who_does_not_finish_a_handshake_is_hung_up_on(place: Place, monkeypatch
 @LOOPS
 def test_what_a_client_does_not_read_of_a_page_is_not_encrypted_for_it(place: Place, loop: Loop) -> None:
     guard, tls = place.write(TLS % ""), place.client()
-    page = b"x" * (40 * CUT)  # more than the sockets of a machine hold between them
+    page = b"x" * (40 * MAX_CHUNK)  # more than the sockets of a machine hold between them
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
-        await Parts((page,), {})(scope, receive, send)
+        await ChunkedResponse((page,), {})(scope, receive, send)
 
     async def scene() -> None:
         async with guarded(guard, app) as host:
@@ -285,8 +285,8 @@ def test_what_a_client_does_not_read_of_a_page_is_not_encrypted_for_it(place: Pl
             visitor.send(request())
             await asyncio.sleep(0.2)
             (connection,) = host.server.server_state.connections
-            assert connection.is_answering()  # type: ignore[union-attr]
-            assert 0 < connection.transport.get_write_buffer_size() <= 2 * CUT_TLS
+            assert connection.has_response_in_flight()  # type: ignore[union-attr]
+            assert 0 < connection.transport.get_write_buffer_size() <= 2 * MAX_CHUNK_TLS
             visitor.writer.transport.resume_reading()  # type: ignore[attr-defined]
             assert await visitor.answer() == (b"http/1.1 200 ok", page)
 

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 import exporter
 from exporter.cli import main
-from exporter.config import Config, Entry, settings
+from exporter.config import Config, TestSelector, settings
 from exporter.config.loading import variable
 from exporter.config.web_file import read_web_file
-from exporter.web import Sources, application
+from exporter.web import Handlers, application
 from tests.helm.chart import (
     CHART,
     CI,
@@ -61,7 +61,7 @@ def test_the_schema_of_the_configuration_knows_the_settings_of_the_program() -> 
 
 
 def test_the_schema_of_the_configuration_knows_what_an_entry_of_tests_may_say() -> None:
-    assert set(schema()["properties"]["tests"]["items"]["properties"]) == set(Entry.model_fields)
+    assert set(schema()["properties"]["tests"]["items"]["properties"]) == set(TestSelector.model_fields)
 
 
 @pytest.mark.parametrize("name", [name for name, setting in SETTINGS.items() if setting.choices])
@@ -108,7 +108,13 @@ def served() -> set[str]:
 
     def nothing(*_: object) -> Any: ...
 
-    sources = Sources(pages=nothing, tail=nothing, overview=nothing, ailment=nothing, unreadiness=nothing)
+    sources = Handlers(
+        snapshot=nothing,
+        self_metrics=nothing,
+        status=nothing,
+        liveness_problem=nothing,
+        readiness_problem=nothing,
+    )
     app = application(sources, SETTINGS["web.telemetry_path"].default)
     return {route.path for route in app.routes if isinstance(route, Route)}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.simulator import Ending, Fault, Options, Phases, Timestamps, V6Options, World, faults
+from exporter.simulator import EndStatus, Fault, Options, Phases, Timestamps, V6Options, World, faults
 from tests.lab import START, Lab
 
 GENERATIONS = ("legacy", "v6")
@@ -349,7 +349,7 @@ def test_an_outage_withdraws_the_series_and_loses_or_doubles_no_finished_run(
     generation: str, fault: Fault
 ) -> None:
     world = World()
-    endings = [ending for ending in Ending if ending is not Ending.ARCHIVED]
+    endings = [ending for ending in EndStatus if ending is not EndStatus.ARCHIVED]
     for n in range(5):
         test = world.add_test(f"test {n}")
         world.schedule(

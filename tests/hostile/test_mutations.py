@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.simulator import Ending, Phases, Simulator, World
+from exporter.simulator import EndStatus, Phases, Simulator, World
 from tests.lab import START, TOKEN, Lab
 
 Message = MutableMapping[str, Any]
@@ -228,7 +228,9 @@ def a_world() -> World:
     shop = world.add_project("shop")
     for n, project in enumerate([world.default_project_id, shop, shop]):
         test = world.add_test(f"test {n}", project_id=project)
-        for age, ending in enumerate([Ending.FINISHED, Ending.ABORTED_BY_THRESHOLD, Ending.ABORTED_BY_USER]):
+        for age, ending in enumerate(
+            [EndStatus.FINISHED, EndStatus.ABORTED_BY_THRESHOLD, EndStatus.ABORTED_BY_USER]
+        ):
             world.add_run(test, created=START - HOUR * (age + 2), ending=ending)
         world.add_run(test, created=START - 600, phases=FOREVER)
     return world

@@ -10,9 +10,19 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator import Ending, Fault, NextLink, Options, Phases, RunState, Timestamps, World, faults
+from exporter.simulator import (
+    EndStatus,
+    Fault,
+    NextLink,
+    Options,
+    Phases,
+    RunState,
+    Timestamps,
+    World,
+    faults,
+)
 from exporter.simulator.options import V6Options
-from exporter.simulator.wire import Answer
+from exporter.simulator.wire import Response
 from tests.faults.truth import FINISHED, counts, told, truth
 from tests.lab import START, Lab
 
@@ -20,7 +30,7 @@ APIS = {"legacy": {"url": "http://k6.test"}, "v6": {"url": "http://k6.test", "st
 
 HOUR, DAY, FOREVER = 3600.0, 86400.0, 1e6
 CALM = 13  # discoveries: each looks anew at a twelfth of the old runs of legacy
-ENDINGS = [Ending.FINISHED] * 6 + [ending for ending in Ending if ending is not Ending.ARCHIVED]
+ENDINGS = [EndStatus.FINISHED] * 6 + [ending for ending in EndStatus if ending is not EndStatus.ARCHIVED]
 LINKS = [link for link in NextLink if link not in (NextLink.FOREIGN, NextLink.LOOP)]
 
 
@@ -106,7 +116,7 @@ class Drama:
         chance, ending = self.chance, self.chance.choice(ENDINGS)
         longest = (10, 5, 60, 30, chance.choice([20, 400, 8000, FOREVER]), 60)
         phases = Phases(*(chance.uniform(0.1, seconds) for seconds in longest))
-        failed, lost = (ending is Ending.FINISHED and chance.random() < odds for odds in (0.3, 0.1))
+        failed, lost = (ending is EndStatus.FINISHED and chance.random() < odds for odds in (0.3, 0.1))
         return self.world.add_run(
             test, created=created, ending=ending, failed=failed, processing_fails=lost, phases=phases
         )
@@ -140,7 +150,7 @@ def some_options(choose: Callable[[list[Any]], Any]) -> Options:
     )
 
 
-def illegible(test: int, _: object, answer: Answer) -> Answer:
+def illegible(test: int, _: object, answer: Response) -> Response:
     """The runs of this test without a test."""
     return replace(answer, raw=answer.payload.replace(f'"test_id": {test}'.encode(), b'"test_id": ""'))
 

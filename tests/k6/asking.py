@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from exporter.clock import Clock
-from exporter.k6.acts import ActingTransport
+from exporter.k6.acts import WriteTransport
 from tests.lab import START, Now
 
 T = TypeVar("T")
@@ -26,14 +26,14 @@ class Notes:
     retries: int = 0
     throttles: int = 0
 
-    def asked(self, endpoint: str, code: str, took: float) -> None:
+    def observe_request(self, endpoint: str, code: str, took: float) -> None:
         self.asked_of.append((endpoint, code))
         self.took.append(took)
 
-    def retried(self) -> None:
+    def count_retry(self) -> None:
         self.retries += 1
 
-    def throttled(self) -> None:
+    def count_throttled(self) -> None:
         self.throttles += 1
 
 
@@ -70,14 +70,14 @@ class Desk:
         self.client = httpx.AsyncClient(
             transport=Network(server), base_url="https://k6.test", timeout=timeout
         )
-        self.transport = ActingTransport(
+        self.transport = WriteTransport(
             self.client,
             authorize,
             clock=clock or Clock(time=self.now.read, monotonic=self.now.read, sleep=self._sleep),
             timeout=timeout,
             concurrency=concurrency,
             requests_per_minute=requests_per_minute,
-            witness=self.notes,
+            observer=self.notes,
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.k6.body import MOST_BYTES
-from exporter.k6.errors import ApiError, ServerError, Unauthorized, Unreadable
-from exporter.k6.legacy import LegacyApi
-from exporter.k6.lists import MOST_ITEMS, MOST_VALUES
+from exporter.k6.body import MAX_BYTES
+from exporter.k6.errors import ApiError, DecodeError, ServerError, Unauthorized
+from exporter.k6.legacy import LegacyClient
+from exporter.k6.lists import MAX_ITEMS, MAX_VALUES
 from exporter.k6.reading import LONGEST_TEXT
-from exporter.k6.v6 import V6Api
+from exporter.k6.v6 import V6Client
 from exporter.nesting import MOST_NESTING
 
 from .asking import RUNS, Desk
@@ -76,7 +76,7 @@ def peak(work: Callable[[], object]) -> int:
 
 
 def refused(desk: Desk) -> str:
-    with pytest.raises(Unreadable) as raised:
+    with pytest.raises(DecodeError) as raised:
         desk.ask()
     return str(raised.value)
 
@@ -85,21 +85,21 @@ def test_an_answer_that_never_ends_is_cut_and_its_connection_closed() -> None:
     stream = Stream(b"x" * MIB for _ in iter(int, 1))
     desk = desk_with(stream)
 
-    assert refused(desk) == f"GET {RUNS}: the body is longer than {MOST_BYTES} bytes"
+    assert refused(desk) == f"GET {RUNS}: the body is longer than {MAX_BYTES} bytes"
     assert stream.sent == 33
     assert stream.is_closed
     assert desk.notes.asked_of == [(RUNS, "200")]  # it would be no shorter the next time
 
 
 def test_an_answer_of_the_greatest_length_is_read() -> None:
-    assert len(desk_with(Stream([b" " * MIB] * 32)).ask()) == MOST_BYTES
+    assert len(desk_with(Stream([b" " * MIB] * 32)).ask()) == MAX_BYTES
 
 
 def test_a_gzip_bomb_is_cut_while_it_inflates() -> None:
     stream = Stream(bomb())
     desk = desk_with(stream, Content_Encoding="gzip")
 
-    assert peak(lambda: refused(desk)) < 5 * MOST_BYTES
+    assert peak(lambda: refused(desk)) < 5 * MAX_BYTES
     assert stream.sent <= 3
 
 
@@ -180,12 +180,12 @@ def test_a_refusal_whose_body_breaks_off_is_not_asked_for_again() -> None:
 
 def legacy(body: bytes) -> Any:
     desk = told(body)
-    return desk.run(LegacyApi(desk.transport).list_runs(7))
+    return desk.run(LegacyClient(desk.transport).list_runs(7))
 
 
 def v6(body: bytes) -> Any:
     desk = told(body)
-    return desk.run(V6Api(desk.transport).list_runs(0.0))
+    return desk.run(V6Client(desk.transport).list_runs(0.0))
 
 
 READERS = [
@@ -216,16 +216,16 @@ def test_an_answer_of_millions_of_values_is_refused_before_they_fill_the_memory(
     body = page % (value * (30 * MIB // len(value)) + b"1")
 
     def ask() -> None:
-        with pytest.raises(Unreadable, match=f"more than {MOST_VALUES} values$"):
+        with pytest.raises(DecodeError, match=f"more than {MAX_VALUES} values$"):
             read(body)
 
-    assert peak(ask) < 3 * MOST_BYTES
+    assert peak(ask) < 3 * MAX_BYTES
 
 
 @pytest.mark.parametrize(("read", "page"), READERS)
 def test_a_list_of_more_items_than_there_can_be_is_refused(read: Callable[[bytes], Any], page: bytes) -> None:
-    with pytest.raises(Unreadable, match=f"more than {MOST_ITEMS} items$"):
-        read(page % (b"1," * MOST_ITEMS + b"1"))
+    with pytest.raises(DecodeError, match=f"more than {MAX_ITEMS} items$"):
+        read(page % (b"1," * MAX_ITEMS + b"1"))
 
 
 @pytest.mark.parametrize(("read", "page"), READERS)
@@ -234,7 +234,7 @@ def test_a_list_of_more_items_than_there_can_be_is_refused(read: Callable[[bytes
 def test_an_answer_that_is_nested_without_end_is_refused(
     read: Callable[[bytes], Any], page: bytes, depth: int, opening: bytes, closing: bytes
 ) -> None:
-    with pytest.raises(Unreadable, match=r"nested more than 100 deep$|more than 2000000 values$"):
+    with pytest.raises(DecodeError, match=r"nested more than 100 deep$|more than 2000000 values$"):
         read(page % (opening * depth + b"1" + closing * depth))
 
 
@@ -250,7 +250,7 @@ def test_an_answer_may_be_nested_a_hundred_deep_on_every_python(
         return page % (b'{"id": 8, "test_id": 7, %s}' % (place % (b"[" * inner + b"]" * inner)))
 
     assert [run.id for run in read(nested(MOST_NESTING)).runs] == [8]
-    with pytest.raises(Unreadable, match=f"nested more than {MOST_NESTING} deep$"):
+    with pytest.raises(DecodeError, match=f"nested more than {MOST_NESTING} deep$"):
         read(nested(MOST_NESTING + 1))
 
 
@@ -264,14 +264,14 @@ def test_a_number_of_a_million_digits_costs_its_run_and_no_other(
 
     assert [run.id for run in listing.runs] == [8]
     assert [skipped.reason for skipped in listing.skipped] == ["unreadable"]
-    assert len(listing.skipped[0].which) < 500
+    assert len(listing.skipped[0].description) < 500
 
 
 @pytest.mark.parametrize(
     ("tests", "page"),
     [
-        (lambda transport: LegacyApi(transport).list_tests(), b'{"k6-tests": [%s]}'),
-        (lambda transport: V6Api(transport).list_tests(), b'{"value": [%s]}'),
+        (lambda transport: LegacyClient(transport).list_tests(), b'{"k6-tests": [%s]}'),
+        (lambda transport: V6Client(transport).list_tests(), b'{"value": [%s]}'),
     ],
     ids=["legacy", "v6"],
 )

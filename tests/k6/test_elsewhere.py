@@ -11,11 +11,11 @@ import httpx
 import pytest
 import uvicorn
 
-from exporter.app import exporter
+from exporter.app import create_exporter
 from exporter.config import Config
-from exporter.polling.findings import Findings
+from exporter.polling.findings import PollResult
 from exporter.simulator import Fault, NextLink, Options, Simulator, V6Options, World, faults
-from exporter.token import Token
+from exporter.token import Secret
 
 from .asking import TOKEN
 
@@ -68,9 +68,9 @@ def world() -> World:
     return made
 
 
-async def poll(url: str, stack_id: int | None) -> Findings:
+async def poll(url: str, stack_id: int | None) -> PollResult:
     config = Config.model_validate({"api": {"url": url, "stack_id": stack_id}})
-    async with exporter(config, Token(TOKEN)) as polling:
+    async with create_exporter(config, Secret(TOKEN)) as polling:
         return await polling.poller.poll()
 
 
@@ -86,7 +86,7 @@ def test_a_redirect_is_told_and_not_followed(stack_id: int | None, host: str, st
 
                 assert there.got == []
                 assert findings.outcome == "failure"
-                assert f"k6 Cloud redirects ({status} at GET " in findings.failures[0].sentence
+                assert f"k6 Cloud redirects ({status} at GET " in findings.failures[0].message
 
                 # Whoever does follow arrives there.
                 async with httpx.AsyncClient(follow_redirects=True) as follower:

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from exporter.k6.acts import LegacyActs
-from exporter.k6.errors import BadRequest, Forbidden, NotFound, Unreadable
-from exporter.k6.legacy import LegacyApi, from_new_to_old
-from exporter.model import Listing, LoadTest, Phase, Run
-from exporter.simulator import Ending, Options, Phases, Simulator, Timestamps, World, faults
+from exporter.k6.acts import LegacyWriter
+from exporter.k6.errors import BadRequest, DecodeError, Forbidden, NotFound
+from exporter.k6.legacy import LegacyClient, is_sorted_descending
+from exporter.model import LoadTest, Phase, Run, RunList
+from exporter.simulator import EndStatus, Options, Phases, Simulator, Timestamps, World, faults
 from tests.lab import START
 
 from .asking import TOKEN, Desk
@@ -38,8 +38,8 @@ class Cloud:
             broken=httpx.ReadError,
         )
         desk = Desk(httpx.ASGITransport(self.simulator), requests_per_minute=100_000)
-        self.api = LegacyApi(desk.transport)
-        self.acts = LegacyActs(desk.transport)
+        self.api = LegacyClient(desk.transport)
+        self.acts = LegacyWriter(desk.transport)
 
     def asked(self) -> list[str]:
         """The requests since this was last called: method, path and query as a person would type them."""
@@ -55,7 +55,7 @@ def run(work: Awaitable[T]) -> T:
     return asyncio.run(scene())
 
 
-def client(serve: Callable[[dict[str, list[str]]], Answer], got: list[str] | None = None) -> LegacyApi:
+def client(serve: Callable[[dict[str, list[str]]], Answer], got: list[str] | None = None) -> LegacyClient:
     """A client of a server that makes its answer of nothing but the query."""
 
     async def handle(request: httpx.Request) -> httpx.Response:
@@ -64,7 +64,7 @@ def client(serve: Callable[[dict[str, list[str]]], Answer], got: list[str] | Non
         answer = dict(serve(parse_qs(request.url.query.decode())))
         return httpx.Response(answer.pop("status", 200), content=json.dumps(answer))
 
-    return LegacyApi(Desk(httpx.MockTransport(handle), requests_per_minute=100_000).transport)
+    return LegacyClient(Desk(httpx.MockTransport(handle), requests_per_minute=100_000).transport)
 
 
 def told(id_: int, *, created: str = "2026-09-21T00:00:00", **more: object) -> dict[str, object]:
@@ -168,14 +168,14 @@ def test_the_runs_of_a_test_come_with_one_question() -> None:
 
     listing = run(cloud.api.list_runs(test))
 
-    assert (ids(listing.runs), listing.skipped, listing.reaches_back_to) == (runs, (), WHOLE)
+    assert (ids(listing.runs), listing.skipped, listing.complete_since) == (runs, (), WHOLE)
     assert cloud.asked() == [f"GET {RUNS}?{SELECT}&test_id={test}&page=1&{PAGING}"]
 
 
 def test_a_test_without_runs_has_none_and_we_are_sure_of_it() -> None:
     world, test, _ = some_runs(0)
 
-    assert run(Cloud(world).api.list_runs(test)) == Listing(reaches_back_to=WHOLE)
+    assert run(Cloud(world).api.list_runs(test)) == RunList(complete_since=WHOLE)
 
 
 def test_the_runs_of_no_test_are_not_found() -> None:
@@ -198,7 +198,7 @@ def test_runs_are_found_by_their_ids_and_those_that_are_no_more_are_left_out() -
 
     listing = run(cloud.api.list_runs(test, ids=[runs[3], 1, runs[1]]))
 
-    assert (set(ids(listing.runs)), listing.reaches_back_to) == ({runs[1], runs[3]}, WHOLE)
+    assert (set(ids(listing.runs)), listing.complete_since) == ({runs[1], runs[3]}, WHOLE)
     assert len(cloud.asked()) == 1
 
 
@@ -208,7 +208,7 @@ def test_ids_go_in_portions_of_a_hundred() -> None:
 
     listing = run(cloud.api.list_runs(test, ids=runs))
 
-    assert (set(ids(listing.runs)), listing.reaches_back_to) == (set(runs), WHOLE)
+    assert (set(ids(listing.runs)), listing.complete_since) == (set(runs), WHOLE)
     assert [question.count("ids[]=") for question in cloud.asked()] == [100, 100, 50]
 
 
@@ -237,9 +237,9 @@ def test_every_call_is_understood_by_every_kind_of_server(options: Options) -> N
     api = cloud.api
 
     listing = run(api.list_runs(test))
-    assert (set(ids(listing.runs)), listing.reaches_back_to) == (set(runs), WHOLE)
+    assert (set(ids(listing.runs)), listing.complete_since) == (set(runs), WHOLE)
     listing = run(api.list_runs(test, ids=runs[:9]))
-    assert (set(ids(listing.runs)), listing.reaches_back_to) == (set(runs[:9]), WHOLE)
+    assert (set(ids(listing.runs)), listing.complete_since) == (set(runs[:9]), WHOLE)
     assert run(api.read_run(runs[0])).id == runs[0]
     tests = run(api.list_tests(world.default_project_id))
     assert {test.id for test in tests.tests} == {test, *others}
@@ -308,7 +308,7 @@ def test_a_list_of_5000_runs_is_followed_to_its_end() -> None:
 
     listing = run(cloud.api.list_runs(test))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == (runs, WHOLE)
+    assert (ids(listing.runs), listing.complete_since) == (runs, WHOLE)
     # The fiftieth page is full, so another is asked for: a count may mean the page.
     assert len(cloud.asked()) == 51
 
@@ -319,12 +319,12 @@ def test_a_list_is_left_when_it_has_gone_back_far_enough(options: Options) -> No
     cloud = Cloud(world, options)
     back_to = START - 1000 - 60 * 130
 
-    listing = run(cloud.api.list_runs(test, back_to=back_to))
+    listing = run(cloud.api.list_runs(test, since=back_to))
 
     told = ids(listing.runs)
     pages = math.ceil(131 / options.max_page_size)
     assert told == runs[: pages * options.max_page_size]
-    assert listing.reaches_back_to == listing.runs[-1].created
+    assert listing.complete_since == listing.runs[-1].created
     assert len(cloud.asked()) == pages
 
 
@@ -342,9 +342,9 @@ def test_a_list_from_old_to_new_is_followed_to_its_end_whatever_is_enough() -> N
     runs = [told(n, created=minute(n)) for n in range(1, 51)]
     got: list[str] = []
 
-    listing = run(client(ordered(runs, 10, count=50), got).list_runs(7, back_to=math.inf))
+    listing = run(client(ordered(runs, 10, count=50), got).list_runs(7, since=math.inf))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == (list(range(1, 51)), WHOLE)
+    assert (ids(listing.runs), listing.complete_since) == (list(range(1, 51)), WHOLE)
     assert len(got) == 5
 
 
@@ -353,18 +353,18 @@ def test_runs_of_one_moment_prove_no_order() -> None:
     old = [told(n, created=minute(0)) for n in (1, 2)]
     new = [told(n, created=minute(n)) for n in (3, 4, 5, 6)]
 
-    listing = run(client(ordered([*old, *new], 2, count=6)).list_runs(7, back_to=1e12))
+    listing = run(client(ordered([*old, *new], 2, count=6)).list_runs(7, since=1e12))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == ([1, 2, 3, 4, 5, 6], WHOLE)
+    assert (ids(listing.runs), listing.complete_since) == ([1, 2, 3, 4, 5, 6], WHOLE)
 
 
 def test_a_list_with_a_run_of_unknown_age_is_followed_to_its_end() -> None:
     runs = [told(n, created=minute(100 - n)) for n in range(1, 31)]
     runs[3] |= {"created": None}
 
-    listing = run(client(ordered(runs, 10, count=30)).list_runs(7, back_to=1e12))
+    listing = run(client(ordered(runs, 10, count=30)).list_runs(7, since=1e12))
 
-    assert (len(listing.runs), listing.reaches_back_to) == (30, WHOLE)
+    assert (len(listing.runs), listing.complete_since) == (30, WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ def test_a_list_with_a_run_of_unknown_age_is_followed_to_its_end() -> None:
     ],
 )
 def test_an_order_is_believed_only_when_it_is_seen(created: list[float | None], verdict: bool) -> None:
-    assert from_new_to_old([Run(n, 7, created=moment) for n, moment in enumerate(created)]) is verdict
+    assert is_sorted_descending([Run(n, 7, created=moment) for n, moment in enumerate(created)]) is verdict
 
 
 @pytest.mark.parametrize("size", [7, 100])
@@ -393,7 +393,7 @@ def test_without_a_count_the_end_is_where_nothing_new_comes(size: int) -> None:
 
     listing = run(client(ordered(runs, size), got).list_runs(7))
 
-    assert (len(listing.runs), listing.reaches_back_to) == (250, WHOLE)
+    assert (len(listing.runs), listing.complete_since) == (250, WHOLE)
     assert len(got) == math.ceil(250 / size) + 1
 
 
@@ -406,7 +406,7 @@ def test_a_count_may_be_the_length_of_the_page() -> None:
 
     listing = run(client(serve).list_runs(7))
 
-    assert (len(listing.runs), listing.reaches_back_to) == (250, WHOLE)
+    assert (len(listing.runs), listing.complete_since) == (250, WHOLE)
 
 
 @pytest.mark.parametrize("meta", [None, {}, {"count": None}, {"count": "250"}, {"count": "many"}])
@@ -415,7 +415,7 @@ def test_a_count_may_be_written_in_any_way_or_not_at_all(meta: object) -> None:
 
     listing = run(client(lambda query: {**ordered(runs, 100)(query), "meta": meta}).list_runs(7))
 
-    assert (len(listing.runs), listing.reaches_back_to) == (250, WHOLE)
+    assert (len(listing.runs), listing.complete_since) == (250, WHOLE)
 
 
 def test_a_page_that_repeats_for_ever_ends_the_list_and_leaves_us_sure_of_what_it_told() -> None:
@@ -426,7 +426,7 @@ def test_a_page_that_repeats_for_ever_ends_the_list_and_leaves_us_sure_of_what_i
     listing = run(cloud.api.list_runs(test))
 
     assert ids(listing.runs) == runs[:100]
-    assert listing.reaches_back_to == listing.runs[-1].created
+    assert listing.complete_since == listing.runs[-1].created
     assert len(cloud.asked()) == 2
 
 
@@ -435,7 +435,7 @@ def test_a_repeated_page_in_no_order_says_nothing_of_what_it_lacks() -> None:
 
     listing = run(client(lambda _: {"k6-runs": runs, "meta": {"count": 50}}).list_runs(7))
 
-    assert (len(listing.runs), listing.reaches_back_to) == (20, UNSURE)
+    assert (len(listing.runs), listing.complete_since) == (20, UNSURE)
 
 
 def test_a_list_that_never_ends_is_given_up() -> None:
@@ -444,7 +444,9 @@ def test_a_list_that_never_ends_is_given_up() -> None:
         return {"k6-runs": [told(page * 2, created=minute(1)), told(page * 2 + 1, created=minute(2))]}
 
     got: list[str] = []
-    with pytest.raises(Unreadable, match=r"^GET /loadtests/v2/runs: the list does not end after 1000 pages$"):
+    with pytest.raises(
+        DecodeError, match=r"^GET /loadtests/v2/runs: the list does not end after 1000 pages$"
+    ):
         run(client(serve, got).list_runs(7))
     assert len(got) == 1000
 
@@ -456,7 +458,7 @@ def test_a_run_that_comes_twice_is_one_run() -> None:
 
     listing = run(cloud.api.list_runs(test))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == (runs, WHOLE)
+    assert (ids(listing.runs), listing.complete_since) == (runs, WHOLE)
 
 
 def test_a_run_that_starts_between_two_pages_costs_no_other_run() -> None:
@@ -470,7 +472,7 @@ def test_a_run_that_starts_between_two_pages_costs_no_other_run() -> None:
     listing = run(client(serve).list_runs(7))
 
     assert set(ids(listing.runs)) == set(range(1, 251))
-    assert listing.reaches_back_to == min(run.created or 0 for run in listing.runs)
+    assert listing.complete_since == min(run.created or 0 for run in listing.runs)
 
 
 def test_an_unreadable_run_costs_only_itself_and_the_certainty_of_what_is_missing() -> None:
@@ -480,10 +482,12 @@ def test_an_unreadable_run_costs_only_itself_and_the_certainty_of_what_is_missin
 
     listing = run(cloud.api.list_runs(test))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == (runs[1:], UNSURE)
+    assert (ids(listing.runs), listing.complete_since) == (runs[1:], UNSURE)
     [skipped] = listing.skipped
     assert skipped.reason == "unreadable"
-    assert skipped.which.startswith("/loadtests/v2/runs: the answer is not what the API's documents promise:")
+    assert skipped.description.startswith(
+        "/loadtests/v2/runs: the answer is not what the API's documents promise:"
+    )
 
 
 @pytest.mark.parametrize(
@@ -505,7 +509,7 @@ def test_an_unreadable_run_is_named_in_few_words() -> None:
 
     listing = run(client(lambda _: {"k6-runs": runs}).list_runs(7))
 
-    assert [len(skipped.which) < 300 for skipped in listing.skipped] == [True, True]
+    assert [len(skipped.description) < 300 for skipped in listing.skipped] == [True, True]
 
 
 def test_a_run_of_another_test_is_not_taken_for_one_of_this() -> None:
@@ -516,10 +520,10 @@ def test_a_run_of_another_test_is_not_taken_for_one_of_this() -> None:
     listing = run(cloud.api.list_runs(test))
 
     assert ids(listing.runs) == runs
-    assert [(skipped.reason, skipped.which) for skipped in listing.skipped] == [
+    assert [(skipped.reason, skipped.description) for skipped in listing.skipped] == [
         ("foreign", f"/loadtests/v2/runs: run {runs[-1] + 77} of test {test + 77} in the list of test {test}")
     ]
-    assert listing.reaches_back_to == UNSURE
+    assert listing.complete_since == UNSURE
 
 
 def test_a_run_that_does_not_name_its_test_belongs_to_the_one_asked_for() -> None:
@@ -527,7 +531,7 @@ def test_a_run_that_does_not_name_its_test_belongs_to_the_one_asked_for() -> Non
     api = client(lambda query: {"k6-runs": [nameless]} if "test_id" in query else {"k6-run": nameless})
 
     assert [run.test_id for run in run(api.list_runs(7)).runs] == [7]
-    with pytest.raises(Unreadable, match=r"a run without a test_id$"):
+    with pytest.raises(DecodeError, match=r"a run without a test_id$"):
         run(api.read_run(1))
 
 
@@ -570,8 +574,8 @@ def test_an_answer_that_is_no_list_is_unreadable(body: bytes) -> None:
     async def serve(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=body)
 
-    with pytest.raises(Unreadable, match=r"^/loadtests/v2/runs: the answer is (not what|nested)"):
-        run(LegacyApi(Desk(httpx.MockTransport(serve)).transport).list_runs(7))
+    with pytest.raises(DecodeError, match=r"^/loadtests/v2/runs: the answer is (not what|nested)"):
+        run(LegacyClient(Desk(httpx.MockTransport(serve)).transport).list_runs(7))
 
 
 def test_projects_are_those_of_all_organizations() -> None:
@@ -621,7 +625,7 @@ def test_a_test_without_a_name_goes_by_its_id() -> None:
     listing = run(api.list_tests())
 
     assert [(test.id, test.name) for test in listing.tests] == [(7, "7"), (8, "8"), (9, "9")]
-    assert [(skipped.reason, skipped.which) for skipped in listing.skipped] == [
+    assert [(skipped.reason, skipped.description) for skipped in listing.skipped] == [
         ("unreadable", "/loadtests/v2/tests: a test without an id")
     ]
 
@@ -670,15 +674,15 @@ def test_a_start_whose_answer_is_lost_is_not_repeated() -> None:
     cloud = Cloud(world)
     cloud.simulator.faults.add(faults.not_json().on(times=1))
 
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecodeError):
         run(cloud.acts.start_run(test))
     assert len(world.runs) == 1
 
 
 @pytest.mark.parametrize(
-    ("ending", "code"), [(Ending.TIMED_OUT, 4), (Ending.ABORTED_BY_LIMIT, 9), (Ending.ARCHIVED, 10)]
+    ("ending", "code"), [(EndStatus.TIMED_OUT, 4), (EndStatus.ABORTED_BY_LIMIT, 9), (EndStatus.ARCHIVED, 10)]
 )
-def test_each_ending_keeps_its_code(ending: Ending, code: int) -> None:
+def test_each_ending_keeps_its_code(ending: EndStatus, code: int) -> None:
     world = World()
     test = world.add_test("t")
     world.add_run(test, created=START - 500, ending=ending, phases=Phases(running=10))

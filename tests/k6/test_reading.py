@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.k6.reading import moment, number, text, whole
+from exporter.k6.reading import to_float, to_int, to_str, to_timestamp
 from exporter.k6.transport import retry_after
 
 ANYTHING = st.recursive(
@@ -38,7 +38,7 @@ ANYTHING = st.recursive(
     ],
 )
 def test_a_number_may_come_in_a_string(said: object, meant: float | None) -> None:
-    assert number(said) == meant
+    assert to_float(said) == meant
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_number_may_come_in_a_string(said: object, meant: float | None) -> Non
 )
 def test_what_is_not_a_finite_number_is_refused(said: object) -> None:
     with pytest.raises(ValueError, match=r"."):
-        number(said)
+        to_float(said)
     with pytest.raises(ValueError, match=r"."):
-        whole(said)
+        to_int(said)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_what_is_not_a_finite_number_is_refused(said: object) -> None:
     ],
 )
 def test_a_whole_number_is_exact(said: object, meant: int | None) -> None:
-    read = whole(said)
+    read = to_int(said)
 
     assert read == meant
     assert type(read) is (int if meant is not None else type(None))
@@ -106,7 +106,7 @@ def test_a_whole_number_is_exact(said: object, meant: int | None) -> None:
 @pytest.mark.parametrize("said", [3.5, "3.5", 1e-9, 2**63, -(2**64), "9223372036854775808", 1e300, "1e300"])
 def test_what_is_not_whole_or_too_large_is_refused(said: object) -> None:
     with pytest.raises(ValueError, match=r"is not a whole number$"):
-        whole(said)
+        to_int(said)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_what_is_not_whole_or_too_large_is_refused(said: object) -> None:
     ],
 )
 def test_a_moment_without_a_zone_is_utc(said: object, meant: float | None) -> None:
-    assert moment(said) == meant
+    assert to_timestamp(said) == meant
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
@@ -141,8 +141,8 @@ def test_a_moment_does_not_depend_on_where_we_are(zone: str, monkeypatch: pytest
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        assert moment("2020-08-18T13:33:41") == 1597757621
-        assert moment("2020-03-08T02:30:00") == 1583634600  # an hour that New York skipped
+        assert to_timestamp("2020-08-18T13:33:41") == 1597757621
+        assert to_timestamp("2020-03-08T02:30:00") == 1583634600  # an hour that New York skipped
         assert retry_after("Mon, 21 Sep 2026 14:13:50", 1_790_000_000) == 30
     finally:
         monkeypatch.undo()
@@ -176,7 +176,7 @@ def test_a_moment_does_not_depend_on_where_we_are(zone: str, monkeypatch: pytest
 )
 def test_what_is_not_a_time_is_refused_in_few_words(said: object) -> None:
     with pytest.raises(ValueError, match=r"is not a time$") as refused:
-        moment(said)
+        to_timestamp(said)
 
     assert len(str(refused.value)) < 100
 
@@ -184,7 +184,7 @@ def test_what_is_not_a_time_is_refused_in_few_words(said: object) -> None:
 @pytest.mark.parametrize("said", ["x" * 1_000_000, ["x" * 1000] * 1000, {"a": ["x"] * 1000}, "9" * 100_000])
 def test_a_refusal_tells_no_megabytes(said: object) -> None:
     with pytest.raises(ValueError, match=r"number$") as refused:
-        whole(said)
+        to_int(said)
 
     assert len(str(refused.value)) < 300
 
@@ -192,7 +192,7 @@ def test_a_refusal_tells_no_megabytes(said: object) -> None:
 @settings(derandomize=True, deadline=None, max_examples=500)
 @given(ANYTHING)
 def test_anything_is_read_or_refused_with_a_value_error(said: object) -> None:
-    for read in (number, whole, moment):
+    for read in (to_float, to_int, to_timestamp):
         try:
             value = read(said)
         except ValueError:
@@ -211,7 +211,7 @@ def test_anything_is_read_or_refused_with_a_value_error(said: object) -> None:
 )
 def test_a_moment_at_which_no_test_can_have_run_is_refused(said: str) -> None:
     with pytest.raises(ValueError, match=r"is no time at which a test can have run$"):
-        moment(said)
+        to_timestamp(said)
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
@@ -221,7 +221,7 @@ def test_a_moment_at_which_no_test_can_have_run_is_refused(said: str) -> None:
 )
 def test_an_offset_shifts_a_moment_by_just_that(said: str, minutes: int) -> None:
     sign, hours, rest = "-" if minutes < 0 else "+", abs(minutes) // 60, abs(minutes) % 60
-    naive, shifted = moment(said), moment(f"{said}{sign}{hours:02}:{rest:02}")
+    naive, shifted = to_timestamp(said), to_timestamp(f"{said}{sign}{hours:02}:{rest:02}")
 
     assert naive is not None
     assert shifted == pytest.approx(naive - minutes * 60, abs=1e-5)
@@ -231,4 +231,4 @@ def test_an_offset_shifts_a_moment_by_just_that(said: str, minutes: int) -> None
     ("said", "meant"), [("checkout", "checkout"), ("", ""), (None, ""), (7, ""), (["a"], ""), ({}, "")]
 )
 def test_a_text_is_a_string_or_nothing(said: object, meant: str) -> None:
-    assert text(said) == meant
+    assert to_str(said) == meant

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from exporter.k6.errors import (
     ApiError,
     BadRequest,
+    DecodeError,
     Forbidden,
+    NetworkError,
     NotFound,
     RateLimited,
+    RequestTimeout,
     ServerError,
-    TimedOut,
     Unauthorized,
-    Unreachable,
-    Unreadable,
 )
-from exporter.k6.transport import Budget, retry_after
+from exporter.k6.transport import RateLimiter, retry_after
 from tests.lab import START, Now
 
 from .asking import CLOCK, RUNS, TOKEN, Desk, Script, answers, refusal, swiftly
@@ -69,8 +69,8 @@ def test_time_outs_and_broken_connections_are_tried_again(failure: Exception, to
     ("answer", "error"),
     [
         (httpx.Response(500), ServerError),
-        (httpx.ReadTimeout("slow"), TimedOut),
-        (httpx.ReadError("reset"), Unreachable),
+        (httpx.ReadTimeout("slow"), RequestTimeout),
+        (httpx.ReadError("reset"), NetworkError),
         (httpx.Response(429), RateLimited),
     ],
 )
@@ -360,11 +360,11 @@ def test_any_retry_after_is_some_wait_within_an_hour(header: str) -> None:
         (httpx.Response(304), ApiError, "k6 Cloud refuses (304 at GET /loadtests/v2/runs)"),
         (
             httpx.ReadError("Connection reset by peer"),
-            Unreachable,
+            NetworkError,
             "GET /loadtests/v2/runs: Connection reset by peer",
         ),
-        (httpx.ReadError(""), Unreachable, "GET /loadtests/v2/runs: ReadError"),
-        (httpx.ReadTimeout("slow"), TimedOut, "no answer to GET /loadtests/v2/runs within 5s"),
+        (httpx.ReadError(""), NetworkError, "GET /loadtests/v2/runs: ReadError"),
+        (httpx.ReadTimeout("slow"), RequestTimeout, "no answer to GET /loadtests/v2/runs within 5s"),
     ],
 )
 def test_each_failure_is_an_error_of_ours_and_a_sentence(
@@ -467,7 +467,7 @@ def test_a_token_at_the_edge_of_a_long_message_does_not_come_back_in_part() -> N
 def test_a_token_echoed_where_a_status_line_should_be_does_not_come_back() -> None:
     echo = httpx.RemoteProtocolError(f"illegal status line: bytearray(b'Authorization: Token {TOKEN}')")
 
-    with pytest.raises(Unreachable) as raised:
+    with pytest.raises(NetworkError) as raised:
         Desk(Script(echo)).ask()
 
     assert str(raised.value).endswith("illegal status line: bytearray(b'Authorization: Token ***')")
@@ -532,7 +532,7 @@ def test_a_body_that_drips_for_ever_is_cut_at_the_time_out() -> None:
 
     desk = Desk(httpx.MockTransport(serve), timeout=0.05)
 
-    with pytest.raises(TimedOut, match=r"^no answer to GET /loadtests/v2/runs within 0.05s$"):
+    with pytest.raises(RequestTimeout, match=r"^no answer to GET /loadtests/v2/runs within 0.05s$"):
         desk.ask()
     assert desk.notes.asked_of == [(RUNS, "timeout")] * 3
 
@@ -544,7 +544,7 @@ def test_a_server_that_never_answers_is_left_at_the_time_out() -> None:
 
     desk = Desk(httpx.ASGITransport(silent), timeout=0.02)
 
-    with pytest.raises(TimedOut):
+    with pytest.raises(RequestTimeout):
         desk.ask()
     assert desk.notes.asked_of == [(RUNS, "timeout")] * 3
 
@@ -564,16 +564,16 @@ def test_a_body_that_is_not_encoded_as_it_says_is_unreadable(coding: str, told: 
 
     desk = Desk(httpx.MockTransport(serve))
 
-    with pytest.raises(Unreadable, match=rf"^GET /loadtests/v2/runs: the body is {told}$"):
+    with pytest.raises(DecodeError, match=rf"^GET /loadtests/v2/runs: the body is {told}$"):
         desk.ask()
     assert len(desk.notes.asked_of) == 1
 
 
-async def dense(budget: Budget, now: Now, gaps: list[float]) -> list[float]:
+async def dense(budget: RateLimiter, now: Now, gaps: list[float]) -> list[float]:
     departures = []
     for gap in gaps:
         now.value += gap
-        await budget.wait()
+        await budget.acquire()
         departures.append(now.value)
     return departures
 
@@ -586,7 +586,7 @@ async def dense(budget: Budget, now: Now, gaps: list[float]) -> list[float]:
 def test_no_sixty_seconds_ever_see_more_requests_than_the_budget(gaps: list[float], per_minute: int) -> None:
     now = Now(0.0)
 
-    departures = asyncio.run(dense(Budget(per_minute, now.clock), now, gaps))
+    departures = asyncio.run(dense(RateLimiter(per_minute, now.clock), now, gaps))
 
     for earlier, later in zip(departures, departures[per_minute:], strict=False):
         assert later - earlier >= 60 - 1e-9
@@ -607,11 +607,11 @@ def test_requests_that_wait_together_keep_the_budget_too(arrivals: list[float], 
         waits.append(seconds)
 
     async def all_of_them() -> None:
-        budget = Budget(per_minute, type(now.clock)(now.read, now.read, note))
+        budget = RateLimiter(per_minute, type(now.clock)(now.read, now.read, note))
         for arrival in arrivals:
             now.value = arrival
             waits.clear()
-            await budget.wait()
+            await budget.acquire()
             departures.append(arrival + sum(waits))
 
     asyncio.run(all_of_them())

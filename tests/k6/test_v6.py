@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from exporter.k6.acts import ActingTransport, V6Acts
-from exporter.k6.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized, Unreadable
-from exporter.k6.v6 import V6Api
-from exporter.model import Listing, LoadTest, Phase, Run, TestListing
+from exporter.k6.acts import V6Writer, WriteTransport
+from exporter.k6.errors import BadRequest, Conflict, DecodeError, Forbidden, NotFound, Unauthorized
+from exporter.k6.v6 import V6Client
+from exporter.model import LoadTest, Phase, Run, RunList, TestList
 from exporter.simulator import (
-    Ending,
+    EndStatus,
     NextLink,
     Options,
     Phases,
@@ -42,7 +42,7 @@ def authorize() -> dict[str, str]:
 
 def transport_to(
     server: httpx.AsyncBaseTransport, headers: Mapping[str, str] | None = None
-) -> ActingTransport:
+) -> WriteTransport:
     desk = Desk(
         server,
         requests_per_minute=100_000,
@@ -51,8 +51,8 @@ def transport_to(
     return desk.transport
 
 
-def api_of(server: httpx.AsyncBaseTransport) -> V6Api:
-    return V6Api(transport_to(server))
+def api_of(server: httpx.AsyncBaseTransport) -> V6Client:
+    return V6Client(transport_to(server))
 
 
 class Cloud:
@@ -76,7 +76,7 @@ class Cloud:
         self.elsewhere = Script(httpx.Response(200, json={"value": []}))
         self.meanwhile: list[Callable[[], object]] = []
         transport = transport_to(Hosts({"k6.test": self, FOREIGN_HOST: self.elsewhere}), headers)
-        self.api, self.acts = V6Api(transport), V6Acts(transport)
+        self.api, self.acts = V6Client(transport), V6Writer(transport)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer; then do what happens in the world before the next request."""
@@ -216,7 +216,7 @@ def test_runs_are_listed_from_a_moment_on_and_that_moment_is_in() -> None:
 
     listing = run(cloud.api.list_runs(SINCE))
 
-    assert (ids(listing.runs), listing.skipped, listing.reaches_back_to) == ([at_it, after], (), SINCE)
+    assert (ids(listing.runs), listing.skipped, listing.complete_since) == ([at_it, after], (), SINCE)
     assert [run.test_id for run in listing.runs] == [first, second]
     assert cloud.asked() == [FIRST_PAGE]
 
@@ -244,7 +244,7 @@ def test_a_moment_before_1970_is_asked_for_as_1970(moment: float) -> None:
 
     listing = run(cloud.api.list_runs(moment))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == (runs, moment)
+    assert (ids(listing.runs), listing.complete_since) == (runs, moment)
     assert cloud.asked() == [f"GET {RUNS}?created_after=1970-01-01T00:00:00.000000Z&$top=1000"]
 
 
@@ -261,7 +261,7 @@ def test_parameters_are_encoded_as_any_server_reads_them() -> None:
 
 
 def test_no_runs_are_none_and_we_are_sure_of_it() -> None:
-    assert run(Cloud(World()).api.list_runs(SINCE)) == Listing(reaches_back_to=SINCE, sure_up_to=SINCE)
+    assert run(Cloud(World()).api.list_runs(SINCE)) == RunList(complete_since=SINCE, complete_until=SINCE)
 
 
 def test_the_newest_runs_of_a_test_come_newest_first_and_not_more_than_asked_for() -> None:
@@ -272,7 +272,7 @@ def test_the_newest_runs_of_a_test_come_newest_first_and_not_more_than_asked_for
     listing = run(cloud.api.list_newest_runs(test, 3))
 
     assert (ids(listing.runs), listing.skipped) == ([runs[4], runs[3], runs[2]], ())
-    assert listing.reaches_back_to == UNSURE
+    assert listing.complete_since == UNSURE
     assert cloud.asked() == [f"GET {TESTS}/{test}/test_runs?$orderby=created desc&$top=3"]
 
 
@@ -293,7 +293,7 @@ def test_a_run_of_another_test_is_not_among_the_newest_of_this_and_is_named() ->
     listing = run(cloud.api.list_newest_runs(test, 3))
 
     assert ids(listing.runs) == runs[::-1]
-    assert [(it.reason, it.which) for it in listing.skipped] == [
+    assert [(it.reason, it.description) for it in listing.skipped] == [
         (
             "foreign",
             f"/cloud/v6/load_tests/{{id}}/test_runs: "
@@ -359,7 +359,7 @@ def test_a_start_whose_answer_is_lost_is_not_repeated(spoil: faults.Fault) -> No
     cloud = Cloud(world)
     cloud.simulator.faults.add(spoil)
 
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecodeError):
         run(cloud.acts.start_run(test))
     assert (len(world.runs), cloud.asked()) == (1, [f"POST {TESTS}/{test}/start"])
 
@@ -372,9 +372,9 @@ def test_tests_are_listed_all_or_by_project() -> None:
     cloud = Cloud(world)
 
     both = (LoadTest(test, "checkout", world.default_project_id), LoadTest(other, "größe", shop))
-    assert run(cloud.api.list_tests()) == TestListing(both)
-    assert run(cloud.api.list_tests(shop)) == TestListing(both[1:])
-    assert run(cloud.api.list_tests(world.add_project("empty"))) == TestListing()
+    assert run(cloud.api.list_tests()) == TestList(both)
+    assert run(cloud.api.list_tests(shop)) == TestList(both[1:])
+    assert run(cloud.api.list_tests(world.add_project("empty"))) == TestList()
     assert cloud.asked()[:2] == [
         f"GET {TESTS}?$top=1000",
         f"GET /cloud/v6/projects/{shop}/load_tests?$top=1000",
@@ -397,7 +397,7 @@ def test_a_test_that_cannot_be_read_costs_not_the_list() -> None:
     listing = run(api_of(server).list_tests())
 
     assert listing.tests == (LoadTest(7, "7"), LoadTest(8, "b"))
-    assert [(it.reason, it.which) for it in listing.skipped] == [
+    assert [(it.reason, it.description) for it in listing.skipped] == [
         ("unreadable", "/cloud/v6/load_tests: a test without an id"),
         (
             "unreadable",
@@ -477,7 +477,7 @@ def test_schedules_may_be_forbidden() -> None:
 )
 def test_every_call_is_understood_by_every_kind_of_server_and_tells_the_same(options: Options) -> None:
     world, test, runs = some_runs(9)
-    world.add_run(test, created=START - 900, ending=Ending.ABORTED_BY_SCRIPT_ERROR)
+    world.add_run(test, created=START - 900, ending=EndStatus.ABORTED_BY_SCRIPT_ERROR)
     shop = world.add_project("shop")
     world.add_test("second", project_id=shop)
     world.schedule(test, every=3600, first=START + 60)
@@ -527,7 +527,7 @@ def test_a_link_to_the_page_itself_ends_the_list_and_nothing_is_sure() -> None:
 
     listing = run(cloud.api.list_runs(SINCE))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == (runs[:10], UNSURE)
+    assert (ids(listing.runs), listing.complete_since) == (runs[:10], UNSURE)
     assert len(cloud.asked()) == 2
 
 
@@ -590,7 +590,7 @@ def test_of_a_next_link_only_what_it_says_of_the_page_is_used(link: object, turn
 def test_a_list_without_a_next_link_is_at_its_end(link: dict[str, object]) -> None:
     server = Pages({"value": [told(1)], **link})
 
-    assert run(api_of(server).list_runs(SINCE)).reaches_back_to == SINCE
+    assert run(api_of(server).list_runs(SINCE)).complete_since == SINCE
     assert len(server.got) == 1
 
 
@@ -610,15 +610,15 @@ def test_an_empty_page_with_a_next_link_ends_the_list_and_nothing_is_sure() -> N
 
     listing = run(api_of(server).list_runs(SINCE))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == ([1], UNSURE)
+    assert (ids(listing.runs), listing.complete_since) == ([1], UNSURE)
     assert len(server.got) == 2
 
 
 def test_a_first_page_that_is_empty_and_goes_on_says_nothing() -> None:
     server = Pages({"value": [], "@nextLink": "?$skip=1000"})
 
-    assert run(api_of(server).list_runs(SINCE)) == Listing(
-        reaches_back_to=UNSURE, sure_up_to=SINCE, is_whole=False
+    assert run(api_of(server).list_runs(SINCE)) == RunList(
+        complete_since=UNSURE, complete_until=SINCE, is_complete=False
     )
 
 
@@ -629,7 +629,7 @@ def test_a_server_that_always_tells_the_same_page_is_asked_twice(link: str) -> N
 
     listing = run(api_of(server).list_runs(SINCE))
 
-    assert (ids(listing.runs), len(listing.skipped), listing.reaches_back_to) == ([1], 1, UNSURE)
+    assert (ids(listing.runs), len(listing.skipped), listing.complete_since) == ([1], 1, UNSURE)
     assert len(server.got) == 2
 
 
@@ -639,7 +639,7 @@ def test_a_server_whose_links_lead_round_in_a_circle_is_left() -> None:
 
     listing = run(api_of(server).list_runs(SINCE))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == ([0, 1, 2], UNSURE)
+    assert (ids(listing.runs), listing.complete_since) == ([0, 1, 2], UNSURE)
     assert len(server.got) == 4
 
 
@@ -647,7 +647,7 @@ def test_a_list_that_never_ends_is_unreadable() -> None:
     server = Pages(*({"value": [told(n)], "@nextLink": f"?$skip={n}"} for n in range(1, 1100)))
 
     with pytest.raises(
-        Unreadable, match=r"^GET /cloud/v6/test_runs: the list does not end after 1000 pages$"
+        DecodeError, match=r"^GET /cloud/v6/test_runs: the list does not end after 1000 pages$"
     ):
         run(api_of(server).list_runs(SINCE))
     assert len(server.got) == 1000
@@ -674,7 +674,7 @@ def test_a_thousand_runs_fill_a_page_and_are_all() -> None:
 
     listing = run(cloud.api.list_runs(SINCE))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == (runs, SINCE)
+    assert (ids(listing.runs), listing.complete_since) == (runs, SINCE)
     assert cloud.asked() == [FIRST_PAGE]
 
 
@@ -707,7 +707,7 @@ def test_a_run_deleted_between_two_pages_hides_another_so_nothing_is_sure() -> N
     listing = run(cloud.api.list_runs(SINCE))
 
     assert ids(listing.runs) == [run_id for run_id in runs if run_id != runs[5]]
-    assert listing.reaches_back_to == UNSURE
+    assert listing.complete_since == UNSURE
 
 
 def test_only_a_list_on_one_page_is_sure_to_miss_nothing() -> None:
@@ -715,7 +715,7 @@ def test_only_a_list_on_one_page_is_sure_to_miss_nothing() -> None:
 
     for max_top, reaches_back_to in ((12, SINCE), (11, UNSURE), (1, UNSURE)):
         listing = run(Cloud(world, V6Options(max_top=max_top, clamp_top=True)).api.list_runs(SINCE))
-        assert (ids(listing.runs), listing.reaches_back_to) == (runs, reaches_back_to)
+        assert (ids(listing.runs), listing.complete_since) == (runs, reaches_back_to)
 
 
 def test_tests_on_several_pages_are_all_listed() -> None:
@@ -743,7 +743,7 @@ def test_tests_of_a_list_that_breaks_off_are_not_told_as_if_they_were_all() -> N
 
     for cloud in (looped, emptied):
         with pytest.raises(
-            Unreadable, match=r"^GET /cloud/v6/load_tests: the list breaks off and says that it goes on$"
+            DecodeError, match=r"^GET /cloud/v6/load_tests: the list breaks off and says that it goes on$"
         ):
             run(cloud.api.list_tests())
 
@@ -757,7 +757,7 @@ def test_a_count_says_nothing(count: object) -> None:
 
     listing = run(api_of(server).list_runs(SINCE))
 
-    assert (ids(listing.runs), listing.reaches_back_to, len(server.got)) == ([1], SINCE, 1)
+    assert (ids(listing.runs), listing.complete_since, len(server.got)) == ([1], SINCE, 1)
 
 
 @pytest.mark.parametrize(
@@ -791,7 +791,7 @@ def test_an_answer_that_is_no_list_is_unreadable(body: bytes) -> None:
         (api.list_tests(7), "/cloud/v6/projects/{id}/load_tests"),
         (api.list_schedules(), "/cloud/v6/schedules"),
     ):
-        with pytest.raises(Unreadable) as error:
+        with pytest.raises(DecodeError) as error:
             run(call)
         assert str(error.value).startswith(
             (
@@ -818,7 +818,7 @@ def test_an_answer_that_is_no_run_and_no_test_is_unreadable(body: bytes) -> None
     api = api_of(Pages(body))
 
     for call, endpoint in ((api.read_run(1), "/cloud/v6/test_runs/"), (api.read_test(7), TESTS)):
-        with pytest.raises(Unreadable) as error:
+        with pytest.raises(DecodeError) as error:
             run(call)
         assert str(error.value).startswith(endpoint)
 
@@ -828,9 +828,9 @@ def test_an_unreadable_run_costs_itself_and_the_certainty_but_not_its_page() -> 
 
     listing = run(api_of(server).list_runs(SINCE))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == ([1, 3], UNSURE)
+    assert (ids(listing.runs), listing.complete_since) == ([1, 3], UNSURE)
     promise = "/cloud/v6/test_runs: the answer is not what the API's documents promise: "
-    assert [(it.reason, it.which) for it in listing.skipped] == [
+    assert [(it.reason, it.description) for it in listing.skipped] == [
         ("unreadable", f"{promise}Expected `object`, got `str`"),
         ("unreadable", "/cloud/v6/test_runs: a run without a test_id"),
         ("unreadable", f"{promise}Expected `object`, got `null`"),
@@ -875,22 +875,22 @@ def test_a_page_that_repeats_a_run_is_still_sure() -> None:
 
     listing = run(cloud.api.list_runs(SINCE))
 
-    assert (ids(listing.runs), listing.reaches_back_to) == (runs, SINCE)
+    assert (ids(listing.runs), listing.complete_since) == (runs, SINCE)
 
 
 @pytest.mark.parametrize(
     ("ending", "code"),
     [
-        (Ending.FINISHED, 3),
-        (Ending.TIMED_OUT, 6),
-        (Ending.ABORTED_BY_USER, 5),
-        (Ending.ABORTED_BY_SYSTEM, 6),
-        (Ending.ABORTED_BY_SCRIPT_ERROR, 7),
-        (Ending.ABORTED_BY_THRESHOLD, 8),
-        (Ending.ABORTED_BY_LIMIT, 6),
+        (EndStatus.FINISHED, 3),
+        (EndStatus.TIMED_OUT, 6),
+        (EndStatus.ABORTED_BY_USER, 5),
+        (EndStatus.ABORTED_BY_SYSTEM, 6),
+        (EndStatus.ABORTED_BY_SCRIPT_ERROR, 7),
+        (EndStatus.ABORTED_BY_THRESHOLD, 8),
+        (EndStatus.ABORTED_BY_LIMIT, 6),
     ],
 )
-def test_each_ending_has_the_code_that_v6_lets_us_tell(ending: Ending, code: int) -> None:
+def test_each_ending_has_the_code_that_v6_lets_us_tell(ending: EndStatus, code: int) -> None:
     world = World()
     test = world.add_test("t")
     world.add_run(test, created=START - 500, ending=ending, phases=Phases(running=10))
@@ -900,6 +900,6 @@ def test_each_ending_has_the_code_that_v6_lets_us_tell(ending: Ending, code: int
 
 def test_an_upload_that_was_never_executed_is_no_run() -> None:
     world = World()
-    world.add_run(world.add_test("t"), created=START - 500, ending=Ending.ARCHIVED)
+    world.add_run(world.add_test("t"), created=START - 500, ending=EndStatus.ARCHIVED)
 
     assert run(Cloud(world).api.list_runs(SINCE)).runs == ()

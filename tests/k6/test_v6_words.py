@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.k6 import v6_words
-from exporter.k6.errors import Unreadable
-from exporter.k6.lists import decoded
-from exporter.k6.v6_words import RunBody, Schedule, ScheduleBody, TestBody, run_from, schedule_from
-from exporter.model import Activity, LoadTest, Outcome, Phase, Run, unknown_codes
+from exporter.k6.errors import DecodeError
+from exporter.k6.lists import decode
+from exporter.k6.v6_words import RunBody, Schedule, ScheduleBody, TestBody, parse_run, parse_schedule
+from exporter.model import ActiveState, LoadTest, Outcome, Phase, Run, unrecognized_fields
 
 TEN = 1772359200.0  # 2026-03-01T10:00:00Z
 RESULTS = {None: None, "": None, "passed": 0, "failed": 1, "error": 2}
 
 
 def read(told: object) -> Run:
-    return run_from(decoded(json.dumps(told).encode(), RunBody, "/run"))
+    return parse_run(decode(json.dumps(told).encode(), RunBody, "/run"))
 
 
 def run(**fields: object) -> Run:
@@ -178,7 +178,7 @@ def test_a_running_run_is_read_into_our_words() -> None:
         vuh=6.75,
         phases=((Phase.INITIALIZING, 10.0),),
     )
-    assert (read(RUNNING).activity, read(RUNNING).outcome) == (Activity.RUNNING, None)
+    assert (read(RUNNING).active_state, read(RUNNING).outcome) == (ActiveState.RUNNING, None)
 
 
 def test_a_completed_run_is_read_into_our_words_and_its_load_ended_before_its_processing() -> None:
@@ -294,7 +294,7 @@ def test_an_abort_is_by_a_person_a_threshold_its_script_or_the_system(
 ) -> None:
     told = aborted(by_user=by_user, result=result, code=code)
 
-    assert (told.status, told.processing, told.is_over) == (status, 2, True)
+    assert (told.status, told.processing, told.is_finished) == (status, 2, True)
     assert told.outcome == {5: "aborted", 6: "error", 7: "error", 8: "failed"}[status]
 
 
@@ -327,8 +327,8 @@ def test_a_status_that_is_unknown_is_named_and_not_guessed(word: object) -> None
     told = run(status=word, result="passed")
 
     assert (told.status, told.processing, told.unknown) == (None, None, ("run_status",))
-    assert unknown_codes(told) == ("run_status",)
-    assert (told.activity, told.outcome) == (None, None)
+    assert unrecognized_fields(told) == ("run_status",)
+    assert (told.active_state, told.outcome) == (None, None)
 
 
 def test_a_status_that_is_not_told_is_not_unknown() -> None:
@@ -373,8 +373,8 @@ def test_an_unknown_status_after_the_load_is_not_the_end() -> None:
     moving = lived(*steps, status="archiving", ended=None)
     over = lived(*steps, status="archiving", ended="2026-03-01T10:00:50Z")
 
-    assert (moving.ended, moving.is_over) == (None, False)
-    assert (over.ended, over.is_over, over.outcome) == (TEN + 50, True, Outcome.NONE)
+    assert (moving.ended, moving.is_finished) == (None, False)
+    assert (over.ended, over.is_finished, over.outcome) == (TEN + 50, True, Outcome.NONE)
 
 
 def test_the_field_names_of_other_clients_mean_nothing() -> None:
@@ -655,7 +655,7 @@ def test_a_test_is_read_into_our_words_with_or_without_a_baseline() -> None:
     test = LoadTest(55, "größe", 7)
 
     for baseline in ({}, {"baseline_test_run_id": None}, {"baseline_test_run_id": 1001}):
-        assert v6_words.test_from(msgspec.convert(told | baseline, TestBody)) == test
+        assert v6_words.parse_test(msgspec.convert(told | baseline, TestBody)) == test
 
 
 @pytest.mark.parametrize(
@@ -669,24 +669,24 @@ def test_a_test_is_read_into_our_words_with_or_without_a_baseline() -> None:
     ],
 )
 def test_a_test_without_a_name_goes_by_its_id(told: object, test: LoadTest) -> None:
-    assert v6_words.test_from(msgspec.convert(told, TestBody)) == test
+    assert v6_words.parse_test(msgspec.convert(told, TestBody)) == test
 
 
 @pytest.mark.parametrize("id_", [None, "", "abc", True, 5.5, []])
 def test_a_test_without_an_id_is_no_test(id_: object) -> None:
     with pytest.raises(ValueError, match=r"a test without an id|is not a"):
-        v6_words.test_from(TestBody(id=id_, name="checkout"))
+        v6_words.parse_test(TestBody(id=id_, name="checkout"))
 
 
 def test_a_schedule_says_when_its_test_is_to_start_unless_it_is_deactivated() -> None:
     told = ScheduleBody(id=1, load_test_id=55, next_run="2026-03-01T10:00:00Z", deactivated=False)
 
-    assert schedule_from(told) == Schedule(1, 55, TEN)
-    assert schedule_from(msgspec.structs.replace(told, deactivated=True)) == Schedule(1, 55, None)
-    assert schedule_from(msgspec.structs.replace(told, next_run=None)) == Schedule(1, 55, None)
+    assert parse_schedule(told) == Schedule(1, 55, TEN)
+    assert parse_schedule(msgspec.structs.replace(told, deactivated=True)) == Schedule(1, 55, None)
+    assert parse_schedule(msgspec.structs.replace(told, next_run=None)) == Schedule(1, 55, None)
     for missing, complaint in (("id", "without an id"), ("load_test_id", "without a load_test_id")):
         with pytest.raises(ValueError, match=f"^a schedule {complaint}$"):
-            schedule_from(msgspec.structs.replace(told, **{missing: None}))
+            parse_schedule(msgspec.structs.replace(told, **{missing: None}))
 
 
 NASTY: Sequence[Any] = (
@@ -739,7 +739,7 @@ def test_of_a_thousand_mutated_runs_each_is_read_or_refused_and_none_passes_that
             value = mutated_object(chance, value)
         try:
             told = read(value)
-        except (ValueError, Unreadable):
+        except (ValueError, DecodeError):
             refused += 1
             return
         read_in_all += 1

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from exporter.simulator import Ending, Options, Phases, World, faults
+from exporter.simulator import EndStatus, Options, Phases, World, faults
 from tests.lab import START, TOKEN, Lab
 
 TESTS = "/loadtests/v2/tests"
@@ -78,7 +78,7 @@ def test_news_that_push_a_moving_run_off_the_first_page_cost_two_lists() -> None
         lab.at(15).poll()
 
         assert counted(lab.asked()) == {TESTS: 1, RUNS: 2}
-        runs = {run.id for run in lab.exporter.poller.state.tests[test].moving}
+        runs = {run.id for run in lab.exporter.poller.state.tests[test].active_runs}
         assert runs == {old, new}
 
 
@@ -205,7 +205,7 @@ def test_a_run_that_comes_and_goes_between_two_polls_is_counted() -> None:
         world.add_run(
             test,
             created=START + 5,
-            ending=Ending.ABORTED_BY_SYSTEM,
+            ending=EndStatus.ABORTED_BY_SYSTEM,
             phases=Phases(
                 created=2, validated=None, queued=None, initializing=None, running=None, processing=None
             ),
@@ -238,7 +238,7 @@ def test_tests_outside_the_default_project_are_found_where_ids_alone_do_not_find
         lab.at(60).poll()
 
         assert [run.id for run in lab.exporter.poller.state.tests[test].runs] == [max(world.runs)]
-        assert lab.exporter.poller.state.lagging == {}
+        assert lab.exporter.poller.state.unconfirmed_since == {}
 
 
 def test_an_old_run_that_is_deleted_is_noticed_within_an_hour() -> None:
@@ -281,7 +281,7 @@ def test_a_failing_test_costs_only_itself() -> None:
             0,
             1,
         )
-        assert lab.exporter.poller.state.lagging.keys() == {failing}
+        assert lab.exporter.poller.state.unconfirmed_since.keys() == {failing}
 
         for seconds in range(30, 180, 15):
             lab.at(seconds).poll()
@@ -402,7 +402,7 @@ def test_polls_that_succeed_never_let_what_they_learn_grow_stale() -> None:
 def test_a_bug_is_told_where_people_look(caplog: pytest.LogCaptureFixture) -> None:
     with Lab(many_tests(1)) as lab:
         lab.poll()
-        lab.exporter.poller.note_bug(ZeroDivisionError("canary"))
+        lab.exporter.poller.record_internal_error(ZeroDivisionError("canary"))
 
         assert lab.value("k6_cloud_up") == 0
         assert lab.value('k6_cloud_exporter_polls_total{outcome="failure"}') == 1

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.config import Config, ConfigError
 from exporter.simulator import World, faults
-from exporter.token import Token
+from exporter.token import Secret
 from tests.lab import START, Lab
 
 SUCCESSFUL = "k6_cloud_exporter_config_last_reload_successful"
@@ -78,7 +78,7 @@ def test_counts_survive_the_move_from_legacy_to_v6_and_back() -> None:
 
             assert finished(lab) == 1 + i
             assert lab.value("k6_cloud_up") == 1
-            assert f'api="{lab.config.api.generation if api is not V6 else "v6"}"' in lab.page()
+            assert f'api="{lab.config.api.effective_version if api is not V6 else "v6"}"' in lab.page()
 
 
 def test_a_poll_under_way_ends_as_it_began_and_the_next_one_finds_out_which_tests_there_are() -> None:
@@ -111,7 +111,7 @@ def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
     with Lab(world, **only(first)) as lab:
         lab.poll()
 
-        def read() -> tuple[Config, Token]:
+        def read() -> tuple[Config, Secret]:
             raise ConfigError(["poll.interval: no", "tests: no"])
 
         lab.read = read
@@ -135,7 +135,7 @@ def test_who_keeps_reloading_does_not_fill_the_log(caplog: pytest.LogCaptureFixt
     caplog.set_level("INFO")
     with Lab(world, **only(first)) as lab:
 
-        def refused() -> tuple[Config, Token]:
+        def refused() -> tuple[Config, Secret]:
             raise ConfigError(["no"])
 
         def said() -> list[str]:

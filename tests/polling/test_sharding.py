@@ -67,7 +67,7 @@ def test_where_a_test_belongs_is_the_same_everywhere_and_for_ever() -> None:
 
 
 def test_one_process_alone_has_every_test() -> None:
-    assert all(ALONE.has(id_) for id_ in range(100))
+    assert all(ALONE.contains(id_) for id_ in range(100))
 
 
 @both

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator import Ending, NextLink, Options, Phases, V6Options, World, faults
+from exporter.simulator import EndStatus, NextLink, Options, Phases, V6Options, World, faults
 from tests.lab import START, Lab
 
 V6 = {"url": "http://k6.test", "stack_id": 1, "requests_per_minute": 100_000}
@@ -28,7 +28,9 @@ def many_tests(tests: int, *, moving: int = 0, runs: int = 1) -> World:
             world.add_run(test, created=START - 3600.0 * age - i / 1000)
         if i < moving:
             world.add_run(test, created=START - 600 - i, phases=LONG)
-    world.add_run(world.add_test("latest"), created=START - 30, phases=HASTY, ending=Ending.ABORTED_BY_SYSTEM)
+    world.add_run(
+        world.add_test("latest"), created=START - 30, phases=HASTY, ending=EndStatus.ABORTED_BY_SYSTEM
+    )
     return world
 
 
@@ -101,7 +103,7 @@ def test_the_first_poll_asks_test_by_test_only_where_the_list_says_too_little() 
             "/cloud/v6/schedules",
             RUNS,
         ]
-        last = one.exporter.poller.state.tests[quiet].last
+        last = one.exporter.poller.state.tests[quiet].last_run
         assert last
         assert last.id == old
 
@@ -112,11 +114,11 @@ def test_a_fresh_exporter_sees_a_run_that_has_moved_for_longer_than_the_list_goe
     run = world.add_run(test, created=START - 30 * 3600, phases=Phases(running=200_000))
     with lab(world) as one:
         one.poll()
-        assert [moving.id for moving in one.exporter.poller.state.tests[test].moving] == [run]
+        assert [moving.id for moving in one.exporter.poller.state.tests[test].active_runs] == [run]
 
         one.at(86400 * 2)
         one.poll()
-        assert one.exporter.poller.state.tests[test].moving == ()
+        assert one.exporter.poller.state.tests[test].active_runs == ()
         assert finished(one) == {"passed": 1}
 
 
@@ -125,7 +127,7 @@ def test_a_run_that_comes_and_goes_between_two_polls_is_counted() -> None:
     test = next(iter(world.tests))
     with lab(world) as one:
         one.poll()
-        world.add_run(test, created=START + 5, ending=Ending.ABORTED_BY_SYSTEM, phases=HASTY)
+        world.add_run(test, created=START + 5, ending=EndStatus.ABORTED_BY_SYSTEM, phases=HASTY)
         one.at(60).poll()
         one.at(120).poll()
 
@@ -139,7 +141,7 @@ def test_more_runs_than_a_page_holds_are_all_seen_and_each_counts_once() -> None
         one.poll()
         for i in range(1200):
             world.add_run(
-                tests[i % 10], created=START + 1 + i / 100, phases=HASTY, ending=Ending.ABORTED_BY_USER
+                tests[i % 10], created=START + 1 + i / 100, phases=HASTY, ending=EndStatus.ABORTED_BY_USER
             )
         one.at(60).poll()
         one.at(120).poll()
@@ -153,11 +155,11 @@ def test_a_run_created_between_two_pages_is_counted_once() -> None:
     with lab(world, options=Options(v6=V6Options(max_top=5, clamp_top=True))) as one:
         one.poll()
         for i in range(12):
-            world.add_run(test, created=START + 1 + i, phases=HASTY, ending=Ending.ABORTED_BY_USER)
+            world.add_run(test, created=START + 1 + i, phases=HASTY, ending=EndStatus.ABORTED_BY_USER)
         # Each answer takes a second, and another run is created meanwhile.
         one.simulator.faults.add(faults.slow(before=1.0).on(f"{RUNS}*"))
         for i in range(3):
-            world.add_run(test, created=START + 60.5 + i, phases=HASTY, ending=Ending.ABORTED_BY_USER)
+            world.add_run(test, created=START + 60.5 + i, phases=HASTY, ending=EndStatus.ABORTED_BY_USER)
         one.at(60).poll()
         one.simulator.faults.clear()
         one.at(120).poll()
@@ -330,7 +332,7 @@ def test_a_next_link_in_any_form_leads_on_or_ends_the_list(form: NextLink) -> No
     with lab(world, tests=[{"id": test}], options=options) as one:
         one.poll()
         for i in range(25):
-            world.add_run(test, created=START + 1 + i, phases=HASTY, ending=Ending.ABORTED_BY_USER)
+            world.add_run(test, created=START + 1 + i, phases=HASTY, ending=EndStatus.ABORTED_BY_USER)
         findings = one.at(60).poll()
 
         breaks_off = form is NextLink.LOOP
@@ -416,7 +418,7 @@ def test_an_outage_after_a_day_without_runs_loses_none() -> None:
     with lab(world) as one:
         one.poll()
         one.simulator.faults.add(faults.error(503))
-        world.add_run(test, created=START + 600, ending=Ending.ABORTED_BY_THRESHOLD)
+        world.add_run(test, created=START + 600, ending=EndStatus.ABORTED_BY_THRESHOLD)
         for hour in range(1, 49):
             one.at(3600 * hour).poll()
         one.simulator.faults.clear()
@@ -432,7 +434,7 @@ def test_a_run_deleted_while_pages_are_turned_hides_no_other() -> None:
     with lab(world, options=Options(v6=V6Options(max_top=5, clamp_top=True))) as one:
         one.poll()
         runs = [
-            world.add_run(test, created=START + 200 + i, phases=HASTY, ending=Ending.ABORTED_BY_USER)
+            world.add_run(test, created=START + 200 + i, phases=HASTY, ending=EndStatus.ABORTED_BY_USER)
             for i in range(13)
         ]
         one.simulator.faults.add(faults.slow(before=1.0).on(f"{RUNS}*"))

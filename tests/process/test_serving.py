@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.serving import listen
+from exporter.serving import bind
 from tests.end_to_end.processes import eventually, free_port
 from tests.process.processes import Cloud, Process, finished
 
@@ -291,7 +291,7 @@ def test_another_path_for_the_metrics_is_served(cloud: Cloud) -> None:
 
 def test_an_answer_is_not_held_back_until_the_one_before_is_acknowledged() -> None:
     for address in ("127.0.0.1:0", ":0"):
-        with listen(address) as listening:
+        with bind(address) as listening:
             assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             port = listening.getsockname()[1]
             with socket.create_connection(("127.0.0.1", port)):

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from exporter.runs.doing import found_run
+from exporter.runs.doing import get_run
 from exporter.runs.opening import console
-from exporter.runs.watching import Bar
+from exporter.runs.watching import ProgressView
 from exporter.simulator import demo_world
 from tests.lab import START
 from tests.runs.shell import Shell
@@ -73,14 +73,14 @@ def watching() -> str:
     shell.world.advance(START)
     run_id = shell.world.run_ids(SOAK, START)[-1]
     typed(shown, f"k6-cloud-exporter runs show {run_id} --watch")
-    row, now = shell.desk(console=shown)._asked(lambda cloud: found_run(cloud, run_id))
-    bar = Bar(row.test, shell.config, shown, shell.now.clock, str)
-    bar.told(row.run, now - 170)
+    row, now = shell.desk(console=shown)._call(lambda cloud: get_run(cloud, run_id))
+    bar = ProgressView(row.test, shell.config, shown, shell.now.clock, str)
+    bar.update(row.run, now - 170)
     shown.print(bar.progress)
     shown.print(Text("some minutes later:", style="bright_black"))
     shell.now.value += 300
-    row, now = shell.desk(console=shown)._asked(lambda cloud: found_run(cloud, run_id))
-    bar.told(row.run, now)
+    row, now = shell.desk(console=shown)._call(lambda cloud: get_run(cloud, run_id))
+    bar.update(row.run, now)
     bar.__exit__()
     return drawn(shown, "runs-watch")
 

@@ -10,14 +10,14 @@ from typing import Any, Literal
 import httpx
 from rich.console import Console
 
-from exporter.asking import connected
+from exporter.asking import open_transport
 from exporter.config import Config
-from exporter.k6.acts import ActingTransport
-from exporter.runs.doing import Desk, Streams
+from exporter.k6.acts import WriteTransport
+from exporter.runs.doing import RunsCommand, Streams
 from exporter.runs.opening import WIDE
 from exporter.runs.opening import console as terminal
 from exporter.simulator import Options, Simulator, World
-from exporter.token import Token
+from exporter.token import Secret
 from tests.lab import START, TOKEN, App, Now, dated
 
 GENERATIONS: tuple[Literal["legacy", "v6"], ...] = ("legacy", "v6")
@@ -53,7 +53,7 @@ class Shell:
         api = {"url": "http://k6.test", "requests_per_minute": 6000} | settings.pop("api", {})
         api |= {"stack_id": 1} if generation == "v6" else {}
         self.config = Config.model_validate({"api": api} | settings)
-        self.token = Token(token)
+        self.token = Secret(token)
         self.meanwhile: dict[float, Callable[[], object]] = {}
         self._out, self._err = io.StringIO(), io.StringIO()
 
@@ -65,26 +65,26 @@ class Shell:
         is_terminal: bool = False,
         width: int = WIDE,
         console: Console | None = None,
-    ) -> Desk:
+    ) -> RunsCommand:
         """A desk whose user types this answer."""
         out = console or terminal(
             self._out, width, force_terminal=is_terminal, color_system=None, _environ={}
         )
-        return Desk(
+        return RunsCommand(
             self.config,
             self._connect,
             clock=self.now.clock,
             streams=Streams(io.StringIO(answer), out, self._err),
             work=asyncio.run,
-            conceal=self.token.conceal,
+            conceal=self.token.redact,
             is_json=is_json,
         )
 
-    def _connect(self) -> AbstractAsyncContextManager[ActingTransport]:
-        return connected(
+    def _connect(self) -> AbstractAsyncContextManager[WriteTransport]:
+        return open_transport(
             self.config,
             self.token,
-            ActingTransport,
+            WriteTransport,
             clock=self.now.clock,
             transport=httpx.ASGITransport(self._eventful(dated(self.simulator))),
         )

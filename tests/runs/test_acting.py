@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.simulator import Ending, Fault, Phases, Plan, World, faults
+from exporter.simulator import EndStatus, Fault, Phases, RunScript, World, faults
 from tests.lab import START, Lab
 from tests.runs.shell import GENERATIONS, Shell
 
@@ -10,10 +10,10 @@ BRISK = Phases(created=4, validated=4, queued=8, initializing=12, running=60, pr
 API = {"legacy": "legacy API", "v6": "v6 API"}
 
 
-def world(plan: Plan | None = None) -> World:
+def world(plan: RunScript | None = None) -> World:
     """A test without runs: 400001."""
     made = World(stop_delay=5)
-    made.add_test("soak", plan=plan or Plan(phases=BRISK))
+    made.add_test("soak", plan=plan or RunScript(phases=BRISK))
     return made
 
 
@@ -83,12 +83,12 @@ def test_a_start_for_scripts_prints_the_run(generation: str) -> None:
 @pytest.mark.parametrize(
     ("plan", "status", "end"),
     [
-        (Plan(phases=BRISK), 0, "finished, passed"),
-        (Plan(failed=True, phases=BRISK), 1, "finished, failed"),
-        (Plan(Ending.ABORTED_BY_SYSTEM, phases=BRISK), 3, "aborted by system"),
+        (RunScript(phases=BRISK), 0, "finished, passed"),
+        (RunScript(failed=True, phases=BRISK), 1, "finished, failed"),
+        (RunScript(EndStatus.ABORTED_BY_SYSTEM, phases=BRISK), 3, "aborted by system"),
     ],
 )
-def test_a_start_can_be_watched_to_the_end(generation: str, plan: Plan, status: int, end: str) -> None:
+def test_a_start_can_be_watched_to_the_end(generation: str, plan: RunScript, status: int, end: str) -> None:
     shell = Shell(world(plan), generation)
 
     assert shell.desk().start(400001, yes=True, watch=True, every=5) == status

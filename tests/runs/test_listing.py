@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from exporter.simulator import Ending, Options, Phases, V6Options, World, faults
+from exporter.simulator import EndStatus, Options, Phases, V6Options, World, faults
 from tests.lab import START
 from tests.runs.shell import GENERATIONS, Shell
 
@@ -16,7 +16,7 @@ def shop() -> World:
     world = World()
     soak, smoke = world.add_test("soak"), world.add_test("smoke")
     world.add_run(soak, created=START - 3600, phases=LONG, vus=200)
-    world.add_run(soak, created=START - 600, phases=BRISK, ending=Ending.ABORTED_BY_USER)
+    world.add_run(soak, created=START - 600, phases=BRISK, ending=EndStatus.ABORTED_BY_USER)
     world.add_run(smoke, created=START - 1200, phases=BRISK, failed=True)
     world.add_run(smoke, created=START - 300, phases=BRISK, vus=5)
     return world

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from exporter.model import Run, RunStatus
-from exporter.runs.watching import interval, patience
-from exporter.simulator import Ending, Phases, World, faults
+from exporter.runs.watching import backoff, interval
+from exporter.simulator import EndStatus, Phases, World, faults
 from tests.lab import START
 from tests.runs.shell import GENERATIONS, Shell
 
@@ -14,7 +14,7 @@ BRISK = Phases(created=4, validated=4, queued=8, initializing=12, running=60, pr
 LONG = Phases(created=1, validated=1, queued=2, initializing=6, running=3600, processing=5)
 
 
-def running(ending: Ending = Ending.FINISHED, *, failed: bool = False, phases: Phases = BRISK) -> World:
+def running(ending: EndStatus = EndStatus.FINISHED, *, failed: bool = False, phases: Phases = BRISK) -> World:
     """A world with one run, which is created a second before the start."""
     world = World()
     world.add_run(world.add_test("soak"), created=START - 1, ending=ending, failed=failed, phases=phases)
@@ -82,19 +82,19 @@ def test_on_what_is_no_terminal_each_change_is_a_line() -> None:
 @pytest.mark.parametrize(
     ("ending", "failed", "status"),
     [
-        (Ending.FINISHED, False, 0),
-        (Ending.FINISHED, True, 1),
-        (Ending.ABORTED_BY_THRESHOLD, False, 1),
-        (Ending.ABORTED_BY_USER, False, 3),
-        (Ending.ABORTED_BY_SYSTEM, False, 3),
-        (Ending.ABORTED_BY_SCRIPT_ERROR, False, 3),
-        (Ending.ABORTED_BY_LIMIT, False, 3),
-        (Ending.TIMED_OUT, False, 3),
+        (EndStatus.FINISHED, False, 0),
+        (EndStatus.FINISHED, True, 1),
+        (EndStatus.ABORTED_BY_THRESHOLD, False, 1),
+        (EndStatus.ABORTED_BY_USER, False, 3),
+        (EndStatus.ABORTED_BY_SYSTEM, False, 3),
+        (EndStatus.ABORTED_BY_SCRIPT_ERROR, False, 3),
+        (EndStatus.ABORTED_BY_LIMIT, False, 3),
+        (EndStatus.TIMED_OUT, False, 3),
     ],
 )
 def test_the_exit_status_tells_how_the_run_ended(
     generation: str,
-    ending: Ending,
+    ending: EndStatus,
     failed: bool,
     status: int,
 ) -> None:
@@ -161,7 +161,7 @@ def test_looks_are_rarer_while_the_planned_end_is_far() -> None:
 
 
 def test_looks_are_rarer_the_longer_an_outage_lasts_but_never_cease() -> None:
-    assert [patience(failures, 5) for failures in (1, 2, 3, 4, 100_000)] == [10, 20, 40, 60, 60]
+    assert [backoff(failures, 5) for failures in (1, 2, 3, 4, 100_000)] == [10, 20, 40, 60, 60]
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)

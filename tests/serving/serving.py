@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 
-from exporter.serving import Server, Site, listen
+from exporter.serving import Endpoint, Server, bind
 from tests.lab import App, Message, Receive, Send
 
 
@@ -67,8 +67,8 @@ class Host:
         """Look after the connections now, and as if so many seconds had passed since."""
         await asyncio.sleep(0.05)
         now = asyncio.get_running_loop().time()
-        self.server._look_after(now)
-        self.server._look_after(now + seconds)
+        self.server._reap_connections(now)
+        self.server._reap_connections(now + seconds)
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -79,9 +79,9 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def served(app: App, tls: Callable[[], SSLContext | None] = lambda: None) -> AsyncIterator[Host]:
-    listening = listen("127.0.0.1:0")
+    listening = bind("127.0.0.1:0")
     port = listening.getsockname()[1]
-    server = Server(Site(app, listening, tls))
+    server = Server(Endpoint(app, listening, tls))
     serving = asyncio.create_task(server.serve())
     await until(lambda: server.started)
     host = Host(server, port)

@@ -8,20 +8,28 @@ from typing import Any
 import pytest
 import uvloop
 
-from exporter.bounds import BOUNDED, H11, MOST_BODY, MOST_HEAD, TO_ANSWER, TO_ASK, TO_CLOSE
-from exporter.serving import IDLE
-from exporter.web import CUT, Parts
+from exporter.bounds import (
+    BOUNDED_PROTOCOL,
+    CLOSE_TIMEOUT,
+    MAX_BODY,
+    MAX_HEAD,
+    REQUEST_TIMEOUT,
+    RESPONSE_TIMEOUT,
+    BoundedH11Protocol,
+)
+from exporter.serving import KEEP_ALIVE_TIMEOUT
+from exporter.web import MAX_CHUNK, ChunkedResponse
 from tests.lab import Message, Receive, Send
 from tests.serving.serving import Host, greet, request, served
 
 Scene = Callable[[Host], Coroutine[Any, Any, None]]
 
 
-@pytest.fixture(params=[BOUNDED, H11], ids=["httptools", "h11"], autouse=True)
+@pytest.fixture(params=[BOUNDED_PROTOCOL, BoundedH11Protocol], ids=["httptools", "h11"], autouse=True)
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Either of uvicorn's parsers; which one is installed is no matter of ours."""
-    monkeypatch.setattr("exporter.serving.BOUNDED", request.param)
-    return "h11" if request.param is H11 else "httptools"
+    monkeypatch.setattr("exporter.serving.BOUNDED_PROTOCOL", request.param)
+    return "h11" if request.param is BoundedH11Protocol else "httptools"
 
 
 def play(scene: Scene, app: Any = greet) -> None:
@@ -47,12 +55,12 @@ def test_a_request_of_common_size_is_answered() -> None:
 def test_a_request_line_and_headers_of_more_than_16_kib_are_refused(
     where: str, ends: bool, parser: str
 ) -> None:
-    large = b"x" * (2 * MOST_HEAD)
+    large = b"x" * (2 * MAX_HEAD)
     heads = {
         "path": b"GET /" + large,
         "name": b"GET / HTTP/1.1\r\n" + large,
         "value": b"GET / HTTP/1.1\r\nCookie: " + large,
-        "many": b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (2 * MOST_HEAD // 6),
+        "many": b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (2 * MAX_HEAD // 6),
     }
     end = {"path": b" HTTP/1.1\r\n\r\n", "name": b": x\r\n\r\n"}.get(where, b"\r\n\r\n") if ends else b""
 
@@ -91,11 +99,11 @@ def test_who_has_not_asked_in_10_seconds_is_hung_up_on() -> None:
     async def scene(host: Host) -> None:
         silent, slow = await host.visit(), await host.visit()
         slow.send(b"GET / HT")
-        await host.after(TO_ASK - 1)
+        await host.after(REQUEST_TIMEOUT - 1)
         assert not await silent.is_over()
         slow.send(b"T")  # one byte after the other is no way to stay
         await host.after(0)
-        host.server._look_after(asyncio.get_running_loop().time() + TO_ASK + 1)
+        host.server._reap_connections(asyncio.get_running_loop().time() + REQUEST_TIMEOUT + 1)
         assert await silent.is_over()
         assert await slow.is_over()
 
@@ -108,9 +116,9 @@ def test_a_second_request_has_10_seconds_of_its_own() -> None:
         visitor.send(request())
         await visitor.answer()
         visitor.send(b"GET / HT")
-        await host.after(TO_ASK - 1)
+        await host.after(REQUEST_TIMEOUT - 1)
         assert not await visitor.is_over()
-        await host.after(TO_ASK + 1)
+        await host.after(REQUEST_TIMEOUT + 1)
         assert await visitor.is_over()
 
     play(scene)
@@ -125,17 +133,17 @@ def test_who_scrapes_each_minute_keeps_the_connection() -> None:
             await host.after(60)
 
         assert not await visitor.is_over()
-        assert host.server.config.timeout_keep_alive == IDLE > 60
+        assert host.server.config.timeout_keep_alive == KEEP_ALIVE_TIMEOUT > 60
 
     play(scene)
 
 
-LONG = b"x" * (10 * CUT)
+LONG = b"x" * (10 * MAX_CHUNK)
 
 
 async def finite(scope: Message, receive: Receive, send: Send) -> None:
     """A page of 10 MiB in one part, as the compressed page is."""
-    await Parts((LONG,), {})(scope, receive, send)
+    await ChunkedResponse((LONG,), {})(scope, receive, send)
 
 
 def test_who_does_not_read_an_answer_in_a_minute_is_hung_up_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -143,9 +151,9 @@ def test_who_does_not_read_an_answer_in_a_minute_is_hung_up_on(caplog: pytest.Lo
         visitor = await host.visit()
         visitor.writer.transport.pause_reading()  # type: ignore[attr-defined]
         visitor.send(request())
-        await host.after(TO_ANSWER - 1)
+        await host.after(RESPONSE_TIMEOUT - 1)
         assert len(host.server.server_state.connections) == 1
-        await host.after(TO_ANSWER + 1)
+        await host.after(RESPONSE_TIMEOUT + 1)
         await asyncio.sleep(0.05)
         assert len(host.server.server_state.connections) == 0
 
@@ -164,7 +172,7 @@ def test_what_a_client_does_not_read_of_a_page_is_not_held_for_it(
             visitor.send(request())
             await asyncio.sleep(0.2)
             (connection,) = host.server.server_state.connections
-            assert 0 < connection.transport.get_write_buffer_size() <= 2 * CUT
+            assert 0 < connection.transport.get_write_buffer_size() <= 2 * MAX_CHUNK
 
             visitor.writer.transport.resume_reading()  # type: ignore[attr-defined]
             assert await visitor.answer() == (b"http/1.1 200 ok", LONG)
@@ -183,9 +191,9 @@ def test_who_does_not_read_the_last_of_an_answer_is_hung_up_on() -> None:
         visitor = await host.visit()
         visitor.writer.transport.pause_reading()  # type: ignore[attr-defined]
         visitor.send(request())
-        await host.after(TO_CLOSE - 1)
+        await host.after(CLOSE_TIMEOUT - 1)
         assert len(host.server.server_state.connections) == 1
-        await host.after(TO_CLOSE + 1)
+        await host.after(CLOSE_TIMEOUT + 1)
         await asyncio.sleep(0.05)
         assert len(host.server.server_state.connections) == 0
 
@@ -211,7 +219,7 @@ def test_a_body_of_more_than_64_kib_is_not_read(coding: bytes, parser: str) -> N
     async def scene(host: Host) -> None:
         visitor = await host.visit()
         body = b"f0000\r\n" + b"x" * 0xF0000 if b"chunked" in coding else b"x" * 1_000_000
-        visitor.send(b"POST / HTTP/1.1\r\nHost: x\r\n" + coding + b"\r\n\r\n" + body[: 2 * MOST_BODY])
+        visitor.send(b"POST / HTTP/1.1\r\nHost: x\r\n" + coding + b"\r\n\r\n" + body[: 2 * MAX_BODY])
         # It is hung up on although it has more to say: rest() waits half as long as a request may take.
         assert (await visitor.rest()).count(b"HTTP/1.1 ") <= 1
 
@@ -241,8 +249,8 @@ def test_a_wish_to_speak_another_protocol_is_answered_in_this_one(parser: str) -
 
 
 def test_when_there_are_too_many_connections_idle_ones_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.serving.MOST_CONNECTIONS", 3)
-    monkeypatch.setattr("exporter.serving.ROOM", 1)
+    monkeypatch.setattr("exporter.serving.MAX_CONNECTIONS", 3)
+    monkeypatch.setattr("exporter.serving.EVICTED_AT_ONCE", 1)
 
     async def scene(host: Host) -> None:
         idle = [await host.visit() for _ in range(3)]
@@ -261,7 +269,7 @@ def test_when_there_are_too_many_connections_idle_ones_give_way(monkeypatch: pyt
 
 
 def test_who_comes_when_all_connections_are_busy_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.serving.MOST_CONNECTIONS", 3)
+    monkeypatch.setattr("exporter.serving.MAX_CONNECTIONS", 3)
 
     async def scene(host: Host) -> None:
         for _ in range(3):
@@ -271,7 +279,7 @@ def test_who_comes_when_all_connections_are_busy_waits_for_one(monkeypatch: pyte
         late.send(request())
         await asyncio.sleep(0.15)
         assert len(host.server.server_state.connections) == 3
-        await host.after(TO_ASK + 1)
+        await host.after(REQUEST_TIMEOUT + 1)
         assert (await late.answer())[0] == b"http/1.1 200 ok"
 
     play(scene)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.simulator import Ending, Phases, Plan, Simulator, World
+from exporter.simulator import EndStatus, Phases, RunScript, Simulator, World
 
 from .asking import CREATED, ask, ask_v6, simulate, told, told_v6
 from .worlds import PHASES, world_of_all_endings
@@ -75,7 +75,7 @@ def test_every_kind_of_run_is_the_same_in_both_at_every_second(age: int) -> None
     in_v6 = {run["id"]: run for run in told_v6(simulator, "/test_runs")["value"]}
 
     [archive] = {run["id"] for run in runs} - set(in_v6)
-    assert world.runs[archive].plan.ending is Ending.ARCHIVED
+    assert world.runs[archive].plan.ending is EndStatus.ARCHIVED
     for run in runs:
         if run["id"] != archive:
             assert_agree(run, in_v6[run["id"]])
@@ -94,15 +94,15 @@ SECONDS = st.none() | st.integers(min_value=0, max_value=50)
         running=st.integers(min_value=0, max_value=50),
         processing=SECONDS,
     ),
-    ending=st.sampled_from([it for it in Ending if it is not Ending.ARCHIVED]),
+    ending=st.sampled_from([it for it in EndStatus if it is not EndStatus.ARCHIVED]),
     failed=st.booleans(),
     age=st.integers(min_value=0, max_value=350),
     stopped=SECONDS,
 )
 def test_whatever_becomes_of_a_run_both_agree(
-    phases: Phases, ending: Ending, failed: bool, age: int, stopped: int | None
+    phases: Phases, ending: EndStatus, failed: bool, age: int, stopped: int | None
 ) -> None:
-    failed = failed and ending is Ending.FINISHED  # else v6 cannot tell it from an abort by threshold
+    failed = failed and ending is EndStatus.FINISHED  # else v6 cannot tell it from an abort by threshold
     world = World(stop_delay=0)
     run_id = world.add_run(world.add_test("t"), created=CREATED, ending=ending, failed=failed, phases=phases)
     if stopped is not None:
@@ -114,17 +114,17 @@ def test_whatever_becomes_of_a_run_both_agree(
 @pytest.mark.parametrize(
     ("ending", "legacy", "v6"),
     [
-        (Ending.FINISHED, (3, 2, 0), ("completed", "passed", "no extra")),
-        (Ending.TIMED_OUT, (4, 3, 0), ("aborted", "error", 8034)),
-        (Ending.ABORTED_BY_USER, (5, 2, 0), ("aborted", "error", "owner@example.com")),
-        (Ending.ABORTED_BY_SYSTEM, (6, 2, 0), ("aborted", "error", 8034)),
-        (Ending.ABORTED_BY_SCRIPT_ERROR, (7, 2, 0), ("aborted", "error", 8035)),
-        (Ending.ABORTED_BY_THRESHOLD, (8, 2, 1), ("aborted", "failed", 8036)),
-        (Ending.ABORTED_BY_LIMIT, (9, 2, 0), ("aborted", "error", 2004)),
+        (EndStatus.FINISHED, (3, 2, 0), ("completed", "passed", "no extra")),
+        (EndStatus.TIMED_OUT, (4, 3, 0), ("aborted", "error", 8034)),
+        (EndStatus.ABORTED_BY_USER, (5, 2, 0), ("aborted", "error", "owner@example.com")),
+        (EndStatus.ABORTED_BY_SYSTEM, (6, 2, 0), ("aborted", "error", 8034)),
+        (EndStatus.ABORTED_BY_SCRIPT_ERROR, (7, 2, 0), ("aborted", "error", 8035)),
+        (EndStatus.ABORTED_BY_THRESHOLD, (8, 2, 1), ("aborted", "failed", 8036)),
+        (EndStatus.ABORTED_BY_LIMIT, (9, 2, 0), ("aborted", "error", 2004)),
     ],
 )
 def test_how_each_ending_is_told(
-    ending: Ending, legacy: tuple[int, int, int], v6: tuple[str, str, int | str]
+    ending: EndStatus, legacy: tuple[int, int, int], v6: tuple[str, str, int | str]
 ) -> None:
     world = World()
     run_id = world.add_run(world.add_test("t"), created=CREATED, ending=ending, phases=PHASES)
@@ -139,7 +139,7 @@ def test_how_each_ending_is_told(
 
 def test_a_run_started_in_one_is_stopped_in_the_other() -> None:
     world = World(stop_delay=2)
-    test_id = world.add_test("t", created=CREATED, plan=Plan(phases=PHASES))
+    test_id = world.add_test("t", created=CREATED, plan=RunScript(phases=PHASES))
     run_id = ask_v6(simulate(world), f"/load_tests/{test_id}/start", method="POST").json()["id"]
 
     ask(simulate(world, CREATED + 9), f"/loadtests/v2/runs/{run_id}/stop", method="POST")

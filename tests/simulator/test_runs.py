@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.simulator import REJECTED, Ending, Phase, Phases, Plan, Processing, Result, World
+from exporter.simulator import REJECTED, EndStatus, Phase, Phases, Processing, Result, RunScript, World
 
 PHASES = Phases(created=1, validated=2, queued=5, initializing=10, running=120, processing=15)
 
 
 def codes_of(
-    ending: Ending = Ending.FINISHED, *, failed: bool = False, processing_fails: bool = False
+    ending: EndStatus = EndStatus.FINISHED, *, failed: bool = False, processing_fails: bool = False
 ) -> list[tuple[int, int, str | None]]:
     """The different (run_status, processing_status, result) of a run, one look a second."""
-    plan = Plan(ending, failed, processing_fails, PHASES)
+    plan = RunScript(ending, failed, processing_fails, PHASES)
     world = World()
     run_id = world.start(world.add_test("t", plan=plan), now=1000.0)
     looks = [world.at(run_id, 1000.0 + second) for second in range(200)]
@@ -42,21 +42,21 @@ def test_a_threshold_crossed_is_known_even_if_processing_ends_in_error() -> None
 @pytest.mark.parametrize(
     ("ending", "last"),
     [
-        (Ending.TIMED_OUT, (4, 3, "error")),
-        (Ending.ABORTED_BY_USER, (5, 2, "error")),
-        (Ending.ABORTED_BY_SYSTEM, (6, 2, "error")),
-        (Ending.ABORTED_BY_SCRIPT_ERROR, (7, 2, "error")),
-        (Ending.ABORTED_BY_THRESHOLD, (8, 2, "failed")),
-        (Ending.ABORTED_BY_LIMIT, (9, 2, "error")),
+        (EndStatus.TIMED_OUT, (4, 3, "error")),
+        (EndStatus.ABORTED_BY_USER, (5, 2, "error")),
+        (EndStatus.ABORTED_BY_SYSTEM, (6, 2, "error")),
+        (EndStatus.ABORTED_BY_SCRIPT_ERROR, (7, 2, "error")),
+        (EndStatus.ABORTED_BY_THRESHOLD, (8, 2, "failed")),
+        (EndStatus.ABORTED_BY_LIMIT, (9, 2, "error")),
     ],
 )
-def test_an_abort_ends_a_running_run_at_once(ending: Ending, last: tuple[int, int, str]) -> None:
+def test_an_abort_ends_a_running_run_at_once(ending: EndStatus, last: tuple[int, int, str]) -> None:
     assert codes_of(ending) == [*BEFORE, last]
 
 
 def test_an_archive_is_validated_and_never_runs() -> None:
     world = World()
-    run_id = world.add_run(world.add_test("t"), created=0.0, ending=Ending.ARCHIVED, phases=PHASES)
+    run_id = world.add_run(world.add_test("t"), created=0.0, ending=EndStatus.ARCHIVED, phases=PHASES)
 
     archive = world.at(run_id, 3.0)
 
@@ -66,7 +66,9 @@ def test_an_archive_is_validated_and_never_runs() -> None:
 
 def test_a_run_that_validation_refuses_is_aborted_straight_after_created() -> None:
     world = World()
-    run_id = world.add_run(world.add_test("t"), created=0.0, ending=Ending.ABORTED_BY_SYSTEM, phases=REJECTED)
+    run_id = world.add_run(
+        world.add_test("t"), created=0.0, ending=EndStatus.ABORTED_BY_SYSTEM, phases=REJECTED
+    )
 
     refused = world.at(run_id, 2.0)
 
@@ -111,7 +113,7 @@ def test_hours_of_virtual_users_are_a_forecast_until_the_run_ends() -> None:
     run_id = world.add_run(
         world.add_test("t"),
         created=0.0,
-        ending=Ending.ABORTED_BY_LIMIT,
+        ending=EndStatus.ABORTED_BY_LIMIT,
         vus=60,
         duration=120,
         phases=Phases(created=1, validated=1, queued=1, initializing=1, running=30),
@@ -141,11 +143,11 @@ SECONDS = st.none() | st.floats(min_value=0, max_value=1e4)
         running=st.floats(min_value=0, max_value=1e4),
         processing=SECONDS,
     ),
-    ending=st.sampled_from(Ending),
+    ending=st.sampled_from(EndStatus),
     earlier=st.floats(min_value=0, max_value=1e5),
     later=st.floats(min_value=0, max_value=1e5),
 )
-def test_no_run_ever_goes_back(phases: Phases, ending: Ending, earlier: float, later: float) -> None:
+def test_no_run_ever_goes_back(phases: Phases, ending: EndStatus, earlier: float, later: float) -> None:
     earlier, later = sorted((earlier, later))
     world = World()
     run_id = world.add_run(world.add_test("t"), created=0.0, ending=ending, phases=phases)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from exporter.simulator import Ending, Options, Phases, Plan, Simulator, V6Options, World
+from exporter.simulator import EndStatus, Options, Phases, RunScript, Simulator, V6Options, World
 
 from .asking import CREATED, Clock, ask_v6, simulate, told_v6
 from .v6_schema import (
@@ -16,10 +16,10 @@ from .v6_schema import (
     assert_keeps_to,
 )
 
-BRISK = Plan(phases=Phases(created=2, validated=2, queued=2, initializing=2, running=10, processing=4))
+BRISK = RunScript(phases=Phases(created=2, validated=2, queued=2, initializing=2, running=10, processing=4))
 
 
-def simulator_with(plan: Plan = BRISK) -> Simulator:
+def simulator_with(plan: RunScript = BRISK) -> Simulator:
     """One test, 400001, whose runs follow the plan; a stop takes two seconds."""
     world = World(stop_delay=2)
     world.add_test("checkout", created=CREATED - 10, plan=plan)
@@ -146,7 +146,7 @@ def upload(simulator: Simulator, name: str | None, script: bytes = b"x") -> http
 
 
 def test_a_test_is_created_by_a_form_and_started_like_any_other() -> None:
-    world = World(uploads=Plan(Ending.ABORTED_BY_THRESHOLD, phases=BRISK.phases))
+    world = World(uploads=RunScript(EndStatus.ABORTED_BY_THRESHOLD, phases=BRISK.phases))
     simulator = simulate(world)
 
     answer = upload(simulator, "größe", bytes(range(256)) * 100)

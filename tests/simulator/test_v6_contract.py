@@ -6,7 +6,7 @@ import pytest
 
 from exporter.simulator import (
     REJECTED,
-    Ending,
+    EndStatus,
     NextLink,
     Options,
     Phases,
@@ -116,7 +116,7 @@ def test_a_run_reads_as_in_the_sample_of_the_document() -> None:
 def run_told(
     age: float,
     *,
-    ending: Ending = Ending.FINISHED,
+    ending: EndStatus = EndStatus.FINISHED,
     phases: Phases = SAMPLE,
     vus: int = 1,
     duration: int | None = None,
@@ -157,7 +157,9 @@ def test_a_load_zone_is_found_when_the_run_is_initialized() -> None:
 
 
 def test_the_cost_is_a_forecast_until_the_run_has_ended() -> None:
-    told = [run_told(age, ending=Ending.ABORTED_BY_LIMIT, vus=60, duration=3600) for age in (15, 100, 9999)]
+    told = [
+        run_told(age, ending=EndStatus.ABORTED_BY_LIMIT, vus=60, duration=3600) for age in (15, 100, 9999)
+    ]
 
     assert [run["cost"]["total_vuh"] for run in told] == [60.0, 60.0, 30.0]
 
@@ -167,7 +169,7 @@ def test_the_duration_of_the_execution_grows_while_it_runs() -> None:
 
 
 def test_a_run_that_validation_refuses_knows_nothing_of_its_plan() -> None:
-    refused = run_told(60, ending=Ending.ABORTED_BY_SYSTEM, phases=REJECTED)
+    refused = run_told(60, ending=EndStatus.ABORTED_BY_SYSTEM, phases=REJECTED)
 
     assert [refused[name] for name in (*PLANNED, "distribution")] == [None] * 6
     assert [step["type"] for step in refused["status_history"]] == ["created", "aborted"]

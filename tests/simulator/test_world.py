@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.simulator import Ending, Phase, Phases, Plan, RunState, World
+from exporter.simulator import EndStatus, Phase, Phases, RunScript, RunState, World
 
 SHORT = Phases(created=1, validated=1, queued=1, initializing=1, running=20, processing=2)
 
@@ -40,7 +40,7 @@ def test_a_stop_that_comes_too_late_changes_nothing() -> None:
 
     world.stop(run_id, now=20.0)  # it runs until 24
 
-    assert world.at(run_id, 100.0).ending is Ending.FINISHED
+    assert world.at(run_id, 100.0).ending is EndStatus.FINISHED
 
 
 def test_only_the_first_stop_counts() -> None:
@@ -56,7 +56,7 @@ def test_only_the_first_stop_counts() -> None:
 def test_a_run_that_was_planned_to_be_stopped_can_be_stopped_sooner() -> None:
     world = World(stop_delay=1.0)
     test_id = world.add_test("t")
-    runs = [world.add_run(test_id, created=0.0, ending=Ending.ABORTED_BY_USER, phases=SHORT) for _ in "ab"]
+    runs = [world.add_run(test_id, created=0.0, ending=EndStatus.ABORTED_BY_USER, phases=SHORT) for _ in "ab"]
 
     world.stop(runs[1], now=6.0, by=77)
 
@@ -120,7 +120,7 @@ def test_a_schedule_starts_its_runs_by_itself_and_ends_them_in_turn() -> None:
         test_id,
         every=60,
         first=100,
-        endings=[Ending.FINISHED, Plan(failed=True, phases=SHORT), Ending.TIMED_OUT],
+        endings=[EndStatus.FINISHED, RunScript(failed=True, phases=SHORT), EndStatus.TIMED_OUT],
         phases=SHORT,
         vus=7,
     )
@@ -177,7 +177,7 @@ def test_two_worlds_with_the_same_seed_and_calls_agree_exactly() -> None:
 
 def test_a_run_started_by_hand_follows_the_plan_of_its_test() -> None:
     world = World()
-    test_id = world.add_test("t", plan=Plan(Ending.ABORTED_BY_THRESHOLD, phases=SHORT, vus=9))
+    test_id = world.add_test("t", plan=RunScript(EndStatus.ABORTED_BY_THRESHOLD, phases=SHORT, vus=9))
 
     run_id = world.start(test_id, now=10.0, by=42)
 

@@ -1,6 +1,6 @@
 """Worlds in which something of everything happens."""
 
-from exporter.simulator import REJECTED, Ending, Phases, World
+from exporter.simulator import REJECTED, EndStatus, Phases, World
 
 from .asking import CREATED
 
@@ -11,10 +11,10 @@ def world_of_all_endings() -> tuple[World, int]:
     """One test with twelve runs: each ending there is, and the special cases. One of them is an archive."""
     world = World()
     test_id = world.add_test("everything", created=CREATED - 100)
-    for ending in Ending:
+    for ending in EndStatus:
         world.add_run(test_id, created=CREATED, ending=ending, phases=PHASES)
     world.add_run(test_id, created=CREATED, failed=True, phases=PHASES, note="by hand", public_id="abc")
     world.add_run(test_id, created=CREATED, processing_fails=True, phases=PHASES)
-    world.add_run(test_id, created=CREATED, ending=Ending.ABORTED_BY_SYSTEM, phases=REJECTED)
+    world.add_run(test_id, created=CREATED, ending=EndStatus.ABORTED_BY_SYSTEM, phases=REJECTED)
     world.stop(world.add_run(test_id, created=CREATED, phases=PHASES), CREATED + 4)
     return world, test_id

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter.simulator import Ending, Phases, World
+from exporter.simulator import EndStatus, Phases, World
 from tests.lab import START, Lab
 from tests.web.chromium import Chromium, Site
 
@@ -21,10 +21,10 @@ HOUR = 3600.0
 ENDINGS: dict[str, dict[str, Any]] = {
     "p": {},
     "F": {"failed": True},
-    "X": {"ending": Ending.ABORTED_BY_THRESHOLD},
-    "T": {"ending": Ending.TIMED_OUT},
-    "A": {"ending": Ending.ABORTED_BY_USER},
-    "E": {"ending": Ending.ABORTED_BY_SCRIPT_ERROR},
+    "X": {"ending": EndStatus.ABORTED_BY_THRESHOLD},
+    "T": {"ending": EndStatus.TIMED_OUT},
+    "A": {"ending": EndStatus.ABORTED_BY_USER},
+    "E": {"ending": EndStatus.ABORTED_BY_SCRIPT_ERROR},
 }
 
 

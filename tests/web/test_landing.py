@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from exporter.model import Run
-from exporter.schedule import schedule
-from exporter.simulator import Ending, Phases, World, faults
-from exporter.wording import length, words
+from exporter.schedule import create_scheduler
+from exporter.simulator import EndStatus, Phases, World, faults
+from exporter.wording import describe_run, format_duration
 from tests.lab import START, TOKEN, Lab
 
 
@@ -49,7 +49,7 @@ def said(lab: Lab) -> str:
 def test_it_tells_each_test_with_how_its_runs_went_and_go_in_words() -> None:
     world = World()
     checkout = world.add_test("checkout")
-    world.add_run(checkout, created=START - 600, ending=Ending.ABORTED_BY_THRESHOLD)
+    world.add_run(checkout, created=START - 600, ending=EndStatus.ABORTED_BY_THRESHOLD)
     world.add_run(checkout, created=START - 60)
     world.add_test("never started")
     with Lab(world) as lab:
@@ -68,7 +68,7 @@ def test_it_tells_each_test_with_how_its_runs_went_and_go_in_words() -> None:
 def test_each_run_has_a_mark_that_leads_to_it_and_says_in_words_what_it_is() -> None:
     world = World()
     test = world.add_test("checkout")
-    world.add_run(test, created=START - 9000, ending=Ending.TIMED_OUT)
+    world.add_run(test, created=START - 9000, ending=EndStatus.TIMED_OUT)
     world.add_run(test, created=START - 6000)
     world.add_run(test, created=START - 20)
     with Lab(world, app_url="https://mine.grafana.net/a/k6-app") as lab:
@@ -91,7 +91,7 @@ def test_who_needs_somebody_comes_first_then_what_moves_and_last_what_never_ran(
         ("b passed", [{"created": START - 600}]),
         ("c moves", [{"created": START - 600}, {"created": START - 60}]),
         ("d failed", [{"created": START - 600, "failed": True}]),
-        ("e stopped", [{"created": START - 600, "ending": Ending.ABORTED_BY_USER}]),
+        ("e stopped", [{"created": START - 600, "ending": EndStatus.ABORTED_BY_USER}]),
         ("f failed, moves", [{"created": START - 600, "failed": True}, {"created": START - 60}]),
     )
     for name, runs in tests:
@@ -151,7 +151,7 @@ def test_it_says_when_the_next_poll_is_due_and_refreshes_itself_then() -> None:
 
 def test_whoever_schedules_the_polls_tells_when_the_next_is_due() -> None:
     with Lab(World()) as lab:
-        scheduler = schedule(lab.exporter)
+        scheduler = create_scheduler(lab.exporter)
 
         async def polled_once() -> float:
             scheduler.start()
@@ -342,11 +342,11 @@ def test_a_browser_may_use_its_style_and_nothing_else() -> None:
     ],
 )
 def test_a_state_is_told_in_words(status: int | None, processing: int, result: int | None, said: str) -> None:
-    assert words(Run(1, 7, status, processing, result)) == said
+    assert describe_run(Run(1, 7, status, processing, result)) == said
 
 
 def test_a_length_is_told_in_its_largest_unit_and_the_next() -> None:
-    assert [length(seconds) for seconds in (0, 59.6, 61, 3600, 3725, 86460, 90000, 694861)] == [
+    assert [format_duration(seconds) for seconds in (0, 59.6, 61, 3600, 3725, 86460, 90000, 694861)] == [
         "0 s",
         "1 min",
         "1 min 1 s",

@@ -146,7 +146,7 @@ def test_a_mark_shows_its_sign_and_tells_its_words_to_who_cannot_see_it(browser:
 
 def run_of(lab: Lab, test: int) -> int:
     """The id of a test's last run."""
-    last = lab.exporter.poller.state.tests[test].last
+    last = lab.exporter.poller.state.tests[test].last_run
     assert last
     return last.id
 

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from exporter.simulator import World
-from exporter.web import Parts
+from exporter.web import ChunkedResponse
 from tests.lab import START, Lab
 
 
@@ -21,20 +21,20 @@ def watched_world() -> World:
 def test_a_poll_without_news_makes_no_new_page() -> None:
     with Lab(watched_world()) as lab:
         lab.poll()
-        page = lab.exporter.pages()
+        page = lab.exporter.snapshot()
         lab.at(60).poll()
 
-        assert lab.exporter.pages() is page
+        assert lab.exporter.snapshot() is page
 
 
 def test_a_poll_with_news_makes_a_new_page_of_what_has_changed() -> None:
     world = watched_world()
     with Lab(world) as lab:
         lab.poll()
-        before = lab.exporter.pages().text.body
+        before = lab.exporter.snapshot().text.body
         world.start(next(iter(world.tests)), START + 30)
         lab.at(60).poll()
-        after = lab.exporter.pages().text.body
+        after = lab.exporter.snapshot().text.body
 
         changed = [new.split(b"{")[0] for old, new in zip(before, after, strict=True) if old is not new]
         assert b"k6_cloud_run_status" in changed
@@ -47,12 +47,12 @@ def test_a_test_that_was_withheld_is_rendered_again_when_it_is_back() -> None:
         page = lab.page()
         state = lab.exporter.poller.state
         first = min(state.tests)
-        without = lab.exporter._exposition.following(
-            type(state)(retention=state.retention, tests=state.tests, withheld=frozenset({first}))
+        without = lab.exporter._exposition.update(
+            type(state)(retention=state.retention, tests=state.tests, stale_tests=frozenset({first}))
         )
 
         assert str(first).encode() not in b"".join(without.text())
-        assert b"".join(without.following(state).text()).decode().count(f'test_id="{first}"') == page.count(
+        assert b"".join(without.update(state).text()).decode().count(f'test_id="{first}"') == page.count(
             f'test_id="{first}"'
         )
 
@@ -61,12 +61,12 @@ def test_an_old_page_is_released_when_its_last_reader_is_done() -> None:
     world = watched_world()
     with Lab(world) as lab:
         lab.poll()
-        reader = lab.exporter.pages()
+        reader = lab.exporter.snapshot()
         pages = weakref.ref(reader.text)
         world.start(next(iter(world.tests)), START + 30)
         lab.at(60).poll()
 
-        assert lab.exporter.pages() is not reader
+        assert lab.exporter.snapshot() is not reader
         assert pages() is not None
         del reader
         gc.collect()
@@ -83,7 +83,9 @@ def test_an_answer_is_sent_in_the_parts_it_is_made_of() -> None:
         raise AssertionError("there is nothing to receive")
 
     facts = b"k6_cloud_up 1\n" * 1000
-    asyncio.run(Parts((facts, b"tail\n"), {"Content-Type": "text/plain"})({"method": "GET"}, receive, send))
+    asyncio.run(
+        ChunkedResponse((facts, b"tail\n"), {"Content-Type": "text/plain"})({"method": "GET"}, receive, send)
+    )
 
     assert dict(sent[0]["headers"])[b"content-length"] == b"14005"
     assert sent[1]["body"] is facts

@@ -176,7 +176,7 @@ def test_a_secret_that_can_be_guessed_or_is_no_path_is_refused_at_the_start(
     with pytest.raises(ConfigError) as caught:
         load(None, {"K6_CLOUD_TOKEN": "t"}, {"web": {"webhook_secret_file": str(file)}})
 
-    (sentence,) = caught.value.sentences
+    (sentence,) = caught.value.messages
     assert sentence.startswith(f"web.webhook_secret_file: {file} ")
     assert not secret or secret not in sentence
 

@@ -4,7 +4,7 @@ Written from the vendor's page "Test Runs Legacy API" and its sibling pages on o
 and errors.
 """
 
-from exporter.simulator.legacy.answers import answer
+from exporter.simulator.legacy.answers import handle
 from exporter.simulator.legacy.errors import error
 
-__all__ = ["answer", "error"]
+__all__ = ["error", "handle"]

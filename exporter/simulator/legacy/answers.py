@@ -11,53 +11,53 @@ from exporter.simulator.legacy.objects import (
     RUN_FIELDS,
     START_FIELDS,
     TEST_FIELDS,
-    Teller,
+    Serializer,
 )
 from exporter.simulator.legacy.parameters import Key, ordered, paged, selected, whole, wholes
 from exporter.simulator.options import Options
 from exporter.simulator.routing import Table
 from exporter.simulator.runs import RunState
-from exporter.simulator.wire import Answer, Asked, RefusedError
+from exporter.simulator.wire import HTTPError, Request, Response
 from exporter.simulator.world import Test, World
 
 
-def answer(asked: Asked, world: World, options: Options, tokens: Collection[str]) -> Answer:
+def handle(asked: Request, world: World, options: Options, tokens: Collection[str]) -> Response:
     """What k6 Cloud would say to this request. A request that acts changes the world."""
     world.advance(asked.at)
     try:
         _authenticate(asked, options, tokens)
-        route, thing_id = _routed(asked)
-        understood = _understood(asked, route, options)
-        told = route.handler(Teller(world, options, asked.at), understood, thing_id)
-        return replace(told, body=shapes.dressed(told.body, options))
-    except RefusedError as refused:
+        route, thing_id = _match_route(asked)
+        understood = _known_params(asked, route, options)
+        told = route.handler(Serializer(world, options, asked.at), understood, thing_id)
+        return replace(told, body=shapes.apply_options(told.body, options))
+    except HTTPError as refused:
         return refused.answer
 
 
-def _authenticate(asked: Asked, options: Options, tokens: Collection[str]) -> None:
+def _authenticate(asked: Request, options: Options, tokens: Collection[str]) -> None:
     given = asked.headers.get("authorization")
     if given is None:
         if options.auth_required:
             message = "Authentication credentials were not provided"
-            raise RefusedError(error(401, message, Code.NOT_AUTHENTICATED))
+            raise HTTPError(error(401, message, Code.NOT_AUTHENTICATED))
         return
     scheme, _, token = given.partition(" ")
     # Documents and clients write Token, token and Bearer.
     if scheme.lower() not in {"token", "bearer"} or token.strip() not in tokens:
-        raise RefusedError(error(401, "Invalid token"))
+        raise HTTPError(error(401, "Invalid token"))
 
 
-def _list_runs(teller: Teller, asked: Asked, _: int) -> Answer:
+def _list_runs(teller: Serializer, asked: Request, _: int) -> Response:
     states = ordered(_matching_runs(teller, asked), asked, RUN_ORDERS)
     # "Returns all test runs for a particular load test": the documents know no pages here.
     page = states if teller.options.documented_only else paged(states, asked, teller.options)
     selectable = LIST_FIELDS if teller.options.documented_only else RUN_FIELDS
     fields = [name for name in selected(asked, LIST_FIELDS, selectable) if name != "export"]
     told = [teller.run(state, fields) for state in page]
-    return Answer(body={"k6-runs": told, "meta": {"count": len(states)}})
+    return Response(body={"k6-runs": told, "meta": {"count": len(states)}})
 
 
-def _matching_runs(teller: Teller, asked: Asked) -> list[RunState]:
+def _matching_runs(teller: Serializer, asked: Request) -> list[RunState]:
     """The runs that every filter lets through. Without any filter the documents know no list."""
     test_id = whole(asked, "test_id", "$test_id")  # the page's examples write $test_id
     ids = wholes(asked, "ids[]")
@@ -78,31 +78,31 @@ def _matching_runs(teller: Teller, asked: Asked) -> list[RunState]:
     ]
 
 
-def _read_run(teller: Teller, asked: Asked, run_id: int) -> Answer:
+def _read_run(teller: Serializer, asked: Request, run_id: int) -> Response:
     selectable = READ_FIELDS if teller.options.documented_only else RUN_FIELDS
     fields = selected(asked, READ_FIELDS, selectable)
-    return Answer(body={"k6-run": teller.run(_run(teller, run_id), fields)})
+    return Response(body={"k6-run": teller.run(_run(teller, run_id), fields)})
 
 
-def _stop_run(teller: Teller, _: Asked, run_id: int) -> Answer:
+def _stop_run(teller: Serializer, _: Request, run_id: int) -> Response:
     """Answered with nothing, a stop of an ended run too: the documents show no body for either."""
     teller.world.stop(_run(teller, run_id).id, teller.now)
-    return Answer(raw=b"")
+    return Response(raw=b"")
 
 
-def _start_test(teller: Teller, _: Asked, test_id: int) -> Answer:
+def _start_test(teller: Serializer, _: Request, test_id: int) -> Response:
     run_id = teller.world.start(_test(teller, test_id).id, teller.now)
-    return Answer(body={"k6-run": teller.run(_run(teller, run_id), START_FIELDS)})
+    return Response(body={"k6-run": teller.run(_run(teller, run_id), START_FIELDS)})
 
 
-def _list_tests(teller: Teller, asked: Asked, _: int) -> Answer:
+def _list_tests(teller: Serializer, asked: Request, _: int) -> Response:
     tests = ordered(_matching_tests(teller, asked), asked, _test_orders(teller))
     fields = selected(asked, tuple(TEST_FIELDS), TEST_FIELDS)
     told = [teller.test(test, fields) for test in paged(tests, asked, teller.options)]
-    return Answer(body={"k6-runs": [], "k6-tests": told, "load_zones": [], "meta": {"count": len(tests)}})
+    return Response(body={"k6-runs": [], "k6-tests": told, "load_zones": [], "meta": {"count": len(tests)}})
 
 
-def _matching_tests(teller: Teller, asked: Asked) -> list[Test]:
+def _matching_tests(teller: Serializer, asked: Request) -> list[Test]:
     project_id = whole(asked, "project_id")
     ids = wholes(asked, "ids[]")
     if project_id is not None and project_id not in teller.world.projects:
@@ -121,45 +121,45 @@ def _matching_tests(teller: Teller, asked: Asked) -> list[Test]:
     ]
 
 
-def _read_test(teller: Teller, _: Asked, test_id: int) -> Answer:
-    return Answer(body={"k6-test": teller.test(_test(teller, test_id), TEST_FIELDS)})
+def _read_test(teller: Serializer, _: Request, test_id: int) -> Response:
+    return Response(body={"k6-test": teller.test(_test(teller, test_id), TEST_FIELDS)})
 
 
-def _list_organizations(teller: Teller, _: Asked, __: int) -> Answer:
+def _list_organizations(teller: Serializer, _: Request, __: int) -> Response:
     organizations = teller.world.organizations.values()
-    return Answer(body={"organizations": [teller.organization(it) for it in organizations]})
+    return Response(body={"organizations": [teller.organization(it) for it in organizations]})
 
 
-def _read_organization(teller: Teller, _: Asked, organization_id: int) -> Answer:
+def _read_organization(teller: Serializer, _: Request, organization_id: int) -> Response:
     organization = teller.world.organizations.get(organization_id)
     if organization is None:
         raise not_found()
-    return Answer(body={"organization": teller.organization(organization)})
+    return Response(body={"organization": teller.organization(organization)})
 
 
-def _list_projects(teller: Teller, _: Asked, organization_id: int) -> Answer:
+def _list_projects(teller: Serializer, _: Request, organization_id: int) -> Response:
     if organization_id not in teller.world.organizations:
         raise not_found()
     projects = teller.world.projects.values()
     told = [teller.project(it) for it in projects if it.organization_id == organization_id]
-    return Answer(body={"projects": told})
+    return Response(body={"projects": told})
 
 
-def _read_project(teller: Teller, _: Asked, project_id: int) -> Answer:
+def _read_project(teller: Serializer, _: Request, project_id: int) -> Response:
     project = teller.world.projects.get(project_id)
     if project is None:
         raise not_found()
-    return Answer(body={"project": teller.project(project)})
+    return Response(body={"project": teller.project(project)})
 
 
-def _run(teller: Teller, run_id: int) -> RunState:
+def _run(teller: Serializer, run_id: int) -> RunState:
     try:
         return teller.world.at(run_id, teller.now)
     except KeyError:
         raise not_found() from None
 
 
-def _test(teller: Teller, test_id: int) -> Test:
+def _test(teller: Serializer, test_id: int) -> Test:
     test = teller.world.tests.get(test_id)
     if test is None or test.created > teller.now:
         raise not_found()
@@ -174,7 +174,7 @@ RUN_ORDERS: dict[str, Key[RunState]] = {
 }
 
 
-def _test_orders(teller: Teller) -> dict[str, Key[Test]]:
+def _test_orders(teller: Serializer) -> dict[str, Key[Test]]:
     def last_run_time(test: Test) -> float | None:
         last = teller.world.last_run_id(test.id, teller.now)
         return None if last is None else teller.world.runs[last].created
@@ -191,7 +191,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[Teller, Asked, int], Answer]
+    handler: Callable[[Serializer, Request, int], Response]
     documented: frozenset[str] = frozenset()
     seen: frozenset[str] = frozenset()
 
@@ -226,7 +226,7 @@ ROUTES = (
 _TABLE = Table(ROUTES)
 
 
-def _routed(asked: Asked) -> tuple[Route, int]:
+def _match_route(asked: Request) -> tuple[Route, int]:
     """The route of a request and the id in its path, 0 where there is none."""
     matches = _TABLE.at(asked.path)
     if not matches:
@@ -235,10 +235,10 @@ def _routed(asked: Asked) -> tuple[Route, int]:
         if route.method == asked.method:
             return route, thing_id
     allowed = (("allow", ", ".join(route.method for route, _ in matches)),)
-    raise RefusedError(replace(error(405, f"Method {asked.method} not allowed"), headers=allowed))
+    raise HTTPError(replace(error(405, f"Method {asked.method} not allowed"), headers=allowed))
 
 
-def _understood(asked: Asked, route: Route, options: Options) -> Asked:
+def _known_params(asked: Request, route: Route, options: Options) -> Request:
     """The request without the parameters that this server does not know, or a refusal of it."""
     known = route.documented if options.documented_only else route.documented | route.seen
     unknown = [name for name, _ in asked.query if name not in known]

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from exporter.simulator.wire import Answer, RefusedError
+from exporter.simulator.wire import HTTPError, Response
 
 
 class Code(IntEnum):
@@ -28,16 +28,16 @@ _CODE_OF = {
 }
 
 
-def error(status: int, message: str, code: int | None = None, **more: object) -> Answer:
+def error(status: int, message: str, code: int | None = None, **more: object) -> Response:
     """An error body with the code that goes with the status, unless another is given."""
     if code is None:
         code = _CODE_OF.get(status, Code.GENERAL)
-    return Answer(status, {"error": {"message": message, "code": int(code), "errors": [message], **more}})
+    return Response(status, {"error": {"message": message, "code": int(code), "errors": [message], **more}})
 
 
-def not_found() -> RefusedError:
-    return RefusedError(error(404, "Not found"))
+def not_found() -> HTTPError:
+    return HTTPError(error(404, "Not found"))
 
 
-def invalid(parameter: str, reason: str) -> RefusedError:
-    return RefusedError(error(400, "Validation error", field_errors={parameter: [reason]}))
+def invalid(parameter: str, reason: str) -> HTTPError:
+    return HTTPError(error(400, "Validation error", field_errors={parameter: [reason]}))

@@ -11,10 +11,10 @@ from exporter.simulator.runs import Result, RunState
 from exporter.simulator.wire import Item
 from exporter.simulator.world import Organization, Project, Test, World
 
-Wording = Callable[["Teller", RunState], object]
+Wording = Callable[["Serializer", RunState], object]
 
 
-class Teller:
+class Serializer:
     """Words the things of one world as they are at one moment."""
 
     def __init__(self, world: World, options: Options, now: float) -> None:
@@ -69,7 +69,7 @@ class Teller:
         return None if last is None else str(last)
 
 
-def _load_time(_: Teller, state: RunState) -> float | None:
+def _load_time(_: Serializer, state: RunState) -> float | None:
     """Milliseconds, once there are metrics. Any number would do; this one is the same at each asking."""
     return None if state.over is None or state.started is None else 50.0 + state.id % 100
 
@@ -117,7 +117,7 @@ START_FIELDS = tuple(
     name for name in LIST_FIELDS if name not in {"is_baseline", "request_builder_config", "vus_per_instance"}
 )
 
-TEST_FIELDS: dict[str, Callable[[Teller, Test], object]] = {
+TEST_FIELDS: dict[str, Callable[[Serializer, Test], object]] = {
     "created": lambda t, test: t.time(test.created),
     "id": lambda _, test: test.id,
     "last_test_run_id": lambda t, test: t.last_run_id(test),

@@ -5,19 +5,19 @@ from typing import TypeVar
 
 from exporter.simulator.legacy.errors import invalid, not_found
 from exporter.simulator.options import Options
-from exporter.simulator.wire import Asked
+from exporter.simulator.wire import Request
 
 Thing = TypeVar("Thing")
 Key = Callable[[Thing], float | str | None]
 
 
-def whole(asked: Asked, *names: str) -> int | None:
+def whole(asked: Request, *names: str) -> int | None:
     """The integer given last under any of these names."""
     given = wholes(asked, *names)
     return given[-1] if given else None
 
 
-def wholes(asked: Asked, *names: str) -> list[int]:
+def wholes(asked: Request, *names: str) -> list[int]:
     """Every integer given under any of these names, each once."""
     try:
         return list(dict.fromkeys(int(value) for value in asked.values(*names)))
@@ -25,7 +25,7 @@ def wholes(asked: Asked, *names: str) -> list[int]:
         raise invalid(names[0], "A valid integer is required.") from None
 
 
-def selected(asked: Asked, default: Sequence[str], known: Collection[str]) -> Sequence[str]:
+def selected(asked: Request, default: Sequence[str], known: Collection[str]) -> Sequence[str]:
     """The fields `$select` names, or else the default ones. Names nobody knows are passed over.
 
     The page writes `$select` in one example and `select` in another.
@@ -37,7 +37,7 @@ def selected(asked: Asked, default: Sequence[str], known: Collection[str]) -> Se
     return tuple(name for name in known if name in names)
 
 
-def ordered(things: list[Thing], asked: Asked, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
+def ordered(things: list[Thing], asked: Request, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
     """By the field `order_by` names, `-` before it for descending; ascending ids when it names none.
 
     Where the field is null a thing counts as smallest.
@@ -54,7 +54,7 @@ def ordered(things: list[Thing], asked: Asked, keys: Mapping[str, Key[Thing]]) -
     return sorted(things, key=nulls_first, reverse=wanted.startswith("-"))
 
 
-def paged(things: list[Thing], asked: Asked, options: Options) -> list[Thing]:
+def paged(things: list[Thing], asked: Request, options: Options) -> list[Thing]:
     """The page asked for; pages count from 1."""
     page = 1 if asked.value("page") is None else whole(asked, "page")
     size = options.default_page_size if asked.value("page_size") is None else whole(asked, "page_size")

@@ -3,13 +3,13 @@
 Written from the OpenAPI document that the vendor publishes for it, version 1.12.0.
 """
 
-from exporter.simulator.v6.answers import answer
+from exporter.simulator.v6.answers import handle
 from exporter.simulator.v6.errors import error
-from exporter.simulator.wire import Asked
+from exporter.simulator.wire import Request
 
-__all__ = ["answer", "error", "is_for"]
+__all__ = ["error", "handle", "is_for"]
 
 
-def is_for(asked: Asked) -> bool:
+def is_for(asked: Request) -> bool:
     """Whether a request is addressed to this API."""
     return asked.path.startswith("/cloud/v6/")

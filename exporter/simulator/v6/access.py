@@ -5,10 +5,10 @@ from collections.abc import Collection
 from exporter.simulator.options import Options, V6Options
 from exporter.simulator.v6.errors import invalid, refused
 from exporter.simulator.v6.parameters import integer
-from exporter.simulator.wire import Asked
+from exporter.simulator.wire import Request
 
 
-def check_token(asked: Asked, options: Options, tokens: Collection[str]) -> None:
+def check_token(asked: Request, options: Options, tokens: Collection[str]) -> None:
     """401 unless the token is known and comes as Bearer; k6 switched to that word with v6."""
     given = asked.headers.get("authorization")
     if given is None and not options.auth_required:
@@ -19,7 +19,7 @@ def check_token(asked: Asked, options: Options, tokens: Collection[str]) -> None
         raise refused(401, "Invalid token or authentication scheme")
 
 
-def check_stack(asked: Asked, options: V6Options) -> None:
+def check_stack(asked: Request, options: V6Options) -> None:
     """The document lists 400 and 403 without saying which is for what; this is the obvious reading."""
     stack_id = integer(asked.headers.get("x-stack-id", ""))
     if stack_id is None:
@@ -28,7 +28,7 @@ def check_stack(asked: Asked, options: V6Options) -> None:
         raise refused(403, "No access to this stack")
 
 
-def check_stack_url(asked: Asked, options: V6Options) -> None:
+def check_stack_url(asked: Request, options: V6Options) -> None:
     url = asked.headers.get("x-stack-url")
     if not url:
         raise invalid("X-Stack-Url", "This header is required.")

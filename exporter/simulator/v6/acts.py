@@ -5,32 +5,32 @@ from email import message_from_bytes
 from email.policy import HTTP
 
 from exporter.simulator.v6.errors import invalid, refused
-from exporter.simulator.v6.objects import Teller
+from exporter.simulator.v6.objects import Serializer
 from exporter.simulator.v6.run_object import cost, started_run_object
-from exporter.simulator.wire import Answer, Asked
+from exporter.simulator.wire import Request, Response
 
 _LONGEST_KEY = 36
 _LONGEST_NAME = 300
 
 
-def start_test(teller: Teller, asked: Asked, test_id: int) -> Answer:
+def start_test(teller: Serializer, asked: Request, test_id: int) -> Response:
     """Answered with 200, not 201."""
     key = asked.headers.get("k6-idempotency-key")
     if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
         raise invalid("K6-Idempotency-Key", f"From 1 to {_LONGEST_KEY} characters.")
     run_id = teller.world.start(teller.stack.test(test_id).id, teller.now, key=key)
-    return Answer(body=started_run_object(teller, teller.stack.run(run_id)))
+    return Response(body=started_run_object(teller, teller.stack.run(run_id)))
 
 
-def abort_run(teller: Teller, _: Asked, run_id: int) -> Answer:
+def abort_run(teller: Serializer, _: Request, run_id: int) -> Response:
     """A run can be aborted until its execution is over, so before it runs as well."""
     if teller.stack.run(run_id).ended is not None:
         raise refused(409, "Cannot abort a test run that is not running")
     teller.world.stop(run_id, teller.now)
-    return Answer(204, raw=b"")
+    return Response(204, raw=b"")
 
 
-def validate_options(teller: Teller, asked: Asked, _: int) -> Answer:
+def validate_options(teller: Serializer, asked: Request, _: int) -> Response:
     """Every set of options is fine, and costs what a run of an uploaded test will."""
     try:
         told = json.loads(asked.body)
@@ -44,10 +44,10 @@ def validate_options(teller: Teller, asked: Asked, _: int) -> Answer:
     plan = teller.world.uploads
     usage = plan.vus * plan.planned_seconds / 3600
     breakdown = cost(usage, as_strings=teller.options.cost_as_strings)["breakdown"]
-    return Answer(body={"vuh_usage": round(usage, 6), "breakdown": breakdown})
+    return Response(body={"vuh_usage": round(usage, 6), "breakdown": breakdown})
 
 
-def create_test(teller: Teller, asked: Asked, project_id: int) -> Answer:
+def create_test(teller: Serializer, asked: Request, project_id: int) -> Response:
     """A test whose runs do what the world has planned for uploads; its script is never read."""
     project = teller.stack.project(project_id)
     name = _form(asked).get("name", "")
@@ -58,19 +58,19 @@ def create_test(teller: Teller, asked: Asked, project_id: int) -> Answer:
     test_id = teller.world.add_test(
         name, project_id=project.id, created=teller.now, plan=teller.world.uploads
     )
-    return Answer(201, teller.test(teller.stack.test(test_id)))
+    return Response(201, teller.test(teller.stack.test(test_id)))
 
 
-def put_script(teller: Teller, asked: Asked, test_id: int) -> Answer:
+def put_script(teller: Serializer, asked: Request, test_id: int) -> Response:
     """Nothing about the test changes by it, not even when it was updated."""
     teller.stack.test(test_id)
     _demand(asked, "application/octet-stream")
     if not asked.body:
         raise invalid("script", "This field is required.")
-    return Answer(204, raw=b"")
+    return Response(204, raw=b"")
 
 
-def _form(asked: Asked) -> dict[str, str]:
+def _form(asked: Request) -> dict[str, str]:
     """The fields of a multipart form; what is in a file is of no interest."""
     content_type = _demand(asked, "multipart/form-data")
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
@@ -84,7 +84,7 @@ def _form(asked: Asked) -> dict[str, str]:
     return fields
 
 
-def _demand(asked: Asked, content_type: str) -> str:
+def _demand(asked: Request, content_type: str) -> str:
     """The content type of a request, which must be this one."""
     given = asked.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != content_type:

@@ -10,15 +10,15 @@ from exporter.simulator.runs import Run
 from exporter.simulator.v6.access import check_stack, check_stack_url, check_token
 from exporter.simulator.v6.acts import abort_run, create_test, put_script, start_test, validate_options
 from exporter.simulator.v6.errors import error, invalid, not_found, refused, with_nulls
-from exporter.simulator.v6.objects import LOAD_ZONES, Teller
+from exporter.simulator.v6.objects import LOAD_ZONES, Serializer
 from exporter.simulator.v6.pages import page
 from exporter.simulator.v6.parameters import Key, flag, moment, ordered
 from exporter.simulator.v6.run_object import run_object
-from exporter.simulator.wire import Answer, Asked, Item, RefusedError
+from exporter.simulator.wire import HTTPError, Item, Request, Response
 from exporter.simulator.world import Project, Test, World
 
 
-def answer(asked: Asked, world: World, options: Options, tokens: Collection[str]) -> Answer:
+def handle(asked: Request, world: World, options: Options, tokens: Collection[str]) -> Response:
     """What k6 Cloud would say to this request. A request that acts changes the world."""
     world.advance(asked.at)
     try:
@@ -27,20 +27,20 @@ def answer(asked: Asked, world: World, options: Options, tokens: Collection[str]
             check_stack(asked, options.v6)
         route, thing_id = _routed(asked)
         understood = _understood(asked, route, options)
-        told = route.handler(Teller(world, options.v6, asked.at), understood, thing_id)
-        return replace(told, body=shapes.dressed(told.body, options))
-    except RefusedError as refusal:
+        told = route.handler(Serializer(world, options.v6, asked.at), understood, thing_id)
+        return replace(told, body=shapes.apply_options(told.body, options))
+    except HTTPError as refusal:
         return with_nulls(refusal.answer) if options.v6.null_in_errors else refusal.answer
 
 
-def _auth(teller: Teller, asked: Asked, _: int) -> Answer:
+def _auth(teller: Serializer, asked: Request, _: int) -> Response:
     check_stack_url(asked, teller.options)
-    return Answer(
+    return Response(
         body={"stack_id": teller.options.stack_id, "default_project_id": teller.world.default_project_id}
     )
 
 
-def _list_projects(teller: Teller, asked: Asked, _: int) -> Answer:
+def _list_projects(teller: Serializer, asked: Request, _: int) -> Response:
     name, part_of_name = asked.value("name"), (asked.value("name_search") or "").casefold()
     projects = [
         project
@@ -50,65 +50,65 @@ def _list_projects(teller: Teller, asked: Asked, _: int) -> Answer:
     return page(asked, ordered(projects, asked, _PROJECT_ORDERS), teller.project, teller.options)
 
 
-def _read_project(teller: Teller, _: Asked, project_id: int) -> Answer:
-    return Answer(body=teller.project(teller.stack.project(project_id)))
+def _read_project(teller: Serializer, _: Request, project_id: int) -> Response:
+    return Response(body=teller.project(teller.stack.project(project_id)))
 
 
-def _list_tests(teller: Teller, asked: Asked, _: int) -> Answer:
+def _list_tests(teller: Serializer, asked: Request, _: int) -> Response:
     return _page_of_tests(teller, asked, teller.stack.tests())
 
 
-def _list_tests_of_project(teller: Teller, asked: Asked, project_id: int) -> Answer:
+def _list_tests_of_project(teller: Serializer, asked: Request, project_id: int) -> Response:
     return _page_of_tests(teller, asked, teller.stack.tests(teller.stack.project(project_id).id))
 
 
-def _page_of_tests(teller: Teller, asked: Asked, tests: list[Test]) -> Answer:
+def _page_of_tests(teller: Serializer, asked: Request, tests: list[Test]) -> Response:
     name = asked.value("name")
     named = [test for test in tests if name in (None, test.name)]
     return page(asked, ordered(named, asked, _TEST_ORDERS), teller.test, teller.options)
 
 
-def _read_test(teller: Teller, _: Asked, test_id: int) -> Answer:
-    return Answer(body=teller.test(teller.stack.test(test_id)))
+def _read_test(teller: Serializer, _: Request, test_id: int) -> Response:
+    return Response(body=teller.test(teller.stack.test(test_id)))
 
 
-def _list_runs(teller: Teller, asked: Asked, _: int) -> Answer:
+def _list_runs(teller: Serializer, asked: Request, _: int) -> Response:
     return _page_of_runs(teller, asked, _window(teller, asked, None))
 
 
-def _list_runs_of_test(teller: Teller, asked: Asked, test_id: int) -> Answer:
+def _list_runs_of_test(teller: Serializer, asked: Request, test_id: int) -> Response:
     starred = flag(asked, "is_starred")
     runs = _window(teller, asked, teller.stack.test(test_id).id)
     wanted = runs if starred is None else [run for run in runs if run.starred is starred]
     return _page_of_runs(teller, asked, ordered(wanted, asked, _RUN_ORDERS))
 
 
-def _window(teller: Teller, asked: Asked, test_id: int | None) -> list[Run]:
+def _window(teller: Serializer, asked: Request, test_id: int | None) -> list[Run]:
     since, before = moment(asked, "created_after"), moment(asked, "created_before")
     return teller.stack.runs(since, before, test_id)
 
 
-def _page_of_runs(teller: Teller, asked: Asked, runs: list[Run]) -> Answer:
+def _page_of_runs(teller: Serializer, asked: Request, runs: list[Run]) -> Response:
     def tell(run: Run) -> Item:
         return run_object(teller, run.at(teller.now))
 
     return page(asked, runs, tell, teller.options)
 
 
-def _read_run(teller: Teller, _: Asked, run_id: int) -> Answer:
-    return Answer(body=run_object(teller, teller.stack.run(run_id)))
+def _read_run(teller: Serializer, _: Request, run_id: int) -> Response:
+    return Response(body=run_object(teller, teller.stack.run(run_id)))
 
 
-def _list_schedules(teller: Teller, asked: Asked, _: int) -> Answer:
+def _list_schedules(teller: Serializer, asked: Request, _: int) -> Response:
     if teller.options.schedules_forbidden:
         raise refused(403, "Not permitted")
     return page(asked, teller.stack.schedules(), teller.schedule, teller.options)
 
 
-def _list_load_zones(_: Teller, asked: Asked, __: int) -> Answer:
+def _list_load_zones(_: Serializer, asked: Request, __: int) -> Response:
     """Whole: the one list without pages."""
     wanted = asked.value("k6_load_zone_id")
-    return Answer(body={"value": [it for it in LOAD_ZONES if wanted in (None, it["k6_load_zone_id"])]})
+    return Response(body={"value": [it for it in LOAD_ZONES if wanted in (None, it["k6_load_zone_id"])]})
 
 
 _PROJECT_ORDERS: dict[str, Key[Project]] = {"created": lambda it: it.created, "name": lambda it: it.name}
@@ -128,7 +128,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[Teller, Asked, int], Answer]
+    handler: Callable[[Serializer, Request, int], Response]
     parameters: frozenset[str] = frozenset()
 
 
@@ -163,7 +163,7 @@ ROUTES = (
 _TABLE = Table(ROUTES)
 
 
-def _routed(asked: Asked) -> tuple[Route, int]:
+def _routed(asked: Request) -> tuple[Route, int]:
     """The route of a request and the id in its path, 0 where there is none."""
     matches = _TABLE.at(asked.path)
     if not matches:
@@ -172,10 +172,10 @@ def _routed(asked: Asked) -> tuple[Route, int]:
         if route.method == asked.method:
             return route, thing_id
     allowed = (("allow", ", ".join(route.method for route, _ in matches)),)
-    raise RefusedError(replace(error(405, f"Method {asked.method} not allowed"), headers=allowed))
+    raise HTTPError(replace(error(405, f"Method {asked.method} not allowed"), headers=allowed))
 
 
-def _understood(asked: Asked, route: Route, options: Options) -> Asked:
+def _understood(asked: Request, route: Route, options: Options) -> Request:
     """The request without the parameters that this endpoint does not know, or a refusal of it.
 
     `$orderby` is refused where it is unknown: the list of all runs was seen to do so.

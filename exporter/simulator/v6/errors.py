@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from exporter.simulator.wire import Answer, Item, RefusedError
+from exporter.simulator.wire import HTTPError, Item, Response
 
 _CODE_OF = {409: "conflict"}
 
 
 def error(
     status: int, message: str, code: str | None = None, details: list[dict[str, str]] | None = None
-) -> Answer:
+) -> Response:
     """An error body with the code that goes with the status, unless another is given.
 
     What is not known is left out. The schema allows null as well, but k6 2.2.0 ends in a panic at a `target`
@@ -18,24 +18,24 @@ def error(
     told: Item = {"message": message, "code": _CODE_OF.get(status, "error") if code is None else code}
     if details is not None:
         told["details"] = details
-    return Answer(status, {"error": told})
+    return Response(status, {"error": told})
 
 
-def with_nulls(refusal: Answer) -> Answer:
+def with_nulls(refusal: Response) -> Response:
     """The error with null for what it leaves out."""
     told = refusal.body["error"] if isinstance(refusal.body, dict) else {}
     return replace(refusal, body={"error": {"target": None, "details": None} | told})
 
 
-def refused(status: int, message: str) -> RefusedError:
-    return RefusedError(error(status, message))
+def refused(status: int, message: str) -> HTTPError:
+    return HTTPError(error(status, message))
 
 
-def not_found() -> RefusedError:
+def not_found() -> HTTPError:
     return refused(404, "Not found")
 
 
-def invalid(target: str, reason: str) -> RefusedError:
+def invalid(target: str, reason: str) -> HTTPError:
     """400 naming the parameter, header or field that is wrong."""
     details = [{"message": reason, "code": "error", "target": target}]
-    return RefusedError(error(400, "Validation error", details=details))
+    return HTTPError(error(400, "Validation error", details=details))

@@ -9,7 +9,7 @@ from exporter.simulator.world import Project, Test, World
 _HOUR, _DAY = 3600, 86_400
 
 
-class Teller:
+class Serializer:
     """Words the things of one stack as they are at one moment."""
 
     def __init__(self, world: World, options: V6Options, now: float) -> None:

@@ -7,12 +7,14 @@ from urllib.parse import quote, urlencode
 from exporter.simulator.options import NextLink, V6Options
 from exporter.simulator.v6.errors import invalid
 from exporter.simulator.v6.parameters import flag, whole
-from exporter.simulator.wire import Answer, Asked, Item
+from exporter.simulator.wire import Item, Request, Response
 
 Thing = TypeVar("Thing")
 
 
-def page(asked: Asked, things: Sequence[Thing], tell: Callable[[Thing], Item], options: V6Options) -> Answer:
+def page(
+    asked: Request, things: Sequence[Thing], tell: Callable[[Thing], Item], options: V6Options
+) -> Response:
     """The page that `$skip` and `$top` ask for."""
     skip = whole(asked, "$skip", default=0, smallest=0)
     top = _top(asked, options)
@@ -22,10 +24,10 @@ def page(asked: Asked, things: Sequence[Thing], tell: Callable[[Thing], Item], o
     link = _next_link(asked, skip, top, more=skip + top < len(things), form=options.next_link)
     if link is not None:
         envelope["@nextLink"] = link
-    return Answer(body=envelope | {"value": [tell(thing) for thing in things[skip : skip + top]]})
+    return Response(body=envelope | {"value": [tell(thing) for thing in things[skip : skip + top]]})
 
 
-def _top(asked: Asked, options: V6Options) -> int:
+def _top(asked: Request, options: V6Options) -> int:
     # No document says what $top=0 means; refused, since the link to its next page would go on for ever.
     top = whole(asked, "$top", default=options.max_top, smallest=1)
     if top > options.max_top and not options.clamp_top:
@@ -33,7 +35,7 @@ def _top(asked: Asked, options: V6Options) -> int:
     return min(top, options.max_top)
 
 
-def _next_link(asked: Asked, skip: int, top: int, *, more: bool, form: NextLink) -> str | None:
+def _next_link(asked: Request, skip: int, top: int, *, more: bool, form: NextLink) -> str | None:
     if form is NextLink.LOOP:
         return _link(asked, skip, top, form)
     if more:
@@ -41,7 +43,7 @@ def _next_link(asked: Asked, skip: int, top: int, *, more: bool, form: NextLink)
     return "" if form is NextLink.EMPTY_AT_END else None
 
 
-def _link(asked: Asked, skip: int, top: int, form: NextLink) -> str:
+def _link(asked: Request, skip: int, top: int, form: NextLink) -> str:
     """The same question from another page on; the document's samples end in `$skip` and `$top`."""
     kept = [(name, value) for name, value in asked.query if name not in ("$skip", "$top")]
     query = urlencode(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from exporter.simulator.v6.errors import invalid
-from exporter.simulator.wire import Asked
+from exporter.simulator.wire import Request
 
 Thing = TypeVar("Thing")
 Key = Callable[[Thing], float | str]
@@ -17,7 +17,7 @@ def integer(text: str) -> int | None:
     return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
 
 
-def whole(asked: Asked, name: str, default: int, smallest: int) -> int:
+def whole(asked: Request, name: str, default: int, smallest: int) -> int:
     given = asked.value(name)
     if given is None:
         return default
@@ -27,7 +27,7 @@ def whole(asked: Asked, name: str, default: int, smallest: int) -> int:
     return number
 
 
-def flag(asked: Asked, name: str) -> bool | None:
+def flag(asked: Request, name: str) -> bool | None:
     """true or 1, false or 0, or None where nothing is said."""
     given = asked.value(name)
     if given is None:
@@ -37,7 +37,7 @@ def flag(asked: Asked, name: str) -> bool | None:
     return given.lower() in {"true", "1"}
 
 
-def moment(asked: Asked, name: str) -> float | None:
+def moment(asked: Request, name: str) -> float | None:
     """A point in time in Unix seconds. One without a zone is refused: RFC 3339 knows none."""
     given = asked.value(name)
     if given is None:
@@ -52,7 +52,7 @@ def moment(asked: Asked, name: str) -> float | None:
     raise invalid(name, "A date and time with a zone is required.")
 
 
-def ordered(things: list[Thing], asked: Asked, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
+def ordered(things: list[Thing], asked: Request, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
     """By the fields that `$orderby` lists, each ascending unless `desc` follows it; else as they are."""
     wanted = asked.value("$orderby")
     if wanted is None:

@@ -3,8 +3,8 @@
 It has no number for anything: words for the status, a history of them, and a result apart.
 """
 
-from exporter.simulator.runs import Ending, Phase, Result, RunState, Step, Trouble
-from exporter.simulator.v6.objects import Teller
+from exporter.simulator.runs import EndStatus, Phase, Result, RunError, RunState, Step
+from exporter.simulator.v6.objects import Serializer
 from exporter.simulator.wire import Item
 
 _WORDS = {
@@ -21,11 +21,11 @@ _NOT_YET_PLACED = {Phase.CREATED, Phase.VALIDATED, Phase.QUEUED, Phase.ABORTED}
 _KEPT_SECONDS = 30 * 86_400
 
 # k6 tells the cloud 8036 for a breached threshold, and for an abort by its user just the same.
-_THRESHOLD_TROUBLE = Trouble(8036, "A threshold was crossed")
-_PROCESSING_TROUBLE = Trouble(None, "The metrics could not be processed")
+_THRESHOLD_TROUBLE = RunError(8036, "A threshold was crossed")
+_PROCESSING_TROUBLE = RunError(None, "The metrics could not be processed")
 
 
-def run_object(teller: Teller, state: RunState) -> Item:
+def run_object(teller: Serializer, state: RunState) -> Item:
     """The run as it is told in lists and alone."""
     run, plan, validated = state.run, state.run.plan, state.validated
     history = _history(teller, state)
@@ -58,7 +58,7 @@ def run_object(teller: Teller, state: RunState) -> Item:
     }
 
 
-def started_run_object(teller: Teller, state: RunState) -> Item:
+def started_run_object(teller: Serializer, state: RunState) -> Item:
     """What a start answers: the run, and where a person can look at it."""
     page = f"{teller.options.stack_url.rstrip('/')}/a/k6-app/runs/{state.id}"
     return run_object(teller, state) | {"test_run_details_page_url": page}
@@ -83,31 +83,31 @@ def cost(vuh: float, *, as_strings: bool) -> Item:
     }
 
 
-def _cost(teller: Teller, state: RunState) -> Item | None:
+def _cost(teller: Serializer, state: RunState) -> Item | None:
     return None if state.vuh is None else cost(state.vuh, as_strings=teller.options.cost_as_strings)
 
 
-def _trouble(state: RunState) -> Trouble | None:
-    if state.ending is Ending.ABORTED_BY_THRESHOLD:
+def _trouble(state: RunState) -> RunError | None:
+    if state.ending is EndStatus.ABORTED_BY_THRESHOLD:
         return _THRESHOLD_TROUBLE
     if state.result is Result.ERROR and state.phase is Phase.COMPLETED:
         return _PROCESSING_TROUBLE
     return state.trouble
 
 
-def _history(teller: Teller, state: RunState) -> list[Item]:
+def _history(teller: Serializer, state: RunState) -> list[Item]:
     """Each status once, at the moment it was entered."""
     first = {_WORDS[step.phase]: step for step in reversed(state.history)}
     return [_status(teller, state, step) for step in reversed(first.values())]
 
 
-def _status(teller: Teller, state: RunState, step: Step) -> Item:
+def _status(teller: Serializer, state: RunState, step: Step) -> Item:
     told: Item = {"type": _WORDS[step.phase], "entered": teller.time(step.entered)}
     extra = _extra(teller, state) if step.phase is Phase.ABORTED else None
     return told if extra is None and not teller.options.null_extra else told | {"extra": extra}
 
 
-def _extra(teller: Teller, state: RunState) -> Item:
+def _extra(teller: Serializer, state: RunState) -> Item:
     """Who or what aborted the run. The official client demands all three keys."""
     trouble = _trouble(state)
     return {
@@ -117,7 +117,7 @@ def _extra(teller: Teller, state: RunState) -> Item:
     }
 
 
-def _result_details(teller: Teller, state: RunState) -> Item | None:
+def _result_details(teller: Serializer, state: RunState) -> Item | None:
     if state.result is None:
         return {} if teller.options.empty_result_details else None
     trouble = _trouble(state)
@@ -130,7 +130,7 @@ def _distribution(state: RunState) -> list[Item] | None:
     return [{"load_zone": "amazon:us:ashburn", "percent": 100}]
 
 
-def _options(teller: Teller, state: RunState) -> Item:
+def _options(teller: Serializer, state: RunState) -> Item:
     return {
         "vus": state.run.plan.vus,
         "duration": f"{state.run.plan.planned_seconds}s",

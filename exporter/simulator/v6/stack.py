@@ -4,7 +4,7 @@ A stack belongs to one organization: here the default one. An upload without an 
 legacy API) is no test run in v6.
 """
 
-from exporter.simulator.runs import Ending, Run, RunState
+from exporter.simulator.runs import EndStatus, Run, RunState
 from exporter.simulator.schedules import Schedule
 from exporter.simulator.v6.errors import not_found
 from exporter.simulator.world import Project, Test, World
@@ -61,7 +61,7 @@ class Stack:
 
     def _has_run(self, run: Run) -> bool:
         return (
-            run.plan.ending is not Ending.ARCHIVED
+            run.plan.ending is not EndStatus.ARCHIVED
             and run.created <= self.now
             and self.world.tests[run.test_id].project_id in self._projects
         )
