@@ -83,11 +83,11 @@ async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
     )
     async with create_exporter(config, Secret(TOKEN), clock=Clock(time=lambda: NOW)) as made:
         began = time.perf_counter()
-        findings = await made.poller.poll()
+        poll_result = await made.poller.poll()
         took = time.perf_counter() - began
-        if findings.outcome != "success" or len(findings.updates) != cycle.tests:
-            raise AssertionError(f"{cycle.api}: {findings.outcome}, {len(findings.updates)} tests")
-        return asked(made.telemetry.api_requests), took
+        if poll_result.outcome != "success" or len(poll_result.updates) != cycle.tests:
+            raise AssertionError(f"{cycle.api}: {poll_result.outcome}, {len(poll_result.updates)} tests")
+        return asked(made.self_metrics.api_requests), took
 
 
 def asked(counter: Counter) -> int:

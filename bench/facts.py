@@ -38,18 +38,18 @@ def facts(state: State, families: Sequence[Family]) -> list[Told]:
             family.help,
             family.type,
             (*(OF_A_TEST if family.subject == "test" else OF_A_RUN), *family.labels),
-            [sample for watched in state.tests.values() for sample in samples(watched, family)],
+            [sample for test_state in state.tests.values() for sample in samples(test_state, family)],
         )
         for family in families
     ]
 
 
-def samples(watched: TestState, family: Family) -> Iterator[tuple[Values, float]]:
-    test = (project_id_label(watched.test), str(watched.test.id), watched.test.name)
+def samples(test_state: TestState, family: Family) -> Iterator[tuple[Values, float]]:
+    test = (project_id_label(test_state.test), str(test_state.test.id), test_state.test.name)
     subjects: Iterable[tuple[Values, object]] = (
-        [(test, watched)]
+        [(test, test_state)]
         if family.subject == "test"
-        else [((*test, str(run.id)), run) for run in watched.exposed_runs]
+        else [((*test, str(run.id)), run) for run in test_state.exposed_runs]
     )
     for labels, subject in subjects:
         if family.value:

@@ -115,16 +115,16 @@ async def watch(url: str, polls: int, *, pages: bool) -> Held:
         for number in range(polls):
             now = NOW + number * INTERVAL
             await hand.get(f"{CLOCK}{now}")
-            findings = await made.poller.poll()
-            if findings.outcome != "success":
-                raise AssertionError(f"a poll ended as {findings.outcome}: {findings.failures}")
+            poll_result = await made.poller.poll()
+            if poll_result.outcome != "success":
+                raise AssertionError(f"a poll ended as {poll_result.outcome}: {poll_result.failures}")
             after.append(resident(os.getpid()))
         return all_held(made, after)
 
 
 def all_held(made: Exporter, after: Sequence[int]) -> Held:
-    watched = made.poller.state.tests.values()
-    return Held(sum(len(one.runs) for one in watched), len(watched), rendered_bytes(made), after)
+    test_state = made.poller.state.tests.values()
+    return Held(sum(len(one.runs) for one in test_state), len(test_state), rendered_bytes(made), after)
 
 
 def rendered_bytes(made: Exporter) -> int:

@@ -57,7 +57,7 @@ def requests(hour: Hour, api: str) -> tuple[int, int]:
 
 def polled(lab: Lab, at: int) -> int:
     """How many requests a poll made. Nothing may have waited, which would move the lab's clock on."""
-    findings = lab.at(at).poll()
-    if findings.outcome != "success" or lab.now.value != START + at:
-        raise AssertionError(f"a poll ended as {findings.outcome}, {lab.now.value - START - at:g} s late")
+    poll_result = lab.at(at).poll()
+    if poll_result.outcome != "success" or lab.now.value != START + at:
+        raise AssertionError(f"a poll ended as {poll_result.outcome}, {lab.now.value - START - at:g} s late")
     return len(lab.asked())

@@ -83,7 +83,7 @@ async def watch(url: str, tests: int, runs: int) -> Stalled:
         made.poller.state = replace(
             state,
             newest_created=back + OVERLAP,
-            tests={id_: without_last(watched) for id_, watched in state.tests.items()},
+            tests={id_: without_last(test_state) for id_, test_state in state.tests.items()},
         )
         worst = 0.0
 
@@ -96,15 +96,15 @@ async def watch(url: str, tests: int, runs: int) -> Stalled:
 
         watching = asyncio.create_task(tick())
         began = time.perf_counter()
-        findings = await made.poller.poll()
+        poll_result = await made.poller.poll()
         took = time.perf_counter() - began
         watching.cancel()
-        told = sum(len(sighting.runs) for sighting in findings.updates.values())
+        told = sum(len(test_update.runs) for test_update in poll_result.updates.values())
         return Stalled(told, made.snapshot().series, took, worst)
 
 
-def without_last(watched: TestState) -> TestState:
-    return replace(watched, runs=watched.runs[1:], exposed_runs=watched.exposed_runs[1:])
+def without_last(test_state: TestState) -> TestState:
+    return replace(test_state, runs=test_state.runs[1:], exposed_runs=test_state.exposed_runs[1:])
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import httpx
 from starlette.applications import Starlette
 
 from exporter import __version__
-from exporter.asking import build_transport, http_client, inquiry, reconfigure_client
+from exporter.asking import build_transport, http_client, reconfigure_client, source
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.exposition import Exposition
@@ -43,13 +43,13 @@ class Exporter:
         config: Config,
         token: Secret,
         client: httpx.AsyncClient,
-        telemetry: SelfMetrics,
+        self_metrics: SelfMetrics,
         *,
         clock: Clock,
         read: Read | None = None,
     ) -> None:
         self.config = config
-        self.telemetry = telemetry
+        self.self_metrics = self_metrics
         # Whoever schedules the polls says how: a poll soon, but so many seconds after the last one began.
         self.wake: Callable[[float], None] = lambda _: None
         # And when the next one is due, in Unix seconds; None while one is under way.
@@ -59,14 +59,16 @@ class Exporter:
         self._transport: Transport | None = None
         self._self_metrics_cache: dict[bool, tuple[float, bytes]] = {}
         self.poller = Poller(
-            self._configure(config, token), telemetry=telemetry, clock=clock, publish=self._publish
+            self._configure(config, token), self_metrics=self_metrics, clock=clock, publish=self._publish
         )
         self._snapshot = self._empty_snapshot
         self._heartbeat = clock.monotonic()
-        telemetry.series.set_function(lambda: self.snapshot().series)
-        record_reload_success(telemetry, clock)
+        self_metrics.series.set_function(lambda: self.snapshot().series)
+        record_reload_success(self_metrics, clock)
         self.reload = (
-            ConfigReloader(read, self._apply_config, started_with=config, telemetry=telemetry, clock=clock)
+            ConfigReloader(
+                read, self._apply_config, started_with=config, self_metrics=self_metrics, clock=clock
+            )
             if read
             else None
         )
@@ -92,13 +94,13 @@ class Exporter:
         def is_watched(test_id: int) -> bool:
             return test_id in self.poller.state.members
 
-        def hint() -> None:
+        def trigger() -> None:
             self.poller.poll_actively()
             self.wake(MIN_TRIGGER_INTERVAL)
 
         if secret_file is None:
             return None
-        return Webhook(WebhookSecret(secret_file), is_watched, hint, self.telemetry).handle
+        return Webhook(WebhookSecret(secret_file), is_watched, trigger, self.self_metrics).handle
 
     def _configure(self, config: Config, token: Secret) -> PollConfig:
         """All that depends on the configuration but what is served where, which is settled at the start."""
@@ -110,16 +112,16 @@ class Exporter:
             token,
             Transport,
             clock=self._clock,
-            witness=ApiInstrumentation(self.telemetry, config.api.effective_version),
+            observer=ApiInstrumentation(self.self_metrics, config.api.effective_version),
             previous=self._transport,
         )
         self._exposition = Exposition(families(config.app_url, config.api.effective_version))
         self._empty_snapshot = build_pages(self._exposition)
-        self.telemetry.shard_info.clear()
-        self.telemetry.shard_info.labels(config.sharding.shard).set(1)
-        self.telemetry.total_shards.set(config.sharding.total)
+        self.self_metrics.shard_info.clear()
+        self.self_metrics.shard_info.labels(config.sharding.shard).set(1)
+        self.self_metrics.total_shards.set(config.sharding.total)
         return PollConfig(
-            inquiry(config, self._transport),
+            source(config, self._transport),
             Intervals(config.poll.interval, config.poll.idle_interval, config.poll.discovery_interval),
             RetentionPolicy(config.runs.keep, config.runs.max_age, config.poll.stale_after),
             token.redact,
@@ -136,7 +138,7 @@ class Exporter:
         """
         rendered_at, tail = self._self_metrics_cache.get(is_openmetrics, (float("-inf"), b""))
         if self._clock.monotonic() - rendered_at >= SELF_METRICS_MAX_AGE:
-            tail = self.telemetry.openmetrics() if is_openmetrics else self.telemetry.text()
+            tail = self.self_metrics.openmetrics() if is_openmetrics else self.self_metrics.text()
             self._self_metrics_cache[is_openmetrics] = (self._clock.monotonic(), tail)
         return tail
 
@@ -205,6 +207,6 @@ async def create_exporter(
     read: Read | None = None,
 ) -> AsyncIterator[Exporter]:
     """An exporter with its connections to k6 Cloud, which close with it."""
-    telemetry = SelfMetrics(version=__version__, revision=revision)
+    self_metrics = SelfMetrics(version=__version__, revision=revision)
     async with http_client(config, transport) as client:
-        yield Exporter(config, token, client, telemetry, clock=clock or Clock(), read=read)
+        yield Exporter(config, token, client, self_metrics, clock=clock or Clock(), read=read)

@@ -44,7 +44,7 @@ async def open_transport(
 ) -> AsyncIterator[AnyTransport]:
     """A transport to k6 Cloud for who asks by themselves, without an exporter."""
     async with http_client(config, transport) as client:
-        yield build_transport(client, config, token, kind, clock=clock, witness=NullObserver())
+        yield build_transport(client, config, token, kind, clock=clock, observer=NullObserver())
 
 
 def reconfigure_client(client: httpx.AsyncClient, config: Config) -> None:
@@ -60,7 +60,7 @@ def build_transport(
     kind: type[AnyTransport],
     *,
     clock: Clock,
-    witness: RequestObserver,
+    observer: RequestObserver,
     previous: Transport | None = None,
 ) -> AnyTransport:
     """Who asks as configured; `after` is who did so before, whose requests count on."""
@@ -71,7 +71,7 @@ def build_transport(
         timeout=config.api.timeout,
         concurrency=config.api.concurrency,
         requests_per_minute=config.api.requests_per_minute,
-        observer=witness,
+        observer=observer,
         previous=previous,
     )
 
@@ -100,7 +100,7 @@ async def open_client(
         yield K6Client(asked, create_poll_source(config, asked))
 
 
-def inquiry(config: Config, transport: Transport) -> Source:
+def source(config: Config, transport: Transport) -> Source:
     """How the configured generation of the API is asked."""
     return create_poll_source(config, create_api(config, transport))
 
@@ -112,10 +112,10 @@ def create_api(config: Config, transport: Transport) -> LegacyClient | V6Client:
 
 def create_poll_source(config: Config, asked: LegacyClient | V6Client) -> LegacySource | V6Source:
     """How a generation of the API is asked."""
-    chosen, width = build_selector(config), config.api.concurrency
+    chosen, concurrency = build_selector(config), config.api.concurrency
     if isinstance(asked, V6Client):
-        return V6Source(asked, chosen, concurrency=width)
-    return LegacySource(asked, chosen, concurrency=width)
+        return V6Source(asked, chosen, concurrency=concurrency)
+    return LegacySource(asked, chosen, concurrency=concurrency)
 
 
 def build_selector(config: Config) -> Selector:

@@ -341,7 +341,7 @@ async def serve_exporter(
             if guard is None:
                 await serve(Endpoint(polled.web, listening), *others, reload=polled.reload)
             else:
-                async with guard.watch(polled.telemetry.web_reload_successful.set):
+                async with guard.watch(polled.self_metrics.web_reload_successful.set):
                     is_open = is_public_path if config.web.webhook_secret_file else is_health_check
                     site = Endpoint(guard.wrap(polled.web, is_open), listening, guard.tls)
                     await serve(site, *others, reload=polled.reload)

@@ -34,10 +34,10 @@ def discoveries_per_hour(interval: float, discovery_interval: float) -> float:
     return HOUR / interval / max(math.ceil(discovery_interval / interval), 1)
 
 
-def estimate_requests(first: Requests, second: Requests, *, generation: str, tests: int) -> RequestEstimate:
+def estimate_requests(first: Requests, second: Requests, *, api_version: str, tests: int) -> RequestEstimate:
     """What polls cost, by the first poll, which discovers, and the one after it, which does not."""
     discovering = sum(first.values()) - count_run_requests(first)
-    if generation == "v6":
+    if api_version == "v6":
         return RequestEstimate(poll=second.get(v6.RUNS, 1), discovery=discovering)
     listing = sum(second.values()) - count_run_requests(second)
     # A discovery lists the tests in its own way.

@@ -37,9 +37,9 @@ class Exposition:
             return self
         tests = {id_: state.tests[id_] for id_ in sorted(state.tests.keys() - state.stale_tests)}
         anew = {
-            id_: render_test(watched, self.families)
-            for id_, watched in tests.items()
-            if self.tests.get(id_) is not watched or id_ in self.stale_tests
+            id_: render_test(test_state, self.families)
+            for id_, test_state in tests.items()
+            if self.tests.get(id_) is not test_state or id_ in self.stale_tests
         }
         chunks = {id_: anew[id_] if id_ in anew else self.chunks[id_] for id_ in tests}
         lines = {id_: line_count(anew[id_]) if id_ in anew else self.lines[id_] for id_ in tests}
@@ -89,18 +89,18 @@ def openmetrics_metadata(family: Family) -> bytes:
     return f"# HELP {name} {escape_label_value(family.help)}\n# TYPE {name} {family.type}\n".encode()
 
 
-def render_test(watched: TestState, families: Sequence[Family]) -> Chunks:
+def render_test(test_state: TestState, families: Sequence[Family]) -> Chunks:
     """The sample lines of a test, a chunk for each family."""
     test = [
-        format_label("project_id", project_id_label(watched.test)),
-        format_label("test_id", str(watched.test.id)),
+        format_label("project_id", project_id_label(test_state.test)),
+        format_label("test_id", str(test_state.test.id)),
     ]
-    test.append(format_label("test_name", watched.test.name))
+    test.append(format_label("test_name", test_state.test.name))
     subjects: dict[str, list[Subject]] = {
-        "test": [(watched, test, ",".join(test))],
+        "test": [(test_state, test, ",".join(test))],
         "run": [
             (run, pairs, ",".join(pairs))
-            for run in watched.exposed_runs
+            for run in test_state.exposed_runs
             for pairs in [[test[0], format_label("run_id", str(run.id)), *test[1:]]]
         ],
     }

@@ -41,7 +41,9 @@ def test_gauge(name: str, help_: str, value: Callable[[TestState], float | None]
 
 
 def last_run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
-    return Family(name, help_, "test", lambda watched: value(watched.last_run) if watched.last_run else None)
+    return Family(
+        name, help_, "test", lambda test_state: value(test_state.last_run) if test_state.last_run else None
+    )
 
 
 def last_finished_run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
@@ -49,7 +51,7 @@ def last_finished_run_gauge(name: str, help_: str, value: Callable[[Run], float 
         name,
         help_,
         "test",
-        lambda watched: value(watched.last_finished_run) if watched.last_finished_run else None,
+        lambda test_state: value(test_state.last_finished_run) if test_state.last_finished_run else None,
     )
 
 
@@ -111,13 +113,13 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             "k6_cloud_test_info",
             "The test's page in the k6 app; always 1.",
             "test",
-            samples=lambda watched: (((("url", f"{app_url}/tests/{watched.test.id}"),), 1),),
+            samples=lambda test_state: (((("url", f"{app_url}/tests/{test_state.test.id}"),), 1),),
             labels=("url",),
         ),
         test_gauge(
             "k6_cloud_test_schedule_next_run_timestamp_seconds",
             "When a schedule will start the test next (v6, if the token may see schedules).",
-            lambda watched: watched.test.next_run,
+            lambda test_state: test_state.test.next_run,
         ),
         last_run_gauge("k6_cloud_test_last_run_id", "Id of the newest run.", lambda run: run.id),
         last_run_gauge(
@@ -158,9 +160,9 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             "k6_cloud_test_last_run_phase_seconds",
             "Time that the newest run spent in each phase that is behind it; legacy tells only of running.",
             "test",
-            samples=lambda watched: (
+            samples=lambda test_state: (
                 ((("phase", phase),), seconds)
-                for phase, seconds in (watched.last_run.phases if watched.last_run else ())
+                for phase, seconds in (test_state.last_run.phases if test_state.last_run else ())
             ),
             labels=("phase",),
         ),
@@ -175,7 +177,7 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
         test_gauge(
             "k6_cloud_test_last_passed_timestamp_seconds",
             "When the newest run that is known to have passed ended.",
-            lambda watched: watched.last_passed_time,
+            lambda test_state: test_state.last_passed_time,
         ),
         last_finished_run_gauge(
             "k6_cloud_test_last_finished_run_id",
@@ -198,8 +200,8 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
             "k6_cloud_test_runs_finished_total",
             "Runs seen to finish since the exporter started, by outcome; runs older than that do not count.",
             "test",
-            samples=lambda watched: (
-                ((("outcome", outcome),), count) for outcome, count in watched.finished_counts
+            samples=lambda test_state: (
+                ((("outcome", outcome),), count) for outcome, count in test_state.finished_counts
             ),
             labels=("outcome",),
             type="counter",
@@ -207,12 +209,12 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
     )
 
 
-def last_outcome(watched: TestState) -> Samples:
-    last = watched.last_finished_run
+def last_outcome(test_state: TestState) -> Samples:
+    last = test_state.last_finished_run
     became = (last.outcome if last else None) or Outcome.NONE
     return (((("outcome", outcome),), outcome == became) for outcome in Outcome)
 
 
-def active_runs(watched: TestState) -> Samples:
-    doing = [run.active_state for run in watched.active_runs]
+def active_runs(test_state: TestState) -> Samples:
+    doing = [run.active_state for run in test_state.active_runs]
     return (((("status", activity),), doing.count(activity)) for activity in ActiveState)

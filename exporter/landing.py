@@ -50,14 +50,14 @@ POLICY = (
 )
 
 
-def render(overview: Status, *, refreshes: bool = True) -> str:
+def render(status: Status, *, refreshes: bool = True) -> str:
     """The whole page as HTML, which asks for itself again when there may be news, if it `refreshes`."""
-    watched = sorted(overview.state.tests.values(), key=sort_key)
-    failing = sum(is_failing(one) for one in watched)
-    metrics = escape(overview.telemetry_path, quote=True)
-    known = "" if overview.is_stale else summary(watched)
-    news = "stale, " if overview.is_stale and watched else f"{failing} failing, " if failing else ""
-    again = f'<meta http-equiv="refresh" content="{refresh_seconds(overview)}">\n' if refreshes else ""
+    test_state = sorted(status.state.tests.values(), key=sort_key)
+    failing = sum(is_failing(one) for one in test_state)
+    metrics = escape(status.telemetry_path, quote=True)
+    known = "" if status.is_stale else summary(test_state)
+    news = "stale, " if status.is_stale and test_state else f"{failing} failing, " if failing else ""
+    again = f'<meta http-equiv="refresh" content="{refresh_seconds(status)}">\n' if refreshes else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -72,100 +72,100 @@ def render(overview: Status, *, refreshes: bool = True) -> str:
 <nav><a href="{metrics}">Metrics</a> <a href="/-/healthy">Health</a> <a href="/-/ready">Readiness</a></nav>
 </header>
 <main>
-{poll_section(overview)}
+{poll_section(status)}
 {known}
-{tests(overview, watched)}
-{earlier_errors(overview)}
+{tests(status, test_state)}
+{earlier_errors(status)}
 </main>
 <footer>
 {legend()}
-<p>{refresh_toggle(is_on=refreshes)} · Version {escape(overview.version)}.</p>
+<p>{refresh_toggle(is_on=refreshes)} · Version {escape(status.version)}.</p>
 </footer>
 </body>
 </html>
 """
 
 
-def is_failing(watched: TestState) -> bool:
+def is_failing(test_state: TestState) -> bool:
     """Whether the last run that finished is one that somebody should look at; a new one changes nothing."""
-    last = watched.last_finished_run
+    last = test_state.last_finished_run
     return last is not None and last.outcome in BAD
 
 
-def sort_key(watched: TestState) -> tuple[int, str, int]:
+def sort_key(test_state: TestState) -> tuple[int, str, int]:
     """Sorts tests for somebody on call: those that fail, those that move, the rest, those that never ran."""
-    ranks = (is_failing(watched), bool(watched.active_runs), bool(watched.runs), True)
-    return ranks.index(True), watched.test.name.casefold(), watched.test.id
+    ranks = (is_failing(test_state), bool(test_state.active_runs), bool(test_state.runs), True)
+    return ranks.index(True), test_state.test.name.casefold(), test_state.test.id
 
 
-def refresh_seconds(overview: Status) -> int:
+def refresh_seconds(status: Status) -> int:
     """Seconds until there may be news."""
     soon = 2
-    if overview.polling_since is not None:
+    if status.polling_since is not None:
         return soon
-    if overview.next_poll is None:
-        return max(round(overview.interval), soon)
-    return max(round(overview.next_poll - overview.now) + 1, soon)
+    if status.next_poll is None:
+        return max(round(status.interval), soon)
+    return max(round(status.next_poll - status.now) + 1, soon)
 
 
-def poll_section(overview: Status) -> str:
+def poll_section(status: Status) -> str:
     """How the last poll went, when the next is due, the last error, and what is configured for nothing."""
     said = (
-        f"<p>{last_poll(overview)} {next_poll(overview)}</p>",
-        last_error(overview),
-        unresolved(overview),
+        f"<p>{last_poll(status)} {next_poll(status)}</p>",
+        last_error(status),
+        unresolved(status),
     )
-    is_lost = overview.is_stale and overview.last_poll is not None
-    look = "failure" if is_lost else escape(overview.last_poll_outcome)
+    is_lost = status.is_stale and status.last_poll is not None
+    look = "failure" if is_lost else escape(status.last_poll_outcome)
     return f'<section class="poll {look}">{"".join(said)}</section>'
 
 
-def last_poll(overview: Status) -> str:
-    if overview.last_poll is None:
+def last_poll(status: Status) -> str:
+    if status.last_poll is None:
         return "No poll has ended yet."
     told = {"success": "succeeded", "partial": "succeeded in part", "failure": "failed"}
     stale = (
         " Nothing has been learnt for so long that the series about tests and runs are withdrawn; "
         "what stands here is old."
-        if overview.is_stale
+        if status.is_stale
         else ""
     )
     return (
-        f"The last poll {told.get(overview.last_poll_outcome, 'ended')} "
-        f"{format_age(overview.now, overview.last_poll)}.{stale}"
+        f"The last poll {told.get(status.last_poll_outcome, 'ended')} "
+        f"{format_age(status.now, status.last_poll)}.{stale}"
     )
 
 
-def next_poll(overview: Status) -> str:
-    if overview.polling_since is not None:
-        return f"One has been under way for {format_duration(max(overview.now - overview.polling_since, 0))}."
-    if overview.next_poll is None:
-        return f"One follows every {format_duration(overview.interval)}."
-    return f"The next is due in {format_duration(max(overview.next_poll - overview.now, 0))}."
+def next_poll(status: Status) -> str:
+    if status.polling_since is not None:
+        return f"One has been under way for {format_duration(max(status.now - status.polling_since, 0))}."
+    if status.next_poll is None:
+        return f"One follows every {format_duration(status.interval)}."
+    return f"The next is due in {format_duration(max(status.next_poll - status.now, 0))}."
 
 
-def last_error(overview: Status) -> str:
+def last_error(status: Status) -> str:
     """The last error; loud if the last poll had it."""
-    if not overview.errors:
+    if not status.errors:
         return ""
-    at, sentence = overview.errors[-1]
-    is_now = overview.last_poll_outcome != "success"
+    at, sentence = status.errors[-1]
+    is_now = status.last_poll_outcome != "success"
     head = '<b class="failed">Last error</b>' if is_now else "Last error"
     text = escape(sentence) if is_now else f'<span class="dim">{escape(sentence)}</span>'
-    return f"<p>{head} {format_age(overview.now, at)}: {text}</p>"
+    return f"<p>{head} {format_age(status.now, at)}: {text}</p>"
 
 
-def unresolved(overview: Status) -> str:
-    if not overview.state.unresolved:
+def unresolved(status: Status) -> str:
+    if not status.state.unresolved:
         return ""
-    entries = "".join(f"<li>{escape(entry)}</li>" for entry in overview.state.unresolved)
+    entries = "".join(f"<li>{escape(entry)}</li>" for entry in status.state.unresolved)
     return f'<p><b class="timed_out">Configured, but not found in k6 Cloud:</b></p>\n<ul>{entries}</ul>'
 
 
-def summary(watched: Sequence[TestState]) -> str:
+def summary(test_state: Sequence[TestState]) -> str:
     """How many tests there are of each kind, in the words of the dashboards, and of runs that move."""
-    kinds = Counter(result_of(one) for one in watched)
-    moving = sum(len(one.active_runs) for one in watched)
+    kinds = Counter(result_of(one) for one in test_state)
+    moving = sum(len(one.active_runs) for one in test_state)
     counted = (
         (kinds["failing"], "failed", "failing"),
         (kinds["passing"], "passed", "passing"),
@@ -179,38 +179,38 @@ def summary(watched: Sequence[TestState]) -> str:
     return f'<ul class="sums" aria-label="Tests">{items}</ul>'
 
 
-def result_of(watched: TestState) -> str:
-    last = watched.last_finished_run
+def result_of(test_state: TestState) -> str:
+    last = test_state.last_finished_run
     if last is not None and last.outcome == Outcome.PASSED:
         return "passing"
-    return "failing" if is_failing(watched) else "no verdict"
+    return "failing" if is_failing(test_state) else "no verdict"
 
 
-def tests(overview: Status, watched: Sequence[TestState]) -> str:
-    if not watched:
+def tests(status: Status, test_state: Sequence[TestState]) -> str:
+    if not test_state:
         return '<p class="dim">No test is known yet.</p>'
-    rows = "\n".join(row(overview, one) for one in watched[:MAX_TESTS])
-    rest = len(watched) - MAX_TESTS
+    rows = "\n".join(row(status, one) for one in test_state[:MAX_TESTS])
+    rest = len(test_state) - MAX_TESTS
     more = f'<p class="dim">{rest:,} more are only among the metrics.</p>' if rest > 0 else ""
     return f"<ol>\n{rows}\n</ol>{more}"
 
 
-def row(overview: Status, watched: TestState) -> str:
-    test = watched.test
+def row(status: Status, test_state: TestState) -> str:
+    test = test_state.test
     project = f"project {test.project_id}, " if test.project_id is not None else ""
-    url = escape(f"{overview.app_url}/tests/{test.id}", quote=True)
+    url = escape(f"{status.app_url}/tests/{test.id}", quote=True)
     return (
         f'<li class="test"><div><a class="name" href="{url}">{escape(test.name)}</a>'
         f"<small>{project}test {test.id}</small></div>\n"
-        f"{run_history(overview, watched)}\n<div>{run_state_cell(overview, watched)}</div></li>"
+        f"{run_history(status, test_state)}\n<div>{run_state_cell(status, test_state)}</div></li>"
     )
 
 
-def run_history(overview: Status, watched: TestState) -> str:
+def run_history(status: Status, test_state: TestState) -> str:
     """The outcomes of the last runs, oldest first, and the runs that move."""
-    runs = escape(f"{overview.app_url}/runs/", quote=True)
-    marks = [finished_run_badge(overview.now, runs, one) for one in reversed(watched.recent_outcomes)]
-    marks += [badge(runs, run.id, "moving", describe_run(run)) for run in reversed(watched.active_runs)]
+    runs = escape(f"{status.app_url}/runs/", quote=True)
+    marks = [finished_run_badge(status.now, runs, one) for one in reversed(test_state.recent_outcomes)]
+    marks += [badge(runs, run.id, "moving", describe_run(run)) for run in reversed(test_state.active_runs)]
     return f'<div class="strip" role="group" aria-label="Last runs, oldest first">{"".join(marks)}</div>'
 
 
@@ -223,20 +223,20 @@ def badge(runs: str, id_: int, look: str, said: str, more: str = "") -> str:
     return f'<a class="mark {look}" href="{runs}{id_}" title="run {id_}: {said}{more}"><i>{said}</i></a>'
 
 
-def run_state_cell(overview: Status, watched: TestState) -> str:
+def run_state_cell(status: Status, test_state: TestState) -> str:
     """How the runs of a test go, those that move first, and how the last one went that finished."""
-    is_withheld = watched.test.id in overview.state.stale_tests
+    is_withheld = test_state.test.id in status.state.stale_tests
     # How far a run has come is not guessed when nobody has looked.
-    tell = last_known if overview.is_stale or is_withheld else active_run
-    lines = [tell(overview.now, run) for run in watched.active_runs]
-    last = watched.last_finished_run
+    tell = last_known if status.is_stale or is_withheld else active_run
+    lines = [tell(status.now, run) for run in test_state.active_runs]
+    last = test_state.last_finished_run
     if last:
-        lines.append(finished(overview.now, last, is_before=bool(lines)))
+        lines.append(finished(status.now, last, is_before=bool(lines)))
     if not lines:
         lines.append('<p class="dim">never run</p>')
-    if watched.test.next_run is not None and watched.test.next_run > overview.now:
+    if test_state.test.next_run is not None and test_state.test.next_run > status.now:
         lines.append(
-            f"<small>next run due in {format_duration(watched.test.next_run - overview.now)}</small>"
+            f"<small>next run due in {format_duration(test_state.test.next_run - status.now)}</small>"
         )
     if is_withheld:
         lines.append("<small>not heard of for so long that its series are withdrawn</small>")
@@ -292,16 +292,16 @@ def since(now: float, run: Run) -> str:
     return f"{'' if run.active_state == ActiveState.CREATED else ', created'} {format_age(now, run.created)}"
 
 
-def earlier_errors(overview: Status) -> str:
+def earlier_errors(status: Status) -> str:
     """The errors before the last, each once with the moment when it was last seen."""
-    latest = {sentence: at for at, sentence in overview.errors}
-    for _, last in overview.errors[-1:]:
+    latest = {sentence: at for at, sentence in status.errors}
+    for _, last in status.errors[-1:]:
         del latest[last]
     if not latest:
         return ""
     newest_first = sorted(latest.items(), key=lambda one: one[1], reverse=True)
     lines = "\n".join(
-        f"<li>{format_age(overview.now, at)} {escape(sentence)}</li>" for sentence, at in newest_first
+        f"<li>{format_age(status.now, at)} {escape(sentence)}</li>" for sentence, at in newest_first
     )
     return f"<h2>Earlier errors</h2>\n<ul>\n{lines}\n</ul>"
 

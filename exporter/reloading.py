@@ -25,14 +25,14 @@ class ConfigReloader:
         apply: Callable[[Config, Secret], None],
         *,
         started_with: Config,
-        telemetry: SelfMetrics,
+        self_metrics: SelfMetrics,
         clock: Clock,
     ) -> None:
         self._read = read
         self._enforce = apply
         self._web = started_with.web
         self._last: object = started_with  # the configuration, or why it was refused
-        self._telemetry = telemetry
+        self._self_metrics = self_metrics
         self._clock = clock
         self._turn = asyncio.Lock()
 
@@ -46,7 +46,7 @@ class ConfigReloader:
                 return False, self._reject(error.messages)
             notes = (UNDER_WEB,) if config.web != self._web else ()
             self._enforce(config, token)
-            record_reload_success(self._telemetry, self._clock)
+            record_reload_success(self._self_metrics, self._clock)
             if self._is_new(config):
                 log.info("the configuration was read again")
                 for note in notes:
@@ -54,7 +54,7 @@ class ConfigReloader:
             return True, notes
 
     def _reject(self, sentences: tuple[str, ...]) -> tuple[str, ...]:
-        self._telemetry.reload_successful.set(0)
+        self._self_metrics.reload_successful.set(0)
         if self._is_new(sentences):
             for sentence in sentences:
                 log.error("the configuration is refused, the old one stays: %s", sentence)
@@ -66,6 +66,6 @@ class ConfigReloader:
         return read != before
 
 
-def record_reload_success(telemetry: SelfMetrics, clock: Clock) -> None:
-    telemetry.reload_successful.set(1)
-    telemetry.reload_success_time.set(clock.time())
+def record_reload_success(self_metrics: SelfMetrics, clock: Clock) -> None:
+    self_metrics.reload_successful.set(1)
+    self_metrics.reload_success_time.set(clock.time())

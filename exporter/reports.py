@@ -26,36 +26,36 @@ MOST_NAMED = 50  # tests that are named under an entry
 async def run_check(config: Config, token: Secret) -> int:
     """Poll twice and print what the configuration means and costs; the exit status."""
     async with create_exporter(config, token) as polled:
-        findings = await polled.poller.poll()
+        poll_result = await polled.poller.poll()
         first, state = request_counts(polled), polled.poller.state
-        for failure in findings.failures:
+        for failure in poll_result.failures:
             label = "token" if failure.reason == Unauthorized.reason else "failed"
             click.echo(f"{label:13}{failure.message}")
             if failure.reason == Forbidden.reason and config.api.effective_version == "v6":
                 click.echo(f"             is {config.api.stack_id} the id of your stack?")
-        if findings.outcome != "failure":
+        if poll_result.outcome != "failure":
             click.echo(f"token        accepted by {config.api.url}")
-        click.echo(f"api          {generation(config)}")
-        if findings.outcome != "failure":
+        click.echo(f"api          {api_version(config)}")
+        if poll_result.outcome != "failure":
             print_tests(config, state)
             await print_unmatched(config, token, state)
         click.echo(f"series       {polled.snapshot().series}")
         click.echo(f"first poll   {pluralize(sum(first.values()), 'request')}")
-        if findings.outcome == "success" and state.tests:
+        if poll_result.outcome == "success" and state.tests:
             await polled.poller.poll()
             second = {
                 endpoint: count - first.get(endpoint, 0) for endpoint, count in request_counts(polled).items()
             }
             paid = estimate_requests(
-                first, second, generation=config.api.effective_version, tests=len(state.tests)
+                first, second, api_version=config.api.effective_version, tests=len(state.tests)
             )
             print_estimate(
-                config, paid, moving=sum(len(watched.active_runs) for watched in state.tests.values())
+                config, paid, moving=sum(len(test_state.active_runs) for test_state in state.tests.values())
             )
-        return 0 if findings.outcome == "success" and state.tests and not state.unresolved else 1
+        return 0 if poll_result.outcome == "success" and state.tests and not state.unresolved else 1
 
 
-def generation(config: Config) -> str:
+def api_version(config: Config) -> str:
     """Which generation of the API is asked, and why."""
     api = config.api
     if api.version != "auto":
@@ -142,7 +142,7 @@ def pluralize(count: int, things: str) -> str:
 def request_counts(polled: Exporter) -> dict[str, int]:
     """How often each endpoint was asked so far."""
     counted: Counter[str] = Counter()
-    for family in polled.telemetry.api_requests.collect():
+    for family in polled.self_metrics.api_requests.collect():
         for sample in family.samples:
             if sample.name.endswith("_total"):
                 counted[sample.labels["endpoint"]] += int(sample.value)
@@ -152,7 +152,7 @@ def request_counts(polled: Exporter) -> dict[str, int]:
 async def run_once(config: Config, token: Secret, *, revision: str) -> int:
     """Poll once and print what a scrape would get; the exit status."""
     async with create_exporter(config, token, revision=revision) as polled:
-        findings = await polled.poller.poll()
+        poll_result = await polled.poller.poll()
         page = polled.snapshot().text
-        click.echo(b"".join(page.plain(polled.telemetry.text())), nl=False)
-        return 0 if findings.outcome == "success" else 1
+        click.echo(b"".join(page.plain(polled.self_metrics.text())), nl=False)
+        return 0 if poll_result.outcome == "success" else 1

@@ -108,60 +108,62 @@ def counts_as_finished(run: Run) -> bool:
 
 
 def apply_first_update(
-    watched: TestState, sighting: TestUpdate, retention: RetentionPolicy, now: float
+    test_state: TestState, test_update: TestUpdate, retention: RetentionPolicy, now: float
 ) -> TestState:
     """The test after its first sighting."""
     # Runs that had finished before we first looked are history, not news.
-    past = frozenset(run.id for run in sighting.runs if counts_as_finished(run))
+    past = frozenset(run.id for run in test_update.runs if counts_as_finished(run))
     return apply_update(
-        replace(watched, counted_ids=past, highest_old_id=max((run.id for run in sighting.runs), default=-1)),
-        sighting,
+        replace(
+            test_state, counted_ids=past, highest_old_id=max((run.id for run in test_update.runs), default=-1)
+        ),
+        test_update,
         retention,
         now,
     )
 
 
 def apply_update(
-    watched: TestState, sighting: TestUpdate, retention: RetentionPolicy, now: float
+    test_state: TestState, test_update: TestUpdate, retention: RetentionPolicy, now: float
 ) -> TestState:
     """The test after a sighting; the very same object if nothing about it has changed."""
-    told = [drop_future_timestamps(run, now) for run in sighting.runs]
-    known = {run.id: run for run in watched.runs if run.id not in sighting.gone}
+    told = [drop_future_timestamps(run, now) for run in test_update.runs]
+    known = {run.id: run for run in test_state.runs if run.id not in test_update.gone}
     merged = known | {run.id: run for run in told}
     runs = tuple(retained(merged.values(), retention))
     finishing = [
         run
         for run in merged.values()
-        if counts_as_finished(run) and is_newly_finished(run.id, watched, known)
+        if counts_as_finished(run) and is_newly_finished(run.id, test_state, known)
     ]
     counts = Counter(run.outcome for run in finishing)
     # A run that was gone before its end and comes back is one we have not seen.
-    unseen = sighting.gone - watched.counted_ids
-    ids = sorted({*watched.recent_ids, *(run.id for run in told)} - unseen)
+    unseen = test_update.gone - test_state.counted_ids
+    ids = sorted({*test_state.recent_ids, *(run.id for run in told)} - unseen)
     after = TestState(
-        test=sighting.test,
+        test=test_update.test,
         runs=runs,
         exposed_runs=within_max_age(runs, retention, now),
         active_runs=tuple(run for run in runs if not run.is_finished),
-        older_summaries=older_summaries(watched.older_summaries, runs, merged),
-        last_passed_time=last_passed(watched.last_passed_time, merged.values()),
+        older_summaries=older_summaries(test_state.older_summaries, runs, merged),
+        last_passed_time=last_passed(test_state.last_passed_time, merged.values()),
         finished_counts=tuple(
-            (outcome, before + counts[outcome]) for outcome, before in watched.finished_counts
+            (outcome, before + counts[outcome]) for outcome, before in test_state.finished_counts
         ),
         counted_ids=frozenset(
-            run.id for run in runs if run.id in watched.counted_ids or counts_as_finished(run)
+            run.id for run in runs if run.id in test_state.counted_ids or counts_as_finished(run)
         ),
         recent_ids=tuple(ids[-LATE_RUNS:]),
-        highest_old_id=max([watched.highest_old_id, *ids[:-LATE_RUNS]]),
+        highest_old_id=max([test_state.highest_old_id, *ids[:-LATE_RUNS]]),
     )
-    return watched if after == watched else after
+    return test_state if after == test_state else after
 
 
-def is_newly_finished(id_: int, watched: TestState, known: Mapping[int, Run]) -> bool:
+def is_newly_finished(id_: int, test_state: TestState, known: Mapping[int, Run]) -> bool:
     """Whether a run that has finished has not been counted, nor had finished before we first looked."""
-    if id_ in watched.counted_ids:
+    if id_ in test_state.counted_ids:
         return False
-    return id_ in known or (id_ > watched.highest_old_id and id_ not in watched.recent_ids)
+    return id_ in known or (id_ > test_state.highest_old_id and id_ not in test_state.recent_ids)
 
 
 def drop_future_timestamps(run: Run, now: float) -> Run:
@@ -177,9 +179,9 @@ def drop_future_timestamps(run: Run, now: float) -> Run:
     return replace(run, created=created, started=started, ended=ended, unknown=(*run.unknown, *beyond))
 
 
-def unparsed_runs(watched: TestState) -> tuple[Run, ...]:
+def unparsed_runs(test_state: TestState) -> tuple[Run, ...]:
     """Runs of which something could not be understood; the next answer may be clearer."""
-    return tuple(run for run in watched.runs if unrecognized_fields(run))
+    return tuple(run for run in test_state.runs if unrecognized_fields(run))
 
 
 def retained(runs: Iterable[Run], retention: RetentionPolicy) -> Iterable[Run]:
@@ -263,10 +265,10 @@ class State:
         """The tests after a poll; the very same mapping if nothing about any of them has changed."""
         tests = self.tests if poll.members is None else self._prune(poll.members, poll.now)
         news = {}
-        for id_, sighting in poll.updates.items():
+        for id_, test_update in poll.updates.items():
             step = apply_update if id_ in tests else apply_first_update
-            before = tests.get(id_, TestState(sighting.test))
-            after = step(before, sighting, self.retention, poll.now)
+            before = tests.get(id_, TestState(test_update.test))
+            after = step(before, test_update, self.retention, poll.now)
             if id_ not in tests or after is not before:
                 news[id_] = after
         return {**tests, **news} if news else tests
@@ -274,7 +276,9 @@ class State:
     def _prune(self, members: Mapping[int, LoadTest], now: float) -> Mapping[int, TestState]:
         """The tests that are still members, without runs that have grown too old to be shown."""
         tests = {
-            id_: self._expire_runs(watched, now) for id_, watched in self.tests.items() if id_ in members
+            id_: self._expire_runs(test_state, now)
+            for id_, test_state in self.tests.items()
+            if id_ in members
         }
         is_same = len(tests) == len(self.tests) and all(one is self.tests[id_] for id_, one in tests.items())
         return self.tests if is_same else tests
@@ -283,10 +287,10 @@ class State:
         as_of = poll.monotonic if self.as_of is None else self.as_of
         return {id_: self.unconfirmed_since.get(id_, as_of) for id_ in poll.failed if id_ in self.tests}
 
-    def _expire_runs(self, watched: TestState, now: float) -> TestState:
+    def _expire_runs(self, test_state: TestState, now: float) -> TestState:
         """The same test, without showing runs that have grown too old."""
-        shown = within_max_age(watched.runs, self.retention, now)
-        return watched if shown == watched.exposed_runs else replace(watched, exposed_runs=shown)
+        shown = within_max_age(test_state.runs, self.retention, now)
+        return test_state if shown == test_state.exposed_runs else replace(test_state, exposed_runs=shown)
 
     def is_stale(self, at: float) -> bool:
         """Whether nothing has been learnt for so long (`at` is monotonic) that nothing may be shown."""

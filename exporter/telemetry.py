@@ -161,16 +161,16 @@ class SelfMetrics:
 class ApiInstrumentation:
     """Counts and times requests to one API generation, by the endpoint's template, never its ids."""
 
-    def __init__(self, telemetry: SelfMetrics, api: str) -> None:
-        self._telemetry = telemetry
+    def __init__(self, self_metrics: SelfMetrics, api: str) -> None:
+        self._self_metrics = self_metrics
         self._api = api
 
     def observe_request(self, endpoint: str, code: str, took: float) -> None:
-        self._telemetry.api_requests.labels(self._api, endpoint, code).inc()
-        self._telemetry.api_duration.labels(self._api, endpoint).observe(took)
+        self._self_metrics.api_requests.labels(self._api, endpoint, code).inc()
+        self._self_metrics.api_duration.labels(self._api, endpoint).observe(took)
 
     def count_retry(self) -> None:
-        self._telemetry.api_retries.inc()
+        self._self_metrics.api_retries.inc()
 
     def count_throttled(self) -> None:
-        self._telemetry.api_throttled.inc()
+        self._self_metrics.api_throttled.inc()

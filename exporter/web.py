@@ -147,8 +147,8 @@ def application(
     return app
 
 
-def render_status_page(overview: Status, *, refreshes: bool, is_gzip: bool) -> bytes:
-    page = landing_page(overview, refreshes=refreshes).encode()
+def render_status_page(status: Status, *, refreshes: bool, is_gzip: bool) -> bytes:
+    page = landing_page(status, refreshes=refreshes).encode()
     return gzip.compress(page, compresslevel=1) if is_gzip else page
 
 

@@ -26,13 +26,13 @@ class Webhook:
         self,
         secret: WebhookSecret,
         is_watched: Callable[[int], bool],
-        hint: Callable[[], None],
-        telemetry: SelfMetrics,
+        trigger: Callable[[], None],
+        self_metrics: SelfMetrics,
     ) -> None:
         self._secret = secret
         self._is_watched = is_watched
-        self._hint = hint
-        self._telemetry = telemetry
+        self._trigger = trigger
+        self._self_metrics = self_metrics
 
     async def handle(self, request: Request) -> Response:
         if not self._is_secret(request.path_params["secret"]):
@@ -43,7 +43,7 @@ class Webhook:
         test = parse_test_id(body)
         if test is not None and not self._is_watched(test):
             return self._respond("other_test", 202, "This test is not watched.")
-        self._hint()
+        self._trigger()
         return self._respond("heeded", 202, "k6 Cloud is asked.")
 
     def _is_secret(self, said: str) -> bool:
@@ -53,7 +53,7 @@ class Webhook:
             return False
 
     def _respond(self, outcome: str, status: int, text: str) -> Response:
-        self._telemetry.webhook_requests.labels(outcome).inc()
+        self._self_metrics.webhook_requests.labels(outcome).inc()
         return PlainTextResponse(f"{text}\n", status_code=status)
 
 

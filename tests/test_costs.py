@@ -28,7 +28,7 @@ def hour(lab: Lab) -> tuple[RequestEstimate, int]:
     lab.poll()
     second = {name: count - first.get(name, 0) for name, count in request_counts(lab.exporter).items()}
     tests = len(lab.exporter.poller.state.tests)
-    paid = estimate_requests(first, second, generation=lab.config.api.effective_version, tests=tests)
+    paid = estimate_requests(first, second, api_version=lab.config.api.effective_version, tests=tests)
     lab.asked()
     began = lab.now.value
     at = lab.exporter.poller.interval

@@ -103,20 +103,20 @@ def test_a_good_poll_shows_the_token_nowhere(logged: list[str]) -> None:
 def test_a_server_that_echoes_the_token_does_not_make_us_repeat_it(echo: Fault, logged: list[str]) -> None:
     with Lab(world()) as lab:
         lab.simulator.faults.add(echo)
-        findings = lab.poll()
+        poll_result = lab.poll()
 
-        assert findings.failures or findings.skipped or findings.updates
+        assert poll_result.failures or poll_result.skipped or poll_result.updates
         assert CANARY not in pages(lab)
-        assert CANARY not in repr(findings.failures)
+        assert CANARY not in repr(poll_result.failures)
         assert CANARY not in "\n".join(logged)
 
 
 def test_a_refused_token_is_not_shown(logged: list[str]) -> None:
     with Lab(world()) as lab:
         lab.simulator.tokens = {"another"}
-        findings = lab.poll()
+        poll_result = lab.poll()
 
-        assert findings.outcome == "failure"
+        assert poll_result.outcome == "failure"
         assert "put a valid one into K6_CLOUD_TOKEN" in pages(lab)
         assert CANARY not in pages(lab)
         assert "unauthorized" in "\n".join(logged)
@@ -194,9 +194,9 @@ async def polled_with(token: Secret) -> None:
     config = Config.model_validate({"api": {"url": "http://k6.test"}})
     transport = httpx.ASGITransport(simulator)
     async with create_exporter(config, token, clock=Now().clock, transport=transport) as polled:
-        findings = await polled.poller.poll()
-    assert [failure.reason for failure in findings.failures] == ["unauthorized"]
-    assert CANARY not in repr(findings.failures)
+        poll_result = await polled.poller.poll()
+    assert [failure.reason for failure in poll_result.failures] == ["unauthorized"]
+    assert CANARY not in repr(poll_result.failures)
     assert simulator.requests == []
 
 

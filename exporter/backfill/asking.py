@@ -20,7 +20,7 @@ OLDER = 10  # runs of a test that are asked for where there is none in the look 
 class Guide(Protocol):
     """Who finds out which tests the configuration means, and tells it to the findings."""
 
-    async def discover(self, state: State, findings: PollResult) -> object: ...
+    async def discover(self, state: State, poll_result: PollResult) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +56,34 @@ async def fetch_history(
     api: LegacyClient | V6Client,
     guide: Guide,
     stretch: FetchWindow,
-    findings: PollResult,
+    poll_result: PollResult,
     *,
-    width: int,
+    concurrency: int,
     told: Told,
 ) -> History:
     """The runs that matter; whatever could not be learnt is in the findings."""
     learnt = History()
     try:
-        await guide.discover(State(), findings)
-        members = findings.members or {}
+        await guide.discover(State(), poll_result)
+        members = poll_result.members or {}
         learnt.tests = [members[id_] for id_ in sorted(members)]
         if isinstance(api, V6Client):
-            await fetch_v6(api, stretch, learnt, findings, width=width, told=told)
+            await fetch_v6(api, stretch, learnt, poll_result, concurrency=concurrency, told=told)
         else:
-            await fetch_legacy(api, stretch, learnt, findings, width=width, told=told)
+            await fetch_legacy(api, stretch, learnt, poll_result, concurrency=concurrency, told=told)
     except ApiError as error:
-        findings.add_failure(error)
+        poll_result.add_failure(error)
     return learnt
 
 
 async def fetch_legacy(
-    api: LegacyClient, stretch: FetchWindow, learnt: History, findings: PollResult, *, width: int, told: Told
+    api: LegacyClient,
+    stretch: FetchWindow,
+    learnt: History,
+    poll_result: PollResult,
+    *,
+    concurrency: int,
+    told: Told,
 ) -> None:
     """A list for each test, from new to old."""
     done = 0
@@ -86,25 +92,31 @@ async def fetch_legacy(
         nonlocal done
         # A list that is left early has a run from before that moment; one that is not is whole.
         listing = await api.list_runs(test.id, since=stretch.look_back)
-        findings.skipped += listing.skipped
+        poll_result.skipped += listing.skipped
         if not listing.skipped and listing.complete_since > stretch.look_back:
             raise DecodeError(f"GET {LEGACY_RUNS}: the list of runs of test {test.id} is not whole")
         learnt.add(listing.runs, stretch.until)
         done += 1
         told(done, len(learnt.tests))
 
-    await for_each(learnt.tests, ask, findings, concurrency=width)
+    await for_each(learnt.tests, ask, poll_result, concurrency=concurrency)
 
 
 async def fetch_v6(
-    api: V6Client, stretch: FetchWindow, learnt: History, findings: PollResult, *, width: int, told: Told
+    api: V6Client,
+    stretch: FetchWindow,
+    learnt: History,
+    poll_result: PollResult,
+    *,
+    concurrency: int,
+    told: Told,
 ) -> None:
     """One list for all tests, and one for each test of which it has nothing that was over at the beginning.
 
     Without that, what came before would be told as if nothing had.
     """
     listing = await api.list_runs(stretch.look_back, created_before=stretch.until + 1)
-    findings.skipped += listing.skipped
+    poll_result.skipped += listing.skipped
     if not listing.is_complete:
         raise DecodeError(f"GET {RUNS}: the list breaks off and says that it goes on")
     learnt.add(listing.runs, stretch.until)
@@ -120,9 +132,9 @@ async def fetch_v6(
     async def ask(test: LoadTest) -> None:
         nonlocal done
         older = await api.list_newest_runs(test.id, OLDER, created_before=stretch.look_back)
-        findings.skipped += older.skipped
+        poll_result.skipped += older.skipped
         learnt.add(older.runs, stretch.until)
         done += 1
         told(done, len(learnt.tests))
 
-    await for_each(quiet, ask, findings, concurrency=width)
+    await for_each(quiet, ask, poll_result, concurrency=concurrency)

@@ -32,18 +32,18 @@ def run_backfill(
 
     Only the asking is `run` on an event loop: one in the midst of writing would not heed Ctrl-C.
     """
-    findings = PollResult()
+    poll_result = PollResult()
     with progress_bar() as bar:
-        past = run(fetch(config, wish, connected, findings, bar("asking k6 Cloud")))
-        findings.redact(token.redact)
-        complaints = validate_history(past, findings, wish)
+        past = run(fetch(config, wish, connected, poll_result, bar("asking k6 Cloud")))
+        poll_result.redact(token.redact)
+        complaints = validate_history(past, poll_result, wish)
         samples = 0
         if not complaints:
             try:
                 samples = write(config, wish, past, bar("writing"))
             except OSError as error:
                 complaints = [f"cannot write to {wish.output or 'standard output'}: {error.strerror}"]
-    print_skipped(past, findings, findings.unresolved if config.tests else ())
+    print_skipped(past, poll_result, poll_result.unresolved if config.tests else ())
     for complaint in complaints:
         echo_err(f"error: {complaint}")
     if complaints:
@@ -52,10 +52,10 @@ def run_backfill(
     return 0
 
 
-def print_skipped(past: History, findings: PollResult, lost: Sequence[str]) -> None:
+def print_skipped(past: History, poll_result: PollResult, lost: Sequence[str]) -> None:
     for entry in lost:
         echo_err(f"left out: {entry}; nothing in k6 Cloud fits this, or the token may not see it")
-    for skipped in findings.skipped:
+    for skipped in poll_result.skipped:
         echo_err(f"left out: {skipped.description}")
     for run in past.undated:
         echo_err(
@@ -67,20 +67,20 @@ async def fetch(
     config: Config,
     wish: BackfillOptions,
     connected: AbstractAsyncContextManager[K6Client],
-    findings: PollResult,
+    poll_result: PollResult,
     told: Told,
 ) -> History:
     stretch = FetchWindow(wish.span.since - config.runs.max_age, wish.span.since, wish.span.until)
     async with connected as cloud:
         return await fetch_history(
-            cloud.api, cloud.source, stretch, findings, width=config.api.concurrency, told=told
+            cloud.api, cloud.source, stretch, poll_result, concurrency=config.api.concurrency, told=told
         )
 
 
-def validate_history(past: History, findings: PollResult, wish: BackfillOptions) -> list[str]:
+def validate_history(past: History, poll_result: PollResult, wish: BackfillOptions) -> list[str]:
     """Why nothing is written: a past with holes would look like a whole one."""
-    if findings.failures:
-        return [failure.message for failure in findings.failures]
+    if poll_result.failures:
+        return [failure.message for failure in poll_result.failures]
     if not past.tests:
         return ["the configuration means no test that the token sees; k6-cloud-exporter check says why"]
     if not any(past.runs.get(test.id) for test in past.tests):

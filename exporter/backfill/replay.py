@@ -25,7 +25,7 @@ class Snapshot:
     """A test at a moment. `is_whole`: all of it is to be told; otherwise what has changed."""
 
     at: float
-    watched: TestState
+    test_state: TestState
     is_whole: bool
 
 
@@ -37,24 +37,24 @@ def replay(
     All is told at the beginning, when a run begins to move while none did, at each step, and at the end.
     Runs that are over are shown in the picture of their end only: after that they say nothing new.
     """
-    watched: TestState | None = None
+    test_state: TestState | None = None
     due = span.until
     for moment, changed in group_by_time(runs, span):
-        if watched is not None:
-            yield from heartbeat_snapshots(watched, due, moment, span)
-            due = due if due >= moment else next_heartbeat(watched, due, moment, span)
-        was_moving = watched is not None and bool(watched.active_runs)
-        before = initial_state(test, changed, retention, moment, span) if watched is None else watched
+        if test_state is not None:
+            yield from heartbeat_snapshots(test_state, due, moment, span)
+            due = due if due >= moment else next_heartbeat(test_state, due, moment, span)
+        was_moving = test_state is not None and bool(test_state.active_runs)
+        before = initial_state(test, changed, retention, moment, span) if test_state is None else test_state
         after = apply_update(before, TestUpdate(before.test, changed), retention, moment)
-        is_whole = watched is None or (bool(after.active_runs) and not was_moving) or due == moment
+        is_whole = test_state is None or (bool(after.active_runs) and not was_moving) or due == moment
         if is_whole or was_moving != bool(after.active_runs):
             due = moment + (span.step if after.active_runs else span.idle_step)
-        watched = after
+        test_state = after
         if moment < span.until:
             yield Snapshot(moment, with_active_runs(after, {run.id for run in changed}), is_whole)
-    if watched is not None:
-        yield from heartbeat_snapshots(watched, due, span.until, span)
-        yield Snapshot(span.until, with_active_runs(watched), is_whole=True)
+    if test_state is not None:
+        yield from heartbeat_snapshots(test_state, due, span.until, span)
+        yield Snapshot(span.until, with_active_runs(test_state), is_whole=True)
 
 
 def group_by_time(runs: Iterable[Run], span: TimeRange) -> list[tuple[float, tuple[Run, ...]]]:
@@ -77,26 +77,28 @@ def initial_state(
     return apply_first_update(unplanned, TestUpdate(unplanned.test, past), retention, moment)
 
 
-def heartbeat_snapshots(watched: TestState, due: float, before: float, span: TimeRange) -> Iterator[Snapshot]:
+def heartbeat_snapshots(
+    test_state: TestState, due: float, before: float, span: TimeRange
+) -> Iterator[Snapshot]:
     """The whole of an unchanging test, told again until just before a moment."""
-    step = span.step if watched.active_runs else span.idle_step
+    step = span.step if test_state.active_runs else span.idle_step
     while due < before:
-        yield Snapshot(due, with_active_runs(watched), is_whole=True)
+        yield Snapshot(due, with_active_runs(test_state), is_whole=True)
         due += step
 
 
-def next_heartbeat(watched: TestState, due: float, moment: float, span: TimeRange) -> float:
+def next_heartbeat(test_state: TestState, due: float, moment: float, span: TimeRange) -> float:
     """The first tick at that moment or later."""
-    step = span.step if watched.active_runs else span.idle_step
+    step = span.step if test_state.active_runs else span.idle_step
     while due < moment:
         due += step
     return due
 
 
-def with_active_runs(watched: TestState, news: Iterable[int] = ()) -> TestState:
+def with_active_runs(test_state: TestState, news: Iterable[int] = ()) -> TestState:
     """The test, showing one by one only runs that move, or of which there is news."""
-    told = {run.id for run in watched.active_runs} | set(news)
-    return replace(watched, exposed_runs=tuple(run for run in watched.exposed_runs if run.id in told))
+    told = {run.id for run in test_state.active_runs} | set(news)
+    return replace(test_state, exposed_runs=tuple(run for run in test_state.exposed_runs if run.id in told))
 
 
 def clip(pictures: Iterable[Snapshot], since: float, until: float) -> Iterator[Snapshot]:

@@ -24,14 +24,14 @@ def render_samples(pictures: Iterable[Snapshot], families: Sequence[Family], lab
     before: tuple[TestState | None, Chunks] = (None, tuple(b"" for _ in families))
     values: list[dict[bytes, bytes]] = [{} for _ in families]  # what the chunks of before say
     for picture in pictures:
-        watched, was = before
-        chunks = was if picture.watched == watched else render_test(picture.watched, families)
+        test_state, was = before
+        chunks = was if picture.test_state == test_state else render_test(picture.test_state, families)
         stamp = f" {picture.at:.0f}\n".encode()
         for i, chunk in enumerate(chunks):
             now = values[i] if chunk == was[i] else parse_samples(chunk)
             append_changed(told[i], {} if picture.is_whole else values[i], now, stamp)
             values[i] = now
-        before = (picture.watched, chunks)
+        before = (picture.test_state, chunks)
     more = "".join(f",{format_label(name, value)}" for name, value in labels).encode() + b"} "
     return tuple(
         b"".join(name[:-1] + more + sample for name, said in series.items() for sample in said)

@@ -109,7 +109,7 @@ class Transport:
         self.rate_limiter: RateLimiter = RateLimiter(
             requests_per_minute, clock, previous.rate_limiter if previous else None
         )
-        self._witness = observer
+        self._observer = observer
         self.server_time: float | None = None  # Unix seconds by k6 Cloud's own clock, when it last answered
         # Monotonic; set by Retry-After, holds for all questions.
         self.retry_after_until: float = previous.retry_after_until if previous else float("-inf")
@@ -127,7 +127,7 @@ class Transport:
                 pause *= random.uniform(0.5, 1.5)  # noqa: S311, PLW2901
                 if self._retry_after_remaining() > MAX_BACKOFF:
                     raise
-                self._witness.count_retry()
+                self._observer.count_retry()
             await self._clock.sleep(max(pause, self._retry_after_remaining()))
         return await self._try("GET", endpoint, params, ids)
 
@@ -165,7 +165,7 @@ class Transport:
 
     def _apply_retry_after(self, response: httpx.Response) -> None:
         if response.status_code == 429:
-            self._witness.count_throttled()
+            self._observer.count_throttled()
         wait = retry_after(response.headers.get("Retry-After"), self._clock.time())
         self.retry_after_until = max(self.retry_after_until, self._clock.monotonic() + wait)
 
@@ -197,7 +197,7 @@ class Transport:
                 f"{where}: {_sanitize(str(error), request) or type(error).__name__}"
             ) from error
         finally:
-            self._witness.observe_request(endpoint, code, self._clock.monotonic() - began)
+            self._observer.observe_request(endpoint, code, self._clock.monotonic() - began)
         return response, told
 
 

@@ -24,13 +24,13 @@ class Discovery:
     `tests` are all that the selection means, by whichever shard they are watched; `ours` those of this one.
     """
 
-    def __init__(self, api: Lister, selection: Selector, state: State, findings: PollResult) -> None:
+    def __init__(self, api: Lister, selection: Selector, state: State, poll_result: PollResult) -> None:
         self.tests: dict[int, LoadTest] = {}
         self._api = api
         self._selection = selection
         self._members = state.members
         self._known_unresolved = state.unresolved
-        self._findings = findings
+        self._poll_result = poll_result
         self._kept: set[int] = set()
         self._projects: set[int] = set()
 
@@ -70,7 +70,7 @@ class Discovery:
 
     def add(self, listing: TestList) -> None:
         """Take those that the selection means."""
-        self._findings.skipped += listing.skipped
+        self._poll_result.skipped += listing.skipped
         self.tests |= {test.id: test for test in listing.tests if self._selection.matches(test)}
 
     @property
@@ -106,8 +106,8 @@ class Discovery:
     def report(self, tests: Collection[LoadTest]) -> None:
         """Tell the findings that these are the tests there are for us."""
         kept = {id_: test for id_, test in self._members.items() if id_ in self._kept}
-        self._findings.members = kept | {test.id: self._selection.with_alias(test) for test in tests}
+        self._poll_result.members = kept | {test.id: self._selection.with_alias(test) for test in tests}
         # After a failure nothing can be said to be missing that was not missing before.
-        is_known = not self._findings.failures
+        is_known = not self._poll_result.failures
         unresolved = self._selection.unresolved(self.tests.values()) if is_known else self._known_unresolved
-        self._findings.unresolved = unresolved
+        self._poll_result.unresolved = unresolved

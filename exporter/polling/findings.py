@@ -65,7 +65,7 @@ class PollResult:
 
 
 async def for_each(
-    items: Iterable[T], action: Callable[[T], Awaitable[None]], findings: PollResult, *, concurrency: int
+    items: Iterable[T], action: Callable[[T], Awaitable[None]], poll_result: PollResult, *, concurrency: int
 ) -> None:
     """Ask about each item, `width` at a time; an item's failure is noted and costs only that item.
 
@@ -80,7 +80,7 @@ async def for_each(
             except Unauthorized:
                 raise
             except ApiError as error:
-                findings.add_failure(error)
+                poll_result.add_failure(error)
 
     refused: list[Unauthorized] = []
     try:

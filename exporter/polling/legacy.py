@@ -40,14 +40,16 @@ class LegacySource:
     def __init__(self, api: LegacyClient, selection: Selector, *, concurrency: int) -> None:
         self._api = api
         self._selection = selection
-        self._width = concurrency
+        self._concurrency = concurrency
 
-    async def fetch(self, state: State, findings: PollResult, *, now: float, discovery: int | None) -> None:
+    async def fetch(
+        self, state: State, poll_result: PollResult, *, now: float, discovery: int | None
+    ) -> None:
         """Fill `findings`; with `discovery`, a running number, also find out which tests there are."""
         if discovery is None:
-            tests = await self._known_tests(state, findings)
+            tests = await self._known_tests(state, poll_result)
         else:
-            tests = await self.discover(state, findings)
+            tests = await self.discover(state, poll_result)
         questions = []
         for test in tests:
             known = state.tests.get(test.id)
@@ -55,16 +57,16 @@ class LegacySource:
             if question:
                 questions.append(question)
             elif known and known.test != test:
-                findings.updates[test.id] = TestUpdate(test)
+                poll_result.updates[test.id] = TestUpdate(test)
             else:
-                findings.unchanged.add(test.id)
+                poll_result.unchanged.add(test.id)
 
         async def ask(question: RunQuery) -> None:
-            findings.updates[question.test.id] = await self._fetch_test(question, findings)
+            poll_result.updates[question.test.id] = await self._fetch_test(question, poll_result)
 
-        await for_each(questions, ask, findings, concurrency=self._width)
+        await for_each(questions, ask, poll_result, concurrency=self._concurrency)
 
-    async def _fetch_test(self, question: RunQuery, findings: PollResult) -> TestUpdate:
+    async def _fetch_test(self, question: RunQuery, poll_result: PollResult) -> TestUpdate:
         """The test's runs now: its list, and by their ids those that ought to be in it but are not."""
         test, known = question.test, question.known
         listing = RunList()
@@ -76,7 +78,7 @@ class LegacySource:
         if is_in_doubt and test.last_run_id is not None and test.last_run_id not in {*told, *missing}:
             missing = [*moving, test.last_run_id]
         asked = await self._api.list_runs(test.id, ids=missing) if missing else RunList()
-        findings.skipped += listing.skipped + asked.skipped
+        poll_result.skipped += listing.skipped + asked.skipped
 
         told |= {run.id for run in asked.runs}
         if asked.skipped and not told.issuperset(moving):
@@ -90,26 +92,28 @@ class LegacySource:
         seen = told | {run.id for run in runs} - gone
         return TestUpdate(confirm_last_run(test, known, seen), listing.runs + asked.runs, gone)
 
-    async def _known_tests(self, state: State, findings: PollResult) -> list[LoadTest]:
+    async def _known_tests(self, state: State, poll_result: PollResult) -> list[LoadTest]:
         """The members as they are listed now."""
         tests: dict[int, LoadTest] = {}
 
         async def ask(project_and_ids: tuple[int | None, Sequence[int]]) -> None:
             project, ids = project_and_ids
             listing = await self._api.list_tests(project, ids=ids)
-            findings.skipped += listing.skipped
+            poll_result.skipped += listing.skipped
             tests.update((test.id, test) for test in listing.tests)
 
         anywhere = [(None, ids) for ids in batched(sorted(state.members)) if ids]
-        await for_each(anywhere, ask, findings, concurrency=self._width)
-        if not findings.failures:
+        await for_each(anywhere, ask, poll_result, concurrency=self._concurrency)
+        if not poll_result.failures:
             # An API may limit a list without a project to the default one.
-            await for_each(group_by_project(state, tests.keys()), ask, findings, concurrency=self._width)
+            await for_each(
+                group_by_project(state, tests.keys()), ask, poll_result, concurrency=self._concurrency
+            )
         return [self._selection.with_alias(test) for test in tests.values() if test.id in state.members]
 
-    async def discover(self, state: State, findings: PollResult) -> list[LoadTest]:
+    async def discover(self, state: State, poll_result: PollResult) -> list[LoadTest]:
         """The tests that the selection means, as they are listed now; `findings` are told of them as well."""
-        discovery = Discovery(self._api, self._selection, state, findings)
+        discovery = Discovery(self._api, self._selection, state, poll_result)
         projects = {rule.project for rule in self._selection.rules if rule.project is not None}
 
         async def ask_for_projects(_: Rule) -> None:
@@ -125,14 +129,14 @@ class LegacySource:
             discovery.add(await self._api.list_tests(ids=ids))
 
         everywhere = [rule for rule in self._selection.rules if rule.project is None]
-        await for_each(everywhere[:1], ask_for_projects, findings, concurrency=1)
-        await for_each(sorted(projects), discovery.fetch_project, findings, concurrency=self._width)
+        await for_each(everywhere[:1], ask_for_projects, poll_result, concurrency=1)
+        await for_each(sorted(projects), discovery.fetch_project, poll_result, concurrency=self._concurrency)
         wanted = sorted(self._selection.ids)
         portions = [ids for ids in batched(wanted) if ids]
-        await for_each(portions, ask_for_tests, findings, concurrency=self._width)
+        await for_each(portions, ask_for_tests, poll_result, concurrency=self._concurrency)
         # An API may limit a list without a project to the default one; a test by itself is found anywhere.
         lost = [id_ for id_ in wanted if id_ not in discovery.tests]
-        await for_each(lost, discovery.fetch_test, findings, concurrency=self._width)
+        await for_each(lost, discovery.fetch_test, poll_result, concurrency=self._concurrency)
         discovery.report(discovery.sharded_tests.values())
         return [self._selection.with_alias(test) for test in discovery.sharded_tests.values()]
 

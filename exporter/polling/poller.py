@@ -24,10 +24,12 @@ MAX_LOGGED_SKIPS = 1000  # things skipped that are remembered, so that each is n
 class Source(Protocol):
     """How an API generation is asked."""
 
-    async def fetch(self, state: State, findings: PollResult, *, now: float, discovery: int | None) -> None:
+    async def fetch(
+        self, state: State, poll_result: PollResult, *, now: float, discovery: int | None
+    ) -> None:
         """Fill `findings` with what is new since `state`. Raises ApiError where all is lost."""
 
-    async def discover(self, state: State, findings: PollResult) -> object:
+    async def discover(self, state: State, poll_result: PollResult) -> object:
         """Fill `findings` with which tests there are. Raises ApiError where all is lost."""
 
 
@@ -68,7 +70,7 @@ class Poller:
         self,
         config: PollConfig,
         *,
-        telemetry: SelfMetrics,
+        self_metrics: SelfMetrics,
         clock: Clock,
         publish: Callable[[State], Awaitable[Callable[[], None]]],
     ) -> None:
@@ -79,7 +81,7 @@ class Poller:
         self.last_outcome = ""
         self._config = config
         self._new_config: Callable[[], PollConfig] | None = None
-        self._telemetry = telemetry
+        self._self_metrics = self_metrics
         self._clock = clock
         self._publish = publish
         self._discoveries = 0
@@ -102,17 +104,17 @@ class Poller:
             self._new_config = None
         began = self._clock.monotonic()
         is_discovery = began - self._discovered_at >= self._config.intervals.discovery
-        findings = await self._fetch(self._discoveries if is_discovery else None)
+        poll_result = await self._fetch(self._discoveries if is_discovery else None)
         before = self.state
         # In a thread: a first poll of many tests brings news of all of them, and scrapes must not wait.
-        after = await asyncio.to_thread(self._next_state, findings, at=began)
+        after = await asyncio.to_thread(self._next_state, poll_result, at=began)
         show = await self._publish(after)
         # Nothing below waits: a scrape sees all of a poll, or nothing of it.
         self.state = after
-        self._count_unknown(before, after, findings)
-        self._record(findings, took=self._clock.monotonic() - began)
+        self._count_unknown(before, after, poll_result)
+        self._record(poll_result, took=self._clock.monotonic() - began)
         show()
-        return findings
+        return poll_result
 
     def reconfigure(self, change: Callable[[], PollConfig]) -> None:
         """Poll by another setup from the next poll on, which finds out anew which tests there are.
@@ -133,22 +135,22 @@ class Poller:
     def record_internal_error(self, error: Exception) -> None:
         """Tell of a poll that failed for a reason of its own; it may fail, the exporter may not."""
         log.error("a poll failed for a reason of its own; this is a bug", exc_info=error)
-        findings = PollResult(
+        poll_result = PollResult(
             failures=[Failure("internal", f"a bug of the exporter: {type(error).__name__}")]
         )
-        self._record(findings, took=0.0)
+        self._record(poll_result, took=0.0)
 
     @property
     def interval(self) -> float:
         """Seconds from one poll to the next as things are now."""
-        is_moving = any(watched.active_runs for watched in self.state.tests.values())
+        is_moving = any(test_state.active_runs for test_state in self.state.tests.values())
         is_new = self.state.as_of is None
         is_expected = self._clock.monotonic() < self._active_until
         intervals = self._config.intervals
         return intervals.active if is_moving or is_new or is_expected else intervals.idle
 
     async def _fetch(self, discovery: int | None) -> PollResult:
-        findings = PollResult()
+        poll_result = PollResult()
         # Two polls and the pause between them fit into stale_after: what one learnt at its beginning is not
         # too old to be shown when the next is done.
         setup = self._config
@@ -156,67 +158,73 @@ class Poller:
         deadline = (self.state.retention.stale_after - longest_pause) / 2
         try:
             async with asyncio.timeout(deadline):
-                await self._fetch_once(setup, findings, discovery)
-                if discovery is None and self._unreported_tests(findings):
+                await self._fetch_once(setup, poll_result, discovery)
+                if discovery is None and self._unreported_tests(poll_result):
                     # A test that is not listed any more, or not legibly: which tests are there?
-                    findings.skipped.clear()
-                    await self._fetch_once(setup, findings, self._discoveries)
+                    poll_result.skipped.clear()
+                    await self._fetch_once(setup, poll_result, self._discoveries)
         except TimeoutError:
-            findings.add_failure(
+            poll_result.add_failure(
                 RequestTimeout(f"the poll was not done after {deadline:g}s; what it learnt is kept")
             )
         except ApiError as error:
-            findings.add_failure(error)
-        if lost := self._unreported_tests(findings):
-            findings.add_failure(DecodeError(f"nothing is told of {len(lost)} tests, among them {min(lost)}"))
-        findings.redact(setup.redact)
-        return findings
+            poll_result.add_failure(error)
+        if lost := self._unreported_tests(poll_result):
+            poll_result.add_failure(
+                DecodeError(f"nothing is told of {len(lost)} tests, among them {min(lost)}")
+            )
+        poll_result.redact(setup.redact)
+        return poll_result
 
-    async def _fetch_once(self, setup: PollConfig, findings: PollResult, discovery: int | None) -> None:
-        await setup.source.fetch(self.state, findings, now=self._clock.time(), discovery=discovery)
+    async def _fetch_once(self, setup: PollConfig, poll_result: PollResult, discovery: int | None) -> None:
+        await setup.source.fetch(self.state, poll_result, now=self._clock.time(), discovery=discovery)
 
-    def _unreported_tests(self, findings: PollResult) -> set[int]:
+    def _unreported_tests(self, poll_result: PollResult) -> set[int]:
         """The tests of which nothing was told, although nothing failed."""
-        members = self.state.members if findings.members is None else findings.members
-        return set() if findings.failures else members.keys() - findings.updates.keys() - findings.unchanged
+        members = self.state.members if poll_result.members is None else poll_result.members
+        return (
+            set()
+            if poll_result.failures
+            else members.keys() - poll_result.updates.keys() - poll_result.unchanged
+        )
 
-    def _next_state(self, findings: PollResult, at: float) -> State:
-        if not findings.has_data:
+    def _next_state(self, poll_result: PollResult, at: float) -> State:
+        if not poll_result.has_data:
             return self.state.expire(at)
-        if findings.members is not None:
+        if poll_result.members is not None:
             self._discovered_at = at
             self._discoveries += 1
-        return self.state.apply(findings.to_state_update(self.state, at=at, now=self._clock.time()))
+        return self.state.apply(poll_result.to_state_update(self.state, at=at, now=self._clock.time()))
 
-    def _count_unknown(self, before: State, after: State, findings: PollResult) -> None:
+    def _count_unknown(self, before: State, after: State, poll_result: PollResult) -> None:
         """Count each value that we do not know once, when it first shows, not at every poll."""
-        for id_ in findings.updates if after is not before else ():
+        for id_ in poll_result.updates if after is not before else ():
             known = {(run.id, unrecognized_fields(run)) for run in runs_of(before, id_)}
             for run in runs_of(after, id_):
                 for field in (
                     unrecognized_fields(run) if (run.id, unrecognized_fields(run)) not in known else ()
                 ):
-                    self._telemetry.unknown_values.labels(field).inc()
+                    self._self_metrics.unknown_values.labels(field).inc()
 
-    def _record(self, findings: PollResult, took: float) -> None:
+    def _record(self, poll_result: PollResult, took: float) -> None:
         now = self._clock.time()
-        telemetry = self._telemetry
-        telemetry.polls.labels(findings.outcome).inc()
-        telemetry.poll_duration.observe(took)
-        telemetry.last_poll.set(now)
-        telemetry.up.set(findings.outcome == "success")
-        if findings.outcome == "success":
-            telemetry.last_successful_poll.set(now)
-        for failure in findings.failures:
-            telemetry.poll_failures.labels(failure.reason).inc()
-        for skipped in findings.skipped:
-            telemetry.runs_skipped.labels(skipped.reason).inc()
-        telemetry.poll_interval.set(self.interval)
-        telemetry.tests.set(len(self.state.tests))
-        telemetry.tests_unresolved.set(len(self.state.unresolved))
-        telemetry.runs.set(sum(len(watched.runs) for watched in self.state.tests.values()))
-        self.last_poll, self.last_outcome = now, findings.outcome
-        self._log(findings, now)
+        self_metrics = self._self_metrics
+        self_metrics.polls.labels(poll_result.outcome).inc()
+        self_metrics.poll_duration.observe(took)
+        self_metrics.last_poll.set(now)
+        self_metrics.up.set(poll_result.outcome == "success")
+        if poll_result.outcome == "success":
+            self_metrics.last_successful_poll.set(now)
+        for failure in poll_result.failures:
+            self_metrics.poll_failures.labels(failure.reason).inc()
+        for skipped in poll_result.skipped:
+            self_metrics.runs_skipped.labels(skipped.reason).inc()
+        self_metrics.poll_interval.set(self.interval)
+        self_metrics.tests.set(len(self.state.tests))
+        self_metrics.tests_unresolved.set(len(self.state.unresolved))
+        self_metrics.runs.set(sum(len(test_state.runs) for test_state in self.state.tests.values()))
+        self.last_poll, self.last_outcome = now, poll_result.outcome
+        self._log(poll_result, now)
 
     def _is_known(self, failure: Failure) -> bool:
         """Whether the poll before failed in this way; a token that is refused is so wherever it is shown."""
@@ -224,9 +232,9 @@ class Poller:
             return any(known.reason == failure.reason for known in self._logged_failures)
         return failure in self._logged_failures
 
-    def _log(self, findings: PollResult, now: float) -> None:
+    def _log(self, poll_result: PollResult, now: float) -> None:
         """A line for each thing that has changed, none for what is as it was."""
-        trouble = frozenset(findings.failures)
+        trouble = frozenset(poll_result.failures)
         for failure in sorted(trouble, key=lambda failure: failure.message):
             self.recent_errors.append(RecentError(now, failure))
             if not self._is_known(failure):
@@ -234,7 +242,7 @@ class Poller:
         if self._logged_failures and not trouble:
             log.info("polls succeed again", extra={"tests": len(self.state.tests)})
         self._logged_failures = trouble
-        for skipped in findings.skipped:
+        for skipped in poll_result.skipped:
             if skipped.description not in self._logged_skips:
                 log.warning("skipped %s", skipped.description, extra={"reason": skipped.reason})
             self._logged_skips[skipped.description] = None
@@ -243,5 +251,5 @@ class Poller:
 
 
 def runs_of(state: State, test_id: int) -> tuple[Run, ...]:
-    watched = state.tests.get(test_id)
-    return watched.runs if watched else ()
+    test_state = state.tests.get(test_id)
+    return test_state.runs if test_state else ()

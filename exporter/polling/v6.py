@@ -45,19 +45,21 @@ class V6Source:
     def __init__(self, api: V6Client, selection: Selector, *, concurrency: int) -> None:
         self._api = api
         self._selection = selection
-        self._width = concurrency
+        self._concurrency = concurrency
 
-    async def fetch(self, state: State, findings: PollResult, *, now: float, discovery: int | None) -> None:
+    async def fetch(
+        self, state: State, poll_result: PollResult, *, now: float, discovery: int | None
+    ) -> None:
         """Fill `findings`; with `discovery`, also find out which tests there are."""
         if discovery is not None:
-            await self.discover(state, findings)
-        members = state.members if findings.members is None else findings.members
+            await self.discover(state, poll_result)
+        members = state.members if poll_result.members is None else poll_result.members
         present = self._api.server_time or now
         since = present - FIRST_WINDOW if state.newest_created is None else state.newest_created - OVERLAP
         listing = await self._api.list_runs(since)
-        findings.skipped += listing.skipped
+        poll_result.skipped += listing.skipped
         if not listing.is_complete:
-            findings.add_failure(DecodeError(f"GET {RUNS}: the list breaks off and says that it goes on"))
+            poll_result.add_failure(DecodeError(f"GET {RUNS}: the list breaks off and says that it goes on"))
 
         told_of = defaultdict[int, list[Run]](list)
         for run in listing.runs:
@@ -69,23 +71,27 @@ class V6Source:
             if known is None or known.active_runs or known.test != test or id_ in told_of or is_puzzling:
                 questions.append(RunQuery(test, known, told_of[id_]))
             else:
-                findings.unchanged.add(id_)
+                poll_result.unchanged.add(id_)
 
         async def ask(question: RunQuery) -> None:
-            findings.updates[question.test.id] = await self._fetch_test(question, listing, state, findings)
+            poll_result.updates[question.test.id] = await self._fetch_test(
+                question, listing, state, poll_result
+            )
 
-        await for_each(questions, ask, findings, concurrency=self._width)
+        await for_each(questions, ask, poll_result, concurrency=self._concurrency)
         # At first all runs are history, and none that is missing would be missed.
         told = [run.created for run in listing.runs if run.created is not None]
         sure_up_to = max(told, default=since) if state.newest_created is None else listing.complete_until
         # A run from the future, by a fault of whoever wrote it down, must not hide those of the present.
         newest = max(min(sure_up_to, present), since + OVERLAP)
-        is_taken_in = len(findings.updates) + len(findings.unchanged) == len(members) and not listing.skipped
+        is_taken_in = (
+            len(poll_result.updates) + len(poll_result.unchanged) == len(members) and not listing.skipped
+        )
         # What could not be taken in is asked for again with the next list, for a day at most.
-        findings.newest_created = newest if is_taken_in else max(since + OVERLAP, newest - FIRST_WINDOW)
+        poll_result.newest_created = newest if is_taken_in else max(since + OVERLAP, newest - FIRST_WINDOW)
 
     async def _fetch_test(
-        self, question: RunQuery, listing: RunList, state: State, findings: PollResult
+        self, question: RunQuery, listing: RunList, state: State, poll_result: PollResult
     ) -> TestUpdate:
         """The test's runs: those in the list of all, and by themselves those that it does not reach."""
         test, known, told = question.test, question.known, question.runs
@@ -94,7 +100,7 @@ class V6Source:
             if sum(counts_as_finished(run) for run in told) >= wanted:
                 return TestUpdate(test, tuple(told))
             newest = await self._api.list_newest_runs(test.id, wanted + SPARE)
-            findings.skipped += newest.skipped
+            poll_result.skipped += newest.skipped
             return TestUpdate(test, (*told, *newest.runs))
         named = {run.id for run in told}
         read, gone = [], {run.id for run in known.runs if run.id not in named and listing.should_contain(run)}
@@ -106,17 +112,17 @@ class V6Source:
                     gone.add(run.id)
         return TestUpdate(test, (*told, *read), frozenset(gone - {run.id for run in read}))
 
-    async def discover(self, state: State, findings: PollResult) -> None:
+    async def discover(self, state: State, poll_result: PollResult) -> None:
         """Find out which tests the selection means; where that cannot be learnt, members stay members."""
-        discovery = Discovery(self._api, self._selection, state, findings)
+        discovery = Discovery(self._api, self._selection, state, poll_result)
         projects = {rule.project for rule in self._selection.rules}
         ids = self._selection.ids
         if None in projects or len(ids) > FEW_TESTS:
-            await for_each([None], discovery.fetch_project, findings, concurrency=1)
+            await for_each([None], discovery.fetch_project, poll_result, concurrency=1)
         else:
-            await for_each(projects, discovery.fetch_project, findings, concurrency=self._width)
+            await for_each(projects, discovery.fetch_project, poll_result, concurrency=self._concurrency)
             rest = set(ids) - discovery.tests.keys()
-            await for_each(rest, discovery.fetch_test, findings, concurrency=self._width)
+            await for_each(rest, discovery.fetch_test, poll_result, concurrency=self._concurrency)
         discovery.report(await self._with_schedules(discovery.sharded_tests))
 
     async def _with_schedules(self, tests: Mapping[int, LoadTest]) -> list[LoadTest]:

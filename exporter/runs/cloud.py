@@ -1,6 +1,6 @@
 """k6 Cloud as the commands see it: what both generations can tell and do, under the same names."""
 
-from exporter.asking import inquiry
+from exporter.asking import source
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.acts import LegacyWriter, V6Writer, WriteTransport
@@ -50,9 +50,9 @@ class RunsClient:
 
     async def find_tests(self) -> PollResult:
         """The tests that the configuration means, and what went wrong in finding them; raises nothing."""
-        findings = PollResult()
+        poll_result = PollResult()
         try:
-            await inquiry(self.config, self._transport).discover(State(), findings)
+            await source(self.config, self._transport).discover(State(), poll_result)
         except ApiError as error:
-            findings.add_failure(error)
-        return findings
+            poll_result.add_failure(error)
+        return poll_result

@@ -59,7 +59,7 @@ class RunsCommand:
         clock: Clock,
         streams: Streams,
         work: Callable[[Coroutine[Any, Any, Any]], Any],
-        conceal: Callable[[str], str] = lambda text: text,
+        redact: Callable[[str], str] = lambda text: text,
         is_json: bool = False,
     ) -> None:
         self._config = config
@@ -67,7 +67,7 @@ class RunsCommand:
         self._clock = clock
         self._streams = streams
         self._work = work
-        self._conceal = conceal
+        self._redact = redact
         self._is_json = is_json
 
     def list(self, *, most: int, active: bool) -> int:
@@ -196,7 +196,7 @@ class RunsCommand:
         if self._is_json:
             return JsonLineView(test, self._config, self._print, self._say)
         if self._streams.out.is_terminal:
-            return ProgressView(test, self._config, self._streams.out, self._clock, self._conceal)
+            return ProgressView(test, self._config, self._streams.out, self._clock, self._redact)
         return LineView(test, self._print, self._say)
 
     def _confirm(self, what: str, *, yes: bool) -> int:
@@ -232,7 +232,7 @@ class RunsCommand:
         print_to(self._streams.out.file, text)
 
     def _say(self, sentence: str) -> None:
-        print_to(self._streams.stderr, self._conceal(sentence))
+        print_to(self._streams.stderr, self._redact(sentence))
 
 
 def print_to(stream: Any, text: str, end: str = "\n") -> None:

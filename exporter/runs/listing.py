@@ -41,24 +41,32 @@ class RunListing:
 
 async def list_newest(cloud: RunsClient, *, most: int, active: bool) -> RunListing:
     """The newest runs of the tests that the configuration means; with `active`, of those not over."""
-    findings = await cloud.find_tests()
+    poll_result = await cloud.find_tests()
     deep = max(most, BEHIND) if active else most
-    tests = findings.members or {}
+    tests = poll_result.members or {}
     since = None
     if isinstance(cloud.api, LegacyClient):
-        runs = await legacy_runs(cloud, cloud.api, list(tests.values()), findings, most=deep, active=active)
+        runs = await legacy_runs(
+            cloud, cloud.api, list(tests.values()), poll_result, most=deep, active=active
+        )
     elif len(tests) <= FEW_TESTS:
-        runs = await runs_of_each(cloud, cloud.api, tests, findings, most=deep)
+        runs = await runs_of_each(cloud, cloud.api, tests, poll_result, most=deep)
     else:
-        runs, since = await v6_runs(cloud, cloud.api, tests, findings, most=most, active=active)
+        runs, since = await v6_runs(cloud, cloud.api, tests, poll_result, most=most, active=active)
     chosen = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
     rows = [RunRow(run, tests[run.test_id]) for run in sorted(chosen, key=lambda run: run.sort_key)]
-    unresolved = findings.unresolved if cloud.config.tests else ()  # that there are no tests is no mistake
-    return RunListing(rows[: -most - 1 : -1], unresolved, findings.failures, findings.skipped, since)
+    unresolved = poll_result.unresolved if cloud.config.tests else ()  # that there are no tests is no mistake
+    return RunListing(rows[: -most - 1 : -1], unresolved, poll_result.failures, poll_result.skipped, since)
 
 
 async def v6_runs(
-    cloud: RunsClient, api: V6Client, tests: Collection[int], findings: PollResult, *, most: int, active: bool
+    cloud: RunsClient,
+    api: V6Client,
+    tests: Collection[int],
+    poll_result: PollResult,
+    *,
+    most: int,
+    active: bool,
 ) -> tuple[Sequence[Run], float | None]:
     """The runs of all tests, and from which moment on (Unix seconds); it widens until there are enough."""
     listing, since = RunList(), 0.0
@@ -67,7 +75,7 @@ async def v6_runs(
         listing = await api.list_runs(since)
         if sum(run.test_id in tests for run in listing.runs) >= most and not active:
             break
-    findings.skipped += listing.skipped
+    poll_result.skipped += listing.skipped
     return listing.runs, None if active else since
 
 
@@ -75,7 +83,7 @@ async def legacy_runs(
     cloud: RunsClient,
     api: LegacyClient,
     tests: Sequence[LoadTest],
-    findings: PollResult,
+    poll_result: PollResult,
     *,
     most: int,
     active: bool,
@@ -92,14 +100,14 @@ async def legacy_runs(
         chosen = [run.test_id for run in (last.runs if last else ()) if (run.created or late) >= late]
     else:
         chosen = [last_ids[run_id] for run_id in sorted(last_ids, reverse=True)[:most]]
-    return await runs_of_each(cloud, api, chosen, findings, most=most)
+    return await runs_of_each(cloud, api, chosen, poll_result, most=most)
 
 
 async def runs_of_each(
     cloud: RunsClient,
     api: LegacyClient | V6Client,
     tests: Collection[int],
-    findings: PollResult,
+    poll_result: PollResult,
     *,
     most: int,
 ) -> Sequence[Run]:
@@ -109,7 +117,7 @@ async def runs_of_each(
     async def ask(test_id: int) -> None:
         listing = await api.list_newest_runs(test_id, most)
         runs.extend(listing.runs)
-        findings.skipped += listing.skipped
+        poll_result.skipped += listing.skipped
 
-    await for_each(tests, ask, findings, concurrency=cloud.config.api.concurrency)
+    await for_each(tests, ask, poll_result, concurrency=cloud.config.api.concurrency)
     return runs

@@ -35,7 +35,7 @@ def create_command(
     out = console(sys.stdout, None if sys.stdout.isatty() else WIDE)
     streams = Streams(sys.stdin, out, sys.stderr)
     return RunsCommand(
-        config, connect, clock=clock, streams=streams, work=work, conceal=token.redact, is_json=is_json
+        config, connect, clock=clock, streams=streams, work=work, redact=token.redact, is_json=is_json
     )
 
 

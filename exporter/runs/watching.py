@@ -106,10 +106,10 @@ class ProgressView:
         config: Config,
         console: Console,
         clock: Clock,
-        conceal: Callable[[str], str],
+        redact: Callable[[str], str],
     ) -> None:
         self._test = test
-        self._conceal = conceal
+        self._redact = redact
         self._config = config
         self._console = console
         self._run: Run | None = None
@@ -146,7 +146,7 @@ class ProgressView:
             self.progress.refresh()
 
     def say(self, sentence: str) -> None:
-        self._console.print(self._conceal(sentence), style="yellow", soft_wrap=True)
+        self._console.print(self._redact(sentence), style="yellow", soft_wrap=True)
 
     def _label(self, run: Run) -> str:
         return f"{self._name(run)}{describe_run(run)}"

@@ -56,23 +56,23 @@ class Simulator:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return  # nothing to do at start-up or shutdown
-        asked = await _read(scope, receive, self.clock())
-        if asked.path.startswith("/simulator/"):
-            await self._send(control(asked, self), receive, send)
+        request = await _read(scope, receive, self.clock())
+        if request.path.startswith("/simulator/"):
+            await self._send(control(request, self), receive, send)
             return
-        self.requests.append(asked)
+        self.requests.append(request)
         del self.requests[:-_REMEMBERED]
-        await self._send(self._answer(asked), receive, send)
+        await self._send(self._answer(request), receive, send)
 
-    def _answer(self, asked: Request) -> Response:
-        faults = self.faults.striking(asked)
+    def _answer(self, request: Request) -> Response:
+        faults = self.faults.striking(request)
         for fault in faults:
             if fault.rewrite is not None:
-                asked = fault.rewrite(asked)
+                request = fault.rewrite(request)
         if any(fault.instead for fault in faults):
-            return spoiled(Response(), asked, faults)
-        api = v6 if v6.is_for(asked) else legacy
-        return spoiled(api.handle(asked, self.world, self.options, self.tokens), asked, faults)
+            return spoiled(Response(), request, faults)
+        api = v6 if v6.is_for(request) else legacy
+        return spoiled(api.handle(request, self.world, self.options, self.tokens), request, faults)
 
     async def _send(self, answer: Response, receive: Receive, send: Send) -> None:
         delivery, payload = answer.delivery, answer.payload

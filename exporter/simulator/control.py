@@ -24,12 +24,12 @@ class Controlled(Protocol):
     faults: faults.Faults
 
 
-def control(asked: Request, simulator: Controlled) -> Response:
+def control(request: Request, simulator: Controlled) -> Response:
     """Do what is asked; 400 says why not."""
     try:
-        match asked.method, asked.path:
+        match request.method, request.path:
             case "PUT", "/simulator/faults":
-                put = faults.from_json(_json(asked))
+                put = faults.from_json(_json(request))
                 simulator.faults.clear()
                 simulator.faults.add(*put)
                 return Response(body={"faults": len(simulator.faults)})
@@ -37,13 +37,13 @@ def control(asked: Request, simulator: Controlled) -> Response:
                 simulator.faults.clear()
                 return Response(body={"faults": 0})
             case "POST", "/simulator/token":
-                simulator.tokens = _tokens(_json(asked))
+                simulator.tokens = _tokens(_json(request))
                 return Response(body={"tokens": len(simulator.tokens)})
             case "GET", "/simulator/truth":
-                return Response(body=dump_state(simulator.world, asked.at))
+                return Response(body=dump_state(simulator.world, request.at))
     except ValueError as wrong:
         return Response(400, {"error": str(wrong)})
-    return Response(404, {"error": f"no {asked.method} {asked.path} here"})
+    return Response(404, {"error": f"no {request.method} {request.path} here"})
 
 
 def dump_state(world: World, now: float) -> Item:
@@ -75,8 +75,8 @@ def _truth_of(state: RunState) -> Item:
     }
 
 
-def _json(asked: Request) -> object:
-    told: object = json.loads(asked.body)
+def _json(request: Request) -> object:
+    told: object = json.loads(request.body)
     return told
 
 

@@ -42,10 +42,10 @@ class Fault:
         """The same fault for these requests only."""
         return replace(self, path=path, method=method, times=times)
 
-    def strikes(self, asked: Request) -> bool:
-        if not fnmatchcase(asked.method, self.method):
+    def strikes(self, request: Request) -> bool:
+        if not fnmatchcase(request.method, self.method):
             return False
-        return fnmatchcase(asked.path, self.path) or fnmatchcase(asked.target, self.path)
+        return fnmatchcase(request.path, self.path) or fnmatchcase(request.target, self.path)
 
     def once_less(self) -> "Fault":
         return self if self.times is None else replace(self, times=self.times - 1)
@@ -66,9 +66,9 @@ class Faults:
     def clear(self) -> None:
         self._in_force.clear()
 
-    def striking(self, asked: Request) -> list[Fault]:
+    def striking(self, request: Request) -> list[Fault]:
         """The faults that strike this request; each has one time less afterwards."""
-        striking = [fault for fault in self._in_force if fault.strikes(asked)]
+        striking = [fault for fault in self._in_force if fault.strikes(request)]
         left = (fault.once_less() if fault in striking else fault for fault in self._in_force)
         self._in_force = [fault for fault in left if fault.times != 0]
         return striking
@@ -88,20 +88,20 @@ def error(
     retry_after: in seconds, sent as number or as date. code: legacy has numbers and v6 has words.
     """
 
-    def spoil(asked: Request, _: Response) -> Response:
-        told = _worded(asked, status, message, code)
+    def spoil(request: Request, _: Response) -> Response:
+        told = _worded(request, status, message, code)
         if html:
             told = Response(status, raw=_HTML, content_type="text/html")
         if retry_after is None:
             return told
-        date = format_datetime(datetime.fromtimestamp(asked.at + retry_after, UTC), usegmt=True)
+        date = format_datetime(datetime.fromtimestamp(request.at + retry_after, UTC), usegmt=True)
         return replace(told, headers=(("retry-after", date if retry_after_as_date else str(retry_after)),))
 
     return Fault(spoil, instead=True)
 
 
-def _worded(asked: Request, status: int, message: str, code: int | str | None) -> Response:
-    if v6.is_for(asked):
+def _worded(request: Request, status: int, message: str, code: int | str | None) -> Response:
+    if v6.is_for(request):
         return v6.error(status, message, None if code is None else str(code))
     return legacy.error(status, message, None if code is None else int(code))
 
@@ -276,11 +276,11 @@ def _stranger(item: object) -> object:
     return item | {name: item[name] + 77 for name in ("id", "test_id") if name in item}
 
 
-def _without_page(asked: Request) -> Request:
-    return replace(asked, query=tuple(it for it in asked.query if it[0] not in ("page", "$skip")))
+def _without_page(request: Request) -> Request:
+    return replace(request, query=tuple(it for it in request.query if it[0] not in ("page", "$skip")))
 
 
-def spoiled(answer: Response, asked: Request, faults: Iterable[Fault]) -> Response:
+def spoiled(answer: Response, request: Request, faults: Iterable[Fault]) -> Response:
     for fault in faults:
-        answer = fault.spoil(asked, answer)
+        answer = fault.spoil(request, answer)
     return answer

@@ -42,7 +42,7 @@ def dashboard() -> Dashboard:
         panels=laid_out(
             "May the data be believed?",
             band(4, *believed()),
-            band(4, *watched()),
+            band(4, *test_state()),
             "Polling",
             band(8, durations(), polls(), ages()),
             band(8, failures(), unusable()),
@@ -96,7 +96,7 @@ def believed() -> list[Panel]:
     ]
 
 
-def watched() -> list[Panel]:
+def test_state() -> list[Panel]:
     return [
         tile(
             "Tests",

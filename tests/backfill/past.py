@@ -43,7 +43,7 @@ def world(*, days: float = 2, tests: int = 2, every: float = 4 * 3600.0, present
 def told(
     made: World,
     output: Path,
-    generation: str = "legacy",
+    api_version: str = "legacy",
     *,
     options: Options | None = None,
     faults: Any = (),
@@ -62,7 +62,7 @@ def told(
     )
     for fault in faults:
         simulator.faults.add(fault)
-    api = {"url": "http://k6.test", "requests_per_minute": 100_000} | GENERATIONS[generation]
+    api = {"url": "http://k6.test", "requests_per_minute": 100_000} | GENERATIONS[api_version]
     config, token = Config.model_validate({"api": api} | (settings or {})), Secret(TOKEN)
     given = {"since": "1d", "until": None, "label": (), "split": None} | DEFAULTS | flags
     wished = parse_options(output=str(output), now=START, **given)

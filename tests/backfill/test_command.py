@@ -10,15 +10,15 @@ from exporter.simulator import NextLink, Options, Phases, V6Options, World, faul
 from tests.backfill.past import DAY, GENERATIONS, PHASES, families_of, moment_of, samples_of, told, world
 from tests.lab import START, TOKEN
 
-both = pytest.mark.parametrize("generation", GENERATIONS)
+both = pytest.mark.parametrize("api_version", GENERATIONS)
 LABELS = ("job=k6-cloud", "instance=here:10565")
 
 
 @both
-def test_names_help_and_order_are_those_of_openmetrics(generation: str, tmp_path: Path) -> None:
+def test_names_help_and_order_are_those_of_openmetrics(api_version: str, tmp_path: Path) -> None:
     output = tmp_path / "past.om"
 
-    assert told(world(), output, generation, label=LABELS)[0] == 0
+    assert told(world(), output, api_version, label=LABELS)[0] == 0
 
     text = output.read_text()
     families = families_of(text)  # raises where families, series or moments are out of order
@@ -33,8 +33,8 @@ def test_names_help_and_order_are_those_of_openmetrics(generation: str, tmp_path
 
 
 @both
-def test_what_nobody_knows_any_more_is_not_told(generation: str, tmp_path: Path) -> None:
-    told(world(), tmp_path / "past.om", generation)
+def test_what_nobody_knows_any_more_is_not_told(api_version: str, tmp_path: Path) -> None:
+    told(world(), tmp_path / "past.om", api_version)
 
     text = (tmp_path / "past.om").read_text()
     assert "schedule_next_run" not in text
@@ -44,9 +44,9 @@ def test_what_nobody_knows_any_more_is_not_told(generation: str, tmp_path: Path)
 
 @both
 def test_runs_count_when_they_finish_and_those_before_the_beginning_do_not(
-    generation: str, tmp_path: Path
+    api_version: str, tmp_path: Path
 ) -> None:
-    told(world(tests=1), tmp_path / "past.om", generation)
+    told(world(tests=1), tmp_path / "past.om", api_version)
 
     counts = {
         re.findall('outcome="([a-z_]+)"', series)[0]: samples
@@ -62,12 +62,12 @@ def test_runs_count_when_they_finish_and_those_before_the_beginning_do_not(
 
 
 @both
-def test_a_test_is_told_from_its_first_known_run_on(generation: str, tmp_path: Path) -> None:
+def test_a_test_is_told_from_its_first_known_run_on(api_version: str, tmp_path: Path) -> None:
     made = World()
     made.add_run(made.add_test("new"), created=START - 8 * 3600, phases=PHASES)
     made.add_run(made.add_test("old"), created=START - 30 * DAY, phases=PHASES)
 
-    told(made, tmp_path / "past.om", generation)
+    told(made, tmp_path / "past.om", api_version)
 
     begun = {
         re.findall('test_name="([a-z]+)"', series)[0]: samples[0][0]
@@ -101,9 +101,9 @@ def test_v6_is_asked_for_one_list_and_for_tests_that_were_quiet(tmp_path: Path) 
 
 
 @both
-def test_a_split_past_says_the_same_in_several_files(generation: str, tmp_path: Path) -> None:
-    told(world(), tmp_path / "whole.om", generation)
-    told(world(), tmp_path / "part.om", generation, split="6h")
+def test_a_split_past_says_the_same_in_several_files(api_version: str, tmp_path: Path) -> None:
+    told(world(), tmp_path / "whole.om", api_version)
+    told(world(), tmp_path / "part.om", api_version, split="6h")
 
     whole = samples_of((tmp_path / "whole.om").read_text())
     parts = [samples_of(file.read_text()) for file in sorted(tmp_path.glob("part.*.om"))]
@@ -119,12 +119,12 @@ def test_a_split_past_says_the_same_in_several_files(generation: str, tmp_path: 
 
 @both
 def test_a_past_with_holes_is_not_written(
-    generation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    api_version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "past.om"
     output.write_text("what was there")
 
-    code, _ = told(world(), output, generation, faults=[faults.error(500).on("*runs*")])
+    code, _ = told(world(), output, api_version, faults=[faults.error(500).on("*runs*")])
 
     assert code == 1
     assert "error: k6 Cloud is in trouble (500 at GET " in capsys.readouterr().err
@@ -175,9 +175,9 @@ def test_without_any_run_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
 
 @both
 def test_without_any_test_that_is_said(
-    generation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    api_version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told(World(), tmp_path / "past.om", generation)[0] == 1
+    assert told(World(), tmp_path / "past.om", api_version)[0] == 1
     assert capsys.readouterr().err == (
         "error: the configuration means no test that the token sees; k6-cloud-exporter check says why\n"
     )
@@ -185,12 +185,12 @@ def test_without_any_test_that_is_said(
 
 @both
 def test_an_entry_that_means_no_test_is_named_and_the_others_are_told(
-    generation: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    api_version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = world(tests=1)
     settings = {"tests": [{"id": next(iter(made.tests))}, {"id": 99}, {"include": "zebra"}]}
 
-    assert told(made, tmp_path / "past.om", generation, settings=settings)[0] == 0
+    assert told(made, tmp_path / "past.om", api_version, settings=settings)[0] == 0
     why = "nothing in k6 Cloud fits this, or the token may not see it"
     said = capsys.readouterr().err.splitlines()
     assert said[:2] == [f"left out: test 99; {why}", f"left out: include 'zebra'; {why}"]

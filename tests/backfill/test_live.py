@@ -31,10 +31,10 @@ def world(phases: Phases) -> World:
     return made
 
 
-def live(made: World, generation: str, moments: list[float]) -> dict[float, Series]:
+def live(made: World, api_version: str, moments: list[float]) -> dict[float, Series]:
     """What the pages of an exporter said that polled at these moments."""
     pages: dict[float, Series] = {}
-    with Lab(made, api={"url": "http://k6.test", **GENERATIONS[generation]}) as lab:
+    with Lab(made, api={"url": "http://k6.test", **GENERATIONS[api_version]}) as lab:
         for moment in moments:
             lab.at(moment - START).poll()
             pages[moment] = {in_order(series): value for series, value in facts(lab).items()}

@@ -224,15 +224,15 @@ def test_the_stack_id_has_k6s_own_variable_and_one_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "stack_id", "generation"),
+    ("version", "stack_id", "api_version"),
     [("auto", None, "legacy"), ("auto", 1, "v6"), ("legacy", 1, "legacy"), ("v6", 1, "v6")],
 )
 def test_a_stack_id_makes_it_v6_unless_told_otherwise(
-    version: str, stack_id: int | None, generation: str
+    version: str, stack_id: int | None, api_version: str
 ) -> None:
     config = Config.model_validate({"api": {"version": version, "stack_id": stack_id}})
 
-    assert config.api.effective_version == generation
+    assert config.api.effective_version == api_version
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ UNUSED: dict[str, str] = {}  # metrics about tests and runs that no dashboard an
 def known() -> dict[str, set[str]]:
     """Every metric with its labels: those of the golden expositions, and of the process."""
     found = {name: set(labels) for name, labels in PROMETHEUS.items()}
-    pages = [(GOLDEN / f"{generation}.prom").read_text(encoding="utf-8") for generation in ("legacy", "v6")]
+    pages = [(GOLDEN / f"{api_version}.prom").read_text(encoding="utf-8") for api_version in ("legacy", "v6")]
     pages.append(SelfMetrics(version="", revision="").text().decode())
     for page in pages:
         for name in re.findall(r"^# TYPE (\w+) ", page, re.MULTILINE):

@@ -29,7 +29,7 @@ HOUR = 3600.0
 class Scene:
     """A world with a past, when that was written down, and the Prometheus that knows it."""
 
-    generation: str
+    api_version: str
     world: World
     now: float
     demo: Demo
@@ -115,7 +115,7 @@ def test_the_states_at_known_moments_are_right(scene: Scene) -> None:
             moment = (step.entered + end) / 2
             state = run.at(moment)
             # What each generation cannot tell of the past is told as created.
-            untold = (-1, 0, 1) if scene.generation == "legacy" else (-1,)
+            untold = (-1, 0, 1) if scene.api_version == "legacy" else (-1,)
             expected = -2 if state.status in untold else state.status
             names = '{__name__=~"k6_cloud_run_status|k6_cloud_test_last_run_status"}'
             assert scene.demo.values(names, "__name__", at=moment) == {
@@ -124,7 +124,7 @@ def test_the_states_at_known_moments_are_right(scene: Scene) -> None:
             }
             seen.add(expected)
 
-    assert seen == ({-2, 2, 3, 5, 8} if scene.generation == "legacy" else {-2, 0, 1, 2, 3, 5, 8})
+    assert seen == ({-2, 2, 3, 5, 8} if scene.api_version == "legacy" else {-2, 0, 1, 2, 3, 5, 8})
 
 
 def test_each_run_of_the_past_is_counted_once(scene: Scene) -> None:

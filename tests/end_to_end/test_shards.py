@@ -89,7 +89,7 @@ def tile(dashboard: str, title: str) -> str:
     return asked.with_variables()
 
 
-def watched(address: str) -> set[str]:
+def tracked(address: str) -> set[str]:
     page = httpx.get(f"http://{address}/metrics").text
     return {line.split('test_id="')[1].split('"')[0] for line in page.splitlines() if "test_info{" in line}
 
@@ -114,7 +114,7 @@ def test_shards_are_disjoint_and_complete_and_changing_their_number_doubles_noth
             return float(answer[0]["value"][1]) if answer else 0
 
         four = old.enter_context(shards(4, url, tmp_path))
-        shares = [watched(address) for address in four]
+        shares = [tracked(address) for address in four]
         scrape(*four)
 
         assert set(Counter(test for share in shares for test in share).values()) == {1}

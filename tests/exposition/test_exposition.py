@@ -76,17 +76,17 @@ class Facts(Collector):
             metric = (CounterMetricFamily if family.type == "counter" else GaugeMetricFamily)(
                 family.name, family.help
             )
-            for _, watched in sorted(self.state.tests.items()):
-                project = "" if watched.test.project_id is None else str(watched.test.project_id)
+            for _, tracked in sorted(self.state.tests.items()):
+                project = "" if tracked.test.project_id is None else str(tracked.test.project_id)
                 test = {
                     "project_id": project,
-                    "test_id": str(watched.test.id),
-                    "test_name": watched.test.name,
+                    "test_id": str(tracked.test.id),
+                    "test_name": tracked.test.name,
                 }
-                for run in watched.exposed_runs if family.subject == "run" else ():
+                for run in tracked.exposed_runs if family.subject == "run" else ():
                     self.add(metric, family, test | {"run_id": str(run.id)}, run)
                 if family.subject == "test":
-                    self.add(metric, family, test, watched)
+                    self.add(metric, family, test, tracked)
             yield metric
 
     def add(self, metric: Metric, family: Family, labels: dict[str, str], subject: Run | TestState) -> None:
@@ -150,9 +150,9 @@ def test_only_tests_that_changed_are_rendered_anew() -> None:
 def test_the_labels_a_family_declares_are_the_labels_it_gives(family: Family) -> None:
     run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=((Phase.RUNNING, 5.0),))
     test = LoadTest(7, "x", next_run=1.0)
-    watched = State().apply(StateUpdate(monotonic=0, now=0, updates={7: TestUpdate(test, (run,))})).tests[7]
+    tracked = State().apply(StateUpdate(monotonic=0, now=0, updates={7: TestUpdate(test, (run,))})).tests[7]
 
-    samples = samples_of(family, run if family.subject == "run" else watched)
+    samples = samples_of(family, run if family.subject == "run" else tracked)
 
     assert {tuple(name for name, _ in labels) for labels, _ in samples} == {family.labels}
 

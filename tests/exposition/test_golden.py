@@ -16,9 +16,9 @@ from tests.lab import Lab
 FOLDER = Path(__file__).parent
 
 
-@pytest.mark.parametrize(("generation", "stack"), [("legacy", {}), ("v6", {"stack_id": 1})])
-def test_the_whole_exposition_is_as_written(generation: str, stack: dict[str, int]) -> None:
-    golden = FOLDER / f"{generation}.prom"
+@pytest.mark.parametrize(("api_version", "stack"), [("legacy", {}), ("v6", {"stack_id": 1})])
+def test_the_whole_exposition_is_as_written(api_version: str, stack: dict[str, int]) -> None:
+    golden = FOLDER / f"{api_version}.prom"
     with Lab(world(), api={"url": "http://k6.test"} | stack) as lab:
         lab.poll()
         lab.at(15).poll()

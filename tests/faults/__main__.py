@@ -26,10 +26,10 @@ def fuzzed(given: argparse.Namespace) -> Any:
 
 def soaked(given: argparse.Namespace) -> Any:
     told = report.read().get("soak", {})
-    for generation in given.api or GENERATIONS:
-        print(f"  {given.scrapers} scrapers, {given.seconds:g} s, {generation}", flush=True)
-        seen = soak(generation, seconds=given.seconds, scrapers=given.scrapers, reload=given.reload)
-        told[generation] = {"seconds": given.seconds, "scrapers": given.scrapers, **seen.told()}
+    for api_version in given.api or GENERATIONS:
+        print(f"  {given.scrapers} scrapers, {given.seconds:g} s, {api_version}", flush=True)
+        seen = soak(api_version, seconds=given.seconds, scrapers=given.scrapers, reload=given.reload)
+        told[api_version] = {"seconds": given.seconds, "scrapers": given.scrapers, **seen.told()}
     return told
 
 

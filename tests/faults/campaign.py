@@ -11,19 +11,19 @@ from tests.faults.stage import Passing, Performance, Stage, Trouble, play
 from tests.k6.asking import Swift
 
 
-def performed(trouble: Trouble, generation: str) -> Performance:
+def performed(trouble: Trouble, api_version: str) -> Performance:
     """On a stage whose time passes only where something waits."""
 
     async def scene() -> Performance:
-        return await play(trouble, Stage(generation, Passing()))
+        return await play(trouble, Stage(api_version, Passing()))
 
     with asyncio.Runner(loop_factory=Swift) as runner:
         return runner.run(scene())
 
 
-def performed_on_a_network(trouble: Trouble, generation: str) -> Performance:
+def performed_on_a_network(trouble: Trouble, api_version: str) -> Performance:
     async def scene() -> Performance:
-        return await play(trouble, network.Wired(generation))
+        return await play(trouble, network.Wired(api_version))
 
     return asyncio.run(scene())
 
@@ -44,12 +44,12 @@ def run() -> list[dict[str, Any]]:
 
 def rows(troubles: Iterable[Trouble], perform: Any) -> Iterable[dict[str, Any]]:
     for trouble in troubles:
-        for generation in trouble.generations:
-            seen = perform(trouble, generation)
-            print(f"  {trouble.name} ({generation}): {'; '.join(seen.broken) or 'kept'}", flush=True)
+        for api_version in trouble.generations:
+            seen = perform(trouble, api_version)
+            print(f"  {trouble.name} ({api_version}): {'; '.join(seen.broken) or 'kept'}", flush=True)
             yield {
                 "fault": trouble.name,
-                "generation": generation,
+                "generation": api_version,
                 "during": str(seen.worst),
                 "after": str(seen.after[-1]),
                 "polls": seen.polls,

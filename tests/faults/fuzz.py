@@ -50,12 +50,12 @@ def seeds(kind: str) -> list[int]:
     return [int(seed) for seed in json.loads(SEEDS.read_text(encoding="utf-8")).get(kind, [])]
 
 
-def play(seed: int, generation: str) -> tuple[int, float]:
+def play(seed: int, api_version: str) -> tuple[int, float]:
     """How many answers of this seed were spoilt, and how long the slowest poll took; AssertionError."""
     chance = Random(seed)
     random.seed(seed)  # for the jitter of retries
     world, slowest = a_world(), 0.0
-    with SpoiltLab(world, api=APIS[generation]) as lab:
+    with SpoiltLab(world, api=APIS[api_version]) as lab:
         if chance.random() < 0.8:
             lab.poll()
             with_news(world)
@@ -85,13 +85,13 @@ def answers(most: int, first_seed: int = 0) -> Tally:
         for seed in range(first_seed, first_seed + most):
             if tally.spoilt >= most:
                 break
-            generation = ("legacy", "v6")[seed % 2]
+            api_version = ("legacy", "v6")[seed % 2]
             try:
-                spoilt, slowest = play(seed, generation)
+                spoilt, slowest = play(seed, api_version)
                 tally.spoilt += spoilt
                 tally.slowest = max(tally.slowest, slowest)
             except Exception as error:  # noqa: BLE001 (what breaks is what is looked for)
-                tally.broken.append(f"{generation} {seed}: {error!r:.300}")
+                tally.broken.append(f"{api_version} {seed}: {error!r:.300}")
             warm = resident() if tally.spoilt < most / 10 else warm or resident()
     finally:
         logging.disable(logging.NOTSET)

@@ -180,8 +180,8 @@ HARMLESS: dict[str, Manners] = {
 class Wired(Stage):
     """A stage whose exporter asks over a network."""
 
-    def __init__(self, generation: str) -> None:
-        super().__init__(generation, Numbered(), timeout=f"{PATIENCE * 1000:.0f}ms")
+    def __init__(self, api_version: str) -> None:
+        super().__init__(api_version, Numbered(), timeout=f"{PATIENCE * 1000:.0f}ms")
         self.front = Front(self.simulator)
 
     async def __aenter__(self) -> Self:

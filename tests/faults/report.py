@@ -129,7 +129,7 @@ def of_fuzz(found: dict[str, Any]) -> str:
 def of_soak(found: dict[str, Any]) -> str:
     rows = (
         (
-            generation,
+            api_version,
             f"{row['scrapers']} for {row['seconds']:g} s" + (f", {row['note']}" if row.get("note") else ""),
             f"{row['scrapes']:,}",
             str(len(row["wrong"])),
@@ -140,7 +140,7 @@ def of_soak(found: dict[str, Any]) -> str:
             str(row["faults"]),
             str(row["reloads"]),
         )
-        for generation, row in found.items()
+        for api_version, row in found.items()
     )
     head = (
         *("API", "scrapers", "scrapes", "not 200 or not whole", "median", "p99", "slowest"),

@@ -79,21 +79,21 @@ class Soaked:
 
 
 @contextmanager
-def exporter_and_cloud(generation: str) -> Iterator[tuple[Process, Cloud]]:
+def exporter_and_cloud(api_version: str) -> Iterator[tuple[Process, Cloud]]:
     with Process("simulator", *HERE, "--speed", "5") as simulator:
         url = eventually(simulator.url_in_output)
         with httpx.Client(base_url=url, trust_env=False) as client:
             cloud = Cloud(url, client)
-            with Process(*HERE, **cloud.environment(**OFTEN, **STACK[generation])) as process:
+            with Process(*HERE, **cloud.environment(**OFTEN, **STACK[api_version])) as process:
                 process.ready()
                 yield process, cloud
 
 
 def soak(
-    generation: str, *, seconds: float, scrapers: int, pause: float = 1.0, reload: bool = False
+    api_version: str, *, seconds: float, scrapers: int, pause: float = 1.0, reload: bool = False
 ) -> Soaked:
     """So many scrapers, each `pause` seconds after its last answer, for so long."""
-    with exporter_and_cloud(generation) as (process, cloud):
+    with exporter_and_cloud(api_version) as (process, cloud):
         return asyncio.run(soaking(process, cloud, seconds, scrapers, pause, reload=reload))
 
 

@@ -109,7 +109,7 @@ class Performance:
     """What was seen while a trouble lasted and after it, and which promises were broken."""
 
     trouble: str
-    generation: str
+    api_version: str
     during: list[Look] = field(default_factory=list)
     after: list[Look] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -145,8 +145,8 @@ def a_world() -> World:
 class Stage:
     """One exporter and its twin, in the loop that runs now; `async with` it."""
 
-    def __init__(self, generation: str, now: Passing | Numbered, **api: Any) -> None:
-        self.generation = generation
+    def __init__(self, api_version: str, now: Passing | Numbered, **api: Any) -> None:
+        self.api_version = api_version
         self.now = now
         self.for_good = NOTHING
         self.skew = 0.0  # seconds by which the exporter's clock is ahead of that of the world
@@ -161,7 +161,7 @@ class Stage:
         self._api = {
             "url": "http://k6.test",
             "requests_per_minute": 100_000,
-            "stack_id": STACK[generation],
+            "stack_id": STACK[api_version],
         } | api
         self._stack = AsyncExitStack()
         self._truths: dict[float, dict[Fact, float]] = {}
@@ -229,12 +229,12 @@ class Stage:
     def _truth(self, moment: float) -> dict[Fact, float]:
         self.world.advance(moment)
         runs = [run.at(moment) for run in self.world.runs.values() if run.created <= moment]
-        counted = counts(runs, self.generation, self.began)
+        counted = counts(runs, self.api_version, self.began)
         facts: dict[Fact, float] = {
             (FINISHED, str(test), outcome): 0.0 for test in self.world.tests for outcome in OUTCOMES
         }
         for test in self.world.tests:
-            facts |= truth(runs, test, self.generation)
+            facts |= truth(runs, test, self.api_version)
         return facts | {fact: float(count) for fact, count in counted.items()}
 
     async def _look(self, began: float) -> Look:
@@ -311,7 +311,7 @@ async def done(act: Awaitable[object] | None) -> None:
 
 async def play(trouble: Trouble, stage: Stage) -> Performance:
     """Three good polls, the trouble, and polls until all is well again."""
-    seen = Performance(trouble.name, stage.generation)
+    seen = Performance(trouble.name, stage.api_version)
     async with stage:
         for beat in range(3):
             await stage.now.until(stage.began + beat * INTERVAL)

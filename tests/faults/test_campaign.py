@@ -41,25 +41,26 @@ def taking_turns(troubles: list[Trouble]) -> list[object]:
     ]
 
 
-@pytest.mark.parametrize(("trouble", "generation"), taking_turns(chosen()))
+@pytest.mark.parametrize(("trouble", "api_version"), taking_turns(chosen()))
 def test_no_wrong_value_is_fresh_no_run_is_lost_and_all_is_well_at_the_next_poll(
-    trouble: Trouble, generation: str
+    trouble: Trouble, api_version: str
 ) -> None:
-    assert performed(brief(trouble), generation).broken == []
+    assert performed(brief(trouble), api_version).broken == []
 
 
 @pytest.mark.parametrize(
-    ("trouble", "generation"), taking_turns([one for one in network.everything() if one.name in ON_A_NETWORK])
+    ("trouble", "api_version"),
+    taking_turns([one for one in network.everything() if one.name in ON_A_NETWORK]),
 )
-def test_the_same_holds_for_what_a_real_connection_can_do(trouble: Trouble, generation: str) -> None:
-    assert performed_on_a_network(brief(trouble), generation).broken == []
+def test_the_same_holds_for_what_a_real_connection_can_do(trouble: Trouble, api_version: str) -> None:
+    assert performed_on_a_network(brief(trouble), api_version).broken == []
 
 
-@pytest.mark.parametrize("generation", ["legacy", "v6"])
-def test_ten_minutes_without_k6_cloud_withdraw_everything_and_lose_nothing(generation: str) -> None:
+@pytest.mark.parametrize("api_version", ["legacy", "v6"])
+def test_ten_minutes_without_k6_cloud_withdraw_everything_and_lose_nothing(api_version: str) -> None:
     trouble = next(one for one in catalogue.everything() if one.name == "down for 10 minutes: 503")
 
-    seen = performed(trouble, generation)
+    seen = performed(trouble, api_version)
 
     shown = [look.fresh + look.old for look in seen.during]
     assert (shown[0] > 100, shown[-1]) == (True, 0)

@@ -28,14 +28,14 @@ def test_what_once_broke_a_promise_breaks_it_no_more(file: Path) -> None:
     fault = Fault(lambda _, __: answer, instead=True).on(told["path"])
     trouble = struck(file.stem, fault, spoils=frozenset(told["spoils"]))
 
-    for generation in told["generations"]:
-        assert performed(trouble, generation).broken == [], told["why"]
+    for api_version in told["generations"]:
+        assert performed(trouble, api_version).broken == [], told["why"]
 
 
-@pytest.mark.parametrize("generation", ["legacy", "v6"])
-def test_no_seed_that_once_broke_something_does_so_again(generation: str) -> None:
-    for seed in fuzz.seeds(generation):
-        fuzz.play(seed, generation)
+@pytest.mark.parametrize("api_version", ["legacy", "v6"])
+def test_no_seed_that_once_broke_something_does_so_again(api_version: str) -> None:
+    for seed in fuzz.seeds(api_version):
+        fuzz.play(seed, api_version)
 
 
 def test_no_spoilt_answer_breaks_or_stops_or_fills_the_exporter() -> None:

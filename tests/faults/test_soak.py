@@ -5,9 +5,9 @@ import pytest
 from tests.faults.soak import soak
 
 
-@pytest.mark.parametrize("generation", ["legacy", "v6"])
-def test_every_scrape_is_answered_whole_while_everything_else_goes_wrong(generation: str) -> None:
-    told = soak(generation, seconds=4, scrapers=20, pause=0.2, reload=True).told()
+@pytest.mark.parametrize("api_version", ["legacy", "v6"])
+def test_every_scrape_is_answered_whole_while_everything_else_goes_wrong(api_version: str) -> None:
+    told = soak(api_version, seconds=4, scrapers=20, pause=0.2, reload=True).told()
 
     assert told["wrong"] == []
     assert told["scrapes"] > 100

@@ -16,8 +16,8 @@ ACTIVITIES = ("created", "validated", "queued", "initializing", "running", "proc
 V6_WORDS, V6_CODES = {"validated": "created"}, {-1: -2, 4: 6, 9: 6}
 
 
-def outcome(run: RunState, generation: str) -> str:
-    plan, limit = run.run.plan, "timed_out" if generation == "legacy" else "error"
+def outcome(run: RunState, api_version: str) -> str:
+    plan, limit = run.run.plan, "timed_out" if api_version == "legacy" else "error"
     if plan.crosses_threshold:
         return "failed"
     if plan.ending is EndStatus.FINISHED:
@@ -25,18 +25,18 @@ def outcome(run: RunState, generation: str) -> str:
     return {EndStatus.TIMED_OUT: limit, EndStatus.ABORTED_BY_USER: "aborted"}.get(plan.ending, "error")
 
 
-def counts(runs: list[RunState], generation: str, since: float) -> Counter[Fact]:
+def counts(runs: list[RunState], api_version: str, since: float) -> Counter[Fact]:
     """Those that came to their end after that moment."""
     news = (run for run in runs if run.over is not None and run.over > since)
-    return Counter((FINISHED, str(run.test_id), outcome(run, generation)) for run in news)
+    return Counter((FINISHED, str(run.test_id), outcome(run, api_version)) for run in news)
 
 
-def truth(runs: list[RunState], test: int, generation: str) -> dict[Fact, float]:
+def truth(runs: list[RunState], test: int, api_version: str) -> dict[Fact, float]:
     """What there is to tell of a test, counts aside."""
     of_test = sorted((run for run in runs if run.test_id == test), key=lambda run: (run.created, run.id))
     over, moving = ([run for run in of_test if (run.over is None) is moves] for moves in (False, True))
-    last = outcome(over[-1], generation) if over else "none"
-    words, codes = (V6_WORDS, V6_CODES) if generation == "v6" else ({}, {})
+    last = outcome(over[-1], api_version) if over else "none"
+    words, codes = (V6_WORDS, V6_CODES) if api_version == "v6" else ({}, {})
     doing = Counter(words.get(run.phase, str(run.phase)) for run in moving)
     return (
         {(LAST, str(test), word): float(word == last) for word in OUTCOMES}

@@ -30,13 +30,13 @@ FULL, NONE = 'polls_total{outcome="success"}', 'polls_total{outcome="failure"}'
 class Scene:
     """A test with two finished runs and one that runs; the list of its runs is asked for at each poll."""
 
-    def __init__(self, generation: str, options: Options | None = None) -> None:
+    def __init__(self, api_version: str, options: Options | None = None) -> None:
         world = self.world = World()
         self.test = world.add_test("checkout")
         self.passed = world.add_run(self.test, created=START - 4000)
         self.failed = world.add_run(self.test, created=START - 2000, failed=True)
         self.running = world.add_run(self.test, created=START - 100, phases=LONG)
-        self.lab = Lab(world, options=options, api=API[generation], tests=[{"id": self.test}])
+        self.lab = Lab(world, options=options, api=API[api_version], tests=[{"id": self.test}])
 
     def status_of(self, run: int) -> float | None:
         return self.lab.value(
@@ -56,9 +56,9 @@ def counters(lab: Lab) -> Counter[str]:
     )
 
 
-def series_of(counted: dict[str, int], generation: str) -> dict[str, int]:
+def series_of(counted: dict[str, int], api_version: str) -> dict[str, int]:
     """The same with the requests as that generation's series."""
-    labels = f'api="{generation}",code="{{}}",endpoint="{RUNS[generation]}"'
+    labels = f'api="{api_version}",code="{{}}",endpoint="{RUNS[api_version]}"'
     code = REQUESTS.replace("{}", "")
     return {
         f"api_requests_total{{{labels.format(name.removeprefix(code))}}}"
@@ -196,27 +196,27 @@ ALL_CASES = {
 
 
 @pytest.mark.parametrize(
-    ("generation", "case"),
+    ("api_version", "case"),
     [
-        pytest.param(generation, case, id=f"{generation}-{case.name}")
-        for generation, cases in ALL_CASES.items()
+        pytest.param(api_version, case, id=f"{api_version}-{case.name}")
+        for api_version, cases in ALL_CASES.items()
         for case in cases
     ],
 )
-def test_a_fault_is_survived_counted_and_forgotten(generation: str, case: Case) -> None:
-    scene = Scene(generation)
+def test_a_fault_is_survived_counted_and_forgotten(api_version: str, case: Case) -> None:
+    scene = Scene(api_version)
     with scene.lab as lab:
         lab.poll()
         before, facts = counters(lab), lab.page()
         assert lab.value("k6_cloud_up") == 1
 
-        lab.simulator.faults.add(case.fault.on(RUNS[generation], times=case.times))
+        lab.simulator.faults.add(case.fault.on(RUNS[api_version], times=case.times))
         lab.at(20).poll()
 
         assert lab.get().status_code == 200
         assert lab.value("k6_cloud_up") == case.up
         outcome = FULL if case.up else NONE
-        assert grown(before, counters(lab)) == {outcome: 1, **series_of(case.counted, generation)}
+        assert grown(before, counters(lab)) == {outcome: 1, **series_of(case.counted, api_version)}
         if not case.up:
             assert lab.page() == facts
 
@@ -227,7 +227,7 @@ def test_a_fault_is_survived_counted_and_forgotten(generation: str, case: Case) 
         assert lab.page() == facts
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -244,9 +244,9 @@ def test_a_fault_is_survived_counted_and_forgotten(generation: str, case: Case) 
     ids=["400", "401", "403", "503", "429", "hang", "reset", "cut", "redirect"],
 )
 def test_without_a_list_of_tests_nothing_is_learnt_and_nothing_is_lost(
-    generation: str, fault: Fault, reason: str
+    api_version: str, fault: Fault, reason: str
 ) -> None:
-    scene = Scene(generation)
+    scene = Scene(api_version)
     with scene.lab as lab:
         lab.poll()
         facts, before = lab.page(), counters(lab)
@@ -264,31 +264,31 @@ def test_without_a_list_of_tests_nothing_is_learnt_and_nothing_is_lost(
         assert (lab.value("k6_cloud_up"), lab.page()) == (1, facts)
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize("timestamps", list(Timestamps))
 @pytest.mark.parametrize("microseconds", [False, True])
 def test_however_moments_are_written_the_series_are_the_same(
-    generation: str, timestamps: Timestamps, *, microseconds: bool
+    api_version: str, timestamps: Timestamps, *, microseconds: bool
 ) -> None:
-    plain = Scene(generation)
+    plain = Scene(api_version)
     with plain.lab as lab:
         lab.poll()
         expected = lab.page()
     v6 = V6Options(timestamps=timestamps, microseconds=microseconds)
     options = Options(timestamps=timestamps, microseconds=microseconds, numbers_as_strings=True, v6=v6)
-    with Scene(generation, options).lab as lab:
+    with Scene(api_version, options).lab as lab:
         lab.poll()
         assert lab.page() == expected
     assert "k6_cloud_run_created_timestamp_seconds{" in expected
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_an_unreadable_run_keeps_what_was_known_of_it_and_costs_no_other(generation: str) -> None:
-    scene = Scene(generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_an_unreadable_run_keeps_what_was_known_of_it_and_costs_no_other(api_version: str) -> None:
+    scene = Scene(api_version)
     with scene.lab as lab:
         lab.poll()
         new = scene.world.add_run(scene.test, created=START + 10, phases=LONG)
-        lab.simulator.faults.add(faults.unreadable().on(RUNS[generation], times=1))
+        lab.simulator.faults.add(faults.unreadable().on(RUNS[api_version], times=1))
         lab.at(40).poll()
 
         # The newest comes first, so it is the one that could not be read; by its id it is found all the same.
@@ -297,13 +297,13 @@ def test_an_unreadable_run_keeps_what_was_known_of_it_and_costs_no_other(generat
         assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="unreadable"}') == 1
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_an_empty_list_forgets_no_run_that_moves_until_it_is_asked_for_by_its_id(generation: str) -> None:
-    scene = Scene(generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_an_empty_list_forgets_no_run_that_moves_until_it_is_asked_for_by_its_id(api_version: str) -> None:
+    scene = Scene(api_version)
     with scene.lab as lab:
         lab.poll()
         scene.world.add_run(scene.test, created=START + 10, phases=LONG)
-        lab.simulator.faults.add(faults.empty_page().on(RUNS[generation], times=1))
+        lab.simulator.faults.add(faults.empty_page().on(RUNS[api_version], times=1))
         lab.at(40).poll()
         assert scene.status_of(scene.running) == 2
 
@@ -325,9 +325,9 @@ def finished(lab: Lab) -> Counter[str]:
 OUTCOMES = {3: "passed", 4: "timed_out", 5: "aborted", 6: "error", 7: "error", 8: "failed", 9: "error"}
 
 
-def truly_finished(world: World, generation: str, until: float) -> Counter[str]:
+def truly_finished(world: World, api_version: str, until: float) -> Counter[str]:
     """How many runs finished since the start, by outcome, as the world has it."""
-    outcomes = OUTCOMES if generation == "legacy" else OUTCOMES | {4: "error"}
+    outcomes = OUTCOMES if api_version == "legacy" else OUTCOMES | {4: "error"}
     totals: Counter[str] = Counter()
     for id_, run in world.runs.items():
         if run.created > until:
@@ -339,14 +339,14 @@ def truly_finished(world: World, generation: str, until: float) -> Counter[str]:
     return totals
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize(
     "fault",
     [faults.error(503), faults.reset(), faults.not_json(), faults.error(429, retry_after=20)],
     ids=["503", "reset", "not JSON", "429"],
 )
 def test_an_outage_withdraws_the_series_and_loses_or_doubles_no_finished_run(
-    generation: str, fault: Fault
+    api_version: str, fault: Fault
 ) -> None:
     world = World()
     endings = [ending for ending in EndStatus if ending is not EndStatus.ARCHIVED]
@@ -359,12 +359,12 @@ def test_an_outage_withdraws_the_series_and_loses_or_doubles_no_finished_run(
             endings=endings[n:] + endings[:n],
             phases=Phases(running=20),
         )
-    with Lab(world, api={**API[generation], "requests_per_minute": 6000}) as lab:
+    with Lab(world, api={**API[api_version], "requests_per_minute": 6000}) as lab:
         lab.poll()
         for moment in range(15, 300, 15):
             lab.at(moment).poll()
         last_good = 285
-        assert finished(lab) == truly_finished(world, generation, START + last_good)
+        assert finished(lab) == truly_finished(world, api_version, START + last_good)
 
         lab.simulator.faults.add(fault)
         for moment in range(300, 900, 15):
@@ -383,30 +383,30 @@ def test_an_outage_withdraws_the_series_and_loses_or_doubles_no_finished_run(
         lab.poll()
         assert lab.value("k6_cloud_up") == 1
         assert lab.get("/-/ready").status_code == 200
-        assert finished(lab) == truly_finished(world, generation, lab.now.value)
+        assert finished(lab) == truly_finished(world, api_version, lab.now.value)
         assert finished(lab).total() > 50
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_poll_whose_every_second_request_fails_still_counts_each_run_once(generation: str) -> None:
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_poll_whose_every_second_request_fails_still_counts_each_run_once(api_version: str) -> None:
     world = World()
     for n in range(4):
         world.schedule(
             world.add_test(f"test {n}"), every=40 + n, first=START - 300, phases=Phases(running=20)
         )
-    cases = ALL_CASES[generation]
-    with Lab(world, api={**API[generation], "requests_per_minute": 6000}) as lab:
+    cases = ALL_CASES[api_version]
+    with Lab(world, api={**API[api_version], "requests_per_minute": 6000}) as lab:
         lab.poll()
         for moment in range(15, 600, 15):
             lab.simulator.faults.clear()
-            lab.simulator.faults.add(cases[moment // 15 % len(cases)].fault.on(RUNS[generation], times=2))
+            lab.simulator.faults.add(cases[moment // 15 % len(cases)].fault.on(RUNS[api_version], times=2))
             lab.now.value = max(lab.now.value, START + moment)
             lab.poll()
         lab.simulator.faults.clear()
         lab.now.value += 60
         lab.poll()
 
-        assert finished(lab).total() == truly_finished(world, generation, lab.now.value).total()
+        assert finished(lab).total() == truly_finished(world, api_version, lab.now.value).total()
 
 
 def grown(before: Counter[str], after: Counter[str]) -> dict[str, int]:

@@ -262,10 +262,10 @@ def with_news(world: World) -> World:
     return world
 
 
-def truth(generation: str, *, news: bool, with_sums: bool) -> str:
+def truth(api_version: str, *, news: bool, with_sums: bool) -> str:
     """What an exporter tells that has never heard a spoilt answer."""
     world = a_world()
-    with Lab(world, api=APIS[generation]) as lab:
+    with Lab(world, api=APIS[api_version]) as lab:
         if news:
             lab.poll()
             with_news(world)
@@ -300,11 +300,11 @@ def assert_comes_back(lab: Lab, expected: str, *, with_sums: bool) -> None:
     assert_well(lab)
 
 
-@pytest.mark.parametrize(("generation", "lies"), [("legacy", False), ("legacy", True), ("v6", False)])
+@pytest.mark.parametrize(("api_version", "lies"), [("legacy", False), ("legacy", True), ("v6", False)])
 def test_no_spoilt_answer_breaks_the_exporter_or_outlives_the_next_looks(
-    generation: str, *, lies: bool
+    api_version: str, *, lies: bool
 ) -> None:
-    truths = {news: truth(generation, news=news, with_sums=not lies) for news in (True, False)}
+    truths = {news: truth(api_version, news=news, with_sums=not lies) for news in (True, False)}
     spoilt_in_all = 0
 
     @settings(derandomize=True, deadline=None, max_examples=EXAMPLES)
@@ -312,7 +312,7 @@ def test_no_spoilt_answer_breaks_the_exporter_or_outlives_the_next_looks(
     def look(seed: int, *, at_first: bool) -> None:
         nonlocal spoilt_in_all
         world = a_world()
-        with SpoiltLab(world, api=APIS[generation]) as lab:
+        with SpoiltLab(world, api=APIS[api_version]) as lab:
             if not at_first:
                 lab.poll()
                 with_news(world)

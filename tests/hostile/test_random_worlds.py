@@ -59,15 +59,15 @@ class Reluctant(World):
 class Drama:
     """A world and what will happen in it; `deleted` are the runs that were, as they then were."""
 
-    def __init__(self, seed: int, generation: str) -> None:
-        self.chance = Random(f"{generation} {seed}")
-        self.generation = generation
+    def __init__(self, seed: int, api_version: str) -> None:
+        self.chance = Random(f"{api_version} {seed}")
+        self.api_version = api_version
         self.world = Reluctant(stop_delay=self.chance.uniform(0, 10))
         self.end = START + self.chance.choice([600, HOUR, 2 * HOUR])
         self.deleted: list[RunState] = []
         self.tests = list(self._tests())
         self._add_runs()
-        self.lab = Lab(self.world, options=some_options(self.chance.choice), api=APIS[generation])
+        self.lab = Lab(self.world, options=some_options(self.chance.choice), api=APIS[api_version])
         self.events = sorted(self._events(), key=lambda event: event[0])
 
     def play(self) -> None:
@@ -134,7 +134,7 @@ class Drama:
     def _delete(self, test: int) -> None:
         now = self.lab.now.value
         # v6 is not asked for old runs again: one that is deleted stays until it is too old to be shown.
-        oldest = now - 100 if self.generation == "v6" else 0
+        oldest = now - 100 if self.api_version == "v6" else 0
         if ids := [id_ for id_ in self.world.run_ids(test, now) if self.world.runs[id_].created > oldest]:
             self.deleted.append(self.world.at(self.chance.choice(ids), now))
             self.world.delete_run(self.deleted[-1].id)
@@ -162,18 +162,18 @@ def faults_about(test: int) -> list[Fault]:
     return [*(fault.on(times=3) for fault in brief), *(faults.error(503).on(it) for it in of_test), *lasting]
 
 
-@pytest.mark.parametrize("generation", APIS)
+@pytest.mark.parametrize("api_version", APIS)
 @pytest.mark.parametrize("seed", range(22, 35))  # among them are some that many a mistake needs
-def test_each_run_that_finishes_counts_once_whatever_happens(seed: int, generation: str) -> None:
+def test_each_run_that_finishes_counts_once_whatever_happens(seed: int, api_version: str) -> None:
     random.seed(seed)  # for the jitter of retries
-    drama = Drama(seed, generation)
+    drama = Drama(seed, api_version)
     with drama.lab as lab:
         drama.play()
         facts = told(lab.get().text)
 
     runs = [run.at(lab.now.value) for run in drama.world.runs.values()]
-    certain, perhaps = counts(runs, generation, START), counts(drama.deleted, generation, START)
+    certain, perhaps = counts(runs, api_version, START), counts(drama.deleted, api_version, START)
     counted = Counter({fact: int(facts.pop(fact)) for fact in list(facts) if fact[0] == FINISHED})
     # One that was deleted has counted if it was seen before.
     assert certain <= counted <= certain + perhaps
-    assert facts == dict(ChainMap(*(truth(runs, test, generation) for test in drama.tests)))
+    assert facts == dict(ChainMap(*(truth(runs, test, api_version) for test in drama.tests)))

@@ -82,11 +82,11 @@ def test_a_redirect_is_told_and_not_followed(stack_id: int | None, host: str, st
         async with elsewhere() as there:
             location = f"http://{host}:{there.port}/"
             async with k6_cloud(faults.redirect(location, status=status)) as url:
-                findings = await poll(url, stack_id)
+                poll_result = await poll(url, stack_id)
 
                 assert there.got == []
-                assert findings.outcome == "failure"
-                assert f"k6 Cloud redirects ({status} at GET " in findings.failures[0].message
+                assert poll_result.outcome == "failure"
+                assert f"k6 Cloud redirects ({status} at GET " in poll_result.failures[0].message
 
                 # Whoever does follow arrives there.
                 async with httpx.AsyncClient(follow_redirects=True) as follower:
@@ -103,12 +103,12 @@ def test_of_a_next_link_that_leads_elsewhere_only_the_page_is_heeded(path: str, 
         async with elsewhere() as there:
             link = f"http://{host}:{there.port}{path}?$skip=1&$top=2"
             async with k6_cloud(faults.field("@nextLink", link).on(path, times=1)) as url:
-                findings = await poll(url, stack_id=1)
+                poll_result = await poll(url, stack_id=1)
 
                 assert there.got == []
-                assert findings.outcome == "success"
-                assert findings.members is not None
-                assert sorted(test.name for test in findings.members.values()) == [
+                assert poll_result.outcome == "success"
+                assert poll_result.members is not None
+                assert sorted(test.name for test in poll_result.members.values()) == [
                     "checkout",
                     "login",
                     "search",

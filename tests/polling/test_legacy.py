@@ -148,9 +148,9 @@ def test_what_is_configured_but_not_found_is_unresolved() -> None:
     with Lab(
         world, tests=[{"id": test}, {"id": 99}, {"project": project, "include": "^x"}, {"project": 98}]
     ) as lab:
-        findings = lab.poll()
+        poll_result = lab.poll()
 
-        assert findings.outcome == "success"
+        assert poll_result.outcome == "success"
         assert lab.exporter.poller.state.unresolved == (
             "test 99",
             f"project {project}, include '^x'",
@@ -273,10 +273,10 @@ def test_a_failing_test_costs_only_itself() -> None:
     with Lab(world, poll={"stale_after": "2m"}) as lab:
         lab.poll()
         lab.simulator.faults.add(faults.error(500).on(f"{RUNS}?*test_id={failing}*"))
-        findings = lab.at(15).poll()
+        poll_result = lab.at(15).poll()
 
-        assert findings.outcome == "partial"
-        assert [failure.reason for failure in findings.failures] == ["server"]
+        assert poll_result.outcome == "partial"
+        assert [failure.reason for failure in poll_result.failures] == ["server"]
         assert (lab.value("k6_cloud_up"), lab.value('k6_cloud_exporter_polls_total{outcome="partial"}')) == (
             0,
             1,
@@ -307,10 +307,10 @@ def test_a_failed_look_at_news_is_made_again() -> None:
 def test_a_refused_token_is_not_tried_again_for_every_test(tests: int) -> None:
     with Lab(many_tests(tests)) as lab:
         lab.simulator.tokens.clear()
-        findings = lab.poll()
+        poll_result = lab.poll()
 
         assert len(lab.asked()) == 1
-        assert [failure.reason for failure in findings.failures] == ["unauthorized"]
+        assert [failure.reason for failure in poll_result.failures] == ["unauthorized"]
         assert lab.value("k6_cloud_up") == 0
 
 
@@ -333,9 +333,9 @@ def test_a_poll_that_takes_too_long_keeps_what_it_learnt() -> None:
         poll={"interval": "10ms", "idle_interval": "20ms", "stale_after": "200ms"},
     ) as lab:
         lab.simulator.faults.add(faults.hang().on(f"{RUNS}?*test_id={slow}*"))
-        findings = lab.poll()
+        poll_result = lab.poll()
 
-        assert [failure.reason for failure in findings.failures] == ["timeout"]
+        assert [failure.reason for failure in poll_result.failures] == ["timeout"]
         assert lab.exporter.poller.state.tests.keys() == set(quick)
         lab.simulator.faults.clear()
         lab.at(0.02).poll()
@@ -349,9 +349,9 @@ def test_an_unreadable_entry_in_the_list_of_projects_withdraws_no_test(list_of: 
         lab.poll()
         page = lab.page()
         lab.simulator.faults.add(faults.field("id", "x").on(list_of))
-        findings = lab.at(300).poll()
+        poll_result = lab.at(300).poll()
 
-        assert [failure.reason for failure in findings.failures] == ["decode"]
+        assert [failure.reason for failure in poll_result.failures] == ["decode"]
         assert lab.page() == page
         assert lab.exporter.poller.state.unresolved == ()
 

@@ -28,7 +28,7 @@ def only(*ids: int) -> dict[str, Any]:
     return {"tests": [{"id": id_} for id_ in ids]}
 
 
-def watched(lab: Lab) -> set[int]:
+def tracked(lab: Lab) -> set[int]:
     return {int(name.split('test_id="')[1].split('"')[0]) for name in lab.series("k6_cloud_test_info")}
 
 
@@ -42,13 +42,13 @@ def test_a_test_that_is_added_or_removed_appears_or_vanishes_at_the_next_poll(ap
     with Lab(world, api=api, **only(first)) as lab:
         lab.poll()
         lab.reload(api=api, **only(first, second))
-        assert watched(lab) == {first}
+        assert tracked(lab) == {first}
         lab.at(1).poll()
-        assert watched(lab) == {first, second}
+        assert tracked(lab) == {first, second}
 
         lab.reload(api=api, **only(second))
         lab.at(2).poll()
-        assert watched(lab) == {second}
+        assert tracked(lab) == {second}
 
 
 def test_counts_survive_a_reload() -> None:
@@ -99,9 +99,9 @@ def test_a_poll_under_way_ends_as_it_began_and_the_next_one_finds_out_which_test
             await polling
 
         lab.run(reload_meanwhile())
-        assert watched(lab) == {first}
+        assert tracked(lab) == {first}
         lab.poll()
-        assert watched(lab) == {second}
+        assert tracked(lab) == {second}
 
 
 def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
@@ -122,7 +122,7 @@ def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
         assert answer.text == "The configuration is refused:\npoll.interval: no\ntests: no\n"
         assert [record.args for record in caplog.records] == [("poll.interval: no",), ("tests: no",)]
         lab.at(60).poll()
-        assert watched(lab) == {first}
+        assert tracked(lab) == {first}
         assert (lab.value(SUCCESSFUL), lab.value(WHEN)) == (0, START)
 
         assert lab.reload(**only(first)).status_code == 200
@@ -198,12 +198,12 @@ def test_a_test_moves_to_the_shard_that_it_belongs_to() -> None:
     world, *tests = two_tests()
     with Lab(world) as lab:
         lab.poll()
-        assert watched(lab) == set(tests)
+        assert tracked(lab) == set(tests)
         seen = set()
         for shard in range(3):
             lab.reload(sharding={"shard": shard, "total": 3})
             lab.at(shard + 1).poll()
-            seen |= watched(lab)
+            seen |= tracked(lab)
             assert lab.series("k6_cloud_exporter_shard_info") == {
                 f'k6_cloud_exporter_shard_info{{shard="{shard}"}}': 1
             }

@@ -27,7 +27,7 @@ def shard(index: int, total: int, made: World, api: dict[str, Any], **settings: 
     return Lab(made, api=asking | api, sharding={"shard": index, "total": total}, **settings)
 
 
-def watched(lab: Lab) -> list[str]:
+def tracked(lab: Lab) -> list[str]:
     return [line.split('test_id="')[1].split('"')[0] for line in lab.series("k6_cloud_test_info")]
 
 
@@ -37,7 +37,7 @@ def test_four_processes_watch_each_test_once_and_about_as_many_each(api: dict[st
     for index in range(4):
         with shard(index, 4, made, api) as one:
             one.poll()
-            shares.append(watched(one))
+            shares.append(tracked(one))
             told.append({name: one.value(f"k6_cloud_exporter_{name}") for name in ("tests", "runs")})
 
     assert Counter(test for share in shares for test in share) == dict.fromkeys(map(str, made.tests), 1)
@@ -103,7 +103,7 @@ def test_only_the_tests_of_its_own_are_asked_for_their_runs(api: dict[str, Any])
     made = world(40)
     with shard(1, 4, made, api) as one:
         one.poll()
-        own = set(watched(one))
+        own = set(tracked(one))
         asked = {test for line in one.asked() for test in re.findall("test_id=([0-9]+)", line)}
 
     assert asked <= own

@@ -173,9 +173,9 @@ def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
     with lab(world) as one:
         one.poll()
         world.delete_run(moving)
-        findings = one.at(15).poll()
+        poll_result = one.at(15).poll()
 
-        assert findings.outcome == "success"
+        assert poll_result.outcome == "success"
         assert f'run_id="{moving}"' not in one.page()
         assert finished(one) == {}
 
@@ -187,8 +187,8 @@ def test_a_moving_run_that_cannot_be_read_stays_as_it_was_and_is_not_lost() -> N
         one.poll()
         world.stop(moving, START + 1)
         one.simulator.faults.add(faults.error(500).on(f"{RUNS}/{moving}"))
-        findings = one.at(15).poll()
-        assert (findings.outcome, [failure.reason for failure in findings.failures]) == (
+        poll_result = one.at(15).poll()
+        assert (poll_result.outcome, [failure.reason for failure in poll_result.failures]) == (
             "partial",
             ["server"],
         )
@@ -299,9 +299,9 @@ def test_a_discovery_that_fails_keeps_the_members() -> None:
         one.poll()
         page = one.page()
         one.simulator.faults.add(faults.error(500).on("/cloud/v6/load_tests*"))
-        findings = one.at(300).poll()
+        poll_result = one.at(300).poll()
 
-        assert findings.outcome == "partial"
+        assert poll_result.outcome == "partial"
         assert one.page() == page
         assert one.exporter.poller.state.unresolved == ()
 
@@ -333,10 +333,10 @@ def test_a_next_link_in_any_form_leads_on_or_ends_the_list(form: NextLink) -> No
         one.poll()
         for i in range(25):
             world.add_run(test, created=START + 1 + i, phases=HASTY, ending=EndStatus.ABORTED_BY_USER)
-        findings = one.at(60).poll()
+        poll_result = one.at(60).poll()
 
         breaks_off = form is NextLink.LOOP
-        assert findings.outcome == ("partial" if breaks_off else "success")
+        assert poll_result.outcome == ("partial" if breaks_off else "success")
         assert finished(one) == {"aborted": 9 if breaks_off else 25}
 
 
@@ -380,17 +380,17 @@ def test_a_result_that_is_missing_never_reads_as_passed() -> None:
 def test_a_refused_token_ends_the_poll_with_one_request() -> None:
     with lab(many_tests(5)) as one:
         one.simulator.tokens.clear()
-        findings = one.poll()
+        poll_result = one.poll()
 
         assert len(one.asked()) == 1
-        assert [failure.reason for failure in findings.failures] == ["unauthorized"]
+        assert [failure.reason for failure in poll_result.failures] == ["unauthorized"]
 
 
 def test_a_stack_that_is_not_ours_is_forbidden_in_a_sentence() -> None:
     with lab(many_tests(1), api=V6 | {"stack_id": 2}) as one:
-        findings = one.poll()
+        poll_result = one.poll()
 
-    assert {failure.reason for failure in findings.failures} == {"forbidden"}
+    assert {failure.reason for failure in poll_result.failures} == {"forbidden"}
 
 
 def test_runs_told_to_a_poll_that_failed_in_part_are_told_again() -> None:
@@ -479,8 +479,8 @@ def test_an_empty_list_of_tests_is_not_believed_while_there_are_tests() -> None:
         one.poll()
         page = one.page()
         one.simulator.faults.add(faults.empty_page().on("/cloud/v6/load_tests"))
-        findings = one.at(300).poll()
-        assert [failure.reason for failure in findings.failures] == ["decode"]
+        poll_result = one.at(300).poll()
+        assert [failure.reason for failure in poll_result.failures] == ["decode"]
         assert one.page() == page
 
         for test in list(world.tests):

@@ -18,24 +18,24 @@ from tests.process.processes import Cloud, Process, environment, finished
 STACKS = {"legacy": {}, "v6": {"K6_CLOUD_STACK_ID": "1"}}
 
 
-def told(cloud: Cloud, generation: str, *arguments: str) -> Any:
-    answer = finished("runs", *arguments, "--json", **cloud.environment(**STACKS[generation]))
+def told(cloud: Cloud, api_version: str, *arguments: str) -> Any:
+    answer = finished("runs", *arguments, "--json", **cloud.environment(**STACKS[api_version]))
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
 
 
-@pytest.mark.parametrize("generation", STACKS)
-def test_a_run_is_started_listed_shown_and_stopped(generation: str, cloud: Cloud) -> None:
+@pytest.mark.parametrize("api_version", STACKS)
+def test_a_run_is_started_listed_shown_and_stopped(api_version: str, cloud: Cloud) -> None:
     test = str(cloud.test_ids()[0])
 
-    run = told(cloud, generation, "start", test, "--yes")["id"]
-    assert run in {row["id"] for row in told(cloud, generation, "list", "--active", "--test", test)}
-    assert told(cloud, generation, "stop", str(run), "--yes")["id"] == run
-    watched = finished(
-        "runs", "show", str(run), "--watch", "--interval", "1s", **cloud.environment(**STACKS[generation])
+    run = told(cloud, api_version, "start", test, "--yes")["id"]
+    assert run in {row["id"] for row in told(cloud, api_version, "list", "--active", "--test", test)}
+    assert told(cloud, api_version, "stop", str(run), "--yes")["id"] == run
+    tracked = finished(
+        "runs", "show", str(run), "--watch", "--interval", "1s", **cloud.environment(**STACKS[api_version])
     )
-    assert watched.returncode == 3
-    assert "aborted by user" in watched.stdout
+    assert tracked.returncode == 3
+    assert "aborted by user" in tracked.stdout
 
 
 def test_ctrl_c_leaves_the_run_running_and_says_so(cloud: Cloud) -> None:

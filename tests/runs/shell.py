@@ -34,7 +34,7 @@ class Shell:
     def __init__(
         self,
         world: World,
-        generation: str = "legacy",
+        api_version: str = "legacy",
         *,
         options: Options | None = None,
         token: str = TOKEN,
@@ -51,7 +51,7 @@ class Shell:
             broken=httpx.ReadError,
         )
         api = {"url": "http://k6.test", "requests_per_minute": 6000} | settings.pop("api", {})
-        api |= {"stack_id": 1} if generation == "v6" else {}
+        api |= {"stack_id": 1} if api_version == "v6" else {}
         self.config = Config.model_validate({"api": api} | settings)
         self.token = Secret(token)
         self.meanwhile: dict[float, Callable[[], object]] = {}
@@ -76,7 +76,7 @@ class Shell:
             clock=self.now.clock,
             streams=Streams(io.StringIO(answer), out, self._err),
             work=asyncio.run,
-            conceal=self.token.redact,
+            redact=self.token.redact,
             is_json=is_json,
         )
 

@@ -37,20 +37,20 @@ def acts(shell: Shell) -> list[str]:
     return [request for request in shell.asked() if not request.startswith("GET ")]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize("answer", ["y\n", "Yes\n"])
-def test_a_start_is_said_and_done_when_agreed_to(generation: str, answer: str) -> None:
-    shell = Shell(world(), generation)
+def test_a_start_is_said_and_done_when_agreed_to(api_version: str, answer: str) -> None:
+    shell = Shell(world(), api_version)
 
     assert shell.desk(answer).start(400001, yes=False, watch=False, every=5) == 0
     assert shell.err == (
-        f"This starts a run of test 400001 soak in k6 Cloud (http://k6.test, {API[generation]}).\n"
+        f"This starts a run of test 400001 soak in k6 Cloud (http://k6.test, {API[api_version]}).\n"
         "Go on? [y/N] started run 5000001: https://app.k6.io/runs/5000001\n"
     )
     assert list(shell.world.runs) == [5000001]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize(
     ("answer", "status", "said"),
     [
@@ -60,8 +60,8 @@ def test_a_start_is_said_and_done_when_agreed_to(generation: str, answer: str) -
         ("", 2, "error: nothing was done, for nobody is there to answer; say --yes"),
     ],
 )
-def test_without_a_yes_nothing_is_done(generation: str, answer: str, status: int, said: str) -> None:
-    shell = Shell(with_run(), generation)
+def test_without_a_yes_nothing_is_done(api_version: str, answer: str, status: int, said: str) -> None:
+    shell = Shell(with_run(), api_version)
 
     assert shell.desk(answer).start(400001, yes=False, watch=False, every=5) == status
     assert said in shell.err
@@ -70,16 +70,16 @@ def test_without_a_yes_nothing_is_done(generation: str, answer: str, status: int
     assert acts(shell) == []
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_start_for_scripts_prints_the_run(generation: str) -> None:
-    shell = Shell(world(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_start_for_scripts_prints_the_run(api_version: str) -> None:
+    shell = Shell(world(), api_version)
 
     assert shell.desk(is_json=True).start(400001, yes=True, watch=False, every=5) == 0
     run = shell.json()
     assert (run["id"], run["test_name"], run["state"], run["outcome"]) == (5000001, "soak", "created", None)
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize(
     ("plan", "status", "end"),
     [
@@ -88,27 +88,27 @@ def test_a_start_for_scripts_prints_the_run(generation: str) -> None:
         (RunScript(EndStatus.ABORTED_BY_SYSTEM, phases=BRISK), 3, "aborted by system"),
     ],
 )
-def test_a_start_can_be_watched_to_the_end(generation: str, plan: RunScript, status: int, end: str) -> None:
-    shell = Shell(world(plan), generation)
+def test_a_start_can_be_watched_to_the_end(api_version: str, plan: RunScript, status: int, end: str) -> None:
+    shell = Shell(world(plan), api_version)
 
     assert shell.desk().start(400001, yes=True, watch=True, every=5) == status
     first, *_, last = shell.out.splitlines()
-    assert first.endswith("run 5000001 of soak: created" + " (1 min planned)" * (generation == "legacy"))
+    assert first.endswith("run 5000001 of soak: created" + " (1 min planned)" * (api_version == "legacy"))
     assert f"run 5000001 of soak: {end}" in last
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_that_shows_late_is_waited_for(generation: str) -> None:
-    shell = Shell(world(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_that_shows_late_is_waited_for(api_version: str) -> None:
+    shell = Shell(world(), api_version)
     shell.simulator.faults.add(faults.error(404).on("*runs/5000001*", times=3))
 
     assert shell.desk().start(400001, yes=True, watch=True, every=5) == 0
     assert "finished, passed" in shell.out
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_that_never_shows_is_not_waited_for_for_ever(generation: str) -> None:
-    shell = Shell(world(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_that_never_shows_is_not_waited_for_for_ever(api_version: str) -> None:
+    shell = Shell(world(), api_version)
     shell.simulator.faults.add(faults.error(404).on("*runs/5000001*"))
 
     assert shell.desk().start(400001, yes=True, watch=True, every=5) == 3
@@ -116,12 +116,12 @@ def test_a_run_that_never_shows_is_not_waited_for_for_ever(generation: str) -> N
     assert shell.now.value <= START + 60
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize(
     "fault", [faults.not_json(), faults.reset(), faults.error(502)], ids=["not JSON", "reset", "502"]
 )
-def test_a_start_whose_answer_is_lost_is_not_repeated_and_left_open(generation: str, fault: Fault) -> None:
-    shell = Shell(world(), generation)
+def test_a_start_whose_answer_is_lost_is_not_repeated_and_left_open(api_version: str, fault: Fault) -> None:
+    shell = Shell(world(), api_version)
     shell.simulator.faults.add(fault.on(method="POST"))
 
     assert shell.desk().start(400001, yes=True, watch=True, every=5) == 3
@@ -131,9 +131,9 @@ def test_a_start_whose_answer_is_lost_is_not_repeated_and_left_open(generation: 
     assert len(acts(shell)) == 1
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_what_may_not_be_started_is_one_sentence(generation: str) -> None:
-    shell = Shell(world(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_what_may_not_be_started_is_one_sentence(api_version: str) -> None:
+    shell = Shell(world(), api_version)
     shell.simulator.faults.add(faults.error(403, message="Not for you").on(method="POST"))
 
     assert shell.desk().start(400001, yes=True, watch=False, every=5) == 3
@@ -141,9 +141,9 @@ def test_what_may_not_be_started_is_one_sentence(generation: str) -> None:
     assert told.startswith("error: the token may not do this (403 at POST /")
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_what_is_no_test_is_not_started(generation: str) -> None:
-    shell = Shell(with_run(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_what_is_no_test_is_not_started(api_version: str) -> None:
+    shell = Shell(with_run(), api_version)
 
     assert shell.desk().start(7, yes=True, watch=False, every=5) == 3
     assert shell.err == "error: there is no test 7, or the token may not see it\n"
@@ -152,9 +152,9 @@ def test_what_is_no_test_is_not_started(generation: str) -> None:
     assert acts(shell) == []
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_stop_is_said_and_done_when_agreed_to(generation: str) -> None:
-    shell = Shell(with_run(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_stop_is_said_and_done_when_agreed_to(api_version: str) -> None:
+    shell = Shell(with_run(), api_version)
 
     assert shell.desk("y\n").stop(5000001, yes=False) == 0
     assert shell.err == (
@@ -165,12 +165,12 @@ def test_a_stop_is_said_and_done_when_agreed_to(generation: str) -> None:
     assert "aborted by user" in shell.out
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize(
     ("later", "state"), [(35, "finished, processing results"), (500, "finished, passed")]
 )
-def test_a_run_that_has_ended_is_not_stopped(generation: str, later: float, state: str) -> None:
-    shell = Shell(with_run(), generation)
+def test_a_run_that_has_ended_is_not_stopped(api_version: str, later: float, state: str) -> None:
+    shell = Shell(with_run(), api_version)
     shell.now.value += later
 
     assert shell.desk().stop(5000001, yes=True) == 3
@@ -186,9 +186,9 @@ def test_a_run_that_ends_while_it_is_asked_about_is_not_stopped() -> None:
     assert "error: k6 Cloud cannot do this now (409 at POST /cloud/v6/test_runs/{id}/abort" in shell.err
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_refused_token_is_shown_nowhere_even_if_it_is_echoed(generation: str) -> None:
-    shell = Shell(with_run(), generation, token="canary-17")
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_refused_token_is_shown_nowhere_even_if_it_is_echoed(api_version: str) -> None:
+    shell = Shell(with_run(), api_version, token="canary-17")
     shell.simulator.faults.add(faults.error(401, message="canary-17 is unknown"))
 
     assert shell.desk().start(400001, yes=True, watch=False, every=5) == 3

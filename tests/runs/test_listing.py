@@ -37,9 +37,9 @@ def listed(shell: Shell, *, most: int = 20, active: bool = False) -> list[int]:
     return [run["id"] for run in shell.json()]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_runs_of_all_tests_are_a_table_from_new_to_old(generation: str) -> None:
-    shell = Shell(shop(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_runs_of_all_tests_are_a_table_from_new_to_old(api_version: str) -> None:
+    shell = Shell(shop(), api_version)
 
     assert shell.desk().list(most=20, active=False) == 0
     assert shell.out == (
@@ -52,14 +52,14 @@ def test_runs_of_all_tests_are_a_table_from_new_to_old(generation: str) -> None:
     assert shell.err == ""
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_the_newest_are_told_if_not_all_are_wanted(generation: str) -> None:
-    assert listed(Shell(shop(), generation), most=2) == [5000004, 5000002]
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_the_newest_are_told_if_not_all_are_wanted(api_version: str) -> None:
+    assert listed(Shell(shop(), api_version), most=2) == [5000004, 5000002]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_under_way_is_found_behind_newer_ones_that_are_over(generation: str) -> None:
-    shell = Shell(shop(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_under_way_is_found_behind_newer_ones_that_are_over(api_version: str) -> None:
+    shell = Shell(shop(), api_version)
 
     assert listed(shell, active=True) == [5000001]
     shell.now.value += 7200
@@ -67,17 +67,17 @@ def test_a_run_under_way_is_found_behind_newer_ones_that_are_over(generation: st
     assert (shell.out, shell.err) == ("", "no run is under way\n")
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_under_way_is_found_whatever_its_test_among_many(generation: str) -> None:
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_under_way_is_found_whatever_its_test_among_many(api_version: str) -> None:
     world = many(40, every=60)
     running = world.add_run(400_040, created=START - 3000, phases=LONG)
 
-    assert listed(Shell(world, generation), most=3, active=True) == [running]
+    assert listed(Shell(world, api_version), most=3, active=True) == [running]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_only_the_tests_that_are_meant_are_told(generation: str) -> None:
-    shell = Shell(shop(), generation, tests=[{"id": 400001, "name": "alias"}])
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_only_the_tests_that_are_meant_are_told(api_version: str) -> None:
+    shell = Shell(shop(), api_version, tests=[{"id": 400001, "name": "alias"}])
 
     assert shell.desk(is_json=True).list(most=20, active=False) == 0
     assert [(run["id"], run["test_name"]) for run in shell.json()] == [
@@ -153,18 +153,18 @@ def test_on_legacy_only_the_tests_with_the_newest_runs_are_asked_for_theirs() ->
     assert shell.asked().count("GET /loadtests/v2/runs") == 3
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_an_entry_that_means_no_test_is_named_and_the_others_are_told(generation: str) -> None:
-    shell = Shell(shop(), generation, tests=[{"id": 400002}, {"id": 7}])
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_an_entry_that_means_no_test_is_named_and_the_others_are_told(api_version: str) -> None:
+    shell = Shell(shop(), api_version, tests=[{"id": 400002}, {"id": 7}])
 
     assert shell.desk().list(most=20, active=False) == 3
     assert len(shell.out.splitlines()) == 3
     assert shell.err == "error: test 7: nothing in k6 Cloud fits this, or the token may not see it\n"
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_refused_token_is_one_sentence_and_shown_nowhere(generation: str) -> None:
-    shell = Shell(shop(), generation, token="wrong-token")
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_refused_token_is_one_sentence_and_shown_nowhere(api_version: str) -> None:
+    shell = Shell(shop(), api_version, token="wrong-token")
 
     assert shell.desk().list(most=20, active=False) == 3
     told = shell.err
@@ -181,9 +181,9 @@ def test_a_token_for_another_stack_is_one_sentence() -> None:
     assert re.fullmatch(r"error: the token may not do this \(403 at GET /cloud/v6/load_tests.*\n", shell.err)
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_test_whose_runs_cannot_be_told_costs_only_itself(generation: str) -> None:
-    shell = Shell(shop(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_test_whose_runs_cannot_be_told_costs_only_itself(api_version: str) -> None:
+    shell = Shell(shop(), api_version)
     shell.simulator.faults.add(faults.error(500).on("*runs?*test_id=400001*"))
     shell.simulator.faults.add(faults.error(500).on("*/load_tests/400001/test_runs*"))
 
@@ -192,9 +192,9 @@ def test_a_test_whose_runs_cannot_be_told_costs_only_itself(generation: str) -> 
     assert shell.err.startswith("error: k6 Cloud is in trouble (500 at GET ")
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_that_cannot_be_read_is_named_and_the_others_are_told(generation: str) -> None:
-    shell = Shell(shop(), generation, tests=[{"id": 400001}])
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_that_cannot_be_read_is_named_and_the_others_are_told(api_version: str) -> None:
+    shell = Shell(shop(), api_version, tests=[{"id": 400001}])
     shell.simulator.faults.add(faults.unreadable().on("*runs?*"))
 
     assert shell.desk().list(most=20, active=False) == 3
@@ -202,15 +202,15 @@ def test_a_run_that_cannot_be_read_is_named_and_the_others_are_told(generation: 
     assert shell.err.startswith("error: skipped /")
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_under_way_is_found_behind_many_of_its_test(generation: str) -> None:
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_under_way_is_found_behind_many_of_its_test(api_version: str) -> None:
     world = World()
     test = world.add_test("busy")
     soak = world.add_run(test, created=START - 3600, phases=LONG)
     for number in range(60):
         world.add_run(test, created=START - 3000 + 20 * number, phases=BRISK)
 
-    assert listed(Shell(world, generation), most=5, active=True) == [soak]
+    assert listed(Shell(world, api_version), most=5, active=True) == [soak]
 
 
 def test_a_name_cannot_take_over_the_terminal() -> None:

@@ -21,7 +21,7 @@ def running(ending: EndStatus = EndStatus.FINISHED, *, failed: bool = False, pha
     return world
 
 
-def watched(shell: Shell, *, every: float = 5) -> int:
+def tracked(shell: Shell, *, every: float = 5) -> int:
     return shell.desk().show(5000001, watch=True, every=every)
 
 
@@ -45,9 +45,9 @@ def test_a_run_is_shown_with_all_that_is_known_of_it() -> None:
     )
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_in_json_has_no_verdict_before_it_is_over(generation: str) -> None:
-    shell = Shell(running(failed=True), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_in_json_has_no_verdict_before_it_is_over(api_version: str) -> None:
+    shell = Shell(running(failed=True), api_version)
     shell.now.value += 57
 
     assert shell.desk(is_json=True).show(5000001, watch=False, every=5) == 0
@@ -66,7 +66,7 @@ def test_a_run_in_json_has_no_verdict_before_it_is_over(generation: str) -> None
 def test_on_what_is_no_terminal_each_change_is_a_line() -> None:
     shell = Shell(running(), "v6")
 
-    assert watched(shell) == 0
+    assert tracked(shell) == 0
     assert shell.out == (
         "2026-09-21T14:13:20Z run 5000001 of soak: created\n"
         "2026-09-21T14:13:30Z run 5000001 of soak: queued (1 min planned)\n"
@@ -78,7 +78,7 @@ def test_on_what_is_no_terminal_each_change_is_a_line() -> None:
     assert shell.err == ""
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize(
     ("ending", "failed", "status"),
     [
@@ -93,23 +93,23 @@ def test_on_what_is_no_terminal_each_change_is_a_line() -> None:
     ],
 )
 def test_the_exit_status_tells_how_the_run_ended(
-    generation: str,
+    api_version: str,
     ending: EndStatus,
     failed: bool,
     status: int,
 ) -> None:
-    shell = Shell(running(ending, failed=failed), generation)
+    shell = Shell(running(ending, failed=failed), api_version)
 
-    assert watched(shell) == status
+    assert tracked(shell) == status
     assert shell.err == ""
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_that_is_over_when_watched_ends_it_at_once(generation: str) -> None:
-    shell = Shell(running(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_that_is_over_when_watched_ends_it_at_once(api_version: str) -> None:
+    shell = Shell(running(), api_version)
     shell.now.value += 1000
 
-    assert watched(shell) == 0
+    assert tracked(shell) == 0
     assert shell.now.value == START + 1000
 
 
@@ -164,28 +164,28 @@ def test_looks_are_rarer_the_longer_an_outage_lasts_but_never_cease() -> None:
     assert [backoff(failures, 5) for failures in (1, 2, 3, 4, 100_000)] == [10, 20, 40, 60, 60]
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_of_an_hour_costs_less_than_200_requests(generation: str) -> None:
-    shell = Shell(running(phases=LONG), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_of_an_hour_costs_less_than_200_requests(api_version: str) -> None:
+    shell = Shell(running(phases=LONG), api_version)
 
-    assert watched(shell) == 0
+    assert tracked(shell) == 0
     assert len(shell.asked()) < 200
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize(
     "fault",
     [faults.error(503, html=True), faults.reset(), faults.not_json()],
     ids=["503", "reset", "not JSON"],
 )
-def test_an_outage_is_said_once_and_sat_out(generation: str, fault: faults.Fault) -> None:
-    shell = Shell(running(), generation)
+def test_an_outage_is_said_once_and_sat_out(api_version: str, fault: faults.Fault) -> None:
+    shell = Shell(running(), api_version)
     shell.meanwhile = {
         20: lambda: shell.simulator.faults.add(fault),
         55: shell.simulator.faults.clear,
     }
 
-    assert watched(shell) == 0
+    assert tracked(shell) == 0
     first, last = shell.err.splitlines()
     assert first.endswith("; the run goes on, and it is asked about again until there is an answer")
     assert last == "k6 Cloud answers again"
@@ -197,36 +197,36 @@ def test_nothing_is_asked_before_a_retry_after_has_passed() -> None:
     limited = faults.error(429, retry_after=300)
     shell.meanwhile[100] = lambda: shell.simulator.faults.add(limited.on(times=1))
 
-    assert watched(shell) == 0
+    assert tracked(shell) == 0
     asked = [request.at - START for request in shell.simulator.requests]
     refused = next(at for at in asked if at >= 100)
     assert min(at for at in asked if at > refused) >= refused + 300
     assert "k6 Cloud is asked too often (429 at GET /cloud/v6/test_runs/{id}" in shell.err
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_run_that_is_deleted_meanwhile_ends_the_watch(generation: str) -> None:
-    shell = Shell(running(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_run_that_is_deleted_meanwhile_ends_the_watch(api_version: str) -> None:
+    shell = Shell(running(), api_version)
     shell.meanwhile[40] = lambda: shell.simulator.world.delete_run(5000001)
 
-    assert watched(shell) == 3
+    assert tracked(shell) == 3
     assert shell.err.startswith("error: run 5000001 is no more: k6 Cloud knows no such thing")
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_token_that_is_revoked_meanwhile_ends_the_watch(generation: str) -> None:
-    shell = Shell(running(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_a_token_that_is_revoked_meanwhile_ends_the_watch(api_version: str) -> None:
+    shell = Shell(running(), api_version)
     shell.meanwhile[40] = shell.simulator.tokens.clear
 
-    assert watched(shell) == 3
+    assert tracked(shell) == 3
     assert shell.err.startswith(
         "error: run 5000001 goes on, but is no longer watched: k6 Cloud refuses the t"
     )
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_time_is_told_by_the_clock_of_k6_cloud(generation: str) -> None:
-    shell = Shell(running(), generation)
+@pytest.mark.parametrize("api_version", GENERATIONS)
+def test_time_is_told_by_the_clock_of_k6_cloud(api_version: str) -> None:
+    shell = Shell(running(), api_version)
     shell.now.value += 57
     ours = shell.now.value + 7200  # two hours fast
     shell.now.clock = type(shell.now.clock)(lambda: ours, shell.now.read, shell.now.sleep)
@@ -235,10 +235,10 @@ def test_time_is_told_by_the_clock_of_k6_cloud(generation: str) -> None:
     assert "(30 s ago)\nran" in shell.out
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("api_version", GENERATIONS)
 @pytest.mark.parametrize("watch", [False, True])
-def test_what_is_not_found_is_one_sentence(generation: str, watch: bool) -> None:
-    shell = Shell(running(), generation)
+def test_what_is_not_found_is_one_sentence(api_version: str, watch: bool) -> None:
+    shell = Shell(running(), api_version)
 
     assert shell.desk().show(7, watch=watch, every=5) == 3
     assert shell.err == "error: there is no run 7, or the token may not see it\n"

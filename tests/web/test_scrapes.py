@@ -96,9 +96,9 @@ def test_an_answer_is_sent_in_the_parts_it_is_made_of() -> None:
 def test_what_the_exporter_says_of_itself_is_at_most_a_second_old() -> None:
     with Lab(watched_world()) as lab:
         lab.poll()
-        lab.exporter.telemetry.api_retries.inc()
+        lab.exporter.self_metrics.api_retries.inc()
         assert lab.value("k6_cloud_exporter_api_retries_total") == 1
-        lab.exporter.telemetry.api_retries.inc()
+        lab.exporter.self_metrics.api_retries.inc()
         lab.now.value += 0.9
         assert lab.value("k6_cloud_exporter_api_retries_total") == 1
         lab.now.value += 0.2

@@ -11,38 +11,38 @@ Thing = TypeVar("Thing")
 Key = Callable[[Thing], float | str | None]
 
 
-def whole(asked: Request, *names: str) -> int | None:
+def whole(request: Request, *names: str) -> int | None:
     """The integer given last under any of these names."""
-    given = wholes(asked, *names)
+    given = wholes(request, *names)
     return given[-1] if given else None
 
 
-def wholes(asked: Request, *names: str) -> list[int]:
+def wholes(request: Request, *names: str) -> list[int]:
     """Every integer given under any of these names, each once."""
     try:
-        return list(dict.fromkeys(int(value) for value in asked.values(*names)))
+        return list(dict.fromkeys(int(value) for value in request.values(*names)))
     except ValueError:
         raise invalid(names[0], "A valid integer is required.") from None
 
 
-def selected(asked: Request, default: Sequence[str], known: Collection[str]) -> Sequence[str]:
+def selected(request: Request, default: Sequence[str], known: Collection[str]) -> Sequence[str]:
     """The fields `$select` names, or else the default ones. Names nobody knows are passed over.
 
     The page writes `$select` in one example and `select` in another.
     """
-    wanted = asked.value("$select", "select")
+    wanted = request.value("$select", "select")
     if wanted is None:
         return default
     names = {name.strip() for name in wanted.split(",")}
     return tuple(name for name in known if name in names)
 
 
-def ordered(things: list[Thing], asked: Request, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
+def ordered(things: list[Thing], request: Request, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
     """By the field `order_by` names, `-` before it for descending; ascending ids when it names none.
 
     Where the field is null a thing counts as smallest.
     """
-    wanted = asked.value("order_by") or "id"
+    wanted = request.value("order_by") or "id"
     key = keys.get(wanted.removeprefix("-"))
     if key is None:
         raise invalid("order_by", f"Cannot order by {wanted}.")
@@ -54,10 +54,10 @@ def ordered(things: list[Thing], asked: Request, keys: Mapping[str, Key[Thing]])
     return sorted(things, key=nulls_first, reverse=wanted.startswith("-"))
 
 
-def paged(things: list[Thing], asked: Request, options: Options) -> list[Thing]:
+def paged(things: list[Thing], request: Request, options: Options) -> list[Thing]:
     """The page asked for; pages count from 1."""
-    page = 1 if asked.value("page") is None else whole(asked, "page")
-    size = options.default_page_size if asked.value("page_size") is None else whole(asked, "page_size")
+    page = 1 if request.value("page") is None else whole(request, "page")
+    size = options.default_page_size if request.value("page_size") is None else whole(request, "page_size")
     if page is None or page < 1:
         raise invalid("page", "Pages count from 1.")
     if size is None:

@@ -10,6 +10,6 @@ from exporter.simulator.wire import Request
 __all__ = ["error", "handle", "is_for"]
 
 
-def is_for(asked: Request) -> bool:
+def is_for(request: Request) -> bool:
     """Whether a request is addressed to this API."""
-    return asked.path.startswith("/cloud/v6/")
+    return request.path.startswith("/cloud/v6/")

@@ -13,68 +13,68 @@ _LONGEST_KEY = 36
 _LONGEST_NAME = 300
 
 
-def start_test(teller: Serializer, asked: Request, test_id: int) -> Response:
+def start_test(serializer: Serializer, request: Request, test_id: int) -> Response:
     """Answered with 200, not 201."""
-    key = asked.headers.get("k6-idempotency-key")
+    key = request.headers.get("k6-idempotency-key")
     if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
         raise invalid("K6-Idempotency-Key", f"From 1 to {_LONGEST_KEY} characters.")
-    run_id = teller.world.start(teller.stack.test(test_id).id, teller.now, key=key)
-    return Response(body=started_run_object(teller, teller.stack.run(run_id)))
+    run_id = serializer.world.start(serializer.stack.test(test_id).id, serializer.now, key=key)
+    return Response(body=started_run_object(serializer, serializer.stack.run(run_id)))
 
 
-def abort_run(teller: Serializer, _: Request, run_id: int) -> Response:
+def abort_run(serializer: Serializer, _: Request, run_id: int) -> Response:
     """A run can be aborted until its execution is over, so before it runs as well."""
-    if teller.stack.run(run_id).ended is not None:
+    if serializer.stack.run(run_id).ended is not None:
         raise refused(409, "Cannot abort a test run that is not running")
-    teller.world.stop(run_id, teller.now)
+    serializer.world.stop(run_id, serializer.now)
     return Response(204, raw=b"")
 
 
-def validate_options(teller: Serializer, asked: Request, _: int) -> Response:
+def validate_options(serializer: Serializer, request: Request, _: int) -> Response:
     """Every set of options is fine, and costs what a run of an uploaded test will."""
     try:
-        told = json.loads(asked.body)
+        told = json.loads(request.body)
     except ValueError:
         told = None
     if not isinstance(told, dict) or not isinstance(told.get("options"), dict):
         raise invalid("options", "An object is required.")
     project_id = told.get("project_id")
-    if project_id is not None and project_id not in {it.id for it in teller.stack.projects()}:
+    if project_id is not None and project_id not in {it.id for it in serializer.stack.projects()}:
         raise invalid("project_id", "There is no such project.")
-    plan = teller.world.uploads
+    plan = serializer.world.uploads
     usage = plan.vus * plan.planned_seconds / 3600
-    breakdown = cost(usage, as_strings=teller.options.cost_as_strings)["breakdown"]
+    breakdown = cost(usage, as_strings=serializer.options.cost_as_strings)["breakdown"]
     return Response(body={"vuh_usage": round(usage, 6), "breakdown": breakdown})
 
 
-def create_test(teller: Serializer, asked: Request, project_id: int) -> Response:
+def create_test(serializer: Serializer, request: Request, project_id: int) -> Response:
     """A test whose runs do what the world has planned for uploads; its script is never read."""
-    project = teller.stack.project(project_id)
-    name = _form(asked).get("name", "")
+    project = serializer.stack.project(project_id)
+    name = _form(request).get("name", "")
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise invalid("name", f"From 1 to {_LONGEST_NAME} characters.")
-    if any(test.name == name for test in teller.stack.tests(project.id)):
+    if any(test.name == name for test in serializer.stack.tests(project.id)):
         raise refused(409, "A test with this name already exists in the project")
-    test_id = teller.world.add_test(
-        name, project_id=project.id, created=teller.now, plan=teller.world.uploads
+    test_id = serializer.world.add_test(
+        name, project_id=project.id, created=serializer.now, plan=serializer.world.uploads
     )
-    return Response(201, teller.test(teller.stack.test(test_id)))
+    return Response(201, serializer.test(serializer.stack.test(test_id)))
 
 
-def put_script(teller: Serializer, asked: Request, test_id: int) -> Response:
+def put_script(serializer: Serializer, request: Request, test_id: int) -> Response:
     """Nothing about the test changes by it, not even when it was updated."""
-    teller.stack.test(test_id)
-    _demand(asked, "application/octet-stream")
-    if not asked.body:
+    serializer.stack.test(test_id)
+    _demand(request, "application/octet-stream")
+    if not request.body:
         raise invalid("script", "This field is required.")
     return Response(204, raw=b"")
 
 
-def _form(asked: Request) -> dict[str, str]:
+def _form(request: Request) -> dict[str, str]:
     """The fields of a multipart form; what is in a file is of no interest."""
-    content_type = _demand(asked, "multipart/form-data")
+    content_type = _demand(request, "multipart/form-data")
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
-    form = message_from_bytes(head + asked.body, policy=HTTP)
+    form = message_from_bytes(head + request.body, policy=HTTP)
     fields = {}
     for part in form.iter_parts():
         name = part.get_param("name", header="content-disposition")
@@ -84,9 +84,9 @@ def _form(asked: Request) -> dict[str, str]:
     return fields
 
 
-def _demand(asked: Request, content_type: str) -> str:
+def _demand(request: Request, content_type: str) -> str:
     """The content type of a request, which must be this one."""
-    given = asked.headers.get("content-type", "")
+    given = request.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() != content_type:
         raise refused(415, f"Send {content_type}")
     return given

@@ -18,96 +18,101 @@ from exporter.simulator.wire import HTTPError, Item, Request, Response
 from exporter.simulator.world import Project, Test, World
 
 
-def handle(asked: Request, world: World, options: Options, tokens: Collection[str]) -> Response:
+def handle(request: Request, world: World, options: Options, tokens: Collection[str]) -> Response:
     """What k6 Cloud would say to this request. A request that acts changes the world."""
-    world.advance(asked.at)
+    world.advance(request.at)
     try:
-        check_token(asked, options, tokens)
-        if asked.path != _AUTH:
-            check_stack(asked, options.v6)
-        route, thing_id = _routed(asked)
-        understood = _understood(asked, route, options)
-        told = route.handler(Serializer(world, options.v6, asked.at), understood, thing_id)
+        check_token(request, options, tokens)
+        if request.path != _AUTH:
+            check_stack(request, options.v6)
+        route, thing_id = _routed(request)
+        understood = _understood(request, route, options)
+        told = route.handler(Serializer(world, options.v6, request.at), understood, thing_id)
         return replace(told, body=shapes.apply_options(told.body, options))
     except HTTPError as refusal:
         return with_nulls(refusal.answer) if options.v6.null_in_errors else refusal.answer
 
 
-def _auth(teller: Serializer, asked: Request, _: int) -> Response:
-    check_stack_url(asked, teller.options)
+def _auth(serializer: Serializer, request: Request, _: int) -> Response:
+    check_stack_url(request, serializer.options)
     return Response(
-        body={"stack_id": teller.options.stack_id, "default_project_id": teller.world.default_project_id}
+        body={
+            "stack_id": serializer.options.stack_id,
+            "default_project_id": serializer.world.default_project_id,
+        }
     )
 
 
-def _list_projects(teller: Serializer, asked: Request, _: int) -> Response:
-    name, part_of_name = asked.value("name"), (asked.value("name_search") or "").casefold()
+def _list_projects(serializer: Serializer, request: Request, _: int) -> Response:
+    name, part_of_name = request.value("name"), (request.value("name_search") or "").casefold()
     projects = [
         project
-        for project in teller.stack.projects()
+        for project in serializer.stack.projects()
         if name in (None, project.name) and part_of_name in project.name.casefold()
     ]
-    return page(asked, ordered(projects, asked, _PROJECT_ORDERS), teller.project, teller.options)
+    return page(request, ordered(projects, request, _PROJECT_ORDERS), serializer.project, serializer.options)
 
 
-def _read_project(teller: Serializer, _: Request, project_id: int) -> Response:
-    return Response(body=teller.project(teller.stack.project(project_id)))
+def _read_project(serializer: Serializer, _: Request, project_id: int) -> Response:
+    return Response(body=serializer.project(serializer.stack.project(project_id)))
 
 
-def _list_tests(teller: Serializer, asked: Request, _: int) -> Response:
-    return _page_of_tests(teller, asked, teller.stack.tests())
+def _list_tests(serializer: Serializer, request: Request, _: int) -> Response:
+    return _page_of_tests(serializer, request, serializer.stack.tests())
 
 
-def _list_tests_of_project(teller: Serializer, asked: Request, project_id: int) -> Response:
-    return _page_of_tests(teller, asked, teller.stack.tests(teller.stack.project(project_id).id))
+def _list_tests_of_project(serializer: Serializer, request: Request, project_id: int) -> Response:
+    return _page_of_tests(
+        serializer, request, serializer.stack.tests(serializer.stack.project(project_id).id)
+    )
 
 
-def _page_of_tests(teller: Serializer, asked: Request, tests: list[Test]) -> Response:
-    name = asked.value("name")
+def _page_of_tests(serializer: Serializer, request: Request, tests: list[Test]) -> Response:
+    name = request.value("name")
     named = [test for test in tests if name in (None, test.name)]
-    return page(asked, ordered(named, asked, _TEST_ORDERS), teller.test, teller.options)
+    return page(request, ordered(named, request, _TEST_ORDERS), serializer.test, serializer.options)
 
 
-def _read_test(teller: Serializer, _: Request, test_id: int) -> Response:
-    return Response(body=teller.test(teller.stack.test(test_id)))
+def _read_test(serializer: Serializer, _: Request, test_id: int) -> Response:
+    return Response(body=serializer.test(serializer.stack.test(test_id)))
 
 
-def _list_runs(teller: Serializer, asked: Request, _: int) -> Response:
-    return _page_of_runs(teller, asked, _window(teller, asked, None))
+def _list_runs(serializer: Serializer, request: Request, _: int) -> Response:
+    return _page_of_runs(serializer, request, _window(serializer, request, None))
 
 
-def _list_runs_of_test(teller: Serializer, asked: Request, test_id: int) -> Response:
-    starred = flag(asked, "is_starred")
-    runs = _window(teller, asked, teller.stack.test(test_id).id)
+def _list_runs_of_test(serializer: Serializer, request: Request, test_id: int) -> Response:
+    starred = flag(request, "is_starred")
+    runs = _window(serializer, request, serializer.stack.test(test_id).id)
     wanted = runs if starred is None else [run for run in runs if run.starred is starred]
-    return _page_of_runs(teller, asked, ordered(wanted, asked, _RUN_ORDERS))
+    return _page_of_runs(serializer, request, ordered(wanted, request, _RUN_ORDERS))
 
 
-def _window(teller: Serializer, asked: Request, test_id: int | None) -> list[Run]:
-    since, before = moment(asked, "created_after"), moment(asked, "created_before")
-    return teller.stack.runs(since, before, test_id)
+def _window(serializer: Serializer, request: Request, test_id: int | None) -> list[Run]:
+    since, before = moment(request, "created_after"), moment(request, "created_before")
+    return serializer.stack.runs(since, before, test_id)
 
 
-def _page_of_runs(teller: Serializer, asked: Request, runs: list[Run]) -> Response:
+def _page_of_runs(serializer: Serializer, request: Request, runs: list[Run]) -> Response:
     def tell(run: Run) -> Item:
-        return run_object(teller, run.at(teller.now))
+        return run_object(serializer, run.at(serializer.now))
 
-    return page(asked, runs, tell, teller.options)
-
-
-def _read_run(teller: Serializer, _: Request, run_id: int) -> Response:
-    return Response(body=run_object(teller, teller.stack.run(run_id)))
+    return page(request, runs, tell, serializer.options)
 
 
-def _list_schedules(teller: Serializer, asked: Request, _: int) -> Response:
-    if teller.options.schedules_forbidden:
+def _read_run(serializer: Serializer, _: Request, run_id: int) -> Response:
+    return Response(body=run_object(serializer, serializer.stack.run(run_id)))
+
+
+def _list_schedules(serializer: Serializer, request: Request, _: int) -> Response:
+    if serializer.options.schedules_forbidden:
         raise refused(403, "Not permitted")
-    return page(asked, teller.stack.schedules(), teller.schedule, teller.options)
+    return page(request, serializer.stack.schedules(), serializer.schedule, serializer.options)
 
 
-def _list_load_zones(_: Serializer, asked: Request, __: int) -> Response:
+def _list_load_zones(_: Serializer, request: Request, __: int) -> Response:
     """Whole: the one list without pages."""
-    wanted = asked.value("k6_load_zone_id")
+    wanted = request.value("k6_load_zone_id")
     return Response(body={"value": [it for it in LOAD_ZONES if wanted in (None, it["k6_load_zone_id"])]})
 
 
@@ -163,24 +168,24 @@ ROUTES = (
 _TABLE = Table(ROUTES)
 
 
-def _routed(asked: Request) -> tuple[Route, int]:
+def _routed(request: Request) -> tuple[Route, int]:
     """The route of a request and the id in its path, 0 where there is none."""
-    matches = _TABLE.at(asked.path)
+    matches = _TABLE.at(request.path)
     if not matches:
         raise not_found()
     for route, thing_id in matches:
-        if route.method == asked.method:
+        if route.method == request.method:
             return route, thing_id
     allowed = (("allow", ", ".join(route.method for route, _ in matches)),)
-    raise HTTPError(replace(error(405, f"Method {asked.method} not allowed"), headers=allowed))
+    raise HTTPError(replace(error(405, f"Method {request.method} not allowed"), headers=allowed))
 
 
-def _understood(asked: Request, route: Route, options: Options) -> Request:
+def _understood(request: Request, route: Route, options: Options) -> Request:
     """The request without the parameters that this endpoint does not know, or a refusal of it.
 
     `$orderby` is refused where it is unknown: the list of all runs was seen to do so.
     """
-    for name, _ in asked.query:
+    for name, _ in request.query:
         if name not in route.parameters and (name == "$orderby" or options.reject_unknown_parameters):
             raise invalid(name, "Unknown parameter.")
-    return replace(asked, query=tuple(it for it in asked.query if it[0] in route.parameters))
+    return replace(request, query=tuple(it for it in request.query if it[0] in route.parameters))

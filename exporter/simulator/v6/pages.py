@@ -13,48 +13,48 @@ Thing = TypeVar("Thing")
 
 
 def page(
-    asked: Request, things: Sequence[Thing], tell: Callable[[Thing], Item], options: V6Options
+    request: Request, things: Sequence[Thing], tell: Callable[[Thing], Item], options: V6Options
 ) -> Response:
     """The page that `$skip` and `$top` ask for."""
-    skip = whole(asked, "$skip", default=0, smallest=0)
-    top = _top(asked, options)
+    skip = whole(request, "$skip", default=0, smallest=0)
+    top = _top(request, options)
     envelope: Item = {}
-    if flag(asked, "$count"):
+    if flag(request, "$count"):
         envelope["@count"] = str(len(things)) if options.count_as_string else len(things)
-    link = _next_link(asked, skip, top, more=skip + top < len(things), form=options.next_link)
+    link = _next_link(request, skip, top, more=skip + top < len(things), form=options.next_link)
     if link is not None:
         envelope["@nextLink"] = link
     return Response(body=envelope | {"value": [tell(thing) for thing in things[skip : skip + top]]})
 
 
-def _top(asked: Request, options: V6Options) -> int:
+def _top(request: Request, options: V6Options) -> int:
     # No document says what $top=0 means; refused, since the link to its next page would go on for ever.
-    top = whole(asked, "$top", default=options.max_top, smallest=1)
+    top = whole(request, "$top", default=options.max_top, smallest=1)
     if top > options.max_top and not options.clamp_top:
         raise invalid("$top", f"At most {options.max_top}.")
     return min(top, options.max_top)
 
 
-def _next_link(asked: Request, skip: int, top: int, *, more: bool, form: NextLink) -> str | None:
+def _next_link(request: Request, skip: int, top: int, *, more: bool, form: NextLink) -> str | None:
     if form is NextLink.LOOP:
-        return _link(asked, skip, top, form)
+        return _link(request, skip, top, form)
     if more:
-        return _link(asked, skip + top, top, form)
+        return _link(request, skip + top, top, form)
     return "" if form is NextLink.EMPTY_AT_END else None
 
 
-def _link(asked: Request, skip: int, top: int, form: NextLink) -> str:
+def _link(request: Request, skip: int, top: int, form: NextLink) -> str:
     """The same question from another page on; the document's samples end in `$skip` and `$top`."""
-    kept = [(name, value) for name, value in asked.query if name not in ("$skip", "$top")]
+    kept = [(name, value) for name, value in request.query if name not in ("$skip", "$top")]
     query = urlencode(
         [*kept, ("$skip", skip), ("$top", top)],
         safe=":" if form is NextLink.ENCODED else "$:",
         quote_via=quote,
     )
-    scheme, host = asked.scheme, asked.headers.get("host", "api.k6.io")
+    scheme, host = request.scheme, request.headers.get("host", "api.k6.io")
     origin = {
         NextLink.HTTP: f"http://{host}",
         NextLink.RELATIVE: "",
         NextLink.FOREIGN: "https://elsewhere.example.com",
     }.get(form, f"{scheme}://{host}")
-    return f"{origin}{asked.path}?{query}"
+    return f"{origin}{request.path}?{query}"

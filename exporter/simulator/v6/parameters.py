@@ -17,8 +17,8 @@ def integer(text: str) -> int | None:
     return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
 
 
-def whole(asked: Request, name: str, default: int, smallest: int) -> int:
-    given = asked.value(name)
+def whole(request: Request, name: str, default: int, smallest: int) -> int:
+    given = request.value(name)
     if given is None:
         return default
     number = integer(given)
@@ -27,9 +27,9 @@ def whole(asked: Request, name: str, default: int, smallest: int) -> int:
     return number
 
 
-def flag(asked: Request, name: str) -> bool | None:
+def flag(request: Request, name: str) -> bool | None:
     """true or 1, false or 0, or None where nothing is said."""
-    given = asked.value(name)
+    given = request.value(name)
     if given is None:
         return None
     if given.lower() not in {"true", "1", "false", "0"}:
@@ -37,9 +37,9 @@ def flag(asked: Request, name: str) -> bool | None:
     return given.lower() in {"true", "1"}
 
 
-def moment(asked: Request, name: str) -> float | None:
+def moment(request: Request, name: str) -> float | None:
     """A point in time in Unix seconds. One without a zone is refused: RFC 3339 knows none."""
-    given = asked.value(name)
+    given = request.value(name)
     if given is None:
         return None
     try:
@@ -52,9 +52,9 @@ def moment(asked: Request, name: str) -> float | None:
     raise invalid(name, "A date and time with a zone is required.")
 
 
-def ordered(things: list[Thing], asked: Request, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
+def ordered(things: list[Thing], request: Request, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
     """By the fields that `$orderby` lists, each ascending unless `desc` follows it; else as they are."""
-    wanted = asked.value("$orderby")
+    wanted = request.value("$orderby")
     if wanted is None:
         return things
     for item in reversed(wanted.split(",")):

@@ -25,29 +25,29 @@ _THRESHOLD_TROUBLE = RunError(8036, "A threshold was crossed")
 _PROCESSING_TROUBLE = RunError(None, "The metrics could not be processed")
 
 
-def run_object(teller: Serializer, state: RunState) -> Item:
+def run_object(serializer: Serializer, state: RunState) -> Item:
     """The run as it is told in lists and alone."""
     run, plan, validated = state.run, state.run.plan, state.validated
-    history = _history(teller, state)
+    history = _history(serializer, state)
     return {
         "id": run.id,
         "test_id": run.test_id,
-        "project_id": teller.world.tests[run.test_id].project_id,
+        "project_id": serializer.world.tests[run.test_id].project_id,
         # Null for a run that its schedule started.
-        "started_by": None if run.started_by is None else teller.world.email(run.started_by),
-        "created": teller.time(run.created),
+        "started_by": None if run.started_by is None else serializer.world.email(run.started_by),
+        "created": serializer.time(run.created),
         # The document's sample ends with the last status, ten seconds after the execution did.
-        "ended": teller.time(state.over),
+        "ended": serializer.time(state.over),
         "note": plan.note,
-        "retention_expiry": teller.time((state.over or run.created) + _KEPT_SECONDS),
-        "cost": _cost(teller, state),
+        "retention_expiry": serializer.time((state.over or run.created) + _KEPT_SECONDS),
+        "cost": _cost(serializer, state),
         "status": _WORDS[state.phase],
         "status_details": history[-1],
         "status_history": history,
         "distribution": _distribution(state),
         "result": state.result,
-        "result_details": _result_details(teller, state),
-        "options": _options(teller, state) if validated else None,
+        "result_details": _result_details(serializer, state),
+        "options": _options(serializer, state) if validated else None,
         "k6_dependencies": {"k6": ">=v1.0"},
         "k6_versions": {"k6": "v2.2.0"},
         "max_vus": plan.vus if validated else None,
@@ -58,10 +58,10 @@ def run_object(teller: Serializer, state: RunState) -> Item:
     }
 
 
-def started_run_object(teller: Serializer, state: RunState) -> Item:
+def started_run_object(serializer: Serializer, state: RunState) -> Item:
     """What a start answers: the run, and where a person can look at it."""
-    page = f"{teller.options.stack_url.rstrip('/')}/a/k6-app/runs/{state.id}"
-    return run_object(teller, state) | {"test_run_details_page_url": page}
+    page = f"{serializer.options.stack_url.rstrip('/')}/a/k6-app/runs/{state.id}"
+    return run_object(serializer, state) | {"test_run_details_page_url": page}
 
 
 def cost(vuh: float, *, as_strings: bool) -> Item:
@@ -83,8 +83,8 @@ def cost(vuh: float, *, as_strings: bool) -> Item:
     }
 
 
-def _cost(teller: Serializer, state: RunState) -> Item | None:
-    return None if state.vuh is None else cost(state.vuh, as_strings=teller.options.cost_as_strings)
+def _cost(serializer: Serializer, state: RunState) -> Item | None:
+    return None if state.vuh is None else cost(state.vuh, as_strings=serializer.options.cost_as_strings)
 
 
 def _trouble(state: RunState) -> RunError | None:
@@ -95,31 +95,31 @@ def _trouble(state: RunState) -> RunError | None:
     return state.trouble
 
 
-def _history(teller: Serializer, state: RunState) -> list[Item]:
+def _history(serializer: Serializer, state: RunState) -> list[Item]:
     """Each status once, at the moment it was entered."""
     first = {_WORDS[step.phase]: step for step in reversed(state.history)}
-    return [_status(teller, state, step) for step in reversed(first.values())]
+    return [_status(serializer, state, step) for step in reversed(first.values())]
 
 
-def _status(teller: Serializer, state: RunState, step: Step) -> Item:
-    told: Item = {"type": _WORDS[step.phase], "entered": teller.time(step.entered)}
-    extra = _extra(teller, state) if step.phase is Phase.ABORTED else None
-    return told if extra is None and not teller.options.null_extra else told | {"extra": extra}
+def _status(serializer: Serializer, state: RunState, step: Step) -> Item:
+    told: Item = {"type": _WORDS[step.phase], "entered": serializer.time(step.entered)}
+    extra = _extra(serializer, state) if step.phase is Phase.ABORTED else None
+    return told if extra is None and not serializer.options.null_extra else told | {"extra": extra}
 
 
-def _extra(teller: Serializer, state: RunState) -> Item:
+def _extra(serializer: Serializer, state: RunState) -> Item:
     """Who or what aborted the run. The official client demands all three keys."""
     trouble = _trouble(state)
     return {
-        "by_user": None if state.stopped_by is None else teller.world.email(state.stopped_by),
+        "by_user": None if state.stopped_by is None else serializer.world.email(state.stopped_by),
         "message": trouble and trouble.message,
         "code": trouble and trouble.code,
     }
 
 
-def _result_details(teller: Serializer, state: RunState) -> Item | None:
+def _result_details(serializer: Serializer, state: RunState) -> Item | None:
     if state.result is None:
-        return {} if teller.options.empty_result_details else None
+        return {} if serializer.options.empty_result_details else None
     trouble = _trouble(state)
     return {"type": state.result, "message": trouble and trouble.message, "code": trouble and trouble.code}
 
@@ -130,9 +130,9 @@ def _distribution(state: RunState) -> list[Item] | None:
     return [{"load_zone": "amazon:us:ashburn", "percent": 100}]
 
 
-def _options(teller: Serializer, state: RunState) -> Item:
+def _options(serializer: Serializer, state: RunState) -> Item:
     return {
         "vus": state.run.plan.vus,
         "duration": f"{state.run.plan.planned_seconds}s",
-        "cloud": {"projectID": teller.world.tests[state.test_id].project_id},
+        "cloud": {"projectID": serializer.world.tests[state.test_id].project_id},
     }
