@@ -188,7 +188,13 @@ def map_result(word: object) -> ResultStatus | None:
 
 
 def total_vuh(cost: object) -> float | None:
-    return None if cost is None else to_float(msgspec.convert(cost, Cost).total_vuh)
+    """Virtual user hours; None if there is no cost yet. Raises ValueError."""
+    if cost is None:
+        return None
+    try:
+        return to_float(msgspec.convert(cost, Cost).total_vuh)
+    except msgspec.ValidationError as error:  # a ValueError only since msgspec 0.21
+        raise ValueError("a cost that is not an object") from error
 
 
 def parse_step(step: Status) -> Step:
