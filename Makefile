@@ -28,8 +28,8 @@ test: lint tools
 	$(BIN)/python -m pytest --cov --numprocesses=3 --dist=loadgroup
 
 # The tests that start no other program than Python.
-UNIT := --ignore=tests/alerts --ignore=tests/dashboards --ignore=tests/end_to_end --ignore=tests/helm \
-	--ignore=tests/image --ignore=tests/process
+UNIT := --ignore=tests/alerts --ignore=tests/grafana --ignore=tests/system --ignore=tests/helm \
+	--ignore=tests/image --ignore=tests/automation --ignore=tests/test_set_up.py
 
 test-lowest: $(VENV)/dev
 	@rm -rf .venv-lowest
@@ -56,12 +56,12 @@ tools: $(VENV)/dev
 # Not part of `tools`, and so of `make test`: the first build takes more than nine minutes of CPU time.
 # The tests of the alerts run with promtool 3 as well once it is there.
 tools-prometheus-3: .tools/promtool-3 .tools/prometheus-3
-.tools/promtool-3 .tools/prometheus-3: .tools/%-3: tests/end_to_end/prometheus_3/go.sum
+.tools/promtool-3 .tools/prometheus-3: .tools/%-3: tests/system/prometheus_3/go.sum
 	@mkdir -p .tools
 	cd $(<D) && go build -o ../../../$@ github.com/prometheus/prometheus/cmd/$*
 
 test-prometheus-3: tools tools-prometheus-3
-	TEST_PROMETHEUS=3 $(BIN)/python -m pytest tests/alerts tests/helm/test_alerts.py tests/end_to_end tests/dashboards
+	TEST_PROMETHEUS=3 $(BIN)/python -m pytest tests/alerts tests/helm/test_alerts.py tests/system tests/grafana
 
 dashboards: $(VENV)/dev
 	$(BIN)/python -m grafana.builder

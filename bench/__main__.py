@@ -9,8 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from bench import cycle, hint, memory, past, report, requests, scrape, stall, step
-from bench.measuring import machine
+from bench import cycle, memory, report, requests, scrape, stall
+from bench import history as past
+from bench import trigger as hint
+from bench import update as step
+from bench.measure import machine
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "scrape": scrape.run,

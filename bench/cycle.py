@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 
 from prometheus_client import Counter
 
-from bench.cloud import TOKEN, Plan
+from bench.fake_cloud import TOKEN, Plan
 from bench.fleet import NOW
-from bench.measuring import Json, module, spread
+from bench.measure import Json, module, spread
 from exporter.app import create_exporter
 from exporter.cli import run_async as finish
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.token import Secret
+from exporter.credentials import Secret
 
 STACK = {"legacy": None, "v6": 1}
 
@@ -45,7 +45,9 @@ def run(cycles: Sequence[Cycle] = CYCLES, times: int = 3) -> list[Json]:
     with ExitStack() as stack:
         for cycle in cycles:
             print(f"  {cycle.api}, {cycle.tests:,} tests in {cycle.projects} projects", flush=True)
-        urls = {cycle: stack.enter_context(module("bench.cloud", plan(cycle).told()))[1] for cycle in cycles}
+        urls = {
+            cycle: stack.enter_context(module("bench.fake_cloud", plan(cycle).told()))[1] for cycle in cycles
+        }
         for cycle in cycles:
             requests[cycle], _ = finish(first_poll(urls[cycle], cycle))  # has the answers recorded
         for _ in range(times):

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from exporter.exposition import project_id_label
-from exporter.families import Family
+from exporter.exposition.families import Family
+from exporter.exposition.render import project_id_label
 from exporter.store import State, TestState
 
 Values = tuple[str, ...]

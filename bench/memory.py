@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 
 import httpx
 
-from bench.cloud import CLOCK, TOKEN, Plan
+from bench.fake_cloud import CLOCK, TOKEN, Plan
 from bench.fleet import NOW, RUNS
-from bench.measuring import Json, module, resident
+from bench.measure import Json, module, resident
 from exporter.app import Exporter, create_exporter
 from exporter.cli import run_async as finish
 from exporter.clock import Clock
 from exporter.config import Config
+from exporter.credentials import Secret
 from exporter.store import State
-from exporter.token import Secret
 
 INTERVAL = 15.0
 WARM = 40  # polls: ten minutes
@@ -83,7 +83,7 @@ def measured(fleet: Fleet, *, pages: bool) -> Held:
     print(f"  {fleet.runs:,} runs {'with' if pages else 'without'} pages", flush=True)
     plan = Plan(fleet.runs // RUNS, churn=True)
     with (
-        module("bench.cloud", plan.told()) as (_, url),
+        module("bench.fake_cloud", plan.told()) as (_, url),
         module("bench.memory", url, fleet.polls, int(pages)) as (_, told),
     ):
         return Held(**json.loads(told))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.measuring import HERE
+from bench.measure import HERE
 from bench.plot import plot
 
 RESULTS = HERE / "results.json"

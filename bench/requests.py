@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.cloud import Plan, world
-from bench.measuring import Json
-from tests.lab import START, Lab
+from bench.fake_cloud import Plan, world
+from bench.measure import Json
+from tests.support.lab import START, Lab
 
 INTERVAL = 15
 GENERATIONS: dict[str, dict[str, object]] = {

@@ -12,7 +12,7 @@ import uvloop
 from bench import facts
 from bench.client import Scraper, samples, throughput, turn
 from bench.fleet import SERIES, fleet
-from bench.measuring import CLIENT_GOLANG, Json, module, process, spread
+from bench.measure import CLIENT_GOLANG, Json, module, process, spread
 from bench.servers import FAMILIES
 
 ENCODINGS = ("gzip", "identity")

@@ -9,16 +9,16 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 
-from bench.cloud import TOKEN, Plan
+from bench.fake_cloud import TOKEN, Plan
 from bench.fleet import HOUR, NOW, RUNS
-from bench.measuring import Json, module, spread
+from bench.measure import Json, module, spread
 from exporter.app import create_exporter
 from exporter.cli import run_async as finish
 from exporter.clock import Clock
 from exporter.config import Config
+from exporter.credentials import Secret
 from exporter.polling.v6 import OVERLAP
 from exporter.store import TestState
-from exporter.token import Secret
 
 TICK = 0.001
 
@@ -54,7 +54,7 @@ def run(news: News = News()) -> Json:
     plan = Plan(
         news.tests, hours_ago=4, pause=1, latency=0.01, recorded=True, options_bytes=news.options_bytes
     )
-    with module("bench.cloud", plan.told()) as (_, url):
+    with module("bench.fake_cloud", plan.told()) as (_, url):
         polls = [one_poll(url, news) for _ in range(news.times)]
     return {
         "runs": polls[0].told,

@@ -9,21 +9,21 @@ import httpx
 from starlette.applications import Starlette
 
 from exporter import __version__
-from exporter.asking import build_transport, http_client, reconfigure_client, source
 from exporter.clock import Clock
 from exporter.config import Config
-from exporter.exposition import Exposition
-from exporter.families import families
+from exporter.config.reload import ConfigReloader, Read, record_reload_success
+from exporter.credentials import Secret, WebhookSecret
+from exporter.exposition.body import ResponseBody
+from exporter.exposition.families import families
+from exporter.exposition.render import Exposition
 from exporter.k6.transport import Transport
-from exporter.landing import Status
-from exporter.page import ResponseBody
+from exporter.polling.factory import build_transport, http_client, reconfigure_client, source
 from exporter.polling.poller import Intervals, PollConfig, Poller
-from exporter.reloading import ConfigReloader, Read, record_reload_success
+from exporter.self_metrics import ApiInstrumentation, SelfMetrics
 from exporter.store import RetentionPolicy, State
-from exporter.telemetry import ApiInstrumentation, SelfMetrics
-from exporter.token import Secret, WebhookSecret
-from exporter.web import Answer, Handlers, Snapshot, application
-from exporter.webhook import Webhook
+from exporter.web.app import Answer, Handlers, Snapshot, application
+from exporter.web.status_page import Status
+from exporter.web.webhook import Webhook
 
 SELF_METRICS_MAX_AGE = 1.0  # seconds
 MIN_TRIGGER_INTERVAL = (

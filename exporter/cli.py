@@ -14,21 +14,21 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from exporter import __version__, log
+from exporter import __version__, logs
 from exporter.app import create_exporter
-from exporter.asking import open_client
-from exporter.backfill import DEFAULTS, OptionsError, parse_options, run_backfill
 from exporter.clock import Clock
+from exporter.commands.backfill import DEFAULTS, OptionsError, parse_options, run_backfill
+from exporter.commands.check.report import run_check, run_once
+from exporter.commands.runs import flags as runs
 from exporter.config import Config, ConfigError, load, settings
-from exporter.config.values import socket_address
-from exporter.guard import WebConfigMiddleware, is_health_check, is_public_path
-from exporter.reloading import Read
-from exporter.reports import run_check, run_once
-from exporter.runs import flags as runs
-from exporter.schedule import create_scheduler
-from exporter.serving import Endpoint, ListenError, base_url, bind, serve
+from exporter.config.reload import Read
+from exporter.config.types import socket_address
+from exporter.credentials import Secret
+from exporter.polling.factory import open_client
+from exporter.polling.scheduler import create_scheduler
 from exporter.simulator import Simulator, demo_world
-from exporter.token import Secret
+from exporter.web.security import WebConfigMiddleware, is_health_check, is_public_path
+from exporter.web.server import Endpoint, ListenError, base_url, bind, serve
 
 logger = logging.getLogger("exporter")
 
@@ -120,7 +120,7 @@ def config_loader(
 
     def read() -> tuple[Config, Secret]:
         config, token = load(file, os.environ, flags)
-        log.configure(config.log.level, config.log.format)
+        logs.configure(config.log.level, config.log.format)
         return config, token
 
     return read
@@ -202,7 +202,7 @@ def serve_command(**given: Any) -> None:
 @simulator_options
 def demo(address: str, version: str, seed: int, speed: float) -> None:
     """Run the exporter on a simulated k6 Cloud; no account needed."""
-    log.configure("warning", "logfmt")
+    logs.configure("warning", "logfmt")
     listening, cloud = bind_or_exit(address), bind_or_exit("127.0.0.1:0")
     config = Config.model_validate(
         {
@@ -243,7 +243,7 @@ def demo(address: str, version: str, seed: int, speed: float) -> None:
 @simulator_options
 def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> None:
     """Serve the simulated k6 Cloud alone."""
-    log.configure("info", "logfmt")
+    logs.configure("info", "logfmt")
     listening = bind_or_exit(address)
     click.echo(
         f"A simulated k6 Cloud is at {base_url(listening)}; tokens: {', '.join(tokens)}; id of the stack: 1"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.isolation import clear_environment, default_signals_for_children
+from tests.support.isolation import clear_environment, default_signals_for_children
 
 HERE = Path(__file__).parent
 
@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 TOGETHER = {
     "alerts": "alerts",  # promtool's verdicts on stories, which both rules files have
     "helm/test_alerts.py": "alerts",
-    "dashboards": "dashboards",  # a Prometheus that has scraped for a while
+    "grafana": "grafana",  # a Prometheus that has scraped for a while
     "image": "image",  # the image
 }
 

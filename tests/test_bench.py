@@ -2,11 +2,14 @@
 
 import pytest
 
-from bench import cycle, hint, memory, past, report, requests, scrape, stall, step
+from bench import cycle, memory, report, requests, scrape, stall
+from bench import history as past
+from bench import trigger as hint
+from bench import update as step
 from bench.client import samples
-from bench.measuring import CLIENT_GOLANG
+from bench.measure import CLIENT_GOLANG
 from bench.plot import plot
-from tests.end_to_end.conftest import program
+from tests.support.programs import program
 
 
 def test_the_readme_tells_what_was_measured() -> None:

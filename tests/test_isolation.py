@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.processes import free_port
-from tests.isolation import clear_environment
+from tests.support.isolation import clear_environment
+from tests.support.processes import free_port
 
 ROOT = Path(__file__).parent.parent
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
@@ -50,7 +50,7 @@ def run_pytest(*arguments: str, ignored: str = "", **environ: str) -> subprocess
 def test_signals_ignored_by_the_shell_reach_what_tests_start(processes: tuple[str, ...]) -> None:
     if "--numprocesses=1" in processes:
         pytest.importorskip("xdist")
-    selected = ("tests/process/test_runs.py", "-k", "ctrl_c")
+    selected = ("tests/system/test_runs.py", "-k", "ctrl_c")
 
     done = run_pytest(*processes, *selected, ignored="INT HUP QUIT TERM")
 
@@ -58,7 +58,7 @@ def test_signals_ignored_by_the_shell_reach_what_tests_start(processes: tuple[st
 
 
 def test_variables_of_the_shell_do_not_reach_tests() -> None:
-    selected = ("tests/k6/test_elsewhere.py", "tests/process/test_runs.py", "-k", "redirect or wrong_usage")
+    selected = ("tests/k6/test_other_hosts.py", "tests/system/test_runs.py", "-k", "redirect or wrong_usage")
 
     done = run_pytest("-p", "no:xdist", *selected, **SHELL)
 

@@ -11,14 +11,14 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from exporter import log
+from exporter import logs as log
 from exporter.app import create_exporter
 from exporter.cli import main
 from exporter.config import Config, ConfigError, load
+from exporter.credentials import Secret, SecretError
 from exporter.simulator import Fault, Simulator, World, faults
-from exporter.token import Secret, SecretError
-from tests.lab import START, TOKEN, Lab, Now
-from tests.process.processes import finished
+from tests.support.exporter_process import finished
+from tests.support.lab import START, TOKEN, Lab, Now
 
 CANARY = "canary"  # the beginning of TOKEN, so that a part of it is found as well
 

@@ -1,6 +1,6 @@
 """The configuration: what can be set, and how it comes together."""
 
-from exporter.config.loading import ENVIRONMENT, ConfigError, load
-from exporter.config.settings import Config, Setting, TestSelector, settings
+from exporter.config.load import ENVIRONMENT, ConfigError, load
+from exporter.config.schema import Config, Setting, TestSelector, settings
 
 __all__ = ["ENVIRONMENT", "Config", "ConfigError", "Setting", "TestSelector", "load", "settings"]

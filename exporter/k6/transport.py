@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import httpx
 
 from exporter.clock import Clock
-from exporter.k6 import body
+from exporter.k6 import decoding as body
 from exporter.k6.errors import (
     ApiError,
     BadRequest,

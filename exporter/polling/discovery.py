@@ -5,8 +5,8 @@ from typing import Protocol
 
 from exporter.k6.errors import ApiError, DecodeError, NotFound
 from exporter.model import LoadTest, TestList
-from exporter.polling.findings import PollResult
-from exporter.polling.selection import Selector
+from exporter.polling.result import PollResult
+from exporter.polling.selector import Selector
 from exporter.store import State
 
 

@@ -10,11 +10,11 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.k6.errors import ApiError, DecodeError
-from exporter.k6.legacy import RUNS, LegacyClient, batched
+from exporter.k6.legacy.client import RUNS, LegacyClient, batched
 from exporter.model import LoadTest, RunList
 from exporter.polling.discovery import Discovery
-from exporter.polling.findings import PollResult, for_each
-from exporter.polling.selection import Rule, Selector
+from exporter.polling.result import PollResult, for_each
+from exporter.polling.selector import Rule, Selector
 from exporter.store import State, TestState, TestUpdate, unparsed_runs
 
 # Each discovery lists the runs of a part of the tests, news or not. A twelfth each five minutes: what change

@@ -10,9 +10,9 @@ from typing import Protocol
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized
 from exporter.model import Run, unrecognized_fields
-from exporter.polling.findings import Failure, PollResult
+from exporter.polling.result import Failure, PollResult
+from exporter.self_metrics import SelfMetrics
 from exporter.store import RetentionPolicy, State
-from exporter.telemetry import SelfMetrics
 
 log = logging.getLogger(__name__)
 

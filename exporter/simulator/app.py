@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from exporter.simulator import legacy, v6
-from exporter.simulator.control import control
+from exporter.simulator.admin import control
 from exporter.simulator.faults import Faults, spoiled
+from exporter.simulator.http import Request, Response
 from exporter.simulator.options import Options
-from exporter.simulator.wire import Request, Response
 from exporter.simulator.world import World
 
 Scope = MutableMapping[str, Any]

@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from fnmatch import fnmatchcase
 
 from exporter.simulator import legacy, shapes, v6
-from exporter.simulator.wire import Item, Request, Response
+from exporter.simulator.http import Item, Request, Response
 
 Spoil = Callable[[Request, Response], Response]
 _HTML = (

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from exporter.simulator.http import Item
 from exporter.simulator.options import Options
-from exporter.simulator.wire import Item
 
 # "k6-tests" comes first because the tests list carries an empty "k6-runs" beside it; "value" is v6's.
 _PAGES = ("k6-tests", "k6-runs", "projects", "organizations", "value")

@@ -2,7 +2,8 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
-from grafana.builder import frame, words
+from grafana.builder import layout as frame
+from grafana.builder import text as words
 from grafana.builder.panels import (
     NONE_IS_GOOD,
     Column,

@@ -32,7 +32,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.builder.words import DASH, beyond, nothing
+from grafana.builder.text import DASH, beyond, nothing
 
 DATA_SOURCE = DataSourceRef("prometheus", "${datasource}")
 COLUMNS = 24

@@ -2,7 +2,9 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardLink, Panel
 
-from grafana.builder import frame, panels, words
+from grafana.builder import layout as frame
+from grafana.builder import panels
+from grafana.builder import text as words
 from grafana.builder.panels import (
     Column,
     band,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.alerts.stories import PROMTOOLS, find_promtool
+from tests.support.promtool import PROMTOOLS, find_promtool
 
 
 @pytest.fixture(scope="session", params=PROMTOOLS)

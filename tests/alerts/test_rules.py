@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.alerts.stories import STORIES, told
+from tests.support.promtool import STORIES, told
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = ROOT / "grafana" / "alerts.yaml"

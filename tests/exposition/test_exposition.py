@@ -12,13 +12,13 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from exporter.exposition import Exposition
-from exporter.families import Family, Labels, families
+from exporter.exposition.families import Family, Labels, families
+from exporter.exposition.render import Exposition
 from exporter.model import LoadTest, Phase, Run
 from exporter.simulator import EndStatus, Phases, World
 from exporter.store import State, StateUpdate, TestState, TestUpdate
-from tests.exposition.scripted import WEIRD
-from tests.lab import START, Lab
+from tests.support.lab import START, Lab
+from tests.support.scripted_world import WEIRD
 
 TABLE = families("https://app.k6.io", "legacy")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from tests.exposition.scripted import world
-from tests.lab import Lab
+from tests.support.lab import Lab
+from tests.support.scripted_world import world
 
 FOLDER = Path(__file__).parent
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults import catalogue, network
 from tests.faults.stage import Passing, Performance, Stage, Trouble, play
-from tests.k6.asking import Swift
+from tests.support.k6_server import Swift
 
 
 def performed(trouble: Trouble, api_version: str) -> Performance:

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 
 from exporter.simulator import Fault, NextLink, Options, faults, shapes
+from exporter.simulator.http import Request, Response
 from exporter.simulator.options import V6Options
-from exporter.simulator.wire import Request, Response
 from tests.faults.stage import Stage, Trouble
 from tests.faults.truth import ACTIVE, FINISHED, LAST, STATUS
-from tests.lab import START
+from tests.support.lab import START
 
 MIB = 2**20
 DAY = 86400.0

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from exporter.config import ConfigError, load
-from exporter.config.web_file import read_web_file
-from tests.hostile.test_mutations import APIS, HOUR, SpoiltLab, a_world, assert_sound, assert_well, with_news
+from exporter.web.security.web_config import read_web_file
+from tests.faults.test_mutations import APIS, HOUR, SpoiltLab, a_world, assert_sound, assert_well, with_news
 
 CORPUS = Path(__file__).with_name("corpus")
 SEEDS = CORPUS / "seeds.json"

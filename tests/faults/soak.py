@@ -18,8 +18,8 @@ from typing import Any
 
 import httpx
 
-from tests.end_to_end.processes import eventually
-from tests.process.processes import Cloud, Process
+from tests.support.exporter_process import Cloud, Process
+from tests.support.processes import eventually
 
 HERE = ("--web.listen-address", "127.0.0.1:0")
 OFTEN = {

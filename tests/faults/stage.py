@@ -14,10 +14,10 @@ import httpx
 from exporter.app import Exporter, create_exporter
 from exporter.clock import Clock
 from exporter.config import Config
+from exporter.credentials import Secret
 from exporter.simulator import EndStatus, Options, Phases, Simulator, World
-from exporter.token import Secret
 from tests.faults.truth import FINISHED, OUTCOMES, Fact, counts, told, truth
-from tests.lab import START, TOKEN, Now, dated
+from tests.support.lab import START, TOKEN, Now, dated
 
 STALE_AFTER = 300.0
 INTERVAL = 15.0

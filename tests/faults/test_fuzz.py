@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.simulator import Fault
-from exporter.simulator.wire import Response
+from exporter.simulator.http import Response
 from tests.faults import fuzz
 from tests.faults.campaign import performed
 from tests.faults.catalogue import struck

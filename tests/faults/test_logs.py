@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.end_to_end.processes import eventually, free_port
 from tests.faults.soak import OFTEN
-from tests.process.conftest import cloud, shared_cloud
-from tests.process.processes import Cloud, environment
+from tests.support.exporter_process import Cloud, environment
+from tests.support.processes import eventually, free_port
+from tests.system.conftest import cloud, shared_cloud
 
 __all__ = ["cloud", "shared_cloud"]  # fixtures
 

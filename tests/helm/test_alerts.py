@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.alerts.stories import PROMTOOLS, STORIES, find_promtool, told
-from tests.helm.chart import CHART, ROOT, Tree, one, with_secret
+from tests.support.chart import CHART, ROOT, Tree, one, with_secret
+from tests.support.promtool import PROMTOOLS, STORIES, find_promtool, told
 
 RULES = yaml.safe_load((ROOT / "grafana" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
 THRESHOLDS = yaml.safe_load((CHART / "files" / "thresholds.yaml").read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.helm.chart import defaults, objects, refusal, with_secret
+from tests.support.chart import defaults, objects, refusal, with_secret
 
 NO_TOKEN = (
     "k6.existingSecret.name: name a Secret that holds an API token of Grafana Cloud k6 under the "

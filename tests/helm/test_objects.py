@@ -12,9 +12,8 @@ import pytest
 import trustme
 import yaml
 
-from tests.end_to_end.processes import eventually, free_port, ours, running
-from tests.guard.certificates import issue
-from tests.helm.chart import (
+from tests.support.certificates import issue
+from tests.support.chart import (
     CHART,
     CI,
     ROOT,
@@ -29,8 +28,9 @@ from tests.helm.chart import (
     settings_file,
     with_secret,
 )
-from tests.process.conftest import cloud, shared_cloud
-from tests.process.processes import Cloud, Process
+from tests.support.exporter_process import Cloud, Process
+from tests.support.processes import eventually, free_port, ours, running
+from tests.system.conftest import cloud, shared_cloud
 
 __all__ = ["cloud", "shared_cloud"]
 

@@ -14,10 +14,10 @@ from starlette.routing import Route
 import exporter
 from exporter.cli import main
 from exporter.config import Config, TestSelector, settings
-from exporter.config.loading import variable
-from exporter.config.web_file import read_web_file
-from exporter.web import Handlers, application
-from tests.helm.chart import (
+from exporter.config.load import variable
+from exporter.web.app import Handlers, application
+from exporter.web.security.web_config import read_web_file
+from tests.support.chart import (
     CHART,
     CI,
     ROOT,

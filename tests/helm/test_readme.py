@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import yaml
 
-from tests.documents import says
-from tests.helm.chart import CHART, ROOT, Tree, defaults, objects
-from tests.test_readme import table
+from tests.docs.test_readme import table
+from tests.support.chart import CHART, ROOT, Tree, defaults, objects
+from tests.support.documents import says
 
 README = CHART / "README.md"
 TEXT = README.read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
-from tests.helm.chart import CHART, CI, HELMS, OF_OPERATOR, ROOT, Tree, ci, objects, run
+from tests.support.chart import CHART, CI, HELMS, OF_OPERATOR, ROOT, Tree, ci, objects, run
 
 VERSIONS = [f"1.{minor}" for minor in range(25, 38)]
 OPERATOR = ROOT / ".tools" / "operator" / "node_modules"

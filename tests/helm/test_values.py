@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.helm.chart import CHART, Tree, ci, defaults, objects, one, refusal, run, template, with_secret
+from tests.support.chart import CHART, Tree, ci, defaults, objects, one, refusal, run, template, with_secret
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.engine import Engine, Image
+from tests.support.container_engine import Engine, Image
 
 ROOT = Path(__file__).parent.parent.parent
 BASE = ROOT / ".tools" / "image-base.tar"

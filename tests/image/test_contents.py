@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from exporter import __version__
 from tests.image.conftest import ROOT
-from tests.image.engine import Engine, Image
+from tests.support.container_engine import Engine, Image
 
 TOOLS = {"pip", "hatchling", "gcc", "cc", "ld", "make", "git", "uv", "setuptools", "wheel"}
 
@@ -73,7 +73,7 @@ def test_nothing_that_is_ours_can_be_changed_by_the_user_it_runs_as(files: Path)
 
 
 def test_no_token_and_no_file_of_the_checkout_is_in_the_image(files: Path, image: Image) -> None:
-    assert not list(files.glob("**/tests/lab.py")) + list(files.glob("**/.git"))
+    assert not list(files.glob("**/tests/support/lab.py")) + list(files.glob("**/.git"))
     assert not [one for one in image.told()["Config"]["Env"] if "TOKEN" in one]
 
 

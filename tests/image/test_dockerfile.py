@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.end_to_end.processes import eventually
-from tests.guard.certificates import issue
-from tests.process.conftest import cloud, shared_cloud
-from tests.process.processes import Cloud, Process
+from tests.support.certificates import issue
+from tests.support.exporter_process import Cloud, Process
+from tests.support.processes import eventually
+from tests.system.conftest import cloud, shared_cloud
 
 __all__ = ["cloud", "shared_cloud"]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import yaml
 
-from tests.end_to_end.processes import eventually, free_port
-from tests.helm.chart import Tree, objects
-from tests.image.engine import Engine, Image
-from tests.process.conftest import cloud, shared_cloud
-from tests.process.processes import TOKEN, Cloud
+from tests.support.chart import Tree, objects
+from tests.support.container_engine import Engine, Image
+from tests.support.exporter_process import TOKEN, Cloud
+from tests.support.processes import eventually, free_port
+from tests.system.conftest import cloud, shared_cloud
 
 __all__ = ["cloud", "shared_cloud"]
 

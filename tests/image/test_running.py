@@ -7,8 +7,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text
 
 from exporter import __version__
-from tests.end_to_end.processes import eventually
-from tests.image.engine import Container, Image
+from tests.support.container_engine import Container, Image
+from tests.support.processes import eventually
 
 
 def get(url: str, **headers: str) -> str:

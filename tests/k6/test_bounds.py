@@ -10,15 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.k6.body import MAX_BYTES
+from exporter.k6.coerce import LONGEST_TEXT
+from exporter.k6.decoding import MAX_BYTES
 from exporter.k6.errors import ApiError, DecodeError, ServerError, Unauthorized
-from exporter.k6.legacy import LegacyClient
-from exporter.k6.lists import MAX_ITEMS, MAX_VALUES
-from exporter.k6.reading import LONGEST_TEXT
-from exporter.k6.v6 import V6Client
+from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.pagination import MAX_ITEMS, MAX_VALUES
+from exporter.k6.v6.client import V6Client
 from exporter.nesting import MOST_NESTING
-
-from .asking import RUNS, Desk
+from tests.support.k6_server import RUNS, Desk
 
 MIB = 2**20
 

@@ -26,9 +26,8 @@ from exporter.k6.errors import (
     Unauthorized,
 )
 from exporter.k6.transport import RateLimiter, retry_after
-from tests.lab import START, Now
-
-from .asking import CLOCK, RUNS, TOKEN, Desk, Script, answers, refusal, swiftly
+from tests.support.k6_server import CLOCK, RUNS, TOKEN, Desk, Script, answers, refusal, swiftly
+from tests.support.lab import START, Now
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

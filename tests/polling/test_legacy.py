@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from exporter.simulator import EndStatus, Options, Phases, World, faults
-from tests.lab import START, TOKEN, Lab
+from tests.support.lab import START, TOKEN, Lab
 
 TESTS = "/loadtests/v2/tests"
 RUNS = "/loadtests/v2/runs"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from exporter.config import Config, ConfigError
+from exporter.credentials import Secret
 from exporter.simulator import World, faults
-from exporter.token import Secret
-from tests.lab import START, Lab
+from tests.support.lab import START, Lab
 
 SUCCESSFUL = "k6_cloud_exporter_config_last_reload_successful"
 WHEN = "k6_cloud_exporter_config_last_reload_success_timestamp_seconds"

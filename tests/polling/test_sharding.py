@@ -8,7 +8,7 @@ import pytest
 
 from exporter.polling.sharding import ALONE, shard_of
 from exporter.simulator import World
-from tests.lab import START, Lab
+from tests.support.lab import START, Lab
 
 GENERATIONS = ({"version": "legacy"}, {"version": "v6", "stack_id": 1})
 both = pytest.mark.parametrize("api", GENERATIONS, ids=["legacy", "v6"])

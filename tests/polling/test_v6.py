@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.simulator import EndStatus, NextLink, Options, Phases, V6Options, World, faults
-from tests.lab import START, Lab
+from tests.support.lab import START, Lab
 
 V6 = {"url": "http://k6.test", "stack_id": 1, "requests_per_minute": 100_000}
 RUNS = "/cloud/v6/test_runs"

@@ -4,8 +4,7 @@ from collections import Counter
 from itertools import pairwise
 
 from exporter.simulator import Result, Simulator, World, demo_world
-
-from .asking import CREATED, TOKEN, ask
+from tests.support.simulator_client import CREATED, TOKEN, ask
 
 
 def looks(world: World, *, every: float = 2.0) -> list[dict[int, tuple[int, int, Result | None]]]:

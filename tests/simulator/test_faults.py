@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from exporter.simulator import Fault, Simulator, World, faults
-
-from .asking import CREATED, TOKEN, Clock, ask, run_ids, simulate, told
+from tests.support.simulator_client import CREATED, TOKEN, Clock, ask, run_ids, simulate, told
 
 RUNS = "/loadtests/v2/runs"
 ORGANIZATIONS = "/v3/organizations"

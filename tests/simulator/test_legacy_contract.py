@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from exporter.simulator import Options, Phases, World
-
-from .asking import CREATED, TOKEN, ask, simulate, told
-from .worlds import world_of_all_endings
+from tests.support.simulator_client import CREATED, TOKEN, ask, simulate, told
+from tests.support.worlds import world_of_all_endings
 
 INT, NUMBER, STR, BOOL, OBJECT, TIME = "int", "number", "str", "bool", "object", "time"
 INTS, STR_OR_INT = "list of int", "str or int"

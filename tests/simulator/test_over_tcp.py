@@ -11,8 +11,7 @@ import uvicorn
 from uvicorn.config import HTTPProtocolType
 
 from exporter.simulator import Fault, Simulator, World, faults
-
-from .asking import CREATED, TOKEN, Clock
+from tests.support.simulator_client import CREATED, TOKEN, Clock
 
 PROTOCOLS: list[HTTPProtocolType] = ["h11", "httptools"]
 HEADERS = {"Authorization": f"Token {TOKEN}"}

@@ -3,9 +3,8 @@
 import pytest
 
 from exporter.simulator import Options, V6Options, World
-
-from .asking import TOKEN, ask, simulate
-from .v6_schema import AUTHENTICATION, ERROR, assert_keeps_to
+from tests.support.simulator_client import TOKEN, ask, simulate
+from tests.support.v6_schema import AUTHENTICATION, ERROR, assert_keeps_to
 
 LISTS = ["projects", "load_tests", "test_runs", "schedules", "load_zones"]
 STACK = Options(v6=V6Options(stack_id=12_345, stack_url="https://shop.grafana.net"))

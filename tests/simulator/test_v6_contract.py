@@ -16,11 +16,10 @@ from exporter.simulator import (
     World,
     demo_world,
 )
-
-from . import v6_schema
-from .asking import CREATED, ask_v6, simulate, told_v6
-from .v6_schema import Schema, assert_keeps_to, listing
-from .worlds import world_of_all_endings
+from tests.support import v6_schema
+from tests.support.simulator_client import CREATED, ask_v6, simulate, told_v6
+from tests.support.v6_schema import Schema, assert_keeps_to, listing
+from tests.support.worlds import world_of_all_endings
 
 
 @pytest.mark.parametrize("age", range(0, 30, 2))

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.simulator import NextLink, Options, Simulator, V6Options, World
-
-from .asking import CREATED, ask_v6, ids_v6, simulate, told_v6
+from tests.support.simulator_client import CREATED, ask_v6, ids_v6, simulate, told_v6
 
 TEST = 400_001
 RUNS = f"/load_tests/{TEST}/test_runs"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from exporter.simulator import EndStatus, Phases, World
-from tests.lab import START, Lab
-from tests.web.chromium import Chromium, Site
+from tests.support.chromium import Chromium, Site
+from tests.support.lab import START, Lab
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 HOUR = 3600.0

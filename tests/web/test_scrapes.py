@@ -7,8 +7,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from exporter.simulator import World
-from exporter.web import ChunkedResponse
-from tests.lab import START, Lab
+from exporter.web.app import ChunkedResponse
+from tests.support.lab import START, Lab
 
 
 def watched_world() -> World:

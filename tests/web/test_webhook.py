@@ -9,7 +9,7 @@ import pytest
 
 from exporter.config import ConfigError, load
 from exporter.simulator import World
-from tests.lab import START, Lab
+from tests.support.lab import START, Lab
 
 SECRET = "k3ZbYw8fQ1xV7nR2tLpM"
 PATH = f"/webhook/{SECRET}"

@@ -4,7 +4,7 @@ Written from the vendor's page "Test Runs Legacy API" and its sibling pages on o
 and errors.
 """
 
-from exporter.simulator.legacy.answers import handle
 from exporter.simulator.legacy.errors import error
+from exporter.simulator.legacy.routes import handle
 
 __all__ = ["error", "handle"]

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from exporter.simulator.wire import HTTPError, Response
+from exporter.simulator.http import HTTPError, Response
 
 
 class Code(IntEnum):

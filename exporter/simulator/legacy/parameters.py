@@ -3,9 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
+from exporter.simulator.http import Request
 from exporter.simulator.legacy.errors import invalid, not_found
 from exporter.simulator.options import Options
-from exporter.simulator.wire import Request
 
 Thing = TypeVar("Thing")
 Key = Callable[[Thing], float | str | None]

@@ -3,9 +3,9 @@
 Written from the OpenAPI document that the vendor publishes for it, version 1.12.0.
 """
 
-from exporter.simulator.v6.answers import handle
+from exporter.simulator.http import Request
 from exporter.simulator.v6.errors import error
-from exporter.simulator.wire import Request
+from exporter.simulator.v6.routes import handle
 
 __all__ = ["error", "handle", "is_for"]
 

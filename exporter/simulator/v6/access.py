@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
+from exporter.simulator.http import Request
 from exporter.simulator.options import Options, V6Options
 from exporter.simulator.v6.errors import invalid, refused
 from exporter.simulator.v6.parameters import integer
-from exporter.simulator.wire import Request
 
 
 def check_token(request: Request, options: Options, tokens: Collection[str]) -> None:

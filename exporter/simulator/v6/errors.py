@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from exporter.simulator.wire import HTTPError, Item, Response
+from exporter.simulator.http import HTTPError, Item, Response
 
 _CODE_OF = {409: "conflict"}
 

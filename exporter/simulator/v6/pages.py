@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
+from exporter.simulator.http import Item, Request, Response
 from exporter.simulator.options import NextLink, V6Options
 from exporter.simulator.v6.errors import invalid
 from exporter.simulator.v6.parameters import flag, whole
-from exporter.simulator.wire import Item, Request, Response
 
 Thing = TypeVar("Thing")
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from exporter.simulator.http import Request
 from exporter.simulator.v6.errors import invalid
-from exporter.simulator.wire import Request
 
 Thing = TypeVar("Thing")
 Key = Callable[[Thing], float | str]

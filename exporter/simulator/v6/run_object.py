@@ -3,9 +3,9 @@
 It has no number for anything: words for the status, a history of them, and a result apart.
 """
 
+from exporter.simulator.http import Item
 from exporter.simulator.runs import EndStatus, Phase, Result, RunError, RunState, Step
-from exporter.simulator.v6.objects import Serializer
-from exporter.simulator.wire import Item
+from exporter.simulator.v6.serializers import Serializer
 
 _WORDS = {
     Phase.CREATED: "created",

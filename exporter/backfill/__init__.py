@@ -1,6 +1,0 @@
-"""The run history as OpenMetrics with timestamps: what the exporter would have told, had it been there."""
-
-from exporter.backfill.command import run_backfill
-from exporter.backfill.options import DEFAULTS, BackfillOptions, OptionsError, parse_options
-
-__all__ = ["DEFAULTS", "BackfillOptions", "OptionsError", "parse_options", "run_backfill"]

@@ -1,0 +1,7 @@
+"""Exit codes of `runs`. Users' scripts depend on them."""
+
+PASSED = 0  # the run passed, or what was requested is done
+FAILED = 1  # the run failed
+USAGE = 2  # wrong usage
+ERROR = 3  # the run was aborted or has no result, or k6 Cloud returned an error
+INTERRUPTED = 130  # Ctrl-C, as shells report it

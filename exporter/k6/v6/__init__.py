@@ -1,0 +1,1 @@
+"""The v6 API, /cloud/v6."""

@@ -1,0 +1,100 @@
+"""A real Prometheus that scrapes the demo, and beside it a second exporter on the same tests.
+
+The second one asks v6, so that every metric has samples, and each test is told twice.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.processes import eventually, free_port, ours, running
+from tests.support.programs import program
+
+CONFIGURATION = """
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+scrape_configs:
+  - job_name: k6-cloud
+    static_configs: [{{targets: ["127.0.0.1:{demo}", "127.0.0.1:{second}"]}}]
+"""
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """Asked as Grafana asks it."""
+
+    url: str
+
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        question = {"query": expression} | ({} if at is None else {"time": str(at)})
+        answer = httpx.post(f"{self.url}/api/v1/query", data=question).json()
+        assert answer["status"] == "success", (expression, answer)
+        assert not answer.get("warnings"), (expression, answer)
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+
+@pytest.fixture(scope="session")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    prometheus_program = program("prometheus", "prometheus")
+    folder = tmp_path_factory.mktemp("dashboards")
+    demo, second, port = free_port(), free_port(), free_port()
+    configuration = folder / "prometheus.yml"
+    configuration.write_text(CONFIGURATION.format(demo=demo, second=second))
+    with running(*ours("demo", "--web.listen-address", f"127.0.0.1:{demo}"), log=folder / "demo.log"):
+        cloud = eventually(lambda: cloud_in(folder / "demo.log"))
+        settings = {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            "K6_CLOUD_TOKEN": "demo",
+            "K6_CLOUD_STACK_ID": "1",
+            "K6_CLOUD_EXPORTER_API__URL": cloud,
+            "K6_CLOUD_EXPORTER_API__REQUESTS_PER_MINUTE": "6000",
+            "K6_CLOUD_EXPORTER_POLL__INTERVAL": "2s",
+            "K6_CLOUD_EXPORTER_POLL__IDLE_INTERVAL": "2s",
+        }
+        scraping = (
+            prometheus_program,
+            f"--config.file={configuration}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        )
+        with (
+            running(
+                *ours("--web.listen-address", f"127.0.0.1:{second}"), log=folder / "second.log", **settings
+            ),
+            running(*scraping, log=folder / "prometheus.log"),
+        ):
+            found = Prometheus(f"http://127.0.0.1:{port}")
+            eventually(lambda: httpx.get(f"{found.url}/-/ready").status_code == 200)
+            both = "count(count by (instance) (k6_cloud_run_status)) == 2"
+            eventually(lambda: found.query(both), seconds=120)
+            # Some have gone through all phases since, and rates have something to grow from.
+            eventually(
+                lambda: found.query("sum(increase(k6_cloud_test_runs_finished_total[5m])) > 4"), seconds=120
+            )
+            yield found
+
+
+def cloud_in(log: Path) -> str | None:
+    """The address of the simulated k6 Cloud, once the demo has said it."""
+    said = re.search(r"k6 Cloud is at (http://[^\s,]+)", log.read_text(encoding="utf-8"))
+    return said[1] if said else None
+
+
+@pytest.fixture(scope="session")
+def finished_test(prometheus: Prometheus) -> str:
+    """The id of a test of which runs have passed."""
+    (newest, *_) = prometheus.query(
+        "topk(1, sum by (test_id) (k6_cloud_test_runs_finished_total{outcome='passed'}))"
+    )
+    return str(newest["metric"]["test_id"])
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    return program("promtool", "prometheus")

@@ -1,1 +1,0 @@
-"""The whole exporter against a k6 Cloud that misbehaves."""

@@ -1,0 +1,689 @@
+"""The legacy API's calls, told by a simulator that follows the documents and by servers that stray."""
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from exporter.k6.errors import BadRequest, DecodeError, Forbidden, NotFound
+from exporter.k6.legacy.client import LegacyClient, is_sorted_descending
+from exporter.k6.write import LegacyWriter
+from exporter.model import LoadTest, Phase, Run, RunList
+from exporter.simulator import EndStatus, Options, Phases, Simulator, Timestamps, World, faults
+from tests.support.k6_server import TOKEN, Desk
+from tests.support.lab import START
+
+T = TypeVar("T")
+Answer = Mapping[str, Any]
+RUNS, TESTS = "/loadtests/v2/runs", "/loadtests/v2/tests"
+WHOLE, UNSURE = -math.inf, math.inf
+
+
+class Cloud:
+    """The legacy client of one simulated world; its time is START unless set."""
+
+    def __init__(self, world: World, options: Options | None = None) -> None:
+        self.now = START
+        self.simulator = Simulator(
+            world,
+            tokens=[TOKEN],
+            clock=lambda: self.now,
+            options=options or Options(),
+            broken=httpx.ReadError,
+        )
+        desk = Desk(httpx.ASGITransport(self.simulator), requests_per_minute=100_000)
+        self.api = LegacyClient(desk.transport)
+        self.acts = LegacyWriter(desk.transport)
+
+    def asked(self) -> list[str]:
+        """The requests since this was last called: method, path and query as a person would type them."""
+        requests = [f"{asked.method} {asked.target}" for asked in self.simulator.requests]
+        self.simulator.requests.clear()
+        return requests
+
+
+def run(work: Awaitable[T]) -> T:
+    async def scene() -> T:
+        return await work
+
+    return asyncio.run(scene())
+
+
+def client(serve: Callable[[dict[str, list[str]]], Answer], got: list[str] | None = None) -> LegacyClient:
+    """A client of a server that makes its answer of nothing but the query."""
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        if got is not None:
+            got.append(request.url.query.decode())
+        answer = dict(serve(parse_qs(request.url.query.decode())))
+        return httpx.Response(answer.pop("status", 200), content=json.dumps(answer))
+
+    return LegacyClient(Desk(httpx.MockTransport(handle), requests_per_minute=100_000).transport)
+
+
+def told(id_: int, *, created: str = "2026-09-21T00:00:00", **more: object) -> dict[str, object]:
+    return {"id": id_, "test_id": 7, "run_status": 3, "processing_status": 2, "created": created, **more}
+
+
+def minute(n: int) -> str:
+    return f"2026-09-{1 + n // 1440:02}T{n // 60 % 24:02}:{n % 60:02}:00"
+
+
+def some_runs(count: int, every: float = 60.0) -> tuple[World, int, list[int]]:
+    """A world of one test, its id, and the ids of its runs from new to old."""
+    world = World()
+    test = world.add_test("busy")
+    runs = [world.add_run(test, created=START - every * (count - i) - 1000) for i in range(count)]
+    return world, test, runs[::-1]
+
+
+def ids(runs: Iterable[Run]) -> list[int]:
+    return [run.id for run in runs]
+
+
+SELECT = "$select=id,test_id,run_status,processing_status,result_status,created,started,ended,duration,vus"
+PAGING = "page_size=100&order_by=-created"
+
+
+def test_a_run_is_read_into_our_words() -> None:
+    world = World()
+    test = world.add_test("checkout")
+    run_id = world.add_run(test, created=START - 500, failed=True, vus=200, duration=130)
+    cloud = Cloud(world)
+
+    assert run(cloud.api.read_run(run_id)) == Run(
+        id=run_id,
+        test_id=test,
+        status=3,
+        processing=2,
+        result=1,
+        created=START - 500,
+        started=START - 483,
+        ended=START - 363,
+        duration=130,
+        vus=200,
+        execution=120,
+        phases=((Phase.RUNNING, 120),),
+    )
+    assert cloud.asked() == [f"GET {RUNS}/{run_id}?{SELECT}"]
+
+
+def test_the_same_run_is_read_however_its_moments_and_numbers_are_written() -> None:
+    world, _, [run_id] = some_runs(1)
+    plain = run(Cloud(world).api.read_run(run_id))
+
+    for timestamps in Timestamps:
+        for microseconds in (False, True):
+            options = Options(
+                timestamps=timestamps, microseconds=microseconds, numbers_as_strings=True, extra_keys=True
+            )
+            assert run(Cloud(world, options).api.read_run(run_id)) == plain
+
+
+def test_what_is_null_is_not_known() -> None:
+    world, test, [run_id] = some_runs(1)
+    fields = {"run_status", "processing_status", "result_status", "created", "started", "ended"}
+    cloud = Cloud(world, Options(nulls=frozenset(fields | {"duration", "vus"})))
+
+    assert run(cloud.api.read_run(run_id)) == Run(id=run_id, test_id=test)
+
+
+def test_a_run_that_does_not_exist_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        run(Cloud(World()).api.read_run(1))
+
+
+def test_only_selected_fields_are_asked_for() -> None:
+    world, _, [run_id] = some_runs(1)
+    cloud = Cloud(world)
+
+    assert run(cloud.api.read_run(run_id, select=("id", "test_id", "vus"))).vus == 50
+    assert ids(run(cloud.api.list_runs(public_id="none", select=("id", "test_id"))).runs) == []
+    assert cloud.asked() == [
+        f"GET {RUNS}/{run_id}?$select=id,test_id,vus",
+        f"GET {RUNS}?$select=id,test_id&public_id=none&page=1&{PAGING}",
+    ]
+
+
+def test_parameters_are_encoded_as_any_server_reads_them() -> None:
+    got: list[str] = []
+
+    run(client(lambda _: {"k6-runs": [], "meta": {"count": 0}}, got).list_runs(7, ids=[1, 2]))
+
+    assert got == [
+        "%24select=id%2Ctest_id%2Crun_status%2Cprocessing_status%2Cresult_status%2Ccreated%2Cstarted%2Cended"
+        "%2Cduration%2Cvus&test_id=7&ids%5B%5D=1&ids%5B%5D=2&page=1&page_size=100&order_by=-created"
+    ]
+
+
+def test_the_runs_of_a_test_come_with_one_question() -> None:
+    world, test, runs = some_runs(5)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_runs(test))
+
+    assert (ids(listing.runs), listing.skipped, listing.complete_since) == (runs, (), WHOLE)
+    assert cloud.asked() == [f"GET {RUNS}?{SELECT}&test_id={test}&page=1&{PAGING}"]
+
+
+def test_a_test_without_runs_has_none_and_we_are_sure_of_it() -> None:
+    world, test, _ = some_runs(0)
+
+    assert run(Cloud(world).api.list_runs(test)) == RunList(complete_since=WHOLE)
+
+
+def test_the_runs_of_no_test_are_not_found() -> None:
+    with pytest.raises(NotFound):
+        run(Cloud(World()).api.list_runs(1))
+
+
+def test_a_run_is_found_by_its_public_id() -> None:
+    world, test, _ = some_runs(3)
+    public = world.add_run(test, created=START - 50, public_id="abc")
+    cloud = Cloud(world)
+
+    assert ids(run(cloud.api.list_runs(public_id="abc")).runs) == [public]
+    assert cloud.asked() == [f"GET {RUNS}?{SELECT}&public_id=abc&page=1&{PAGING}"]
+
+
+def test_runs_are_found_by_their_ids_and_those_that_are_no_more_are_left_out() -> None:
+    world, test, runs = some_runs(5)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_runs(test, ids=[runs[3], 1, runs[1]]))
+
+    assert (set(ids(listing.runs)), listing.complete_since) == ({runs[1], runs[3]}, WHOLE)
+    assert len(cloud.asked()) == 1
+
+
+def test_ids_go_in_portions_of_a_hundred() -> None:
+    world, test, runs = some_runs(250)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_runs(test, ids=runs))
+
+    assert (set(ids(listing.runs)), listing.complete_since) == (set(runs), WHOLE)
+    assert [question.count("ids[]=") for question in cloud.asked()] == [100, 100, 50]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(),
+        Options(documented_only=True),
+        Options(reject_unknown_parameters=True),
+        Options(documented_only=True, reject_unknown_parameters=True),
+        Options(max_page_size=7),
+        Options(max_page_size=1),
+        Options(default_page_size=None),
+        Options(default_page_size=3),
+        Options(missing_page_is_404=True),
+        Options(max_page_size=7, missing_page_is_404=True),
+        Options(numbers_as_strings=True, extra_keys=True, max_page_size=7),
+        Options(ids_only_in_default_project=True),
+    ],
+    ids=repr,
+)
+def test_every_call_is_understood_by_every_kind_of_server(options: Options) -> None:
+    world, test, runs = some_runs(21)
+    others = [world.add_test(f"test {n}") for n in range(20)]
+    cloud = Cloud(world, options)
+    api = cloud.api
+
+    listing = run(api.list_runs(test))
+    assert (set(ids(listing.runs)), listing.complete_since) == (set(runs), WHOLE)
+    listing = run(api.list_runs(test, ids=runs[:9]))
+    assert (set(ids(listing.runs)), listing.complete_since) == (set(runs[:9]), WHOLE)
+    assert run(api.read_run(runs[0])).id == runs[0]
+    tests = run(api.list_tests(world.default_project_id))
+    assert {test.id for test in tests.tests} == {test, *others}
+    assert {test.id for test in run(api.list_tests(ids=[test, *others[:9]])).tests} == {test, *others[:9]}
+    assert run(api.read_test(test)) == LoadTest(test, "busy", world.default_project_id, runs[0])
+    assert run(api.list_projects()) == (world.default_project_id,)
+    started = run(cloud.acts.start_run(others[0]))
+    run(cloud.acts.stop_run(started.id))
+
+
+def test_a_server_that_minds_what_is_undocumented_is_asked_so_only_once_for_each_endpoint() -> None:
+    world, test, runs = some_runs(2)
+    cloud = Cloud(world, Options(documented_only=True, reject_unknown_parameters=True))
+
+    for _ in range(2):
+        run(cloud.api.list_runs(test))
+    assert cloud.asked() == [
+        f"GET {RUNS}?{SELECT}&test_id={test}&page=1&{PAGING}",
+        f"GET {RUNS}?{SELECT}&test_id={test}",
+        f"GET {RUNS}?{SELECT}&test_id={test}",
+    ]
+
+    for _ in range(2):
+        run(cloud.api.list_tests())
+    assert cloud.asked() == [
+        f"GET {TESTS}?$select=id,name,project_id,last_test_run_id&page=1&page_size=100&order_by=id",
+        f"GET {TESTS}?page=1&page_size=100&order_by=id",
+        f"GET {TESTS}?page=1&page_size=100&order_by=id",
+    ]
+
+    for _ in range(2):
+        run(cloud.api.read_test(test))
+    assert cloud.asked() == [
+        f"GET {TESTS}/{test}?$select=id,name,project_id,last_test_run_id",
+        f"GET {TESTS}/{test}",
+        f"GET {TESTS}/{test}",
+    ]
+    assert len(runs) == 2
+
+
+def test_a_server_that_once_understood_and_then_says_400_minds_something_else() -> None:
+    # It used to be taken for one that knows no pages, for as long as the process lived.
+    world, test, runs = some_runs(250)
+    cloud = Cloud(world)
+    run(cloud.api.list_runs(test, ids=runs[:1]))
+    cloud.simulator.faults.add(faults.error(400).on(times=1))
+
+    with pytest.raises(BadRequest):
+        run(cloud.api.list_runs(test))
+    cloud.asked()
+    assert ids(run(cloud.api.list_runs(test)).runs) == runs
+    assert len(cloud.asked()) == 3
+
+
+def test_a_bad_question_is_a_bad_question_without_undocumented_words_too() -> None:
+    api = client(lambda _: {"status": 400})
+
+    for _ in range(2):
+        with pytest.raises(BadRequest):
+            run(api.list_runs(7))
+
+
+def test_a_list_of_5000_runs_is_followed_to_its_end() -> None:
+    world, test, runs = some_runs(5000)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_runs(test))
+
+    assert (ids(listing.runs), listing.complete_since) == (runs, WHOLE)
+    # The fiftieth page is full, so another is asked for: a count may mean the page.
+    assert len(cloud.asked()) == 51
+
+
+@pytest.mark.parametrize("options", [Options(), Options(max_page_size=7)])
+def test_a_list_is_left_when_it_has_gone_back_far_enough(options: Options) -> None:
+    world, test, runs = some_runs(350)
+    cloud = Cloud(world, options)
+    back_to = START - 1000 - 60 * 130
+
+    listing = run(cloud.api.list_runs(test, since=back_to))
+
+    told = ids(listing.runs)
+    pages = math.ceil(131 / options.max_page_size)
+    assert told == runs[: pages * options.max_page_size]
+    assert listing.complete_since == listing.runs[-1].created
+    assert len(cloud.asked()) == pages
+
+
+def ordered(runs: Sequence[dict[str, object]], size: int, **meta: int) -> Callable[..., Answer]:
+    """A server that pages through these runs in its own order and its own size of a page."""
+
+    def serve(query: dict[str, list[str]]) -> Answer:
+        first = (int(query.get("page", ["1"])[0]) - 1) * size
+        return {"k6-runs": runs[first : first + size], **({"meta": dict(meta)} if meta else {})}
+
+    return serve
+
+
+def test_a_list_from_old_to_new_is_followed_to_its_end_whatever_is_enough() -> None:
+    runs = [told(n, created=minute(n)) for n in range(1, 51)]
+    got: list[str] = []
+
+    listing = run(client(ordered(runs, 10, count=50), got).list_runs(7, since=math.inf))
+
+    assert (ids(listing.runs), listing.complete_since) == (list(range(1, 51)), WHOLE)
+    assert len(got) == 5
+
+
+def test_runs_of_one_moment_prove_no_order() -> None:
+    # From old to new; the first page is all of one second, long before what is asked for.
+    old = [told(n, created=minute(0)) for n in (1, 2)]
+    new = [told(n, created=minute(n)) for n in (3, 4, 5, 6)]
+
+    listing = run(client(ordered([*old, *new], 2, count=6)).list_runs(7, since=1e12))
+
+    assert (ids(listing.runs), listing.complete_since) == ([1, 2, 3, 4, 5, 6], WHOLE)
+
+
+def test_a_list_with_a_run_of_unknown_age_is_followed_to_its_end() -> None:
+    runs = [told(n, created=minute(100 - n)) for n in range(1, 31)]
+    runs[3] |= {"created": None}
+
+    listing = run(client(ordered(runs, 10, count=30)).list_runs(7, since=1e12))
+
+    assert (len(listing.runs), listing.complete_since) == (30, WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("created", "verdict"),
+    [
+        ([], False),
+        ([1.0], False),
+        ([1.0, 1.0], False),
+        ([1.0, 2.0], False),
+        ([2.0, 1.0], True),
+        ([2.0, 2.0, 1.0], True),
+        ([2.0, 1.0, 2.0], False),
+        ([2.0, None, 1.0], False),
+        ([None, None], False),
+        ([None], False),
+    ],
+)
+def test_an_order_is_believed_only_when_it_is_seen(created: list[float | None], verdict: bool) -> None:
+    assert is_sorted_descending([Run(n, 7, created=moment) for n, moment in enumerate(created)]) is verdict
+
+
+@pytest.mark.parametrize("size", [7, 100])
+def test_without_a_count_the_end_is_where_nothing_new_comes(size: int) -> None:
+    runs = [told(n, created=minute(1000 - n)) for n in range(1, 251)]
+    got: list[str] = []
+
+    listing = run(client(ordered(runs, size), got).list_runs(7))
+
+    assert (len(listing.runs), listing.complete_since) == (250, WHOLE)
+    assert len(got) == math.ceil(250 / size) + 1
+
+
+def test_a_count_may_be_the_length_of_the_page() -> None:
+    runs = [told(n, created=minute(1000 - n)) for n in range(1, 251)]
+
+    def serve(query: dict[str, list[str]]) -> Answer:
+        page = ordered(runs, 100)(query)
+        return {**page, "meta": {"count": len(page["k6-runs"])}}
+
+    listing = run(client(serve).list_runs(7))
+
+    assert (len(listing.runs), listing.complete_since) == (250, WHOLE)
+
+
+@pytest.mark.parametrize("meta", [None, {}, {"count": None}, {"count": "250"}, {"count": "many"}])
+def test_a_count_may_be_written_in_any_way_or_not_at_all(meta: object) -> None:
+    runs = [told(n, created=minute(1000 - n)) for n in range(1, 251)]
+
+    listing = run(client(lambda query: {**ordered(runs, 100)(query), "meta": meta}).list_runs(7))
+
+    assert (len(listing.runs), listing.complete_since) == (250, WHOLE)
+
+
+def test_a_page_that_repeats_for_ever_ends_the_list_and_leaves_us_sure_of_what_it_told() -> None:
+    world, test, runs = some_runs(250)
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.endless())
+
+    listing = run(cloud.api.list_runs(test))
+
+    assert ids(listing.runs) == runs[:100]
+    assert listing.complete_since == listing.runs[-1].created
+    assert len(cloud.asked()) == 2
+
+
+def test_a_repeated_page_in_no_order_says_nothing_of_what_it_lacks() -> None:
+    runs = [told(n, created=minute(n)) for n in range(1, 21)]
+
+    listing = run(client(lambda _: {"k6-runs": runs, "meta": {"count": 50}}).list_runs(7))
+
+    assert (len(listing.runs), listing.complete_since) == (20, UNSURE)
+
+
+def test_a_list_that_never_ends_is_given_up() -> None:
+    def serve(query: dict[str, list[str]]) -> Answer:
+        page = int(query["page"][0])
+        return {"k6-runs": [told(page * 2, created=minute(1)), told(page * 2 + 1, created=minute(2))]}
+
+    got: list[str] = []
+    with pytest.raises(
+        DecodeError, match=r"^GET /loadtests/v2/runs: the list does not end after 1000 pages$"
+    ):
+        run(client(serve, got).list_runs(7))
+    assert len(got) == 1000
+
+
+def test_a_run_that_comes_twice_is_one_run() -> None:
+    world, test, runs = some_runs(5)
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.duplicate())
+
+    listing = run(cloud.api.list_runs(test))
+
+    assert (ids(listing.runs), listing.complete_since) == (runs, WHOLE)
+
+
+def test_a_run_that_starts_between_two_pages_costs_no_other_run() -> None:
+    runs = [told(n, created=minute(n)) for n in range(250, 0, -1)]
+
+    def serve(query: dict[str, list[str]]) -> Answer:
+        if query["page"] == ["2"] and len(runs) == 250:
+            runs.insert(0, told(251, created=minute(251)))
+        return ordered(runs, 100, count=len(runs))(query)
+
+    listing = run(client(serve).list_runs(7))
+
+    assert set(ids(listing.runs)) == set(range(1, 251))
+    assert listing.complete_since == min(run.created or 0 for run in listing.runs)
+
+
+def test_an_unreadable_run_costs_only_itself_and_the_certainty_of_what_is_missing() -> None:
+    world, test, runs = some_runs(5)
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.unreadable())
+
+    listing = run(cloud.api.list_runs(test))
+
+    assert (ids(listing.runs), listing.complete_since) == (runs[1:], UNSURE)
+    [skipped] = listing.skipped
+    assert skipped.reason == "unreadable"
+    assert skipped.description.startswith(
+        "/loadtests/v2/runs: the answer is not what the API's documents promise:"
+    )
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [None, 5, "run", [], True, {}, {"id": None}, {"id": "abc"}, {"id": 1.5}, {"id": []}, {"id": True}],
+    ids=repr,
+)
+def test_what_is_no_run_is_skipped_once_however_often_it_comes(spoilt: object) -> None:
+    runs = [told(1), spoilt, told(2)]
+
+    listing = run(client(lambda _: {"k6-runs": runs, "meta": {"count": 100}}).list_runs(7))
+
+    assert ids(listing.runs) == [1, 2]
+    assert [skipped.reason for skipped in listing.skipped] == ["unreadable"]
+
+
+def test_an_unreadable_run_is_named_in_few_words() -> None:
+    runs = [told(1), {"id": "x" * 1_000_000}, {"id": 3, "test_id": ["y" * 10_000] * 100}]
+
+    listing = run(client(lambda _: {"k6-runs": runs}).list_runs(7))
+
+    assert [len(skipped.description) < 300 for skipped in listing.skipped] == [True, True]
+
+
+def test_a_run_of_another_test_is_not_taken_for_one_of_this() -> None:
+    world, test, runs = some_runs(3)
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.strangers())
+
+    listing = run(cloud.api.list_runs(test))
+
+    assert ids(listing.runs) == runs
+    assert [(skipped.reason, skipped.description) for skipped in listing.skipped] == [
+        ("foreign", f"/loadtests/v2/runs: run {runs[-1] + 77} of test {test + 77} in the list of test {test}")
+    ]
+    assert listing.complete_since == UNSURE
+
+
+def test_a_run_that_does_not_name_its_test_belongs_to_the_one_asked_for() -> None:
+    nameless = {"id": 1, "run_status": 2}
+    api = client(lambda query: {"k6-runs": [nameless]} if "test_id" in query else {"k6-run": nameless})
+
+    assert [run.test_id for run in run(api.list_runs(7)).runs] == [7]
+    with pytest.raises(DecodeError, match=r"a run without a test_id$"):
+        run(api.read_run(1))
+
+
+def test_a_field_that_cannot_be_understood_is_left_out_and_named() -> None:
+    odd = told(1, run_status="running", vus=[], started="noon", ended=5, duration="90", result_status=True)
+
+    [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
+
+    assert (read.status, read.vus, read.started, read.ended, read.duration) == (None, None, None, None, 90)
+    assert read.unknown == ("started", "ended", "run_status", "result_status", "vus")
+
+
+def test_a_run_that_ended_before_it_started_did_not_run_for_a_negative_time() -> None:
+    odd = told(1, started="2026-09-21T00:10:00", ended="2026-09-21T00:00:00")
+
+    [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
+
+    assert (read.execution, read.phases) == (None, ())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"5",
+        b"{}",
+        b'{"k6-runs": null}',
+        b'{"k6-runs": {}}',
+        b'{"k6-runs": [1',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"k6-runs": ' + b"[" * 100_000,
+        b'{"k6-tests": []}',
+    ],
+    ids=range(12),
+)
+def test_an_answer_that_is_no_list_is_unreadable(body: bytes) -> None:
+    async def serve(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=body)
+
+    with pytest.raises(DecodeError, match=r"^/loadtests/v2/runs: the answer is (not what|nested)"):
+        run(LegacyClient(Desk(httpx.MockTransport(serve)).transport).list_runs(7))
+
+
+def test_projects_are_those_of_all_organizations() -> None:
+    world = World()
+    second = world.add_organization("second")
+    project = world.add_project("more", organization_id=second)
+    cloud = Cloud(world)
+
+    projects = run(cloud.api.list_projects())
+
+    assert set(projects) == set(world.projects)
+    assert project in projects
+    assert cloud.asked() == [
+        "GET /v3/organizations",
+        f"GET /v3/organizations/{world.default_organization_id}/projects",
+        f"GET /v3/organizations/{second}/projects",
+    ]
+
+
+def test_projects_of_which_some_may_not_be_seen_are_not_told_as_if_they_were_all() -> None:
+    world = World()
+    second = world.add_organization("second")
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.error(403).on(f"/v3/organizations/{second}/*"))
+
+    with pytest.raises(Forbidden):
+        run(cloud.api.list_projects())
+
+
+def test_tests_of_a_project_are_listed_with_their_last_run() -> None:
+    world, test, runs = some_runs(3)
+    project = world.add_project("shop")
+    bare = world.add_test("größe", project_id=project)
+    cloud = Cloud(world)
+
+    assert run(cloud.api.list_tests(project)).tests == (LoadTest(bare, "größe", project, None),)
+    assert run(cloud.api.list_tests()).tests == (LoadTest(test, "busy", world.default_project_id, runs[0]),)
+    assert cloud.asked()[0] == (
+        f"GET {TESTS}?$select=id,name,project_id,last_test_run_id&project_id={project}"
+        "&page=1&page_size=100&order_by=id"
+    )
+
+
+def test_a_test_without_a_name_goes_by_its_id() -> None:
+    api = client(lambda _: {"k6-tests": [{"id": 7, "name": None}, {"id": 8, "name": 5}, {"id": "9"}, {}]})
+
+    listing = run(api.list_tests())
+
+    assert [(test.id, test.name) for test in listing.tests] == [(7, "7"), (8, "8"), (9, "9")]
+    assert [(skipped.reason, skipped.description) for skipped in listing.skipped] == [
+        ("unreadable", "/loadtests/v2/tests: a test without an id")
+    ]
+
+
+def test_tests_of_no_project_are_not_found() -> None:
+    with pytest.raises(NotFound):
+        run(Cloud(World()).api.list_tests(5))
+    with pytest.raises(NotFound):
+        run(Cloud(World()).api.read_test(5))
+
+
+def test_the_newest_runs_of_a_test_cost_a_page_for_each_hundred() -> None:
+    world, test, runs = some_runs(250)
+    cloud = Cloud(world)
+
+    newest = run(cloud.api.list_newest_runs(test, 100))
+    assert set(ids(newest.runs)) == set(sorted(runs)[-100:])
+    assert len(cloud.asked()) == 1
+    assert len(run(cloud.api.list_newest_runs(test, 101)).runs) == 200
+    assert len(cloud.asked()) == 2
+
+
+def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
+    world = World(stop_delay=5)
+    test = world.add_test("soak")
+    cloud = Cloud(world)
+
+    started = run(cloud.acts.start_run(test))
+    assert (started.test_id, started.status, started.created, started.started) == (test, -2, START, None)
+    run(cloud.acts.stop_run(started.id))
+    cloud.now += 4
+    assert run(cloud.api.read_run(started.id)).status != 5
+    cloud.now += 1
+    assert run(cloud.api.read_run(started.id)).status == 5
+    assert [question.split("?")[0] for question in cloud.asked()] == [
+        f"POST {TESTS}/{test}/start-testrun",
+        f"POST {RUNS}/{started.id}/stop",
+        f"GET {RUNS}/{started.id}",
+        f"GET {RUNS}/{started.id}",
+    ]
+
+
+def test_a_start_whose_answer_is_lost_is_not_repeated() -> None:
+    world = World()
+    test = world.add_test("soak")
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.not_json().on(times=1))
+
+    with pytest.raises(DecodeError):
+        run(cloud.acts.start_run(test))
+    assert len(world.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"), [(EndStatus.TIMED_OUT, 4), (EndStatus.ABORTED_BY_LIMIT, 9), (EndStatus.ARCHIVED, 10)]
+)
+def test_each_ending_keeps_its_code(ending: EndStatus, code: int) -> None:
+    world = World()
+    test = world.add_test("t")
+    world.add_run(test, created=START - 500, ending=ending, phases=Phases(running=10))
+
+    assert [run.status for run in run(Cloud(world).api.list_runs(test)).runs] == [code]

@@ -1,0 +1,234 @@
+"""Values as an API may write them, and what they mean."""
+
+import math
+import time
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.k6.coerce import to_float, to_int, to_str, to_timestamp
+from exporter.k6.transport import retry_after
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (None, None),
+        ("", None),
+        (0, 0),
+        (75, 75),
+        (75.5, 75.5),
+        (-2, -2),
+        ("75", 75),
+        ("75.0", 75),
+        ("-1.5", -1.5),
+        ("1e3", 1000),
+        (" 3 ", 3),
+        (5e-324, 5e-324),
+        (1e308, 1e308),
+        ("1e308", 1e308),
+    ],
+)
+def test_a_number_may_come_in_a_string(said: object, meant: float | None) -> None:
+    assert to_float(said) == meant
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        True,
+        False,
+        [],
+        [3],
+        {},
+        {"a": 1},
+        "abc",
+        "0x10",
+        "1,5",
+        "12 34",
+        "NaN",
+        "nan",
+        "Infinity",
+        "-inf",
+        "1e999",
+        math.nan,
+        math.inf,
+        -math.inf,
+        10**400,
+        "9" * 5000,
+        "\ud800",
+        "\0",
+        b"3",
+        " ",
+    ],
+    ids=repr,
+)
+def test_what_is_not_a_finite_number_is_refused(said: object) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        to_float(said)
+    with pytest.raises(ValueError, match=r"."):
+        to_int(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (None, None),
+        ("", None),
+        (3, 3),
+        (3.0, 3),
+        ("3", 3),
+        ("3.0", 3),
+        (" +3 ", 3),
+        (-2, -2),
+        ("-2", -2),
+        (-0.0, 0),
+        (2**53 + 1, 9007199254740993),
+        ("9007199254740993", 9007199254740993),
+        (str(2**62 + 1), 2**62 + 1),
+    ],
+)
+def test_a_whole_number_is_exact(said: object, meant: int | None) -> None:
+    read = to_int(said)
+
+    assert read == meant
+    assert type(read) is (int if meant is not None else type(None))
+
+
+@pytest.mark.parametrize("said", [3.5, "3.5", 1e-9, 2**63, -(2**64), "9223372036854775808", 1e300, "1e300"])
+def test_what_is_not_whole_or_too_large_is_refused(said: object) -> None:
+    with pytest.raises(ValueError, match=r"is not a whole number$"):
+        to_int(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (None, None),
+        ("", None),
+        ("2020-08-18T13:33:41", 1597757621),
+        ("2020-08-18T13:33:41Z", 1597757621),
+        ("2020-08-18T13:33:41+00:00", 1597757621),
+        ("2020-08-18T13:33:41-00:00", 1597757621),
+        ("2020-08-18T13:33:41+0000", 1597757621),
+        ("2020-08-18T15:33:41+02:00", 1597757621),
+        ("2020-08-18T08:33:41-05:00", 1597757621),
+        ("2020-08-18T19:03:41+05:30", 1597757621),
+        ("2020-08-18 13:33:41", 1597757621),
+        ("2020-08-18T13:33:41.5", 1597757621.5),
+        ("2020-08-18T13:33:41.25Z", 1597757621.25),
+        ("2020-08-18T13:33:41.125+00:00", 1597757621.125),
+        ("2020-08-18T13:33:41.000001Z", 1597757621.000001),
+        ("2020-08-18T13:33:41.123456789Z", 1597757621.123456),
+        ("2020-08-18T13:33:41.12345678901234567890", 1597757621.123456),
+        ("1970-01-01T00:00:00Z", 0),
+    ],
+)
+def test_a_moment_without_a_zone_is_utc(said: object, meant: float | None) -> None:
+    assert to_timestamp(said) == meant
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
+def test_a_moment_does_not_depend_on_where_we_are(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert to_timestamp("2020-08-18T13:33:41") == 1597757621
+        assert to_timestamp("2020-03-08T02:30:00") == 1583634600  # an hour that New York skipped
+        assert retry_after("Mon, 21 Sep 2026 14:13:50", 1_790_000_000) == 30
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        1597757621,
+        1597757621.5,
+        True,
+        False,
+        [],
+        {},
+        ["2020-08-18T13:33:41"],
+        "yesterday",
+        "2020-13-01T00:00:00",
+        "2020-02-30T00:00:00",
+        "2020-08-18T25:00:00",
+        "2020-08-18T13:33:41+99:00",
+        "99999-01-01T00:00:00Z",
+        "-2020-08-18T13:33:41",
+        "18/08/2020",
+        "1597757621000000",
+        "2020-08-18T13:33:41" * 100_000,
+        "\ud800",
+        "\0",
+    ],
+    ids=lambda said: repr(said)[:40],
+)
+def test_what_is_not_a_time_is_refused_in_few_words(said: object) -> None:
+    with pytest.raises(ValueError, match=r"is not a time$") as refused:
+        to_timestamp(said)
+
+    assert len(str(refused.value)) < 100
+
+
+@pytest.mark.parametrize("said", ["x" * 1_000_000, ["x" * 1000] * 1000, {"a": ["x"] * 1000}, "9" * 100_000])
+def test_a_refusal_tells_no_megabytes(said: object) -> None:
+    with pytest.raises(ValueError, match=r"number$") as refused:
+        to_int(said)
+
+    assert len(str(refused.value)) < 300
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(ANYTHING)
+def test_anything_is_read_or_refused_with_a_value_error(said: object) -> None:
+    for read in (to_float, to_int, to_timestamp):
+        try:
+            value = read(said)
+        except ValueError:
+            continue
+        assert value is None or math.isfinite(value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
+)
+def test_a_moment_at_which_no_test_can_have_run_is_refused(said: str) -> None:
+    with pytest.raises(ValueError, match=r"is no time at which a test can have run$"):
+        to_timestamp(said)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(5000, 1, 1)).map(lambda moment: moment.isoformat()),  # noqa: DTZ001
+    st.integers(-839, 839),
+)
+def test_an_offset_shifts_a_moment_by_just_that(said: str, minutes: int) -> None:
+    sign, hours, rest = "-" if minutes < 0 else "+", abs(minutes) // 60, abs(minutes) % 60
+    naive, shifted = to_timestamp(said), to_timestamp(f"{said}{sign}{hours:02}:{rest:02}")
+
+    assert naive is not None
+    assert shifted == pytest.approx(naive - minutes * 60, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("checkout", "checkout"), ("", ""), (None, ""), (7, ""), (["a"], ""), ({}, "")]
+)
+def test_a_text_is_a_string_or_nothing(said: object, meant: str) -> None:
+    assert to_str(said) == meant

@@ -1,0 +1,904 @@
+"""The v6 API's calls, told by a simulator that follows the documents and by servers that stray."""
+
+import asyncio
+import json
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from exporter.k6.errors import BadRequest, Conflict, DecodeError, Forbidden, NotFound, Unauthorized
+from exporter.k6.v6.client import V6Client
+from exporter.k6.write import V6Writer, WriteTransport
+from exporter.model import LoadTest, Phase, Run, RunList, TestList
+from exporter.simulator import (
+    EndStatus,
+    NextLink,
+    Options,
+    Phases,
+    Simulator,
+    Timestamps,
+    V6Options,
+    World,
+    faults,
+)
+from tests.support.k6_server import TOKEN, Desk, Script
+from tests.support.lab import START
+
+T = TypeVar("T")
+RUNS, TESTS, SCHEDULES = "/cloud/v6/test_runs", "/cloud/v6/load_tests", "/cloud/v6/schedules"
+SINCE = START - 86400.0  # 2026-09-20T14:13:20Z
+FIRST_PAGE = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z&$top=1000"
+UNSURE = math.inf
+FOREIGN_HOST = "elsewhere.example.com"
+
+
+def authorize() -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKEN}", "X-Stack-Id": "1"}
+
+
+def transport_to(
+    server: httpx.AsyncBaseTransport, headers: Mapping[str, str] | None = None
+) -> WriteTransport:
+    desk = Desk(
+        server,
+        requests_per_minute=100_000,
+        authorize=authorize if headers is None else lambda: dict(headers),
+    )
+    return desk.transport
+
+
+def api_of(server: httpx.AsyncBaseTransport) -> V6Client:
+    return V6Client(transport_to(server))
+
+
+class Cloud:
+    """The v6 client of one simulated world; its time is START unless set."""
+
+    def __init__(
+        self,
+        world: World,
+        options: Options | V6Options | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.now = START
+        self.simulator = Simulator(
+            world,
+            tokens=[TOKEN],
+            clock=lambda: self.now,
+            options=Options(v6=options) if isinstance(options, V6Options) else options or Options(),
+            broken=httpx.ReadError,
+        )
+        self.elsewhere = Script(httpx.Response(200, json={"value": []}))
+        self.meanwhile: list[Callable[[], object]] = []
+        transport = transport_to(Hosts({"k6.test": self, FOREIGN_HOST: self.elsewhere}), headers)
+        self.api, self.acts = V6Client(transport), V6Writer(transport)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer; then do what happens in the world before the next request."""
+        response = await httpx.ASGITransport(self.simulator).handle_async_request(request)
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        return response
+
+    def asked(self) -> list[str]:
+        """The requests since this was last called: method, path and query as a person would type them."""
+        requests = [f"{asked.method} {asked.target}" for asked in self.simulator.requests]
+        self.simulator.requests.clear()
+        return requests
+
+
+class Hosts(httpx.AsyncBaseTransport):
+    """A network: each host with its own server."""
+
+    def __init__(self, servers: Mapping[str, Any]) -> None:
+        self._servers = servers
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert request.url.scheme == "https"
+        response: httpx.Response = await self._servers[request.url.host].handle_async_request(request)
+        return response
+
+
+class Pages(httpx.AsyncBaseTransport):
+    """A server that gives these answers in turn, the last one for ever; `got` is what it was asked."""
+
+    def __init__(self, *pages: object) -> None:
+        self._pages = list(pages)
+        self.got: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.url.scheme, request.url.host) == ("GET", "https", "k6.test")
+        typed = "&".join(f"{name}={value}" for name, value in request.url.params.multi_items())
+        self.got.append(f"{request.url.path}?{typed}")
+        page = self._pages.pop(0) if len(self._pages) > 1 else self._pages[0]
+        return httpx.Response(200, content=page if isinstance(page, bytes) else json.dumps(page))
+
+
+def run(work: Awaitable[T]) -> T:
+    async def scene() -> T:
+        return await work
+
+    return asyncio.run(scene())
+
+
+def told(id_: object, **more: object) -> dict[str, object]:
+    return {"id": id_, "test_id": 7, "status": "completed", "result": "passed", **more}
+
+
+def some_runs(count: int) -> tuple[World, int, list[int]]:
+    """A world of one test, its id, and the ids of its runs, one a second until START, from old to new."""
+    world = World()
+    test = world.add_test("busy")
+    return world, test, [world.add_run(test, created=START - count + i) for i in range(count)]
+
+
+def ids(things: Iterable[Run | LoadTest]) -> list[int]:
+    return [thing.id for thing in things]
+
+
+# Calls
+
+
+def test_a_run_is_read_into_our_words() -> None:
+    world = World()
+    test = world.add_test("checkout")
+    run_id = world.add_run(test, created=START - 500, failed=True, vus=200, duration=130)
+    cloud = Cloud(world)
+
+    assert run(cloud.api.read_run(run_id)) == Run(
+        id=run_id,
+        test_id=test,
+        status=3,
+        processing=2,
+        result=1,
+        created=START - 500,
+        started=START - 483,
+        ended=START - 363,
+        duration=130,
+        vus=200,
+        execution=120,
+        vuh=6.666667,
+        phases=(
+            (Phase.QUEUED, 5.0),
+            (Phase.INITIALIZING, 10.0),
+            (Phase.RUNNING, 120.0),
+            (Phase.PROCESSING, 15.0),
+        ),
+    )
+    assert cloud.asked() == [f"GET {RUNS}/{run_id}"]
+
+
+def test_the_token_and_the_stack_reach_the_server_with_every_call() -> None:
+    world, test, [run_id] = some_runs(1)
+    cloud = Cloud(world)
+
+    run(cloud.api.list_runs(SINCE))
+    run(cloud.api.list_newest_runs(test, 3))
+    run(cloud.api.read_run(run_id))
+    run(cloud.api.list_tests())
+    run(cloud.api.read_test(test))
+    run(cloud.api.list_schedules())
+    started = run(cloud.acts.start_run(test))
+    run(cloud.acts.stop_run(started.id))
+
+    sent = [(it.headers["authorization"], it.headers["x-stack-id"]) for it in cloud.simulator.requests]
+    assert sent == [(f"Bearer {TOKEN}", "1")] * 8
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ({"Authorization": "Bearer nonsense", "X-Stack-Id": "1"}, Unauthorized),
+        ({"Authorization": f"Token {TOKEN}", "X-Stack-Id": "1"}, Unauthorized),
+        ({"X-Stack-Id": "1"}, Unauthorized),
+        ({"Authorization": f"Bearer {TOKEN}", "X-Stack-Id": "2"}, Forbidden),
+        ({"Authorization": f"Bearer {TOKEN}"}, BadRequest),
+    ],
+)
+def test_who_may_not_ask_is_told_so(headers: dict[str, str], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        run(Cloud(World(), headers=headers).api.list_runs(SINCE))
+
+
+def test_runs_are_listed_from_a_moment_on_and_that_moment_is_in() -> None:
+    world = World()
+    first, second = world.add_test("first"), world.add_test("second")
+    world.add_run(first, created=SINCE - 0.000001)
+    at_it = world.add_run(first, created=SINCE)
+    after = world.add_run(second, created=SINCE + 1)
+    world.add_run(second, created=START + 1)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.skipped, listing.complete_since) == ([at_it, after], (), SINCE)
+    assert [run.test_id for run in listing.runs] == [first, second]
+    assert cloud.asked() == [FIRST_PAGE]
+
+
+def test_a_moment_is_asked_for_to_the_microsecond() -> None:
+    world = World()
+    test = world.add_test("t")
+    moment = START - 100 + 0.123457
+    world.add_run(test, created=moment - 0.000001)
+    at_it = world.add_run(test, created=moment)
+    cloud = Cloud(world)
+    told_as = run(cloud.api.read_run(at_it)).created
+    cloud.asked()
+
+    assert told_as is not None
+    assert ids(run(cloud.api.list_runs(told_as)).runs) == [at_it]
+    assert cloud.asked() == [f"GET {RUNS}?created_after=2026-09-21T14:11:40.123457Z&$top=1000"]
+
+
+@pytest.mark.parametrize("moment", [0.0, -0.5, -86400.0, -62135596800.0, -62135596920.0, -1e18, -math.inf])
+def test_a_moment_before_1970_is_asked_for_as_1970(moment: float) -> None:
+    # A run that says it is from the year 1 made all polls after it fail: the year 0 cannot be written.
+    world, _, runs = some_runs(2)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_runs(moment))
+
+    assert (ids(listing.runs), listing.complete_since) == (runs, moment)
+    assert cloud.asked() == [f"GET {RUNS}?created_after=1970-01-01T00:00:00.000000Z&$top=1000"]
+
+
+def test_parameters_are_encoded_as_any_server_reads_them() -> None:
+    server = Script(httpx.Response(200, json={"value": []}))
+
+    run(api_of(server).list_runs(SINCE))
+    run(api_of(server).list_newest_runs(7, 3))
+
+    assert [request.url.raw_path for request in server.got] == [
+        b"/cloud/v6/test_runs?created_after=2026-09-20T14%3A13%3A20.000000Z&%24top=1000",
+        b"/cloud/v6/load_tests/7/test_runs?%24orderby=created+desc&%24top=3",
+    ]
+
+
+def test_no_runs_are_none_and_we_are_sure_of_it() -> None:
+    assert run(Cloud(World()).api.list_runs(SINCE)) == RunList(complete_since=SINCE, complete_until=SINCE)
+
+
+def test_the_newest_runs_of_a_test_come_newest_first_and_not_more_than_asked_for() -> None:
+    world, test, runs = some_runs(5)
+    world.add_run(world.add_test("other"), created=START)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_newest_runs(test, 3))
+
+    assert (ids(listing.runs), listing.skipped) == ([runs[4], runs[3], runs[2]], ())
+    assert listing.complete_since == UNSURE
+    assert cloud.asked() == [f"GET {TESTS}/{test}/test_runs?$orderby=created desc&$top=3"]
+
+
+def test_never_more_newest_runs_are_asked_for_than_there_can_be_on_a_page() -> None:
+    # `runs.keep: 1000` asks for a few more than that, and each test earned 400 for ever.
+    world, test, _ = some_runs(2)
+    cloud = Cloud(world)
+
+    assert len(run(cloud.api.list_newest_runs(test, 1007)).runs) == 2
+    assert cloud.asked() == [f"GET {TESTS}/{test}/test_runs?$orderby=created desc&$top=1000"]
+
+
+def test_a_run_of_another_test_is_not_among_the_newest_of_this_and_is_named() -> None:
+    world, test, runs = some_runs(2)
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.strangers())
+
+    listing = run(cloud.api.list_newest_runs(test, 3))
+
+    assert ids(listing.runs) == runs[::-1]
+    assert [(it.reason, it.description) for it in listing.skipped] == [
+        (
+            "foreign",
+            f"/cloud/v6/load_tests/{{id}}/test_runs: "
+            f"run {runs[0] + 77} of test {test + 77} in the list of test {test}",
+        )
+    ]
+
+
+def test_what_does_not_exist_is_not_found() -> None:
+    cloud = Cloud(World())
+    api, acts = cloud.api, cloud.acts
+
+    for call in (
+        api.read_run(1),
+        api.read_test(1),
+        api.list_newest_runs(1, 3),
+        api.list_tests(1),
+        acts.start_run(1),
+        acts.stop_run(1),
+    ):
+        with pytest.raises(NotFound):
+            run(call)
+
+
+def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
+    world = World(stop_delay=5)
+    test = world.add_test("soak")
+    cloud = Cloud(world)
+
+    started = run(cloud.acts.start_run(test))
+    assert (started.test_id, started.status, started.created, started.started) == (test, -2, START, None)
+    run(cloud.acts.stop_run(started.id))
+    cloud.now += 4
+    assert run(cloud.api.read_run(started.id)).status != 5
+    cloud.now += 1
+    assert run(cloud.api.read_run(started.id)).status == 5
+    assert cloud.asked() == [
+        f"POST {TESTS}/{test}/start",
+        f"POST {RUNS}/{started.id}/abort",
+        f"GET {RUNS}/{started.id}",
+        f"GET {RUNS}/{started.id}",
+    ]
+
+
+def test_a_run_that_has_ended_cannot_be_stopped() -> None:
+    world = World()
+    run_id = world.add_run(world.add_test("t"), created=START - 500)
+    cloud = Cloud(world)
+
+    with pytest.raises(
+        Conflict, match=r"\(409 at POST /cloud/v6/test_runs/\{id\}/abort: Cannot abort a test"
+    ):
+        run(cloud.acts.stop_run(run_id))
+    assert cloud.asked() == [f"POST {RUNS}/{run_id}/abort"]
+
+
+@pytest.mark.parametrize(
+    "spoil", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.absent("id")]
+)
+def test_a_start_whose_answer_is_lost_is_not_repeated(spoil: faults.Fault) -> None:
+    world = World()
+    test = world.add_test("soak")
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(spoil)
+
+    with pytest.raises(DecodeError):
+        run(cloud.acts.start_run(test))
+    assert (len(world.runs), cloud.asked()) == (1, [f"POST {TESTS}/{test}/start"])
+
+
+def test_tests_are_listed_all_or_by_project() -> None:
+    world = World()
+    test = world.add_test("checkout", created=1)
+    shop = world.add_project("shop")
+    other = world.add_test("größe", project_id=shop, created=2)
+    cloud = Cloud(world)
+
+    both = (LoadTest(test, "checkout", world.default_project_id), LoadTest(other, "größe", shop))
+    assert run(cloud.api.list_tests()) == TestList(both)
+    assert run(cloud.api.list_tests(shop)) == TestList(both[1:])
+    assert run(cloud.api.list_tests(world.add_project("empty"))) == TestList()
+    assert cloud.asked()[:2] == [
+        f"GET {TESTS}?$top=1000",
+        f"GET /cloud/v6/projects/{shop}/load_tests?$top=1000",
+    ]
+
+
+def test_a_test_is_read_whether_or_not_it_has_a_baseline() -> None:
+    world = World()
+    test = world.add_test("checkout")
+
+    for baseline in (True, False):
+        cloud = Cloud(world, V6Options(baseline=baseline))
+        assert run(cloud.api.read_test(test)) == LoadTest(test, "checkout", world.default_project_id)
+        assert cloud.asked() == [f"GET {TESTS}/{test}"]
+
+
+def test_a_test_that_cannot_be_read_costs_not_the_list() -> None:
+    server = Pages({"value": [{"id": 7, "name": None}, {"name": "nameless"}, None, {"id": "8", "name": "b"}]})
+
+    listing = run(api_of(server).list_tests())
+
+    assert listing.tests == (LoadTest(7, "7"), LoadTest(8, "b"))
+    assert [(it.reason, it.description) for it in listing.skipped] == [
+        ("unreadable", "/cloud/v6/load_tests: a test without an id"),
+        (
+            "unreadable",
+            "/cloud/v6/load_tests: the answer is not what the API's documents promise: "
+            "Expected `object`, got `null`",
+        ),
+    ]
+
+
+def test_schedules_say_when_each_test_runs_next() -> None:
+    world = World()
+    hourly, twice, paused, done = (world.add_test(name) for name in ("hourly", "twice", "paused", "done"))
+    world.add_test("by hand")
+    world.schedule(hourly, every=3600, first=START + 600)
+    world.schedule(twice, every=86400, first=START + 900)
+    world.schedule(twice, every=86400, first=START + 300)
+    world.deactivate_schedule(world.schedule(paused, every=3600, first=START + 60), START)
+    world.schedule(done, every=3600, first=START - 60, times=1)
+    cloud = Cloud(world)
+
+    assert run(cloud.api.list_schedules()) == {hourly: START + 600, twice: START + 300}
+    assert cloud.asked() == [f"GET {SCHEDULES}?$top=1000"]
+
+
+def test_a_schedule_on_a_later_page_is_a_schedule() -> None:
+    world = World()
+    tests = [world.add_test(f"test {n}") for n in range(5)]
+    for n, test in enumerate(tests):
+        world.schedule(test, every=3600, first=START + 60 * (n + 1))
+    cloud = Cloud(world, V6Options(max_top=2, clamp_top=True))
+
+    assert run(cloud.api.list_schedules()) == {test: START + 60 * (n + 1) for n, test in enumerate(tests)}
+    assert cloud.asked() == [
+        f"GET {SCHEDULES}?$top=1000",
+        f"GET {SCHEDULES}?$skip=2&$top=2",
+        f"GET {SCHEDULES}?$skip=4&$top=2",
+    ]
+
+
+def test_a_schedule_that_cannot_be_read_is_none() -> None:
+    good = {"id": 1, "load_test_id": 7, "next_run": "2026-09-21T15:00:00Z", "deactivated": False}
+    server = Pages(
+        {
+            "value": [
+                None,
+                "daily",
+                good | {"id": 2, "load_test_id": 8, "next_run": "soon"},
+                good | {"id": 3, "load_test_id": "nine"},
+                good | {"id": 4, "load_test_id": None},
+                good,
+            ]
+        }
+    )
+
+    assert run(api_of(server).list_schedules()) == {7: START + 2800}
+
+
+def test_schedules_may_be_forbidden() -> None:
+    with pytest.raises(Forbidden):
+        run(Cloud(World(), V6Options(schedules_forbidden=True)).api.list_schedules())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(),
+        Options(reject_unknown_parameters=True),
+        Options(numbers_as_strings=True, extra_keys=True),
+        Options(v6=V6Options(timestamps=Timestamps.NAIVE)),
+        Options(v6=V6Options(timestamps=Timestamps.OFFSET, microseconds=False)),
+        Options(v6=V6Options(cost_as_strings=True, empty_result_details=True, null_extra=True)),
+        Options(v6=V6Options(baseline=False, null_in_errors=True, count_as_string=True)),
+        Options(v6=V6Options(max_top=4, clamp_top=True)),
+        Options(v6=V6Options(max_top=1, clamp_top=True, next_link=NextLink.ENCODED)),
+    ],
+    ids=repr,
+)
+def test_every_call_is_understood_by_every_kind_of_server_and_tells_the_same(options: Options) -> None:
+    world, test, runs = some_runs(9)
+    world.add_run(test, created=START - 900, ending=EndStatus.ABORTED_BY_SCRIPT_ERROR)
+    shop = world.add_project("shop")
+    world.add_test("second", project_id=shop)
+    world.schedule(test, every=3600, first=START + 60)
+    plain, cloud = Cloud(world).api, Cloud(world, options)
+    api = cloud.api
+
+    assert run(api.list_runs(SINCE)).runs == run(plain.list_runs(SINCE)).runs
+    [newest] = run(api.list_newest_runs(test, 1)).runs
+    assert newest == run(plain.read_run(runs[-1])) == run(api.read_run(runs[-1]))
+    assert run(api.list_tests()) == run(plain.list_tests())
+    assert run(api.list_tests(shop)) == run(plain.list_tests(shop))
+    assert run(api.read_test(test)) == run(plain.read_test(test))
+    assert run(api.list_schedules()) == {test: START + 60}
+    started = run(cloud.acts.start_run(test))
+    assert (started.test_id, started.status) == (test, -2)
+    run(cloud.acts.stop_run(started.id))
+
+
+# Paging
+
+
+@pytest.mark.parametrize("form", [form for form in NextLink if form is not NextLink.LOOP])
+def test_a_next_link_in_any_form_leads_to_the_next_page(form: NextLink) -> None:
+    world, _, runs = some_runs(25)
+    cloud = Cloud(world, V6Options(max_top=10, clamp_top=True, next_link=form))
+
+    listing = run(cloud.api.list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.skipped) == (runs, ())
+    question = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z"
+    assert cloud.asked() == [FIRST_PAGE, f"{question}&$skip=10&$top=10", f"{question}&$skip=20&$top=10"]
+
+
+def test_a_link_to_another_host_leads_there_neither_us_nor_the_token() -> None:
+    world, _, runs = some_runs(3)
+    cloud = Cloud(world, V6Options(max_top=1, clamp_top=True, next_link=NextLink.FOREIGN))
+    page = run(api_of(Hosts({"k6.test": cloud}))._transport.get(RUNS))
+    assert json.loads(page)["@nextLink"] == f"https://{FOREIGN_HOST}{RUNS}?$skip=1&$top=1"
+
+    assert ids(run(cloud.api.list_runs(SINCE)).runs) == runs
+    assert cloud.elsewhere.got == []
+
+
+def test_a_link_to_the_page_itself_ends_the_list_and_nothing_is_sure() -> None:
+    world, _, runs = some_runs(25)
+    cloud = Cloud(world, V6Options(max_top=10, clamp_top=True, next_link=NextLink.LOOP))
+
+    listing = run(cloud.api.list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.complete_since) == (runs[:10], UNSURE)
+    assert len(cloud.asked()) == 2
+
+
+LIST = f"{RUNS}?created_after=2026-09-20T14:13:20.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("link", "turn"),
+    [
+        (f"https://k6.test{RUNS}?$skip=2&$top=2", "$skip=2&$top=2"),
+        (f"http://k6.test{RUNS}?$skip=2&$top=2", "$skip=2&$top=2"),
+        (f"https://k6.test{RUNS}?%24skip=2&%24top=2", "$skip=2&$top=2"),
+        (f"https://k6.test{RUNS}?$top=2&$skip=2", "$skip=2&$top=2"),
+        (f"{RUNS}?$skip=2&$top=2", "$skip=2&$top=2"),
+        ("?$skip=2&$top=2", "$skip=2&$top=2"),
+        ("?$skip=2", "$skip=2"),
+        ("//evil.test?$skip=2", "$skip=2"),
+        ("https://user:password@evil.test/x?$skip=2", "$skip=2"),
+        ("javascript:alert(1)?$skip=2", "$skip=2"),
+        # Another path, and other parameters than ours: we ask what we asked.
+        ("https://k6.test/cloud/v6/projects/9/load_tests?$skip=2&$top=2", "$skip=2&$top=2"),
+        (f"https://k6.test{RUNS}/../../../admin?$skip=2", "$skip=2"),
+        ("?created_after=1999-01-01T00:00:00Z&$orderby=id&$skip=2", "$skip=2"),
+        ("?$skip=9&$skip=2", "$skip=2"),
+        ("?$skiptoken=a%20b%26c", "$skiptoken=a b&c"),
+        # A link that does not say where: there is more, and we can count.
+        (f"https://k6.test{RUNS}", "$skip=2&$top=1000"),
+        ("next", "$skip=2&$top=1000"),
+        (" ", "$skip=2&$top=1000"),
+        ("?page=2", "$skip=2&$top=1000"),
+        ("?$top=2", "$skip=2&$top=1000"),
+        ("?$skip=", "$skip=2&$top=1000"),
+        ("?$skip=-2", "$skip=2&$top=1000"),
+        ("?$skip=two", "$skip=2&$top=1000"),
+        ("?$skip=2&$top=all", "$skip=2"),
+        ("#$skip=2", "$skip=2&$top=1000"),
+        # These used to be errors of Python and httpx, which no one caught.
+        ("http://[", "$skip=2&$top=1000"),
+        ("https://k6\u2100.test?$skip=2", "$skip=2&$top=1000"),
+        ("?$skip=" + "9" * 100_000, "$skip=2&$top=1000"),
+        ("?$skiptoken=" + "x" * 100_000, "$skip=2&$top=1000"),
+        # Something that is no link is not the end either.
+        (True, "$skip=2&$top=1000"),
+        (2, "$skip=2&$top=1000"),
+        ([f"{RUNS}?$skip=2"], "$skip=2&$top=1000"),
+        ({"href": f"{RUNS}?$skip=2"}, "$skip=2&$top=1000"),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_of_a_next_link_only_what_it_says_of_the_page_is_used(link: object, turn: str) -> None:
+    server = Pages({"value": [told(1), told(2)], "@nextLink": link}, {"value": [told(3)]})
+
+    listing = run(api_of(server).list_runs(SINCE))
+
+    assert server.got == [f"{LIST}&$top=1000", f"{LIST}&{turn}"]
+    assert ids(listing.runs) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("link", [{}, {"@nextLink": None}, {"@nextLink": ""}, {"@nextLink": False}])
+def test_a_list_without_a_next_link_is_at_its_end(link: dict[str, object]) -> None:
+    server = Pages({"value": [told(1)], **link})
+
+    assert run(api_of(server).list_runs(SINCE)).complete_since == SINCE
+    assert len(server.got) == 1
+
+
+def test_the_next_link_of_other_apis_is_none_of_ours() -> None:
+    server = Pages({"value": [told(1)], "next": f"{RUNS}?$skip=1", "@odata.nextLink": f"{RUNS}?$skip=1"})
+
+    assert ids(run(api_of(server).list_runs(SINCE)).runs) == [1]
+    assert len(server.got) == 1
+
+
+def test_an_empty_page_with_a_next_link_ends_the_list_and_nothing_is_sure() -> None:
+    server = Pages(
+        {"value": [told(1)], "@nextLink": "?$skip=1"},
+        {"value": [], "@nextLink": "?$skip=2"},
+        {"value": [told(2)]},
+    )
+
+    listing = run(api_of(server).list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.complete_since) == ([1], UNSURE)
+    assert len(server.got) == 2
+
+
+def test_a_first_page_that_is_empty_and_goes_on_says_nothing() -> None:
+    server = Pages({"value": [], "@nextLink": "?$skip=1000"})
+
+    assert run(api_of(server).list_runs(SINCE)) == RunList(
+        complete_since=UNSURE, complete_until=SINCE, is_complete=False
+    )
+
+
+@pytest.mark.parametrize("link", ["?$skip=1", "next", "?$skiptoken=again"])
+def test_a_server_that_always_tells_the_same_page_is_asked_twice(link: str) -> None:
+    # With a link that does not say where, it used to be asked a thousand times.
+    server = Pages({"value": [told(1), "unreadable"], "@nextLink": link})
+
+    listing = run(api_of(server).list_runs(SINCE))
+
+    assert (ids(listing.runs), len(listing.skipped), listing.complete_since) == ([1], 1, UNSURE)
+    assert len(server.got) == 2
+
+
+def test_a_server_whose_links_lead_round_in_a_circle_is_left() -> None:
+    pages = [{"value": [told(n)], "@nextLink": f"?$skip={n % 3}&$top={n}"} for n in range(3)]
+    server = Pages(*pages, *pages, b"")
+
+    listing = run(api_of(server).list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.complete_since) == ([0, 1, 2], UNSURE)
+    assert len(server.got) == 4
+
+
+def test_a_list_that_never_ends_is_unreadable() -> None:
+    server = Pages(*({"value": [told(n)], "@nextLink": f"?$skip={n}"} for n in range(1, 1100)))
+
+    with pytest.raises(
+        DecodeError, match=r"^GET /cloud/v6/test_runs: the list does not end after 1000 pages$"
+    ):
+        run(api_of(server).list_runs(SINCE))
+    assert len(server.got) == 1000
+
+
+def test_a_list_of_2500_runs_takes_three_pages() -> None:
+    world, _, runs = some_runs(2500)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_runs(SINCE))
+
+    assert ids(listing.runs) == runs
+    question = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z"
+    assert cloud.asked() == [
+        FIRST_PAGE,
+        f"{question}&$skip=1000&$top=1000",
+        f"{question}&$skip=2000&$top=1000",
+    ]
+
+
+def test_a_thousand_runs_fill_a_page_and_are_all() -> None:
+    world, _, runs = some_runs(1000)
+    cloud = Cloud(world)
+
+    listing = run(cloud.api.list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.complete_since) == (runs, SINCE)
+    assert cloud.asked() == [FIRST_PAGE]
+
+
+def test_a_server_that_refuses_so_large_a_page_is_not_understood() -> None:
+    # 1000 is the documented maximum.
+    world, _, _ = some_runs(1)
+
+    with pytest.raises(BadRequest, match="Validation error"):
+        run(Cloud(world, V6Options(max_top=999)).api.list_runs(SINCE))
+
+
+def test_a_run_created_between_two_pages_is_told_once() -> None:
+    world, test, runs = some_runs(12)
+    cloud = Cloud(world, V6Options(max_top=5, clamp_top=True))
+    created: list[int] = []
+    cloud.meanwhile = [lambda: created.append(world.add_run(test, created=START))] * 2
+
+    listing = run(cloud.api.list_runs(SINCE))
+
+    assert ids(listing.runs) == runs + created
+    assert len(created) == 2
+
+
+def test_a_run_deleted_between_two_pages_hides_another_so_nothing_is_sure() -> None:
+    # The pages move up by one. The run that nobody told was taken for deleted, and its end never counted.
+    world, _, runs = some_runs(12)
+    cloud = Cloud(world, V6Options(max_top=5, clamp_top=True))
+    cloud.meanwhile = [lambda: world.delete_run(runs[0])]
+
+    listing = run(cloud.api.list_runs(SINCE))
+
+    assert ids(listing.runs) == [run_id for run_id in runs if run_id != runs[5]]
+    assert listing.complete_since == UNSURE
+
+
+def test_only_a_list_on_one_page_is_sure_to_miss_nothing() -> None:
+    world, _, runs = some_runs(12)
+
+    for max_top, reaches_back_to in ((12, SINCE), (11, UNSURE), (1, UNSURE)):
+        listing = run(Cloud(world, V6Options(max_top=max_top, clamp_top=True)).api.list_runs(SINCE))
+        assert (ids(listing.runs), listing.complete_since) == (runs, reaches_back_to)
+
+
+def test_tests_on_several_pages_are_all_listed() -> None:
+    world = World()
+    tests = [world.add_test(f"test {n}", created=n) for n in range(7)]
+    cloud = Cloud(world, V6Options(max_top=3, clamp_top=True))
+
+    assert ids(run(cloud.api.list_tests()).tests) == tests
+    assert ids(run(cloud.api.list_tests(world.default_project_id)).tests) == tests
+    assert [question.partition("?")[2] for question in cloud.asked()] == [
+        "$top=1000",
+        "$skip=3&$top=3",
+        "$skip=6&$top=3",
+    ] * 2
+
+
+def test_tests_of_a_list_that_breaks_off_are_not_told_as_if_they_were_all() -> None:
+    # Those beyond were forgotten, with all that had been counted of them.
+    world = World()
+    for n in range(7):
+        world.add_test(f"test {n}")
+    looped = Cloud(world, V6Options(max_top=3, clamp_top=True, next_link=NextLink.LOOP))
+    emptied = Cloud(world, V6Options(max_top=3, clamp_top=True))
+    emptied.simulator.faults.add(faults.empty_page().on("*skip=3*"))
+
+    for cloud in (looped, emptied):
+        with pytest.raises(
+            DecodeError, match=r"^GET /cloud/v6/load_tests: the list breaks off and says that it goes on$"
+        ):
+            run(cloud.api.list_tests())
+
+
+# Odd answers
+
+
+@pytest.mark.parametrize("count", [1, "1", 0, -1, 5000, None, "many", [], {}, True])
+def test_a_count_says_nothing(count: object) -> None:
+    server = Pages({"@count": count, "value": [told(1)]})
+
+    listing = run(api_of(server).list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.complete_since, len(server.got)) == ([1], SINCE, 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"5",
+        b"{}",
+        b'{"value": null}',
+        b'{"value": {}}',
+        b'{"value": "runs"}',
+        b'{"value": [1',
+        b'{"values": []}',
+        b'{"k6-runs": []}',
+        b'{"error": {"message": "no", "code": "error"}}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"value": ' + b"[" * 100_000,
+    ],
+    ids=range(15),
+)
+def test_an_answer_that_is_no_list_is_unreadable(body: bytes) -> None:
+    api = api_of(Pages(body))
+
+    for call, endpoint in (
+        (api.list_runs(SINCE), "/cloud/v6/test_runs"),
+        (api.list_newest_runs(7, 3), "/cloud/v6/load_tests/{id}/test_runs"),
+        (api.list_tests(), "/cloud/v6/load_tests"),
+        (api.list_tests(7), "/cloud/v6/projects/{id}/load_tests"),
+        (api.list_schedules(), "/cloud/v6/schedules"),
+    ):
+        with pytest.raises(DecodeError) as error:
+            run(call)
+        assert str(error.value).startswith(
+            (
+                f"{endpoint}: the answer is not what the API's documents promise: ",
+                f"{endpoint}: the answer is nested more than 100 deep",
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"id": null}',
+        b'{"id": "x", "test_id": 7}',
+        b'{"k6-run": {"id": 1}}',
+        b"\xff",
+    ],
+)
+def test_an_answer_that_is_no_run_and_no_test_is_unreadable(body: bytes) -> None:
+    api = api_of(Pages(body))
+
+    for call, endpoint in ((api.read_run(1), "/cloud/v6/test_runs/"), (api.read_test(7), TESTS)):
+        with pytest.raises(DecodeError) as error:
+            run(call)
+        assert str(error.value).startswith(endpoint)
+
+
+def test_an_unreadable_run_costs_itself_and_the_certainty_but_not_its_page() -> None:
+    server = Pages({"value": [told(1), "broken", {"id": 2}, None, told(3), {"test_id": 7}, told("x")]})
+
+    listing = run(api_of(server).list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.complete_since) == ([1, 3], UNSURE)
+    promise = "/cloud/v6/test_runs: the answer is not what the API's documents promise: "
+    assert [(it.reason, it.description) for it in listing.skipped] == [
+        ("unreadable", f"{promise}Expected `object`, got `str`"),
+        ("unreadable", "/cloud/v6/test_runs: a run without a test_id"),
+        ("unreadable", f"{promise}Expected `object`, got `null`"),
+        ("unreadable", "/cloud/v6/test_runs: a run without an id"),
+        ("unreadable", "/cloud/v6/test_runs: 'x' is not a number"),
+    ]
+
+
+def test_a_run_that_is_not_utf_8_costs_itself() -> None:
+    server = Pages(b'{"value": [{"id": "\xed\xa0\x80"}, {"id": 2, "test_id": 7}]}')
+
+    listing = run(api_of(server).list_runs(SINCE))
+
+    assert (ids(listing.runs), [it.reason for it in listing.skipped]) == ([2], ["unreadable"])
+
+
+def test_an_unreadable_run_is_skipped_by_the_newest_too() -> None:
+    world, test, runs = some_runs(3)
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.unreadable())
+
+    listing = run(cloud.api.list_newest_runs(test, 3))
+
+    assert (ids(listing.runs), [it.reason for it in listing.skipped]) == ([runs[1], runs[0]], ["unreadable"])
+
+
+def test_a_run_that_comes_twice_is_one_and_the_later_news_holds() -> None:
+    moving = told(1, status="running", result=None)
+    server = Pages(
+        {"value": [moving, told(2), moving], "@nextLink": "?$skip=3"}, {"value": [told(1), told(3)]}
+    )
+
+    listing = run(api_of(server).list_runs(SINCE))
+
+    assert [(run.id, run.status) for run in listing.runs] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_page_that_repeats_a_run_is_still_sure() -> None:
+    world, _, runs = some_runs(3)
+    cloud = Cloud(world)
+    cloud.simulator.faults.add(faults.duplicate())
+
+    listing = run(cloud.api.list_runs(SINCE))
+
+    assert (ids(listing.runs), listing.complete_since) == (runs, SINCE)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        (EndStatus.FINISHED, 3),
+        (EndStatus.TIMED_OUT, 6),
+        (EndStatus.ABORTED_BY_USER, 5),
+        (EndStatus.ABORTED_BY_SYSTEM, 6),
+        (EndStatus.ABORTED_BY_SCRIPT_ERROR, 7),
+        (EndStatus.ABORTED_BY_THRESHOLD, 8),
+        (EndStatus.ABORTED_BY_LIMIT, 6),
+    ],
+)
+def test_each_ending_has_the_code_that_v6_lets_us_tell(ending: EndStatus, code: int) -> None:
+    world = World()
+    test = world.add_test("t")
+    world.add_run(test, created=START - 500, ending=ending, phases=Phases(running=10))
+
+    assert [run.status for run in run(Cloud(world).api.list_runs(SINCE)).runs] == [code]
+
+
+def test_an_upload_that_was_never_executed_is_no_run() -> None:
+    world = World()
+    world.add_run(world.add_test("t"), created=START - 500, ending=EndStatus.ARCHIVED)
+
+    assert run(Cloud(world).api.list_runs(SINCE)).runs == ()

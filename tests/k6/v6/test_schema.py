@@ -1,0 +1,754 @@
+"""Runs, tests and schedules as the v6 API words them, and what they are in our words."""
+
+import json
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.k6.errors import DecodeError
+from exporter.k6.pagination import decode
+from exporter.k6.v6 import schema as v6_words
+from exporter.k6.v6.schema import RunBody, Schedule, ScheduleBody, TestBody, parse_run, parse_schedule
+from exporter.model import ActiveState, LoadTest, Outcome, Phase, Run, unrecognized_fields
+
+TEN = 1772359200.0  # 2026-03-01T10:00:00Z
+RESULTS = {None: None, "": None, "passed": 0, "failed": 1, "error": 2}
+
+
+def read(told: object) -> Run:
+    return parse_run(decode(json.dumps(told).encode(), RunBody, "/run"))
+
+
+def run(**fields: object) -> Run:
+    """Run 1 of test 7 with these fields and no others."""
+    return read({"id": 1, "test_id": 7, **fields})
+
+
+def aborted(*, result: object = None, by_user: object = None, code: object = None) -> Run:
+    extra = {"by_user": by_user, "message": "why", "code": code}
+    return run(status="aborted", result=result, status_details={"type": "aborted", "extra": extra})
+
+
+def at(second: object) -> object:
+    """A moment so many seconds after ten; what is no number goes as it is."""
+    return f"2026-03-01T10:00:{second:02}Z" if isinstance(second, int) else second
+
+
+def lived(*steps: tuple[object, object], **fields: object) -> Run:
+    """A run with this history: words, and the second after ten when each was entered."""
+    return run(status_history=[{"type": word, "entered": at(second)} for word, second in steps], **fields)
+
+
+# The full list response of the facts (§2.7), without what is the same in all.
+RUNNING: dict[str, Any] = {
+    "id": 1001,
+    "test_id": 55,
+    "project_id": 7,
+    "started_by": None,
+    "created": "2026-03-01T10:00:00.120000Z",
+    "ended": None,
+    "note": "",
+    "retention_expiry": "2026-03-31T10:00:00Z",
+    "cost": {
+        "total_vuh": 6.75,
+        "breakdown": {
+            "protocol_vuh": 6.75,
+            "browser_vuh": 0,
+            "base_total_vuh": 10,
+            "reduction_rate": 32.5,
+            "reduction_rate_breakdown": {"volume": 10, "local_run": 25},
+        },
+    },
+    "status": "running",
+    "status_details": {"type": "running", "entered": "2026-03-01T10:00:20Z"},
+    "status_history": [
+        {"type": "created", "entered": "2026-03-01T10:00:00Z"},
+        {"type": "initializing", "entered": "2026-03-01T10:00:10Z"},
+        {"type": "running", "entered": "2026-03-01T10:00:20Z"},
+    ],
+    "distribution": [{"load_zone": "amazon:us:ashburn", "percent": 100}],
+    "result": None,
+    "result_details": None,
+    "options": {"stages": [{"duration": "30m", "target": 10}]},
+    "k6_dependencies": {"k6": ">=v0.52"},
+    "k6_versions": {"k6": "v0.56.0"},
+    "max_vus": 10,
+    "max_browser_vus": 0,
+    "estimated_duration": 1800,
+    "execution_duration": 600,
+    "is_starred": False,
+}
+COMPLETED: dict[str, Any] = {
+    "id": 1002,
+    "test_id": 55,
+    "project_id": 7,
+    "started_by": "dev@example.com",
+    "created": "2026-03-01T11:00:00Z",
+    "ended": "2026-03-01T11:30:30Z",
+    "note": "",
+    "retention_expiry": None,
+    "cost": {
+        "total_vuh": "5.0",
+        "breakdown": {
+            "protocol_vuh": "5.0",
+            "browser_vuh": "0",
+            "base_total_vuh": "5.0",
+            "reduction_rate": "0",
+            "reduction_rate_breakdown": None,
+        },
+    },
+    "status": "completed",
+    "status_details": {"type": "completed", "entered": "2026-03-01T11:30:30Z", "extra": None},
+    "status_history": [
+        {"type": "created", "entered": "2026-03-01T11:00:00Z"},
+        {"type": "queued", "entered": "2026-03-01T11:00:02Z"},
+        {"type": "initializing", "entered": "2026-03-01T11:00:10Z"},
+        {"type": "running", "entered": "2026-03-01T11:00:20Z"},
+        {"type": "processing_metrics", "entered": "2026-03-01T11:30:20Z"},
+        {"type": "completed", "entered": "2026-03-01T11:30:30Z"},
+    ],
+    "distribution": [{"load_zone": "amazon:us:ashburn", "percent": 100}],
+    "result": "failed",
+    "result_details": {"type": "failed", "message": None, "code": None},
+    "options": {},
+    "k6_dependencies": {},
+    "k6_versions": {"k6": "v1.0.0"},
+    "max_vus": 50,
+    "max_browser_vus": 0,
+    "estimated_duration": 1800,
+    "execution_duration": 1800,
+    "is_starred": True,
+}
+INVALID: dict[str, Any] = {
+    "id": 1003,
+    "test_id": 56,
+    "project_id": 7,
+    "started_by": "dev@example.com",
+    "created": "2026-03-01T12:00:00Z",
+    "ended": "2026-03-01T12:00:10Z",
+    "note": "",
+    "retention_expiry": "2026-03-31T12:00:10Z",
+    "cost": None,
+    "status": "aborted",
+    "status_details": {
+        "type": "aborted",
+        "entered": "2026-03-01T12:00:10Z",
+        "extra": {"by_user": None, "message": "Validation error", "code": 123},
+    },
+    "status_history": [
+        {"type": "created", "entered": "2026-03-01T12:00:00Z"},
+        {
+            "type": "aborted",
+            "entered": "2026-03-01T12:00:10Z",
+            "extra": {"by_user": None, "message": "Validation error", "code": 123},
+        },
+    ],
+    "distribution": None,
+    "result": "error",
+    "result_details": {"type": "error", "message": "Validation error.", "code": 1234},
+    "options": None,
+    "k6_dependencies": {},
+    "k6_versions": {"k6": "v1.0.0"},
+    "max_vus": None,
+    "max_browser_vus": None,
+    "estimated_duration": None,
+    "execution_duration": 0,
+    "is_starred": False,
+}
+
+
+def test_a_running_run_is_read_into_our_words() -> None:
+    assert read(RUNNING) == Run(
+        id=1001,
+        test_id=55,
+        status=2,
+        processing=0,
+        result=None,
+        created=TEN + 0.12,
+        started=TEN + 20,
+        ended=None,
+        duration=1800,
+        vus=10,
+        execution=600,
+        vuh=6.75,
+        phases=((Phase.INITIALIZING, 10.0),),
+    )
+    assert (read(RUNNING).active_state, read(RUNNING).outcome) == (ActiveState.RUNNING, None)
+
+
+def test_a_completed_run_is_read_into_our_words_and_its_load_ended_before_its_processing() -> None:
+    assert read(COMPLETED) == Run(
+        id=1002,
+        test_id=55,
+        status=3,
+        processing=2,
+        result=1,
+        created=TEN + 3600,
+        started=TEN + 3620,
+        ended=TEN + 5420,
+        duration=1800,
+        vus=50,
+        execution=1800,
+        vuh=5.0,
+        phases=(
+            (Phase.QUEUED, 8.0),
+            (Phase.INITIALIZING, 10.0),
+            (Phase.RUNNING, 1800.0),
+            (Phase.PROCESSING, 10.0),
+        ),
+    )
+    assert read(COMPLETED).outcome == Outcome.FAILED
+
+
+def test_a_run_that_did_not_pass_validation_never_ran() -> None:
+    assert read(INVALID) == Run(
+        id=1003,
+        test_id=56,
+        status=6,
+        processing=2,
+        result=2,
+        created=TEN + 7200,
+        started=None,
+        ended=TEN + 7210,
+        duration=None,
+        vus=None,
+        execution=None,
+        vuh=None,
+        phases=(),
+    )
+    assert read(INVALID).outcome == Outcome.ERROR
+
+
+@pytest.mark.parametrize("extra", [None, {}, {"by_user": "dev@example.com", "message": None, "code": 8035}])
+@pytest.mark.parametrize("result", RESULTS)
+@pytest.mark.parametrize(
+    ("status", "codes"),
+    [
+        ("created", (-2, 0)),
+        ("queued", (0, 0)),
+        ("initializing", (1, 0)),
+        ("running", (2, 0)),
+        ("processing_metrics", (3, 1)),
+        ("completed", (3, 2)),
+    ],
+)
+def test_a_status_has_its_two_codes_whatever_the_result_and_what_is_extra(
+    status: str, codes: tuple[int, int], result: str | None, extra: object
+) -> None:
+    details = {"type": status, "entered": "2026-03-01T10:00:20Z", "extra": extra}
+
+    told = run(status=status, result=result, status_details=details, status_history=[details])
+
+    assert (told.status, told.processing, told.result) == (*codes, RESULTS[result])
+    assert told.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("by_user", "result", "code", "status"),
+    [
+        ("dev@example.com", None, None, 5),
+        ("dev@example.com", "", None, 5),
+        ("dev@example.com", "passed", 8036, 5),
+        ("dev@example.com", "failed", 8036, 5),
+        ("dev@example.com", "error", 8035, 5),
+        (None, "failed", None, 8),
+        ("", "failed", None, 8),
+        ("", "failed", 8036, 8),
+        (None, "failed", 8036, 8),
+        (None, "failed", 8030, 8),
+        (None, "failed", 8035, 8),
+        (None, "error", 8030, 7),
+        (None, "error", 8031, 7),
+        (None, "error", 8035, 7),
+        ("", "error", 8035, 7),
+        (None, None, 8035, 7),
+        (None, "", 8035, 7),
+        (None, "passed", 8035, 7),
+        (None, "error", "8035", 7),
+        (None, "error", 8035.0, 7),
+        (None, None, 8036, 6),
+        ("", "", 8036, 6),
+        (None, "error", 8036, 6),
+        (None, "passed", 8036, 6),
+        (None, "error", 8032, 6),
+        (None, "error", 8034, 6),
+        (None, "error", 2004, 6),
+        (None, "error", 0, 6),
+        (None, "error", "8035 or so", 6),
+        (None, "error", True, 6),
+        (None, "error", [8035], 6),
+        (None, "error", None, 6),
+        ("", "error", None, 6),
+        (None, None, None, 6),
+        (None, "passed", None, 6),
+        (None, "inconclusive", None, 6),
+    ],
+)
+def test_an_abort_is_by_a_person_a_threshold_its_script_or_the_system(
+    by_user: object, result: object, code: object, status: int
+) -> None:
+    told = aborted(by_user=by_user, result=result, code=code)
+
+    assert (told.status, told.processing, told.is_finished) == (status, 2, True)
+    assert told.outcome == {5: "aborted", 6: "error", 7: "error", 8: "failed"}[status]
+
+
+def test_who_aborted_a_run_may_stand_in_its_details_or_in_its_history() -> None:
+    dev = {"type": "aborted", "extra": {"by_user": "dev@example.com", "message": None, "code": None}}
+    nobody = {"type": "aborted", "extra": {"by_user": "", "message": None, "code": None}}
+
+    assert run(status="aborted", status_details=dev).status == 5
+    assert run(status="aborted", status_history=[dev]).status == 5
+    assert run(status="aborted", status_details=nobody, status_history=[nobody, dev]).status == 5
+    assert run(status="aborted", status_details=nobody, status_history=[nobody]).status == 6
+    assert run(status="aborted").status == 6
+
+
+def test_what_is_extra_to_another_status_aborts_nothing() -> None:
+    dev = {"type": "running", "extra": {"by_user": "dev@example.com", "code": 8035}}
+
+    assert run(status="aborted", status_details=dev, status_history=[dev]).status == 6
+
+
+@pytest.mark.parametrize("extra", [None, {}, [], "dev@example.com", 8035, {"by_user": None}, {"code": {}}])
+def test_what_is_extra_in_another_shape_says_nothing(extra: object) -> None:
+    told = run(status="aborted", status_details={"type": "aborted", "extra": extra})
+
+    assert (told.status, told.unknown) == (6, ())
+
+
+@pytest.mark.parametrize("word", ["warming_up", "", "Running", "running ", 2, 2.5, True, [], {}, ["running"]])
+def test_a_status_that_is_unknown_is_named_and_not_guessed(word: object) -> None:
+    told = run(status=word, result="passed")
+
+    assert (told.status, told.processing, told.unknown) == (None, None, ("run_status",))
+    assert unrecognized_fields(told) == ("run_status",)
+    assert (told.active_state, told.outcome) == (None, None)
+
+
+def test_a_status_that_is_not_told_is_not_unknown() -> None:
+    assert run(status=None) == run() == Run(id=1, test_id=7)
+
+
+@pytest.mark.parametrize("word", ["inconclusive", "Passed", "passed ", 0, 1, False, [], {}, ["passed"]])
+def test_a_result_that_is_unknown_is_named_and_never_a_pass(word: object) -> None:
+    told = run(status="completed", result=word)
+
+    assert (told.result, told.unknown, told.outcome) == (None, ("result_status",), Outcome.NONE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome"),
+    [
+        ({"status": "completed"}, Outcome.NONE),
+        ({"status": "completed", "result": None}, Outcome.NONE),
+        ({"status": "completed", "result": ""}, Outcome.NONE),
+        ({"status": "completed", "result": "passed"}, Outcome.PASSED),
+        ({"status": "completed", "result": "failed"}, Outcome.FAILED),
+        ({"status": "completed", "result": "error"}, Outcome.ERROR),
+        ({"status": "processing_metrics", "result": "passed"}, None),
+        ({"status": "running", "result": "passed"}, None),
+        ({"status": "aborted", "result": "passed"}, Outcome.ERROR),
+        ({"status": "aborted", "result": None}, Outcome.ERROR),
+        ({"status": "evaporated", "result": "passed"}, None),
+        ({"status": "evaporated", "result": "passed", "ended": "2026-03-01T10:00:00Z"}, Outcome.NONE),
+        ({"result": "passed", "ended": "2026-03-01T10:00:00Z"}, Outcome.NONE),
+    ],
+)
+def test_only_a_completed_run_that_is_said_to_have_passed_has_passed(
+    fields: dict[str, object], outcome: Outcome | None
+) -> None:
+    assert run(**fields).outcome == outcome
+
+
+def test_an_unknown_status_after_the_load_is_not_the_end() -> None:
+    # It used to be: such a run counted as over without a verdict, and its pass never came.
+    steps = (("running", 0), ("processing_metrics", 30), ("archiving", 40))
+
+    moving = lived(*steps, status="archiving", ended=None)
+    over = lived(*steps, status="archiving", ended="2026-03-01T10:00:50Z")
+
+    assert (moving.ended, moving.is_finished) == (None, False)
+    assert (over.ended, over.is_finished, over.outcome) == (TEN + 50, True, Outcome.NONE)
+
+
+def test_the_field_names_of_other_clients_mean_nothing() -> None:
+    # What the one other exporter and an older gcx read; none of it is in v6.
+    told = run(load_test_id=9, run_status=3, result_status=0, reference_id=5, vus=5, cost={"vuh": 3})
+
+    assert told == Run(id=1, test_id=7)
+
+
+@pytest.mark.parametrize(
+    ("field", "ours", "name"),
+    [
+        ("created", "created", "created"),
+        ("ended", "ended", "ended"),
+        ("max_vus", "vus", "vus"),
+        ("estimated_duration", "duration", "duration"),
+        ("cost", "vuh", "vuh"),
+        ("status", "status", "run_status"),
+        ("result", "result", "result_status"),
+    ],
+)
+@pytest.mark.parametrize("odd", [True, [1], {"total_vuh": []}, "abc"])
+def test_a_field_of_another_kind_costs_that_field_alone_and_is_named(
+    field: str, ours: str, name: str, odd: object
+) -> None:
+    told = run(**{"max_vus": 5, "created": "2026-03-01T10:00:00Z", field: odd})
+
+    assert told.unknown == (name,)
+    assert not getattr(told, ours)
+    assert told.vus == (None if field == "max_vus" else 5)
+    assert told.created == (None if field == "created" else TEN)
+
+
+@pytest.mark.parametrize("odd", [True, 5, "running", {}, {"type": "running"}])
+def test_a_history_that_is_no_list_costs_what_only_it_tells(odd: object) -> None:
+    told = run(status="completed", result="passed", ended="2026-03-01T10:00:00Z", status_history=odd)
+
+    assert told == Run(
+        id=1, test_id=7, status=3, processing=2, result=0, ended=TEN, unknown=("status_history",)
+    )
+
+
+@pytest.mark.parametrize("odd", [True, 5, "aborted", [], {"type": []}])
+def test_details_in_another_shape_say_nothing(odd: object) -> None:
+    assert run(status="aborted", result="failed", status_details=odd) == run(
+        status="aborted", result="failed"
+    )
+
+
+def test_a_field_that_is_null_is_a_field_that_is_absent() -> None:
+    fields = {field: None for field in RUNNING if field not in ("id", "test_id")}
+
+    assert run(**fields) == run() == Run(id=1, test_id=7)
+
+
+def test_a_run_that_no_one_can_name_is_no_run() -> None:
+    for told, complaint in (
+        ({"test_id": 7}, "a run without an id"),
+        ({"id": None, "test_id": 7}, "a run without an id"),
+        ({"id": "", "test_id": 7}, "a run without an id"),
+        ({"id": 1}, "a run without a test_id"),
+        ({"id": 1, "test_id": None}, "a run without a test_id"),
+        ({"id": True, "test_id": 7}, "True is not a number"),
+        ({"id": "one", "test_id": 7}, "'one' is not a number"),
+        ({"id": 1.5, "test_id": 7}, "1.5 is not a whole number"),
+        ({"id": 1, "test_id": [7]}, "[7] is not a number"),
+    ):
+        with pytest.raises(ValueError) as error:  # noqa: PT011  the message is the next line
+            read(told)
+        assert str(error.value) == complaint
+
+
+def test_numbers_may_come_in_strings() -> None:
+    told = read(
+        {
+            "id": "9007199254740993",
+            "test_id": "7",
+            "max_vus": "50",
+            "estimated_duration": "1800.0",
+            "execution_duration": "600",
+            "status_history": [{"type": "running", "entered": "2026-03-01T10:00:20Z"}],
+        }
+    )
+
+    assert (told.id, told.test_id, told.vus, told.duration, told.execution) == (
+        2**53 + 1,
+        7,
+        50.0,
+        1800.0,
+        600.0,
+    )
+    assert told.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("cost", "vuh"),
+    [
+        (None, None),
+        ({}, None),
+        ({"total_vuh": None}, None),
+        ({"total_vuh": ""}, None),
+        ({"total_vuh": 0}, 0.0),
+        ({"total_vuh": "0"}, 0.0),
+        ({"total_vuh": 6.75}, 6.75),
+        ({"total_vuh": "6.75"}, 6.75),
+        ({"total_vuh": 5, "breakdown": None}, 5.0),
+        ({"total_vuh": 5, "breakdown": {"reduction_rate": None}}, 5.0),
+    ],
+)
+def test_a_cost_is_a_number_a_string_or_not_yet_known(cost: object, vuh: float | None) -> None:
+    told = run(cost=cost)
+
+    assert (told.vuh, told.unknown) == (vuh, ())
+
+
+@pytest.mark.parametrize("cost", [5, "5", [], [{"total_vuh": 5}], {"total_vuh": "much"}, {"total_vuh": True}])
+def test_a_cost_in_another_shape_costs_not_the_run(cost: object) -> None:
+    told = run(status="running", cost=cost)
+
+    assert (told.status, told.vuh, told.unknown) == (2, None, ("vuh",))
+
+
+@pytest.mark.parametrize("details", [None, {}, [], "failed", {"type": "failed", "message": None, "code": 1}])
+def test_the_details_of_a_result_are_not_read(details: object) -> None:
+    assert read(COMPLETED | {"result_details": details}) == read(COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("2026-03-01T10:00:00", TEN),
+        ("2026-03-01T10:00:00Z", TEN),
+        ("2026-03-01T10:00:00+00:00", TEN),
+        ("2026-03-01T12:00:00+02:00", TEN),
+        ("2026-03-01T10:00:00.120000Z", TEN + 0.12),
+        ("2026-03-01T10:00:00.12Z", TEN + 0.12),
+        ("2026-03-01T10:00:00.553", TEN + 0.553),
+        ("2026-03-01T10:00:00.000001+00:00", TEN + 0.000001),
+    ],
+)
+def test_a_moment_may_be_written_in_any_form_wherever_it_stands(written: str, seconds: float) -> None:
+    told = run(
+        status="completed",
+        created=written,
+        status_history=[{"type": "running", "entered": written}, {"type": "completed", "entered": written}],
+    )
+
+    assert (told.created, told.started, told.ended) == (seconds, seconds, seconds)
+    assert run(ended=written).ended == seconds
+
+
+def test_a_run_started_when_it_began_to_run_and_not_when_it_was_created() -> None:
+    assert lived(("created", 0), ("running", 20), created=at(0)).started == TEN + 20
+    assert lived(("created", 0), ("queued", 5), created=at(0)).started is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "ended"),
+    [
+        ([("running", 20), ("processing_metrics", 40), ("completed", 50)], 40),
+        ([("running", 20), ("completed", 50)], 50),
+        ([("running", 20), ("aborted", 30)], 30),
+        ([("created", 0), ("aborted", 10)], 10),
+        ([("running", 20), ("processing_metrics", 40), ("aborted", 45)], 40),
+        ([("completed", 50), ("processing_metrics", 40), ("running", 20)], 40),
+        ([("running", 20), ("processing_metrics", "soon"), ("completed", 50)], 50),
+        ([("running", 20)], 59),
+        ([("running", 20), ("completed", None)], 59),
+        ([], 59),
+    ],
+)
+def test_a_run_ended_when_its_load_did_and_else_when_the_api_says(
+    steps: Sequence[tuple[object, object]], ended: int
+) -> None:
+    told = lived(*steps, status="completed", ended=at(59))
+
+    assert told.ended == TEN + ended
+
+
+def test_an_end_at_the_beginning_of_time_is_an_end() -> None:
+    epoch = "1970-01-01T00:00:00Z"
+
+    told = run(status="aborted", ended=at(9), status_history=[{"type": "aborted", "entered": epoch}])
+
+    assert told.ended == 0.0
+
+
+def test_a_run_that_never_ran_did_not_run_for_zero_seconds() -> None:
+    assert lived(("created", 0), ("aborted", 9), execution_duration=0).execution is None
+    assert lived(("created", 0), ("running", 9), execution_duration=0).execution == 0.0
+
+
+@pytest.mark.parametrize(
+    ("steps", "phases"),
+    [
+        ([], {}),
+        ([("created", 0)], {}),
+        ([("created", 0), ("queued", 2)], {}),
+        ([("created", 0), ("queued", 2), ("initializing", 9)], {"queued": 7}),
+        ([("created", 0), ("initializing", 2), ("running", 9)], {"initializing": 7}),
+        ([("queued", 2), ("running", 9), ("completed", 50)], {"queued": 7, "running": 41}),
+        ([("running", 9), ("aborted", 20)], {"running": 11}),
+        ([("running", 9), ("processing_metrics", 20), ("completed", 22)], {"running": 11, "processing": 2}),
+        ([("running", 9), ("running", 9)], {"running": 0}),
+        ([("created", 0), ("aborted", 5)], {}),
+    ],
+)
+def test_a_phase_took_until_the_next_step_and_the_last_one_is_still_open(
+    steps: Sequence[tuple[object, object]], phases: dict[str, float]
+) -> None:
+    assert dict(lived(*steps).phases) == phases
+
+
+def test_a_phase_that_was_entered_twice_is_told_once() -> None:
+    # Told twice, it was two samples of one series, and the page was refused as a whole.
+    told = lived(
+        ("queued", 0),
+        ("initializing", 5),
+        ("queued", 8),
+        ("initializing", 20),
+        ("running", 21),
+        ("aborted", 30),
+    )
+
+    assert told.phases == ((Phase.QUEUED, 17.0), (Phase.INITIALIZING, 4.0), (Phase.RUNNING, 9.0))
+    assert told.started == TEN + 21
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [("created", 0), ("running", 20), ("initializing", 10), ("completed", 50)],
+        [("completed", 50), ("running", 20), ("initializing", 10), ("created", 0)],
+        [("created", 1), ("initializing", 0), ("running", 20), ("completed", 50)],
+    ],
+    ids=["mixed", "from new to old", "a clock that went back"],
+)
+def test_steps_out_of_order_leave_open_how_long_each_took(steps: Sequence[tuple[object, object]]) -> None:
+    told = lived(*steps, status="completed")
+
+    assert (told.phases, told.started, told.ended) == ((), TEN + 20, TEN + 50)
+
+
+@pytest.mark.parametrize("unreadable", [None, "", "soon", 5.5, [], {}])
+def test_a_step_without_a_moment_does_not_lengthen_the_one_before_it(unreadable: object) -> None:
+    told = lived(("queued", 0), ("initializing", unreadable), ("running", 20), ("completed", 50))
+
+    assert told.phases == ((Phase.RUNNING, 30.0),)
+
+
+@pytest.mark.parametrize(
+    "step", [None, "running", 5, [], {}, {"type": "running"}, {"type": [], "entered": {}}]
+)
+def test_a_step_that_cannot_be_read_costs_neither_the_run_nor_the_other_steps(step: object) -> None:
+    history = [
+        {"type": "queued", "entered": at(0)},
+        {"type": "initializing", "entered": at(5)},
+        {"type": "running", "entered": at(9)},
+        step,
+        {"type": "completed", "entered": at(30)},
+    ]
+
+    told = run(status="completed", result="passed", status_history=history)
+
+    assert told.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 4.0))
+    assert (told.started, told.ended, told.outcome) == (TEN + 9, TEN + 30, Outcome.PASSED)
+    assert told.unknown == ()
+
+
+def test_an_unknown_step_ends_the_phase_before_it_and_is_none_itself() -> None:
+    told = lived(("queued", 0), ("warming_up", 5), ("initializing", 9), ("running", 20))
+
+    assert told.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 11.0))
+
+
+def test_a_test_is_read_into_our_words_with_or_without_a_baseline() -> None:
+    told = {"id": 55, "project_id": 7, "name": "größe", "created": "2024-12-03T09:53:00.553"}
+    test = LoadTest(55, "größe", 7)
+
+    for baseline in ({}, {"baseline_test_run_id": None}, {"baseline_test_run_id": 1001}):
+        assert v6_words.parse_test(msgspec.convert(told | baseline, TestBody)) == test
+
+
+@pytest.mark.parametrize(
+    ("told", "test"),
+    [
+        ({"id": 55}, LoadTest(55, "55")),
+        ({"id": "55", "name": "", "project_id": "7"}, LoadTest(55, "55", 7)),
+        ({"id": 55, "name": None, "project_id": None}, LoadTest(55, "55")),
+        ({"id": 55, "name": 5, "project_id": "shop"}, LoadTest(55, "55")),
+        ({"id": 55, "name": ["a"], "project_id": []}, LoadTest(55, "55")),
+    ],
+)
+def test_a_test_without_a_name_goes_by_its_id(told: object, test: LoadTest) -> None:
+    assert v6_words.parse_test(msgspec.convert(told, TestBody)) == test
+
+
+@pytest.mark.parametrize("id_", [None, "", "abc", True, 5.5, []])
+def test_a_test_without_an_id_is_no_test(id_: object) -> None:
+    with pytest.raises(ValueError, match=r"a test without an id|is not a"):
+        v6_words.parse_test(TestBody(id=id_, name="checkout"))
+
+
+def test_a_schedule_says_when_its_test_is_to_start_unless_it_is_deactivated() -> None:
+    told = ScheduleBody(id=1, load_test_id=55, next_run="2026-03-01T10:00:00Z", deactivated=False)
+
+    assert parse_schedule(told) == Schedule(1, 55, TEN)
+    assert parse_schedule(msgspec.structs.replace(told, deactivated=True)) == Schedule(1, 55, None)
+    assert parse_schedule(msgspec.structs.replace(told, next_run=None)) == Schedule(1, 55, None)
+    for missing, complaint in (("id", "without an id"), ("load_test_id", "without a load_test_id")):
+        with pytest.raises(ValueError, match=f"^a schedule {complaint}$"):
+            parse_schedule(msgspec.structs.replace(told, **{missing: None}))
+
+
+NASTY: Sequence[Any] = (
+    *(None, True, False, 0, -1, 1.5, 10**30, -(10**30), 2**64, 5e-324, 1e308),
+    *("", " ", "abc", "9" * 5000, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "running", "\0"),
+    *([], {}, [[]], [None], {"type": "aborted"}, {"by_user": {}}, {"total_vuh": {}}, ["x"] * 300, {"": {}}),
+)
+
+
+def mutated(chance: Random, value: Any) -> Any:
+    """Somewhere inside, something else than there was."""
+    if isinstance(value, dict) and value and chance.random() < 0.8:
+        return mutated_object(chance, value)
+    if isinstance(value, list) and value and chance.random() < 0.8:
+        return mutated_list(chance, value)
+    return chance.choice(NASTY)
+
+
+def mutated_object(chance: Random, value: dict[str, Any]) -> Any:
+    key = chance.choice(list(value))
+    match chance.choice(("inside", "inside", "inside", "drop", "rename")):
+        case "drop":
+            return {name: value[name] for name in value if name != key}
+        case "rename":
+            return {(f"{name}s" if name == key else name): value[name] for name in value}
+    return value | {key: mutated(chance, value[key])}
+
+
+def mutated_list(chance: Random, value: list[Any]) -> Any:
+    place = chance.randrange(len(value))
+    match chance.choice(("inside", "inside", "drop", "twice", "shuffle")):
+        case "drop":
+            return value[:place] + value[place + 1 :]
+        case "twice":
+            return [*value, value[place]]
+        case "shuffle":
+            return chance.sample(value, len(value))
+    return [*value[:place], mutated(chance, value[place]), *value[place + 1 :]]
+
+
+def test_of_a_thousand_mutated_runs_each_is_read_or_refused_and_none_passes_that_did_not() -> None:
+    read_in_all = refused = 0
+
+    @settings(derandomize=True, deadline=None, max_examples=1000, database=None)
+    @given(seed=st.integers(0, 2**64), sample=st.sampled_from([RUNNING, COMPLETED, INVALID]))
+    def look(seed: int, sample: dict[str, Any]) -> None:
+        nonlocal read_in_all, refused
+        chance, value = Random(seed), sample
+        for _ in range(chance.randint(1, 6)):
+            value = mutated_object(chance, value)
+        try:
+            told = read(value)
+        except (ValueError, DecodeError):
+            refused += 1
+            return
+        read_in_all += 1
+        assert told.outcome != Outcome.PASSED  # no sample passed, and no mutation says so
+        assert len(dict(told.phases)) == len(told.phases)
+        assert all(length >= 0 for _, length in told.phases)
+        assert told.execution is None or told.started is not None
+
+    look()
+    assert read_in_all >= 700
+    assert refused >= 50
+    assert read_in_all + refused >= 1000

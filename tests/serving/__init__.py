@@ -1,1 +1,0 @@
-"""Connections: how many, how large, how long, and with which certificates."""

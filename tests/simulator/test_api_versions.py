@@ -1,0 +1,168 @@
+"""One world, told twice: what legacy and v6 say of the same run at the same moment agrees."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.simulator import EndStatus, Phases, RunScript, Simulator, World
+from tests.support.simulator_client import CREATED, ask, ask_v6, simulate, told, told_v6
+from tests.support.worlds import PHASES, world_of_all_endings
+
+# (run_status, processing_status): status; the aborted ones also show 0 if they never ran
+STATUS = {
+    (-2, 0): "created",
+    (-1, 0): "created",
+    (0, 0): "queued",
+    (1, 0): "initializing",
+    (2, 0): "running",
+    (3, 1): "processing_metrics",
+    (3, 2): "completed",
+    (3, 3): "completed",
+} | {(status, processing): "aborted" for status in range(4, 10) for processing in range(4)}
+RESULT_OF_ABORTED = {4: "error", 5: "error", 6: "error", 7: "error", 8: "failed", 9: "error"}
+
+
+def result_of(legacy: dict[str, Any]) -> str | None:
+    """The v6 word for a legacy verdict, which alone means nothing."""
+    if legacy["run_status"] in RESULT_OF_ABORTED:
+        return RESULT_OF_ABORTED[legacy["run_status"]]
+    if legacy["processing_status"] == 2:
+        return ("passed", "failed")[legacy["result_status"]]
+    return "error" if legacy["processing_status"] == 3 else None
+
+
+def moment(written: str | None) -> float | None:
+    """Legacy writes whole seconds without a zone."""
+    if written is None:
+        return None
+    return datetime.fromisoformat(written.removesuffix("Z")).replace(microsecond=0, tzinfo=UTC).timestamp()
+
+
+def both(simulator: Simulator, run_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    legacy = told(simulator, f"/loadtests/v2/runs/{run_id}")["k6-run"]
+    return legacy, told_v6(simulator, f"/test_runs/{run_id}")
+
+
+def assert_agree(legacy: dict[str, Any], v6: dict[str, Any]) -> None:
+    entered = {step["type"]: step["entered"] for step in v6["status_history"]}
+    over = v6["status"] in ("completed", "aborted")
+    assert v6["status"] == STATUS[legacy["run_status"], legacy["processing_status"]]
+    assert v6["result"] == result_of(legacy)
+    assert [v6[name] for name in ("id", "test_id", "project_id", "note")] == [
+        legacy[name] for name in ("id", "test_id", "project_id", "note")
+    ]
+    assert moment(v6["created"]) == moment(legacy["created"])
+    assert moment(entered.get("running")) == moment(legacy["started"])
+    execution_over = entered.get("processing_metrics", v6["ended"])
+    assert moment(execution_over) == moment(legacy["ended"])
+    assert over or v6["ended"] is None
+    assert v6["max_vus"] in (None, legacy["vus"])
+    assert v6["estimated_duration"] in (None, legacy["duration"])
+    by_user = (v6["status_details"].get("extra") or {}).get("by_user")
+    assert (by_user is not None) is (legacy["run_status"] == 5) is (legacy["stopped_by_id"] != 0)
+
+
+@pytest.mark.parametrize("age", range(30))
+def test_every_kind_of_run_is_the_same_in_both_at_every_second(age: int) -> None:
+    world, test_id = world_of_all_endings()
+    simulator = simulate(world, now=CREATED + age)
+
+    runs = told(simulator, "/loadtests/v2/runs", {"test_id": test_id})["k6-runs"]
+    in_v6 = {run["id"]: run for run in told_v6(simulator, "/test_runs")["value"]}
+
+    [archive] = {run["id"] for run in runs} - set(in_v6)
+    assert world.runs[archive].plan.ending is EndStatus.ARCHIVED
+    for run in runs:
+        if run["id"] != archive:
+            assert_agree(run, in_v6[run["id"]])
+
+
+SECONDS = st.none() | st.integers(min_value=0, max_value=50)
+
+
+@given(
+    phases=st.builds(
+        Phases,
+        created=st.integers(min_value=0, max_value=50),
+        validated=SECONDS,
+        queued=SECONDS,
+        initializing=SECONDS,
+        running=st.integers(min_value=0, max_value=50),
+        processing=SECONDS,
+    ),
+    ending=st.sampled_from([it for it in EndStatus if it is not EndStatus.ARCHIVED]),
+    failed=st.booleans(),
+    age=st.integers(min_value=0, max_value=350),
+    stopped=SECONDS,
+)
+def test_whatever_becomes_of_a_run_both_agree(
+    phases: Phases, ending: EndStatus, failed: bool, age: int, stopped: int | None
+) -> None:
+    failed = failed and ending is EndStatus.FINISHED  # else v6 cannot tell it from an abort by threshold
+    world = World(stop_delay=0)
+    run_id = world.add_run(world.add_test("t"), created=CREATED, ending=ending, failed=failed, phases=phases)
+    if stopped is not None:
+        world.stop(run_id, CREATED + stopped)
+
+    assert_agree(*both(simulate(world, now=CREATED + age), run_id))
+
+
+@pytest.mark.parametrize(
+    ("ending", "legacy", "v6"),
+    [
+        (EndStatus.FINISHED, (3, 2, 0), ("completed", "passed", "no extra")),
+        (EndStatus.TIMED_OUT, (4, 3, 0), ("aborted", "error", 8034)),
+        (EndStatus.ABORTED_BY_USER, (5, 2, 0), ("aborted", "error", "owner@example.com")),
+        (EndStatus.ABORTED_BY_SYSTEM, (6, 2, 0), ("aborted", "error", 8034)),
+        (EndStatus.ABORTED_BY_SCRIPT_ERROR, (7, 2, 0), ("aborted", "error", 8035)),
+        (EndStatus.ABORTED_BY_THRESHOLD, (8, 2, 1), ("aborted", "failed", 8036)),
+        (EndStatus.ABORTED_BY_LIMIT, (9, 2, 0), ("aborted", "error", 2004)),
+    ],
+)
+def test_how_each_ending_is_told(
+    ending: EndStatus, legacy: tuple[int, int, int], v6: tuple[str, str, int | str]
+) -> None:
+    world = World()
+    run_id = world.add_run(world.add_test("t"), created=CREATED, ending=ending, phases=PHASES)
+
+    old, new = both(simulate(world, now=CREATED + 60), run_id)
+
+    extra = new["status_details"].get("extra")
+    who_or_what = "no extra" if extra is None else extra["by_user"] or extra["code"]
+    assert (old["run_status"], old["processing_status"], old["result_status"]) == legacy
+    assert (new["status"], new["result"], who_or_what) == v6
+
+
+def test_a_run_started_in_one_is_stopped_in_the_other() -> None:
+    world = World(stop_delay=2)
+    test_id = world.add_test("t", created=CREATED, plan=RunScript(phases=PHASES))
+    run_id = ask_v6(simulate(world), f"/load_tests/{test_id}/start", method="POST").json()["id"]
+
+    ask(simulate(world, CREATED + 9), f"/loadtests/v2/runs/{run_id}/stop", method="POST")
+
+    old, new = both(simulate(world, CREATED + 11), run_id)
+    assert (old["run_status"], old["result_status"]) == (5, 0)
+    assert (new["status"], new["result"]) == ("aborted", "error")
+    assert new["status_history"][-1]["extra"]["by_user"] == "owner@example.com"
+
+
+def test_tests_and_projects_are_the_same_in_both() -> None:
+    world = World()
+    shop = world.add_project("shop", created=CREATED - 9)
+    for name in "ba":
+        world.add_test(name, project_id=shop, created=CREATED - 5)
+    simulator = simulate(world)
+
+    old = told(simulator, "/loadtests/v2/tests", {"project_id": shop})["k6-tests"]
+    new = told_v6(simulator, f"/projects/{shop}/load_tests")["value"]
+
+    assert [(it["id"], it["name"], it["project_id"], moment(it["created"])) for it in old] == [
+        (it["id"], it["name"], it["project_id"], moment(it["created"])) for it in new
+    ]
+    [_, legacy_shop] = told(simulator, f"/v3/organizations/{world.default_organization_id}/projects")[
+        "projects"
+    ]
+    assert told_v6(simulator, f"/projects/{shop}")["name"] == legacy_shop["name"]

@@ -1,0 +1,150 @@
+"""A small world for tests: the simulator, the exporter that polls it in process, and a number for a clock."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from contextlib import AsyncExitStack
+from email.utils import formatdate
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from exporter.app import Exporter, create_exporter
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.config.reload import Read
+from exporter.credentials import Secret
+from exporter.polling.result import PollResult
+from exporter.simulator import Options, Simulator, World
+
+T = TypeVar("T")
+
+START = 1_790_000_000.0  # 2026-09-21T14:13:20Z
+TOKEN = "canary-9f3c1e77"
+
+Series = dict[str, float]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class Now:
+    """A clock that is a number; whoever sleeps moves it on."""
+
+    def __init__(self, value: float = START) -> None:
+        self.value = value
+        self.clock = Clock(time=self.read, monotonic=self.read, sleep=self.sleep)
+
+    def read(self) -> float:
+        return self.value
+
+    async def sleep(self, seconds: float) -> None:
+        self.value += seconds
+        await asyncio.sleep(0)
+
+
+def dated(simulator: Simulator) -> App:
+    """The simulator with the Date header that a web server adds to each answer."""
+
+    async def answer(scope: Message, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(simulator.clock(), usegmt=True).encode()
+                message["headers"] = [*message["headers"], (b"date", date)]
+            await send(message)
+
+        await simulator(scope, receive, send_dated)
+
+    return answer
+
+
+class Lab:
+    """Polls and scrapes step by step: `with Lab(world) as lab: lab.at(60); lab.poll(); lab.series()`."""
+
+    def __init__(self, world: World, *, options: Options | None = None, **settings: Any) -> None:
+        self.now = Now()
+        self.simulator = Simulator(
+            world,
+            tokens=[TOKEN],
+            clock=self.now.read,
+            options=options or Options(),
+            sleep=self.now.sleep,
+            broken=httpx.ReadError,
+        )
+        self.config = Config.model_validate({"api": {"url": "http://k6.test"}} | settings)
+        self.token = Secret(TOKEN)
+        self.read: Read = lambda: (self.config, self.token)
+        self._stack = AsyncExitStack()
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self.exporter: Exporter = self.run(
+            self._stack.enter_async_context(
+                create_exporter(
+                    self.config,
+                    self.token,
+                    clock=self.now.clock,
+                    transport=httpx.ASGITransport(dated(self.simulator)),
+                    read=self._written,
+                )
+            )
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(self._stack.aclose())
+        self._runner.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def at(self, seconds: float) -> Self:
+        """Set the clock to so many seconds after the start."""
+        self.now.value = START + seconds
+        return self
+
+    def poll(self) -> PollResult:
+        return self.run(self.exporter.poller.poll())
+
+    def asked(self) -> list[str]:
+        """The requests since this was last called, each as METHOD path?query."""
+        requests = [
+            f"{asked.method} {asked.path}" + "".join(f" {name}={value}" for name, value in asked.query)
+            for asked in self.simulator.requests
+        ]
+        self.simulator.requests.clear()
+        return requests
+
+    def reload(self, **settings: Any) -> httpx.Response:
+        """Write other settings beside the address of k6 Cloud, and have them read."""
+        written = Config.model_validate({"api": {"url": "http://k6.test"}} | settings)
+        self.read = lambda: (written, self.token)
+        return self.get("/-/reload", "POST")
+
+    def _written(self) -> tuple[Config, Secret]:
+        return self.read()
+
+    def get(self, path: str = "/metrics", method: str = "GET", **headers: str) -> httpx.Response:
+        """An answer of the exporter's own web server."""
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.exporter.web)
+            async with httpx.AsyncClient(transport=transport, base_url="http://exporter.test") as client:
+                return await client.request(method, path, headers=headers)
+
+        return self.run(ask())
+
+    def page(self) -> str:
+        """The samples about tests and runs, without what the exporter says of itself."""
+        lines = self.get().text.split("\n")
+        return "\n".join(line for line in lines if re.match("k6_cloud_(run|test)_", line))
+
+    def series(self, beginning: str = "k6_cloud_") -> Series:
+        """Samples by their series, for those that begin so."""
+        lines = (line.rsplit(" ", 1) for line in self.get().text.split("\n") if line.startswith(beginning))
+        return {series: float(value) for series, value in lines}
+
+    def value(self, series: str) -> float | None:
+        """The value of one series, None if it is not there."""
+        return self.series(series.split("{", maxsplit=1)[0]).get(series)

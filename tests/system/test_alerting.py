@@ -1,0 +1,345 @@
+"""From a threshold that is crossed in k6 Cloud to the message that somebody gets, and what outages do to it.
+
+Every program is real but k6 Cloud, which is simulated, in a process of its own. The rules are those that are
+shipped, with one change: where they say minutes, here it is seconds, so that an hour of waiting is a minute.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+
+from tests.alerts.test_rules import RULES, example
+from tests.support.processes import eventually, free_port, ours, running
+
+SPEED = "10"
+# What the demo does: one test always crosses its threshold, one does at every third run.
+STEADY = "search-load"
+NOW_AND_THEN = "größentabelle-smoke"
+
+PROMETHEUS = """
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [{rules}]
+alerting: {{alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:{alertmanager}"]}}]}}]}}
+scrape_configs:
+  - job_name: k6-cloud
+    static_configs: [{{targets: ["127.0.0.1:{exporter}"]}}]
+"""
+ALERTMANAGER = """
+route: {{receiver: us, group_by: ["..."], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}
+receivers: [{{name: us, webhook_configs: [{{url: "http://127.0.0.1:{webhook}/", send_resolved: true}}]}}]
+{inhibitions}
+"""
+
+
+def hurried(rules: str) -> str:
+    """The rules with sixty seconds to the hour."""
+    rules = re.sub(r"(for: |\[)(\d+)m\b", r"\1\2s", rules)
+    rules = re.sub(r"(for: |\[)1h\b", r"\g<1>60s", rules)
+    rules, times = re.subn(r"> time\(\) - 3600", "> time() - 60", rules)
+    assert times == 1
+    return rules
+
+
+@dataclass(frozen=True)
+class Message:
+    """An alert as the receiver gets it."""
+
+    at: float
+    status: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+    @property
+    def alert(self) -> str:
+        return self.labels["alertname"]
+
+    def is_about(self, alert: str, test: str | None = None) -> bool:
+        return self.alert == alert and test in (None, self.labels.get("test_name"))
+
+
+class Receiver:
+    """Whoever is told of alerts: a web server that keeps what it gets."""
+
+    def __init__(self) -> None:
+        messages: list[Message] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                told = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                messages.extend(
+                    Message(time.time(), alert["status"], alert["labels"], alert["annotations"])
+                    for alert in told["alerts"]
+                )
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        self.messages = messages
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.1,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self._thread.join()
+        self.server.server_close()
+
+    def got(self, status: str, alert: str, test: str | None = None, *, since: float = 0.0) -> Message | None:
+        """The first such message since then."""
+        return next(
+            (
+                it
+                for it in self.messages
+                if it.status == status and it.is_about(alert, test) and it.at >= since
+            ),
+            None,
+        )
+
+
+@dataclass
+class Stage:
+    """Everything that plays a part, most of it in processes of their own."""
+
+    folder: Path
+    cloud: str
+    prometheus: str
+    receiver: Receiver
+    exporter_port: int
+    _exporter: ExitStack = field(default_factory=ExitStack)
+
+    def start_exporter(self) -> None:
+        url = f"http://127.0.0.1:{self.exporter_port}"
+        settings = {
+            "K6_CLOUD_TOKEN": "demo",
+            "K6_CLOUD_EXPORTER_API__URL": self.cloud,
+            "K6_CLOUD_EXPORTER_API__REQUESTS_PER_MINUTE": "6000",
+            "K6_CLOUD_EXPORTER_POLL__INTERVAL": "500ms",
+            "K6_CLOUD_EXPORTER_POLL__IDLE_INTERVAL": "500ms",
+            "K6_CLOUD_EXPORTER_POLL__STALE_AFTER": "3s",
+        }
+        command = ours("--web.listen-address", f"127.0.0.1:{self.exporter_port}")
+        self._exporter.enter_context(running(*command, log=self.folder / "exporter.logs", **settings))
+        eventually(lambda: httpx.get(f"{url}/-/healthy").status_code == 200)
+
+    def stop_exporter(self) -> None:
+        self._exporter.close()
+
+    def break_cloud(self) -> None:
+        httpx.put(f"{self.cloud}/simulator/faults", json=[{"kind": "error", "status": 500}])
+
+    def mend_cloud(self) -> None:
+        httpx.delete(f"{self.cloud}/simulator/faults")
+
+    def runs(self) -> dict[str, Any]:
+        truth = httpx.get(f"{self.cloud}/simulator/truth").json()
+        return {str(run["id"]): run for run in truth["runs"]}
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}).json()
+        assert answer["status"] == "success", answer
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+    def fires(self, alert: str, test: str) -> bool:
+        return bool(self.query(f'ALERTS{{alertname="{alert}",test_name="{test}",alertstate="firing"}}'))
+
+
+def is_calm(stage: Stage) -> bool:
+    """The tests are told, and what is told is believed."""
+    everything = stage.query('ALERTS{alertname=~"K6CloudDataStale|K6CloudExporterDown|K6CloudPollFailing"}')
+    return stage.fires("K6CloudTestFailing", STEADY) and not everything
+
+
+@pytest.fixture(scope="module")
+def stage(
+    tmp_path_factory: pytest.TempPathFactory, prometheus_program: str, alertmanager_program: str
+) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("alerting")
+    cloud, exporter, prometheus, alertmanager = (free_port() for _ in range(4))
+    (folder / "alerts.yaml").write_text(hurried(RULES.read_text(encoding="utf-8")), encoding="utf-8")
+    with Receiver() as receiver, ExitStack() as processes:
+        (folder / "prometheus.yml").write_text(
+            PROMETHEUS.format(rules=folder / "alerts.yaml", alertmanager=alertmanager, exporter=exporter)
+        )
+        (folder / "alertmanager.yml").write_text(
+            ALERTMANAGER.format(webhook=receiver.port, inhibitions=example("alertmanager"))
+        )
+        commands = {
+            "simulator": ours("simulator", "--web.listen-address", f"127.0.0.1:{cloud}", "--speed", SPEED),
+            "alertmanager": (
+                alertmanager_program,
+                f"--config.file={folder / 'alertmanager.yml'}",
+                f"--storage.path={folder / 'alertmanager'}",
+                f"--web.listen-address=127.0.0.1:{alertmanager}",
+                "--cluster.listen-address=",
+            ),
+            "prometheus": (
+                prometheus_program,
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{prometheus}",
+            ),
+        }
+        for name, command in commands.items():
+            processes.enter_context(running(*command, log=folder / f"{name}.log"))
+        found = Stage(
+            folder, f"http://127.0.0.1:{cloud}", f"http://127.0.0.1:{prometheus}", receiver, exporter
+        )
+        eventually(lambda: httpx.get(f"{found.cloud}/simulator/truth").status_code == 200)
+        found.start_exporter()
+        processes.callback(found.stop_exporter)
+        eventually(lambda: is_calm(found), seconds=30)
+        yield found
+
+
+def test_every_rule_is_evaluated_without_an_error(stage: Stage) -> None:
+    groups = httpx.get(f"{stage.prometheus}/api/v1/rules").json()["data"]["groups"]
+
+    assert {(rule["health"], rule.get("lastError")) for group in groups for rule in group["rules"]} == {
+        ("ok", None)
+    }
+
+
+def test_a_run_that_crosses_its_threshold_is_told_and_the_next_good_one_takes_it_back(stage: Stage) -> None:
+    since = time.time()
+    told = eventually(
+        lambda: stage.receiver.got("firing", "K6CloudTestFailing", NOW_AND_THEN, since=since), seconds=40
+    )
+    resolved = eventually(
+        lambda: stage.receiver.got("resolved", "K6CloudTestFailing", NOW_AND_THEN, since=told.at), seconds=20
+    )
+
+    assert told.labels["test_name"] == NOW_AND_THEN
+    assert told.annotations["summary"] == "A Grafana Cloud k6 test failed on its last finished run."
+    assert NOW_AND_THEN in told.annotations["description"]
+    failed = re.fullmatch(r"https://app\.k6\.io/runs/(\d+)", told.annotations["run_url"])
+    assert failed
+    runs = stage.runs()
+    assert runs[failed[1]]["result"] == "failed"
+    after = [
+        run
+        for run in runs.values()
+        if run["test_id"] == runs[failed[1]]["test_id"] and run["created"] > runs[failed[1]]["created"]
+    ]
+    first = min(after, key=lambda run: run["created"])
+    # It was under way for a while before, and that resolved nothing.
+    assert first["result"] == "passed"
+    assert first["created"] + 2 < first["over"] < resolved.at
+
+
+def test_runs_that_start_and_fail_again_make_no_second_alert_and_resolve_none(stage: Stage) -> None:
+    began = time.time()
+    test_id = stage.query(f'k6_cloud_test_info{{test_name="{STEADY}"}}')[0]["metric"]["test_id"]
+
+    def another_has_failed() -> bool:
+        runs = [run for run in stage.runs().values() if str(run["test_id"]) == test_id]
+        return any(run["created"] > began and run["over"] is not None for run in runs)
+
+    eventually(another_has_failed, seconds=20)
+    time.sleep(2)
+
+    assert_it_went_on(stage, since=began)
+
+
+def assert_it_went_on(stage: Stage, *, since: float) -> None:
+    """The alert on the test that always fails has fired all the time, and nobody was told otherwise."""
+    window = f"[{int(time.time() - since) + 1}s]"
+    of_it = f'{{alertname="K6CloudTestFailing",test_name="{STEADY}"}}'
+
+    (fired,) = stage.query(f"changes(ALERTS_FOR_STATE{of_it}{window})")
+    assert fired["value"][1] == "0"
+    (count,) = stage.query(f"count_over_time(ALERTS{of_it}{window})")
+    (evaluations,) = stage.query(
+        f'count_over_time(k6_cloud:test_told_timestamp_seconds{{test_id="{fired["metric"]["test_id"]}"}}{window})'
+    )
+    assert int(count["value"][1]) >= int(evaluations["value"][1]) - 1
+    taken_back = [
+        message
+        for message in stage.receiver.messages
+        if message.status == "resolved" and message.labels.get("test_name") == STEADY
+    ]
+    assert taken_back == []
+
+
+def assert_nothing_was_taken_back(stage: Stage, *, since: float, until: float) -> None:
+    """No alert on any test was resolved in that time."""
+    assert [
+        message
+        for message in stage.receiver.messages
+        if since <= message.at < until and message.status == "resolved" and "test_id" in message.labels
+    ] == []
+
+
+def recovered(stage: Stage, *, since: float) -> bool:
+    return stage.receiver.got("resolved", "K6CloudDataStale", since=since) is not None and is_calm(stage)
+
+
+def test_when_the_exporter_dies_that_is_told_and_no_alert_on_a_test_is_taken_back(stage: Stage) -> None:
+    died = time.time()
+    stage.stop_exporter()
+    try:
+        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=died), seconds=30)
+        eventually(lambda: stage.receiver.got("firing", "K6CloudExporterDown", since=died))
+        assert stage.query("k6_cloud_test_info") == []
+        assert stage.fires("K6CloudTestFailing", STEADY)
+    finally:
+        back = time.time()
+        stage.start_exporter()
+    eventually(lambda: recovered(stage, since=back), seconds=30)
+    eventually(lambda: stage.receiver.got("resolved", "K6CloudExporterDown", since=back))
+
+    assert_nothing_was_taken_back(stage, since=stale.at, until=back)
+    assert_it_went_on(stage, since=died)
+
+
+def test_when_k6_cloud_dies_that_is_told_and_no_alert_on_a_test_is_taken_back(stage: Stage) -> None:
+    died = time.time()
+    stage.break_cloud()
+    try:
+        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=died), seconds=30)
+        eventually(lambda: not stage.query("k6_cloud_test_info"))  # withdrawn
+        assert stage.query("k6_cloud_up")[0]["value"][1] == "0"
+        assert stage.fires("K6CloudTestFailing", STEADY)
+        assert stage.receiver.got("firing", "K6CloudExporterDown", since=died) is None
+    finally:
+        back = time.time()
+        stage.mend_cloud()
+    eventually(lambda: recovered(stage, since=back), seconds=30)
+
+    assert_nothing_was_taken_back(stage, since=stale.at, until=back)
+    assert_it_went_on(stage, since=died)
+
+
+def test_when_both_die_and_only_the_exporter_comes_back_it_is_told_until_k6_cloud_does(stage: Stage) -> None:
+    died = time.time()
+    stage.break_cloud()
+    stage.stop_exporter()
+    try:
+        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=died), seconds=30)
+        stage.start_exporter()
+        eventually(lambda: stage.receiver.got("resolved", "K6CloudExporterDown", since=died))
+        assert stage.receiver.got("resolved", "K6CloudDataStale", since=died) is None
+        assert stage.fires("K6CloudTestFailing", STEADY)
+    finally:
+        back = time.time()
+        stage.mend_cloud()
+    eventually(lambda: recovered(stage, since=back), seconds=30)
+
+    assert_nothing_was_taken_back(stage, since=stale.at, until=back)
+    assert_it_went_on(stage, since=died)

@@ -1,0 +1,148 @@
+"""The lines of the README, for nine days: a real Prometheus tells the past rightly, and goes on."""
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from exporter.simulator import Simulator, World
+from exporter.web.server import base_url, bind
+from tests.commands.backfill.past import DAY, GENERATIONS, world
+from tests.support.exporter_process import environment
+from tests.support.processes import eventually, free_port, ours, running
+from tests.system.test_prometheus import CONFIGURATION, Demo
+
+README = Path(__file__).parent.parent.parent / "README.md"
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A world with a past, when that was written down, and the Prometheus that knows it."""
+
+    api_version: str
+    world: World
+    now: float
+    demo: Demo
+
+    def over_between(self, since: float, until: float) -> int:
+        ends = [run.steps[-1].entered for run in self.world.runs.values()]
+        return sum(since < end <= until for end in ends)
+
+
+@contextmanager
+def served(simulator: Simulator) -> Iterator[str]:
+    """A simulated k6 Cloud on loopback, in a thread."""
+    server = uvicorn.Server(uvicorn.Config(simulator, lifespan="off", log_config=None, access_log=False))
+    with bind("127.0.0.1:0") as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield base_url(listening)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def lines_of_the_readme() -> str:
+    found = re.search("<!-- backfill -->\n```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.fixture(scope="module", params=GENERATIONS)
+def scene(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    prometheus_program: str,
+    promtool: str,
+) -> Iterator[Scene]:
+    folder, now = tmp_path_factory.mktemp("backfill"), float(int(time.time()))
+    made = world(days=10, tests=1, every=4 * HOUR, present=now)
+    made.advance(now)
+    port, prometheus_port = free_port(), free_port()
+    (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=port))
+    with served(Simulator(made, tokens=["demo"])) as cloud:
+        path = f"{Path(sys.executable).parent}:{Path(promtool).parent}:/usr/bin:/bin"
+        given = environment(
+            PATH=path,
+            K6_CLOUD_TOKEN="demo",
+            K6_CLOUD_EXPORTER_API__URL=cloud,
+            K6_CLOUD_EXPORTER_POLL__INTERVAL="1s",
+        )
+        if request.param == "v6":
+            given["K6_CLOUD_STACK_ID"] = "1"
+        script = lines_of_the_readme().replace("localhost:10565", f"127.0.0.1:{port}").replace("30d", "9d")
+        done = subprocess.run(
+            ["sh", "-e", "-c", script], cwd=folder, env=given, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, "samples of 2 tests and" in done.stderr) == (0, True), done.stderr
+        prometheus = (
+            prometheus_program,
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            "--storage.tsdb.retention.time=90d",
+            f"--web.listen-address=127.0.0.1:{prometheus_port}",
+        )
+        with (
+            running(
+                *ours("--web.listen-address", f"127.0.0.1:{port}"), log=folder / "exporter.logs", **given
+            ),
+            running(*prometheus, log=folder / "prometheus.log"),
+        ):
+            there = f"http://127.0.0.1:{prometheus_port}"
+            eventually(lambda: httpx.get(f"{there}/-/ready").is_success)
+            demo = Demo(f"http://127.0.0.1:{port}", cloud, there)
+            eventually(lambda: demo.query("k6_cloud_test_info"))
+            yield Scene(request.param, made, now, demo)
+
+
+def test_the_states_at_known_moments_are_right(scene: Scene) -> None:
+    seen = set()
+    chosen = [
+        run for run in scene.world.runs.values() if scene.now - 8 * DAY < run.created < scene.now - 4 * HOUR
+    ]
+    for run in chosen[::9]:
+        ends = [step.entered for step in run.steps[1:]] + [run.steps[-1].entered + 120]
+        for step, end in zip(run.steps, ends, strict=True):
+            moment = (step.entered + end) / 2
+            state = run.at(moment)
+            # What each generation cannot tell of the past is told as created.
+            untold = (-1, 0, 1) if scene.api_version == "legacy" else (-1,)
+            expected = -2 if state.status in untold else state.status
+            names = '{__name__=~"k6_cloud_run_status|k6_cloud_test_last_run_status"}'
+            assert scene.demo.values(names, "__name__", at=moment) == {
+                "k6_cloud_run_status": expected,
+                "k6_cloud_test_last_run_status": expected,
+            }
+            seen.add(expected)
+
+    assert seen == ({-2, 2, 3, 5, 8} if scene.api_version == "legacy" else {-2, 0, 1, 2, 3, 5, 8})
+
+
+def test_each_run_of_the_past_is_counted_once(scene: Scene) -> None:
+    until = scene.now - 3 * HOUR
+    counted = scene.demo.query("sum(last_over_time(k6_cloud_test_runs_finished_total[2h]))", at=until)
+
+    # The command is some seconds younger than the world; no run ends within them.
+    assert float(counted[0]["value"][1]) == scene.over_between(until - 9 * DAY + 3 * HOUR, until)
+
+
+def test_live_series_go_on_where_the_past_ends(scene: Scene) -> None:
+    past = scene.demo.query("last_over_time(k6_cloud_test_info[2h])", at=scene.now - 5 * HOUR)
+    present = scene.demo.query("k6_cloud_test_info")
+    ever = scene.demo.query("count_over_time(k6_cloud_test_info[31d])")
+
+    assert len(past) == 1
+    assert len(present) == len(ever) == 2  # with the test that never ran
+    metrics = [sample["metric"] for sample in present]
+    assert all(sample["metric"] in metrics for sample in past)

@@ -1,0 +1,129 @@
+"""A real k6 drives the simulated k6 Cloud, and the exporter shows the run that it starts."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.processes import eventually, free_port, ours, running
+
+BUILT = Path(__file__).parent.parent.parent / ".tools" / "k6"
+SCRIPT = """
+export const options = { vus: 3, duration: "5s" };
+export default function () {}
+"""
+
+
+@pytest.fixture(scope="module")
+def k6() -> str:
+    """A k6 that speaks v6; `make tools` builds it where there is Go."""
+    if BUILT.exists():
+        return str(BUILT)
+    if os.environ.get("CI") == "true" and shutil.which("go"):
+        pytest.fail("k6 is missing although there is Go to build it; make tools")
+    pytest.skip("k6 is not built here: make tools does so where there is Go")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A simulated k6 Cloud, the exporter that polls it, and a k6 that is logged in to it."""
+
+    exporter: str
+    k6: str
+    environment: dict[str, str]
+
+    def cloud(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.k6, "cloud", *arguments],
+            env=self.environment,
+            cwd=self.environment["HOME"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def told(self, *arguments: str) -> Any:
+        done = self.cloud(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def statuses(self, test_name: str) -> list[float]:
+        """The status codes that the exporter shows of the runs of a test."""
+        lines = httpx.get(f"{self.exporter}/metrics").text.splitlines()
+        return [
+            float(line.rsplit(" ", 1)[1])
+            for line in lines
+            if line.startswith("k6_cloud_run_status{") and f'test_name="{test_name}"' in line
+        ]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, k6: str) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("k6")
+    (folder / "script.js").write_text(SCRIPT)
+    cloud, exporter = free_port(), free_port()
+    settings = {
+        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        "K6_CLOUD_TOKEN": "demo",
+        "K6_CLOUD_STACK_ID": "1",
+        "K6_CLOUD_EXPORTER_API__URL": f"http://127.0.0.1:{cloud}",
+        "K6_CLOUD_EXPORTER_POLL__INTERVAL": "500ms",
+        "K6_CLOUD_EXPORTER_POLL__IDLE_INTERVAL": "500ms",
+        "K6_CLOUD_EXPORTER_POLL__DISCOVERY_INTERVAL": "500ms",
+        "K6_CLOUD_EXPORTER_API__REQUESTS_PER_MINUTE": "6000",
+    }
+    client = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "K6_CLOUD_HOST_V6": f"http://127.0.0.1:{cloud}",
+        "K6_CLOUD_TOKEN": "demo",
+        "K6_CLOUD_STACK_ID": "1",
+        "K6_CLOUD_PROJECT_ID": "30001",
+        "K6_NO_USAGE_REPORT": "true",
+    }
+    with (
+        running(
+            *ours("simulator", "--web.listen-address", f"127.0.0.1:{cloud}"), log=folder / "simulator.log"
+        ),
+        running(
+            *ours("--web.listen-address", f"127.0.0.1:{exporter}"), log=folder / "exporter.logs", **settings
+        ),
+    ):
+        url = f"http://127.0.0.1:{exporter}"
+        eventually(lambda: httpx.get(f"{url}/-/ready").status_code == 200)
+        yield Scene(url, k6, client)
+
+
+def test_k6_lists_the_projects_and_tests_of_the_simulated_cloud(scene: Scene) -> None:
+    projects = {project["name"]: project["id"] for project in scene.told("project", "list")}
+    tests = scene.told("test", "list", "--project-id", str(projects["payments"]))
+
+    assert projects.keys() >= {"shop", "payments", "platform"}
+    assert {test["name"] for test in tests} >= {"login-spike", "refund-stress"}
+
+
+def test_a_run_that_k6_starts_is_seen_moving_and_ending(scene: Scene) -> None:
+    started = subprocess.Popen(
+        [scene.k6, "cloud", "run", "--show-logs=false", "script.js"],
+        env=scene.environment | {"K6_CLOUD_NAME": "from-k6"},
+        cwd=scene.environment["HOME"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        eventually(lambda: 2 in scene.statuses("from-k6"), seconds=30)
+        said, _ = started.communicate(timeout=60)
+    finally:
+        started.kill()
+
+    assert (started.returncode, "test status: Finished" in said) == (0, True), said
+    eventually(lambda: scene.statuses("from-k6") == [3])

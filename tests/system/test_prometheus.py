@@ -1,0 +1,145 @@
+"""A real Prometheus scrapes the demo; what it stores is what the simulated k6 Cloud says is true."""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.lab import Lab
+from tests.support.processes import eventually, free_port, ours, running
+from tests.support.scripted_world import world
+
+CONFIGURATION = """
+global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: k6-cloud
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+class Demo:
+    """The demo and the Prometheus that scrapes it."""
+
+    def __init__(self, exporter: str, cloud: str, prometheus: str) -> None:
+        self.exporter = exporter
+        self.cloud = cloud
+        self.prometheus = prometheus
+
+    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+        question = {"query": expression} | ({"time": str(at)} if at is not None else {})
+        answer = httpx.get(f"{self.prometheus}/api/v1/query", params=question).json()
+        assert answer["status"] == "success"
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+    def values(self, expression: str, label: str, at: float | None = None) -> dict[str, float]:
+        return {sample["metric"][label]: float(sample["value"][1]) for sample in self.query(expression, at)}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("demo")
+    port, prometheus_port = free_port(), free_port()
+    configuration = folder / "prometheus.yml"
+    configuration.write_text(CONFIGURATION.format(port=port))
+    prometheus = (
+        prometheus_program,
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{prometheus_port}",
+    )
+    with (
+        running(*ours("demo", "--web.listen-address", f"127.0.0.1:{port}"), log=folder / "demo.log"),
+        running(*prometheus, log=folder / "prometheus.log"),
+    ):
+        said = folder / "demo.log"
+        cloud = eventually(lambda: re.search(r"k6 Cloud is at (http://[^\s,]+)", said.read_text()))
+        found = Demo(f"http://127.0.0.1:{port}", cloud[1], f"http://127.0.0.1:{prometheus_port}")
+        eventually(lambda: found.query("k6_cloud_run_status"), seconds=40)
+        yield found
+
+
+def test_the_target_is_up(demo: Demo) -> None:
+    (up,) = demo.query('up{job="k6-cloud"}')
+
+    assert up["value"][1] == "1"
+    (polled,) = demo.query("k6_cloud_up")
+    assert polled["value"][1] == "1"
+
+
+def test_what_prometheus_stores_of_finished_runs_is_the_truth(demo: Demo) -> None:
+    truth = {str(run["id"]): run for run in httpx.get(f"{demo.cloud}/simulator/truth").json()["runs"]}
+    statuses = demo.values("k6_cloud_run_status", "run_id")
+    results = demo.values("k6_cloud_run_result_status", "run_id")
+    ended = demo.values("k6_cloud_run_ended_timestamp_seconds", "run_id")
+    over = {run_id for run_id in results if truth[run_id]["over"] is not None}
+
+    assert len(over) >= 30
+    for run_id in over:
+        run = truth[run_id]
+        assert statuses[run_id] == run["run_status"]
+        assert results[run_id] == (1 if run["result"] == "failed" else 0)
+        assert abs(ended[run_id] - run["ended"]) <= 1  # the legacy API tells whole seconds
+
+
+PHASES = {"created": -2, "validated": -1, "queued": 0, "initializing": 1, "running": 2}
+
+
+def test_what_prometheus_stores_of_moving_runs_was_true_a_moment_ago(demo: Demo) -> None:
+    """A poll every 2 seconds and a scrape every second: what is stored was true within the last 4."""
+    moment = time.time()
+    stored = demo.values("k6_cloud_run_status < 3", "run_id", at=moment)
+    scraped = demo.values("timestamp(k6_cloud_run_status < 3)", "run_id", at=moment)
+    truth = {str(run["id"]): run for run in httpx.get(f"{demo.cloud}/simulator/truth").json()["runs"]}
+
+    assert len(stored) >= 5
+    for run_id, status in stored.items():
+        steps = [(step["entered"], PHASES.get(step["phase"])) for step in truth[run_id]["history"]]
+        ends = [entered for entered, _ in steps[1:]] + [float("inf")]
+        lately = {
+            code
+            for (entered, code), end in zip(steps, ends, strict=True)
+            if entered <= scraped[run_id] and end >= scraped[run_id] - 4
+        }
+        assert status in lately
+
+
+def test_every_state_of_a_run_is_seen_within_a_minute(demo: Demo) -> None:
+    states = [f"k6_cloud_run_status == {code}" for code in range(-2, 10)]
+    states += [f"k6_cloud_run_processing_status == {code}" for code in range(4)]
+    states += [f"k6_cloud_run_result_status == {code}" for code in range(2)]
+
+    def unseen() -> list[str]:
+        return [state for state in states if not demo.query(f"max_over_time(count({state})[5m:1s])")]
+
+    eventually(lambda: not unseen(), seconds=60)
+
+
+def test_no_scrape_was_refused_or_cut(demo: Demo) -> None:
+    targets = httpx.get(f"{demo.prometheus}/api/v1/targets").json()["data"]["activeTargets"]
+
+    assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")]
+
+
+def test_promtool_finds_nothing_to_say_about_the_metrics(promtool: str) -> None:
+    with Lab(world()) as lab:
+        lab.poll()
+        page = lab.get().content
+
+    checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+
+    assert (checked.stdout.decode(), checked.stderr.decode(), checked.returncode) == ("", "", 0)
+
+
+def test_curl_reads_the_compressed_page_whole(demo: Demo, tmp_path: Path) -> None:
+    read = tmp_path / "page"
+    subprocess.run(
+        ["curl", "--silent", "--compressed", "--output", read, f"{demo.exporter}/metrics"], check=True
+    )
+
+    assert read.read_text().rstrip().splitlines()[-1].startswith("k6_cloud_exporter_build_info")

@@ -1,0 +1,207 @@
+"""What the exporter serves: formats, codings, health, and how old facts may be."""
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
+
+from exporter.simulator import World, faults
+from exporter.web.app import accepts_gzip, prefers_openmetrics
+from tests.support.lab import START, Lab
+from tests.support.scripted_world import world as scripted_world
+
+PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+
+
+def watched_world() -> World:
+    world = World()
+    world.add_run(world.add_test("checkout"), created=START - 60)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_openmetrics"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/plain", False),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
+        (PROMETHEUS, True),
+        (PROMETHEUS_3, True),
+        ("application/openmetrics-text", True),
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", True),
+        ("APPLICATION/OPENMETRICS-TEXT;Q=1", True),
+        ("application/openmetrics-text;q=0", False),
+        ("application/openmetrics-text;q=0.4,text/plain;q=0.5", False),
+        ("text/plain;q=0.5,application/openmetrics-text;q=0.6", True),
+        ("application/openmetrics-text;version=9.0.0", False),
+        ("application/openmetrics-text;q=nonsense", False),
+        (
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;q=1,text/plain;q=0.4",
+            False,
+        ),
+    ],
+)
+def test_openmetrics_is_served_to_those_who_rank_it_first(accept: str, is_openmetrics: bool) -> None:
+    assert prefers_openmetrics(accept) is is_openmetrics
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "is_gzip"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("gzip, deflate, br", True),
+        ("GZIP", True),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.5, identity", True),
+        ("*", True),
+        ("*;q=0", False),
+        ("gzip;q=0, *", False),
+        ("br", False),
+    ],
+)
+def test_gzip_is_served_to_those_who_accept_it(accept_encoding: str, is_gzip: bool) -> None:
+    assert accepts_gzip(accept_encoding) is is_gzip
+
+
+def test_the_same_facts_are_told_in_both_formats_and_codings() -> None:
+    with Lab(scripted_world()) as lab:
+        lab.poll()
+        text = lab.get(**{"Accept-Encoding": "identity"})
+        zipped = lab.get(**{"Accept-Encoding": "gzip"})
+        openmetrics = lab.get(**{"Accept": PROMETHEUS, "Accept-Encoding": "gzip"})
+
+    assert text.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "Content-Encoding" not in text.headers
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert openmetrics.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert openmetrics.text.endswith("\n# EOF\n")
+    assert openmetrics.text.count("# EOF") == 1
+
+    def facts(families: object) -> list[object]:
+        return [
+            (sample.name, sample.labels, sample.value)
+            for family in families  # type: ignore[attr-defined]
+            for sample in family.samples
+            if sample.name.startswith(("k6_cloud_run_", "k6_cloud_test_"))
+        ]
+
+    assert len(facts(text_families(text.text))) == 124
+    assert facts(text_families(text.text)) == facts(openmetrics_families(openmetrics.text))
+    assert facts(text_families(text.text)) == facts(text_families(zipped.text))
+
+
+def test_no_created_series_is_told() -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+
+        assert "_created{" not in lab.get().text
+        assert "_created " not in lab.get().text
+
+
+def test_a_scrape_asks_nothing_of_k6_cloud() -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+        lab.asked()
+        lab.get()
+        lab.get("/")
+
+        assert lab.asked() == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_no_request_to_the_exporter_changes_anything_at_k6_cloud(method: str) -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+        lab.asked()
+        for path in ("/", "/metrics", "/-/healthy", "/-/ready"):
+            assert lab.get(path, method).status_code == 405
+        assert lab.get("/loadtests/v2/tests/1/start", method).status_code == 404
+
+        assert lab.asked() == []
+
+
+def test_it_is_ready_once_a_poll_has_succeeded() -> None:
+    with Lab(watched_world()) as lab:
+        before = lab.get("/-/ready")
+        lab.simulator.faults.add(faults.error(500))
+        lab.poll()
+        failed = lab.get("/-/ready")
+        lab.simulator.faults.clear()
+        lab.poll()
+        after = lab.get("/-/ready")
+
+    assert (before.status_code, before.text) == (503, "No poll has succeeded yet.\n")
+    assert failed.status_code == 503
+    assert (after.status_code, after.text) == (200, "Ready.\n")
+
+
+def test_a_failed_poll_keeps_the_last_good_facts_until_they_are_stale() -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+        good = lab.page()
+        lab.simulator.faults.add(faults.error(503))
+        lab.at(250).poll()
+
+        assert lab.page() == good
+        assert lab.value("k6_cloud_up") == 0
+        assert lab.get("/-/ready").status_code == 200
+
+        lab.at(301)
+        assert lab.page() == ""
+        assert lab.value("k6_cloud_exporter_series") == 0
+        assert lab.get("/-/ready").text == "Nothing has been learnt for 301s.\n"
+
+        lab.simulator.faults.clear()
+        lab.at(315).poll()
+        assert 'k6_cloud_run_status{project_id="30001",run_id="5000001",test_id="400001"' in lab.page()
+        assert lab.get("/-/ready").status_code == 200
+
+
+def test_facts_are_withdrawn_in_time_even_if_no_poll_ends() -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+        lab.at(299)
+        assert lab.page() != ""
+        lab.at(301)
+        assert lab.page() == ""
+
+
+def test_an_outage_of_k6_cloud_is_no_reason_to_restart() -> None:
+    with Lab(watched_world()) as lab:
+        lab.simulator.faults.add(faults.error(503))
+        for minute in range(60):
+            lab.at(60 * minute).poll()
+
+        assert lab.get("/-/healthy").status_code == 200
+
+
+def test_polls_that_have_ceased_are_a_reason_to_restart() -> None:
+    with Lab(watched_world()) as lab:
+        lab.poll()
+        lab.at(661)
+
+        assert lab.get("/-/healthy").status_code == 503
+        assert lab.get("/-/healthy").text == "No poll has ended for 661s.\n"
+
+
+def test_the_path_of_the_metrics_can_be_chosen() -> None:
+    with Lab(watched_world(), web={"telemetry_path": "/k6/metrics"}) as lab:
+        assert lab.get("/k6/metrics").status_code == 200
+        assert lab.get("/metrics").status_code == 404
+        assert 'href="/k6/metrics"' in lab.get("/").text
+
+
+def test_there_is_nothing_else() -> None:
+    with Lab(watched_world()) as lab:
+        assert lab.get("/nowhere").status_code == 404
+        assert lab.get("/metrics/").status_code == 404
