@@ -33,9 +33,9 @@ UNIT := --ignore=tests/alerts --ignore=tests/grafana --ignore=tests/system --ign
 
 test-lowest: $(VENV)/dev
 	@rm -rf .venv-lowest
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 pyproject.toml --output-file .tools/lowest.txt
 	@$(MAKE) --no-print-directory .venv-lowest/dev VENV=.venv-lowest PYTHON=$(OLDEST)
-	$(BIN)/uv pip install --python .venv-lowest/bin/python --requirements .tools/lowest.txt
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --python .venv-lowest/bin/python pyproject.toml --output-file .venv-lowest/lowest.txt
+	$(BIN)/uv pip install --python .venv-lowest/bin/python --requirements .venv-lowest/lowest.txt
 	.venv-lowest/bin/python -m pytest $(UNIT)
 OLDEST ?= python3.11
 
