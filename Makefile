@@ -4,6 +4,7 @@
 # make test-newest  the unit tests with every dependency at its newest version, pre-releases included
 # make test-prometheus-3  the alerts and the end-to-end tests with Prometheus 3, which is built first; needs Go
 # make dashboards   write grafana/dashboards anew from grafana/builder
+# make golden  write golden files and generated parts of documents anew
 # make image   build the container image, with docker or whatever CONTAINER names
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
 # make faults let everything go wrong, at length, and write tests/faults/RESULTS.md; some ten minutes
@@ -19,7 +20,7 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest test-prometheus-3 lint tools tools-prometheus-3 dashboards image bench faults soak pictures lock upgrade clean
+.PHONY: demo test test-lowest test-newest test-prometheus-3 lint tools tools-prometheus-3 dashboards golden image bench faults soak pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@$(BIN)/python -m exporter demo
@@ -62,6 +63,10 @@ tools-prometheus-3: .tools/promtool-3 .tools/prometheus-3
 
 test-prometheus-3: tools tools-prometheus-3
 	TEST_PROMETHEUS=3 $(BIN)/python -m pytest tests/alerts tests/helm/test_alerts.py tests/system tests/grafana
+
+# Expected output as literal text, and the parts of documents that are made of the code.
+golden: $(VENV)/dev
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k "golden or readme or document" $(UNIT) tests/helm/test_readme.py
 
 dashboards: $(VENV)/dev
 	$(BIN)/python -m grafana.builder

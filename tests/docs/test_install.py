@@ -1,6 +1,6 @@
 """What the documents say of installing: the unit is one that systemd takes, the numbers are those measured.
 
-UPDATE_README=1 writes the numbers anew.
+`make golden` writes the numbers anew.
 """
 
 import re
@@ -15,7 +15,7 @@ import pytest
 from bench import report
 from exporter.cli import main
 from exporter.config.load import variable
-from tests.support.documents import says
+from tests.support.golden import assert_section
 from tests.support.exporter_process import TOKEN, Process
 
 ROOT = Path(__file__).parents[2]
@@ -133,7 +133,7 @@ def size() -> str:
 
 
 def test_the_sizes_in_the_documents_are_those_measured() -> None:
-    assert says(INSTALL, "size", size())
+    assert_section(INSTALL, "size", size())
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/install.md", "docs/runbooks.md"])

@@ -1,6 +1,6 @@
 """The README says what the code does: its tables are made from the code, its examples are run.
 
-UPDATE_README=1 writes the tables anew; read the difference before you commit it.
+`make golden` writes the tables anew; read the difference before you commit it.
 """
 
 import re
@@ -22,7 +22,7 @@ from exporter.self_metrics import SelfMetrics
 from exporter.simulator import Phases, World
 from exporter.web.security.web_config import read_web_file
 from tests.polling.test_api_versions import DIFFERENCES
-from tests.support.documents import says
+from tests.support.golden import assert_section
 from tests.support.lab import START
 from tests.support.programs import program
 from tests.support.runs_shell import Shell
@@ -141,7 +141,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_says_what_the_code_says(name: str) -> None:
-    assert says(README, name, TABLES[name]())
+    assert_section(README, name, TABLES[name]())
 
 
 def example(name: str) -> str:

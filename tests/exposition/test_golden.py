@@ -1,15 +1,15 @@
 """The whole exposition of a scripted world, polled three times, held against a file for each API, literally.
 
-UPDATE_GOLDEN=1 writes the file anew; read the difference before you commit it.
+`make golden` writes the file anew; read the difference before you commit it.
 """
 
-import os
 import platform
 from pathlib import Path
 
 import pytest
 
 from exporter import __version__
+from tests.support.golden import assert_golden
 from tests.support.lab import Lab
 from tests.support.scripted_world import world
 
@@ -25,9 +25,7 @@ def test_the_whole_exposition_is_as_written(api_version: str, stack: dict[str, i
         lab.at(30).poll()
         page = without_the_process(lab.get().text)
 
-    if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(page, encoding="utf-8")
-    assert page == golden.read_text(encoding="utf-8")
+    assert_golden(golden, page)
 
 
 def without_the_process(page: str) -> str:

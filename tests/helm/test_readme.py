@@ -1,6 +1,6 @@
 """The chart's README says what its values are: its tables are made from them, its examples render.
 
-UPDATE_README=1 writes the tables anew; read the difference before you commit it.
+`make golden` writes the tables anew; read the difference before you commit it.
 """
 
 import json
@@ -12,7 +12,7 @@ import yaml
 
 from tests.docs.test_readme import table
 from tests.support.chart import CHART, ROOT, Tree, defaults, objects
-from tests.support.documents import says
+from tests.support.golden import assert_section
 
 README = CHART / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ TABLES: dict[str, Callable[[], str]] = {"values": value_table, "alerts": alert_t
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_says_what_the_chart_says(name: str) -> None:
-    assert says(README, name, TABLES[name]())
+    assert_section(README, name, TABLES[name]())
 
 
 def test_what_is_written_about_is_a_value() -> None:

@@ -134,6 +134,6 @@ def test_who_serves_imports_neither_what_acts_nor_rich(cloud: Cloud) -> None:
 
     assert {"exporter.cli", "exporter.commands.runs.flags", "exporter.k6.v6.client"} <= imported
     assert not {name for name in imported if name.split(".")[0] in ("rich", "pygments")}
-    assert not {name for name in imported if name.startswith(("exporter.k6.write", "exporter.commands.runs."))} - {
-        "exporter.commands.runs.flags"
-    }
+    assert not {
+        name for name in imported if name.startswith(("exporter.k6.write", "exporter.commands.runs."))
+    } - {"exporter.commands.runs.flags"}
