@@ -15,8 +15,8 @@ import pytest
 from bench import report
 from exporter.cli import main
 from exporter.config.load import variable
-from tests.support.golden import assert_section
 from tests.support.exporter_process import TOKEN, Process
+from tests.support.golden import assert_section
 
 ROOT = Path(__file__).parents[2]
 INSTALL = ROOT / "docs" / "install.md"
