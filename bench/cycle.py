@@ -77,7 +77,7 @@ async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
         {
             "api": {
                 "url": url,
-                "stack_id": STACK[cycle.api],
+                "stack": STACK[cycle.api],
                 "concurrency": cycle.concurrency,
                 "requests_per_minute": 100_000,  # the budget is not what is measured
             }

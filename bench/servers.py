@@ -25,7 +25,7 @@ from exporter.exposition.families import families
 from exporter.web.app import TEXT
 from exporter.web.server import Endpoint, base_url, bind, serve
 
-CONFIG = Config.model_validate({"api": {"stack_id": 1}, "poll": {"stale_after": "1d"}})
+CONFIG = Config.model_validate({"api": {"stack": 1}, "poll": {"stale_after": "1d"}})
 FAMILIES = families(CONFIG.app_url, CONFIG.api.effective_version)
 
 

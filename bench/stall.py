@@ -72,7 +72,7 @@ def one_poll(url: str, news: News) -> Stalled:
 
 async def watch(url: str, tests: int, runs: int) -> Stalled:
     """Learn of the fleet without its newest runs; then poll once more, and look how the loop does."""
-    settings = {"url": url, "stack_id": 1, "requests_per_minute": 100_000}
+    settings = {"url": url, "stack": 1, "requests_per_minute": 100_000}
     config = Config.model_validate({"api": settings})
     async with create_exporter(config, Secret(TOKEN), clock=Clock(time=lambda: NOW)) as made:
         await made.poller.poll()

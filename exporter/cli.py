@@ -206,7 +206,7 @@ def demo(address: str, version: str, seed: int, speed: float) -> None:
     listening, cloud = bind_or_exit(address), bind_or_exit("127.0.0.1:0")
     config = Config.model_validate(
         {
-            "api": {"url": base_url(cloud), "requests_per_minute": 6000, "version": version, "stack_id": 1},
+            "api": {"url": base_url(cloud), "requests_per_minute": 6000, "version": version, "stack": 1},
             "poll": {
                 "interval": "2s",
                 "idle_interval": "2s",

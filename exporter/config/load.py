@@ -167,7 +167,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     known = {variable(setting.name): setting.name for setting in settings()}
     misspelt = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
     # An empty variable is how many tools write one that is not set.
-    tree: Tree = {"api": {"stack_id": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
+    tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
     mistakes = []
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
         if name in known:

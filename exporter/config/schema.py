@@ -11,11 +11,13 @@ from pydantic import model_validator as checked
 from pydantic.fields import FieldInfo
 
 from exporter.config.types import (
+    WHERE_IS_THE_STACK_ID,
     file_path,
     format_duration,
     parse_duration,
     parse_path,
     parse_shard,
+    parse_stack,
     quote_value,
     regex,
     reject_non_integer,
@@ -40,7 +42,7 @@ class Api(Section):
     version: Literal["auto", "legacy", "v6"] = Field(
         "auto", description="generation of the API; auto is v6 if there is a stack id, else legacy"
     )
-    stack_id: Whole | None = Field(
+    stack: Annotated[int, BeforeValidator(parse_stack)] | None = Field(
         None, ge=1, description="id of the Grafana Cloud stack, for v6; also taken from K6_CLOUD_STACK_ID"
     )
     url: WebAddress = Field("https://api.k6.io", description="where the k6 Cloud REST API answers")
@@ -53,15 +55,18 @@ class Api(Section):
     requests_per_minute: Whole = Field(300, ge=1, le=100_000, description="most requests in any 60 seconds")
 
     @checked(mode="after")
-    def validate_stack_id(self) -> "Api":
-        if self.version == "v6" and self.stack_id is None:
-            raise ValueError("version v6 needs the id of your stack; set K6_CLOUD_STACK_ID, or api.stack_id")
+    def validate_stack(self) -> "Api":
+        if self.version == "v6" and self.stack is None:
+            raise ValueError(
+                "api.version v6 needs the id of your stack: set K6_CLOUD_STACK_ID or api.stack; "
+                f"{WHERE_IS_THE_STACK_ID}"
+            )
         return self
 
     @property
     def effective_version(self) -> Literal["legacy", "v6"]:
         """The generation that is asked."""
-        return "v6" if self.version == "v6" or (self.version == "auto" and self.stack_id) else "legacy"
+        return "v6" if self.version == "v6" or (self.version == "auto" and self.stack) else "legacy"
 
 
 class TestSelector(Section):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 MOST_GROUPS = 100  # in a regular expression; how many inside each other the interpreter bears differs
 MAX_QUOTED_LENGTH = 3650 * UNITS["d"]
+WHERE_IS_THE_STACK_ID = "find it in Grafana Cloud under Testing & synthetics, Performance, Settings"
 HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -56,6 +57,16 @@ def reject_non_integer(value: object) -> object:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(f"{quote_value(value)} is not a whole number; write one like 10")
     return value
+
+
+def parse_stack(value: object) -> object:
+    """The number that identifies a Grafana Cloud stack; k6 Cloud takes neither its name nor its URL."""
+    if isinstance(value, str) and re.search(r"[a-z]", value, re.IGNORECASE):
+        raise ValueError(
+            f"{quote_value(value)} is not the id of a stack; use the number, not the name or the URL; "
+            f"{WHERE_IS_THE_STACK_ID}"
+        )
+    return reject_non_integer(value)
 
 
 def parse_shard(value: object) -> object:

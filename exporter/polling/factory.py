@@ -141,5 +141,5 @@ def auth_headers(config: Config, token: Secret) -> dict[str, str]:
     except SecretError as error:
         raise Unauthorized(str(error)) from error
     if config.api.effective_version == "v6":
-        return {"Authorization": f"Bearer {secret}", "X-Stack-Id": str(config.api.stack_id)}
+        return {"Authorization": f"Bearer {secret}", "X-Stack-Id": str(config.api.stack)}
     return {"Authorization": f"Token {secret}"}

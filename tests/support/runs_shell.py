@@ -51,7 +51,7 @@ class Shell:
             broken=httpx.ReadError,
         )
         api = {"url": "http://k6.test", "requests_per_minute": 6000} | settings.pop("api", {})
-        api |= {"stack_id": 1} if api_version == "v6" else {}
+        api |= {"stack": 1} if api_version == "v6" else {}
         self.config = Config.model_validate({"api": api} | settings)
         self.token = Secret(token)
         self.meanwhile: dict[float, Callable[[], object]] = {}

@@ -32,7 +32,7 @@ async def run_check(config: Config, token: Secret) -> int:
             label = "token" if failure.reason == Unauthorized.reason else "failed"
             click.echo(f"{label:13}{failure.message}")
             if failure.reason == Forbidden.reason and config.api.effective_version == "v6":
-                click.echo(f"             is {config.api.stack_id} the id of your stack?")
+                click.echo(f"             is {config.api.stack} the id of your stack?")
         if poll_result.outcome != "failure":
             click.echo(f"token        accepted by {config.api.url}")
         click.echo(f"api          {api_version(config)}")
@@ -61,7 +61,7 @@ def api_version(config: Config) -> str:
     if api.version != "auto":
         return f"{api.effective_version}, for api.version says so"
     if api.effective_version == "v6":
-        return f"v6, for there is the id of a stack: {api.stack_id}"
+        return f"v6, for there is the id of a stack: {api.stack}"
     return "legacy, for there is no stack id; set K6_CLOUD_STACK_ID for v6, which needs fewer requests"
 
 
