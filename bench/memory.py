@@ -16,8 +16,8 @@ from bench.fake_cloud import CLOCK, TOKEN, Plan
 from bench.fleet import NOW, RUNS
 from bench.measure import Json, module, resident
 from exporter.app import Exporter, create_exporter
-from exporter.cli import run_async as finish
 from exporter.clock import Clock
+from exporter.commands.process import run_async as finish
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.store import State

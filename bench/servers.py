@@ -18,7 +18,7 @@ from starlette.routing import Route
 from bench.facts import facts, registry
 from bench.fleet import fleet
 from exporter.app import Exporter, create_exporter
-from exporter.cli import run_async
+from exporter.commands.process import run_async
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.exposition.families import families

@@ -13,8 +13,8 @@ from bench.fake_cloud import TOKEN, Plan
 from bench.fleet import HOUR, NOW, RUNS
 from bench.measure import Json, module, spread
 from exporter.app import create_exporter
-from exporter.cli import run_async as finish
 from exporter.clock import Clock
+from exporter.commands.process import run_async as finish
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.polling.v6 import OVERLAP

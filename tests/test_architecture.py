@@ -55,13 +55,31 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("polling", "polling.factory", "self_metrics", "store", "web"),
     },
     "commands": {
-        *("app", "clock", "config", "credentials", "exposition", "formatting", "k6", "model"),
+        *("clock", "commands.options", "commands.process", "config", "credentials", "exposition"),
+        *("formatting", "k6", "model", "polling", "polling.factory", "store"),
+    },
+    "commands.options": {"config", "config.reload", "credentials", "logs"},
+    "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
+    "commands.check": {
+        *("app", "clock", "commands.options", "commands.process", "config", "credentials", "k6", "model"),
         *("polling", "polling.factory", "store"),
+    },
+    "commands.once": {"app", "commands.options", "commands.process", "config", "credentials"},
+    "commands.serve": {
+        *("__init__", "app", "commands.options", "commands.process", "config", "config.reload"),
+        *("credentials", "polling.scheduler", "web", "web.security"),
+    },
+    "commands.demo": {
+        *("clock", "commands.options", "commands.process", "commands.serve", "config"),
+        *("credentials", "logs", "simulator", "web"),
+    },
+    "commands.simulator": {
+        *("clock", "commands.options", "commands.process", "logs", "simulator", "web"),
     },
     "simulator": set(),
     "cli": {
-        *("__init__", "app", "clock", "commands", "config", "config.reload", "credentials", "logs"),
-        *("polling.factory", "polling.scheduler", "simulator", "web", "web.security"),
+        *("__init__", "commands", "commands.check", "commands.demo", "commands.once", "commands.options"),
+        *("commands.process", "commands.serve", "commands.simulator"),
     },
     "__main__": {"cli"},
 }
@@ -74,7 +92,6 @@ TO_THE_NETWORK = {"httpx", "httpcore", "requests", "urllib.request", "http.clien
 TIME = {
     "clock": {"time", "asyncio.sleep"},  # whose job it is
     "simulator.app": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
-    "cli": {"time"},  # the moment at which a simulated world begins
     "web.server": {"asyncio.get_running_loop().call_later"},  # how long a process takes to end
     "polling.scheduler": {"datetime.now"},  # APScheduler is told a date; Clock has no dates
 }
@@ -218,12 +235,14 @@ def test_serving_has_no_way_to_start_or_stop_a_run() -> None:
         assert not {name for name in calls if re.match("post|put|patch|delete|start|stop|abort", name)}
 
 
-def test_only_the_command_line_imports_the_simulator() -> None:
+def test_only_two_commands_import_the_simulator() -> None:
     outside = {
         module for module, others in GRAPH.items() if {"simulator"} & {o.split(".")[0] for o in others}
     }
 
-    assert {module for module in outside if not module.startswith("simulator")} == {"cli"}
+    assert {module for module in outside if not module.startswith("simulator")} == {
+        *("commands.demo", "commands.simulator")
+    }
 
 
 def test_nothing_but_the_clock_reads_the_time() -> None:
@@ -243,7 +262,7 @@ def test_nothing_but_the_command_line_reads_the_environment() -> None:
     ways = {"os.environ", "os.environb", "os.getenv"}
     readers = {named(file) for file in MODULES if ways & {*dotted(tree(file)), *imports(file)}}
 
-    assert readers == {"cli.py"}
+    assert readers == {"commands/options.py"}
 
 
 def test_nothing_uses_the_global_registry_of_prometheus_client() -> None:

@@ -1,4 +1,4 @@
-"""What `check` and `once` print: a poll, told to a person or as a scrape would get it."""
+"""What `check` prints."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -147,12 +147,3 @@ def request_counts(polled: Exporter) -> dict[str, int]:
             if sample.name.endswith("_total"):
                 counted[sample.labels["endpoint"]] += int(sample.value)
     return dict(counted)
-
-
-async def run_once(config: Config, token: Secret, *, revision: str) -> int:
-    """Poll once and print what a scrape would get; the exit status."""
-    async with create_exporter(config, token, revision=revision) as polled:
-        poll_result = await polled.poller.poll()
-        page = polled.snapshot().text
-        click.echo(b"".join(page.plain(polled.self_metrics.text())), nl=False)
-        return 0 if poll_result.outcome == "success" else 1
