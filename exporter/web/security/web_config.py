@@ -15,7 +15,8 @@ from pydantic_core import ErrorDetails
 
 from exporter.config.load import ConfigError, format_error, format_loc, load_yaml
 from exporter.config.schema import Section, Whole
-from exporter.config.types import escape_unprintable, file_path, parse_duration, quote_value
+from exporter.config.types import file_path, parse_duration
+from exporter.formatting import escape_unprintable, quote_value
 
 # The salt, of 16 bytes, ends in two bits; bcrypt takes no other ends.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
