@@ -16,7 +16,7 @@ MAX_QUOTED_LENGTH = 100  # characters; longer values would hide the rest of an e
 
 OUTCOME_NAMES = {outcome: outcome.value for outcome in Outcome} | {
     Outcome.TIMED_OUT: "timed out",
-    Outcome.NONE: "no verdict",
+    Outcome.NONE: "no result",
 }
 
 
@@ -25,11 +25,11 @@ def describe_run(run: Run) -> str:
     if run.active_state == ActiveState.PROCESSING:
         return "finished, processing results"
     if run.status == RunStatus.FINISHED and run.processing == ProcessingStatus.ERROR:
-        return "finished, results could not be processed"
+        return "finished, processing failed"
     if run.status == RunStatus.FINISHED:
         return f"finished, {OUTCOME_NAMES[run.outcome or Outcome.NONE]}"
     if run.status is None:
-        return "status not told"
+        return "status not reported"
     if run.status not in set(RunStatus):
         return f"unknown status {run.status}"
     return RunStatus(run.status).name.lower().replace("_", " ")
