@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from exporter.config.types import escape_unprintable, quote_value
+from exporter.formatting import escape_unprintable, quote_value
 
 Loc = tuple[int | str, ...]  # the path of a value in the file, as pydantic reports it
 

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from exporter.config.errors import ConfigError, closest_setting, drop_nulls, format_error
 from exporter.config.schema import Config, settings
-from exporter.config.types import escape_unprintable, file_path, quote_value
+from exporter.config.types import file_path
 from exporter.credentials import Secret, SecretError, WebhookSecret
+from exporter.formatting import escape_unprintable, quote_value
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)

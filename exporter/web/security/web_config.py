@@ -15,7 +15,8 @@ from pydantic import model_validator as checked
 from exporter.config.errors import ConfigError, drop_nulls, format_error
 from exporter.config.load import load_yaml
 from exporter.config.schema import Section, Whole
-from exporter.config.types import file_path, parse_duration, quote_value
+from exporter.config.types import file_path, parse_duration
+from exporter.formatting import quote_value
 
 # The salt, of 16 bytes, ends in two bits; bcrypt takes no other ends.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
