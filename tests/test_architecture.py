@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nesting": set(),
     "formatting": {"model"},
     "store": {"model"},
-    "config": {"credentials"},
+    "config": {"credentials", "formatting"},
     "config.reload": {"clock", "config", "credentials", "self_metrics"},
     "k6": {"clock", "model", "nesting"},
     "exposition": {"model", "store"},
@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "polling.factory": {"__init__", "clock", "config", "credentials", "k6", "polling"},
     "polling.scheduler": {"app"},
     "web": {"credentials", "exposition.body", "formatting", "model", "nesting", "self_metrics", "store"},
-    "web.security": {"clock", "config"},
+    "web.security": {"clock", "config", "formatting"},
     "app": {
         *(
             "__init__",
@@ -61,8 +61,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands.options": {"config", "config.reload", "credentials", "logs"},
     "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
     "commands.check": {
-        *("app", "clock", "commands.options", "commands.process", "config", "credentials", "k6", "model"),
-        *("polling", "polling.factory", "store"),
+        *("app", "clock", "commands.options", "commands.process", "config", "credentials", "formatting"),
+        *("k6", "model", "polling", "polling.factory", "store"),
     },
     "commands.once": {"app", "commands.options", "commands.process", "config", "credentials"},
     "commands.serve": {

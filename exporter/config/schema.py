@@ -13,17 +13,16 @@ from pydantic.fields import FieldInfo
 from exporter.config.types import (
     WHERE_IS_THE_STACK_ID,
     file_path,
-    format_duration,
     parse_duration,
     parse_path,
     parse_shard,
     parse_stack,
-    quote_value,
     regex,
     reject_non_integer,
     socket_address,
     web_address,
 )
+from exporter.formatting import format_setting_duration, quote_value
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Whole = Annotated[int, BeforeValidator(reject_non_integer)]
@@ -107,9 +106,9 @@ class Polling(Section):
         longest = max(self.interval, self.idle_interval)
         if self.stale_after <= longest:
             raise ValueError(
-                f"stale_after ({format_duration(self.stale_after)}) must be longer than "
+                f"stale_after ({format_setting_duration(self.stale_after)}) must be longer than "
                 "interval and idle_interval "
-                f"({format_duration(longest)}), or series vanish between polls"
+                f"({format_setting_duration(longest)}), or series vanish between polls"
             )
         return self
 
@@ -219,7 +218,7 @@ def setting(name: str, field: FieldInfo) -> Setting:
     if default in (None, ()):
         default = ""
     elif isinstance(default, float):
-        default = format_duration(default)
+        default = format_setting_duration(default)
     elif isinstance(default, bool):
         default = str(default).lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

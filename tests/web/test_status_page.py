@@ -331,14 +331,14 @@ def test_a_browser_may_use_its_style_and_nothing_else() -> None:
         (3, 1, 0, "finished, processing results"),
         (3, 2, 0, "finished, passed"),
         (3, 2, 1, "finished, failed"),
-        (3, 2, None, "finished, no verdict"),
-        (3, 3, 0, "finished, results could not be processed"),
+        (3, 2, None, "finished, no result"),
+        (3, 3, 0, "finished, processing failed"),
         (4, 2, 0, "timed out"),
         (5, 2, 0, "aborted by user"),
         (7, 2, 0, "aborted by script error"),
         (10, 0, 0, "archived"),
         (42, 0, 0, "unknown status 42"),
-        (None, 0, 0, "status not told"),
+        (None, 0, 0, "status not reported"),
     ],
 )
 def test_a_state_is_told_in_words(status: int | None, processing: int, result: int | None, said: str) -> None:

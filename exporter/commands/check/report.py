@@ -10,8 +10,8 @@ from exporter.clock import Clock
 from exporter.commands.check.estimate import RequestEstimate, estimate_requests
 from exporter.commands.check.suggestions import Inventory, fetch_inventory, suggest, unresolved_ids
 from exporter.config import Config
-from exporter.config.types import escape_unprintable, format_duration
 from exporter.credentials import Secret
+from exporter.formatting import escape_unprintable, format_setting_duration, pluralize
 from exporter.k6.errors import ApiError, Forbidden, Unauthorized
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.transport import Transport
@@ -123,20 +123,17 @@ def print_estimate(config: Config, paid: RequestEstimate, *, moving: int) -> Non
     look = f"plus {paid.discovery:.1f} for each look at which tests there are, every"
     click.echo(
         f"requests     {idle:.0f} an hour while no run moves: {paid.poll:g} every "
-        f"{format_duration(poll.idle_interval)}, {look} {format_duration(poll.discovery_interval)}"
+        f"{format_setting_duration(poll.idle_interval)}, "
+        f"{look} {format_setting_duration(poll.discovery_interval)}"
     )
     runs = f"{moving} runs move, as now" if moving > 1 else "one run moves"
     click.echo(
         f"             up to {busy:.0f} an hour while {runs}: {paid.poll:g} every "
-        f"{format_duration(poll.interval)}, and one more for each of them"
+        f"{format_setting_duration(poll.interval)}, and one more for each of them"
     )
     click.echo(f"             never more than {most}: api.requests_per_minute")
     if max(idle, busy) > most:
         click.echo("too many     polls will be cut short; raise api.requests_per_minute or poll.interval")
-
-
-def pluralize(count: int, things: str) -> str:
-    return f"{count} {things}{'' if count == 1 else 's'}"
 
 
 def request_counts(polled: Exporter) -> dict[str, int]:
