@@ -25,7 +25,6 @@ from exporter.config.reload import Read
 from exporter.config.types import socket_address
 from exporter.credentials import Secret
 from exporter.polling.factory import open_client
-from exporter.polling.scheduler import create_scheduler
 from exporter.simulator import Simulator, demo_world
 from exporter.web.security import WebConfigMiddleware, is_health_check, is_public_path
 from exporter.web.server import Endpoint, ListenError, base_url, bind, serve
@@ -333,8 +332,7 @@ async def serve_exporter(
     guard: WebConfigMiddleware | None = None,
 ) -> None:
     async with create_exporter(config, token, revision=REVISION, read=read) as polled:
-        scheduler = create_scheduler(polled)
-        scheduler.start()
+        scheduler = polled.start_polling()
         here = base_url(listening, is_tls=guard is not None and guard.tls() is not None)
         logger.info("listening", extra={"url": here, "version": __version__})
         try:
@@ -346,7 +344,7 @@ async def serve_exporter(
                     site = Endpoint(guard.wrap(polled.web, is_open), listening, guard.tls)
                     await serve(site, *others, reload=polled.reload)
         finally:
-            scheduler.shutdown(wait=False)
+            scheduler.shutdown()
 
 
 def load_web_config(config: Config) -> WebConfigMiddleware | None:

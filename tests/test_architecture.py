@@ -34,34 +34,25 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"credentials"},
     "config.reload": {"clock", "config", "credentials", "self_metrics"},
     "k6": {"clock", "model", "nesting"},
+    "k6.factory": {"__init__", "clock", "config", "credentials", "k6"},
     "exposition": {"model", "store"},
     "exposition.body": set(),
     "polling": {"clock", "k6", "model", "self_metrics", "store"},
-    "polling.factory": {"__init__", "clock", "config", "credentials", "k6", "polling"},
-    "polling.scheduler": {"app"},
+    "polling.factory": {"clock", "config", "credentials", "k6", "k6.factory", "polling"},
     "web": {"credentials", "exposition.body", "formatting", "model", "nesting", "self_metrics", "store"},
     "web.security": {"clock", "config"},
     "app": {
-        *(
-            "__init__",
-            "clock",
-            "config",
-            "config.reload",
-            "credentials",
-            "exposition",
-            "exposition.body",
-            "k6",
-        ),
-        *("polling", "polling.factory", "self_metrics", "store", "web"),
+        *("__init__", "clock", "config", "config.reload", "credentials", "exposition", "exposition.body"),
+        *("k6", "k6.factory", "polling", "polling.factory", "self_metrics", "store", "web"),
     },
     "commands": {
-        *("app", "clock", "config", "credentials", "exposition", "formatting", "k6", "model"),
+        *("app", "clock", "config", "credentials", "exposition", "formatting", "k6", "k6.factory", "model"),
         *("polling", "polling.factory", "store"),
     },
     "simulator": set(),
     "cli": {
         *("__init__", "app", "clock", "commands", "config", "config.reload", "credentials", "logs"),
-        *("polling.factory", "polling.scheduler", "simulator", "web", "web.security"),
+        *("polling.factory", "simulator", "web", "web.security"),
     },
     "__main__": {"cli"},
 }
@@ -196,7 +187,7 @@ def test_a_scrape_can_never_cause_a_request(start: str) -> None:
 
 def test_only_the_border_and_the_composition_know_httpx() -> None:
     assert {module_of(file) for file in MODULES if "httpx" in imports(file)} == {
-        *("k6.transport", "app", "polling.factory")
+        *("k6.transport", "k6.factory", "app", "polling.factory")
     }
 
 
