@@ -34,40 +34,31 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"credentials", "formatting"},
     "config.reload": {"clock", "config", "credentials", "self_metrics"},
     "k6": {"clock", "model", "nesting"},
+    "k6.factory": {"__init__", "clock", "config", "credentials", "k6"},
     "exposition": {"model", "store"},
     "exposition.body": set(),
     "polling": {"clock", "k6", "model", "self_metrics", "store"},
-    "polling.factory": {"__init__", "clock", "config", "credentials", "k6", "polling"},
-    "polling.scheduler": {"app"},
+    "polling.factory": {"clock", "config", "credentials", "k6", "k6.factory", "polling"},
     "web": {"credentials", "exposition.body", "formatting", "model", "nesting", "self_metrics", "store"},
     "web.security": {"clock", "config", "formatting"},
     "app": {
-        *(
-            "__init__",
-            "clock",
-            "config",
-            "config.reload",
-            "credentials",
-            "exposition",
-            "exposition.body",
-            "k6",
-        ),
-        *("polling", "polling.factory", "self_metrics", "store", "web"),
+        *("__init__", "clock", "config", "config.reload", "credentials", "exposition", "exposition.body"),
+        *("k6", "k6.factory", "polling", "polling.factory", "self_metrics", "store", "web"),
     },
     "commands": {
         *("clock", "commands.options", "commands.process", "config", "credentials", "exposition"),
-        *("formatting", "k6", "model", "polling", "polling.factory", "store"),
+        *("formatting", "k6", "k6.factory", "model", "polling", "polling.factory", "store"),
     },
     "commands.options": {"config", "config.reload", "credentials", "logs"},
     "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
     "commands.check": {
         *("app", "clock", "commands.options", "commands.process", "config", "credentials", "formatting"),
-        *("k6", "model", "polling", "polling.factory", "store"),
+        *("k6", "k6.factory", "model", "polling", "polling.factory", "store"),
     },
     "commands.once": {"app", "commands.options", "commands.process", "config", "credentials"},
     "commands.serve": {
         *("__init__", "app", "commands.options", "commands.process", "config", "config.reload"),
-        *("credentials", "polling.scheduler", "web", "web.security"),
+        *("credentials", "web", "web.security"),
     },
     "commands.demo": {
         *("clock", "commands.options", "commands.process", "commands.serve", "config"),
@@ -213,7 +204,7 @@ def test_a_scrape_can_never_cause_a_request(start: str) -> None:
 
 def test_only_the_border_and_the_composition_know_httpx() -> None:
     assert {module_of(file) for file in MODULES if "httpx" in imports(file)} == {
-        *("k6.transport", "app", "polling.factory")
+        *("k6.transport", "k6.factory", "app", "polling.factory")
     }
 
 

@@ -14,7 +14,6 @@ from exporter.commands.process import bind_or_exit, load_web_config_or_exit, run
 from exporter.config import Config
 from exporter.config.reload import Read
 from exporter.credentials import Secret
-from exporter.polling.scheduler import create_scheduler
 from exporter.web.security import WebConfigMiddleware, is_health_check, is_public_path
 from exporter.web.server import Endpoint, base_url
 from exporter.web.server import serve as serve_endpoints
@@ -50,8 +49,7 @@ async def serve_exporter(
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
     async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
-        scheduler = create_scheduler(exporter)
-        scheduler.start()
+        scheduler = exporter.start_polling()
         url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
         log.info("listening", extra={"url": url, "version": __version__})
         try:
@@ -64,4 +62,4 @@ async def serve_exporter(
                     site = Endpoint(middleware.wrap(exporter.web, is_open), listening, middleware.tls)
                     await serve_endpoints(site, *others, reload=exporter.reload)
         finally:
-            scheduler.shutdown(wait=False)
+            scheduler.shutdown()

@@ -15,8 +15,8 @@ from exporter.commands.runs.opening import WIDE
 from exporter.commands.runs.opening import console as terminal
 from exporter.config import Config
 from exporter.credentials import Secret
+from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
-from exporter.polling.factory import open_transport
 from exporter.simulator import Options, Simulator, World
 from tests.support.lab import START, TOKEN, App, Now, dated
 

@@ -13,7 +13,6 @@ import pytest
 
 from exporter.formatting import describe_run, format_duration
 from exporter.model import Run
-from exporter.polling.scheduler import create_scheduler
 from exporter.simulator import EndStatus, Phases, World, faults
 from tests.support.lab import START, TOKEN, Lab
 
@@ -151,10 +150,9 @@ def test_it_says_when_the_next_poll_is_due_and_refreshes_itself_then() -> None:
 
 def test_whoever_schedules_the_polls_tells_when_the_next_is_due() -> None:
     with Lab(World()) as lab:
-        scheduler = create_scheduler(lab.exporter)
 
         async def polled_once() -> float:
-            scheduler.start()
+            scheduler = lab.exporter.start_polling()
             try:
                 async with asyncio.timeout(10):
                     while (  # noqa: ASYNC110 (nothing tells of a poll that is done)
@@ -162,7 +160,7 @@ def test_whoever_schedules_the_polls_tells_when_the_next_is_due() -> None:
                     ) is None or lab.exporter.poller.last_poll is None:
                         await asyncio.sleep(0.01)
             finally:
-                scheduler.shutdown(wait=False)
+                scheduler.shutdown()
             return due - time.time()
 
         assert 55 < lab.run(polled_once()) < 64  # none moves: a minute, and a twentieth more or less

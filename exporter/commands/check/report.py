@@ -13,11 +13,12 @@ from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.formatting import escape_unprintable, format_setting_duration, pluralize
 from exporter.k6.errors import ApiError, Forbidden, Unauthorized
+from exporter.k6.factory import open_transport
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.transport import Transport
 from exporter.k6.v6.client import V6Client
 from exporter.model import LoadTest
-from exporter.polling.factory import build_selector, open_transport
+from exporter.polling.factory import build_selector
 from exporter.store import State
 
 MOST_NAMED = 50  # tests that are named under an entry
