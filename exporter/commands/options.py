@@ -11,6 +11,7 @@ import click
 
 from exporter import logs
 from exporter.config import Config, ConfigError, load, settings
+from exporter.config.load import flag
 from exporter.config.reload import Read
 from exporter.credentials import Secret
 
@@ -30,11 +31,11 @@ class SpeedType(click.FloatRange):
         return self.fail(f"{value} is not a number", param, ctx) if math.isnan(number) else number
 
 
-def setting_option(name: str, flag: str | None = None) -> Callable[[Command], Command]:
+def setting_option(name: str) -> Callable[[Command], Command]:
     """The flag of a setting. It takes any text, so that its errors are reported together with the file's."""
     setting = SETTINGS[name]
     return click.option(
-        flag or "--" + name.replace("_", "-"),
+        flag(name),
         name.replace(".", "__"),
         metavar="|".join(setting.choices) or "TEXT",
         help=f"{setting.help} [default: {setting.default}]" if setting.default else setting.help,
@@ -64,17 +65,14 @@ def config_options(command: Command) -> Command:
         )
         for kind in ("test", "project")
     ]
-    sharding = (
-        setting_option("sharding.shard", "--shard"),
-        setting_option("sharding.total", "--total-shards"),
-    )
+    sharding = map(setting_option, ("sharding.shard", "sharding.total"))
     return api_options(add_options(command, (*selection, *sharding)))
 
 
 def web_options(command: Command) -> Command:
     """Add the options of the web server."""
-    options = map(setting_option, ("web.listen_address", "web.telemetry_path"))
-    return add_options(command, (*options, setting_option("web.config_file", "--web.config.file")))
+    options = map(setting_option, ("web.listen_address", "web.telemetry_path", "web.config_file"))
+    return add_options(command, tuple(options))
 
 
 def simulator_options(command: Command) -> Command:

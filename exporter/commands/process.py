@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from exporter.clock import Clock
 from exporter.commands.options import exit_with_errors
 from exporter.config import Config, ConfigError
-from exporter.config.types import socket_address
+from exporter.config.types import parse_address
 from exporter.web.security import WebConfigMiddleware
 from exporter.web.server import ListenError, bind
 
@@ -18,9 +18,9 @@ T = TypeVar("T")
 def bind_or_exit(address: str) -> socket.socket:
     """A listening socket. Prints the reason and exits with 2 if the address cannot be used."""
     try:
-        return bind(socket_address(address))
+        return bind(parse_address(address))
     except ValueError as error:
-        exit_with_errors([f"web.listen_address: {error}"])
+        exit_with_errors([f"--web.listen-address: {error}"])
     except ListenError as error:
         exit_with_errors([str(error)])
 

@@ -19,15 +19,15 @@ SENTENCES = {
     "int_type": "{shown} is not a whole number; write one like 10",
     "int_parsing": "{shown} is not a whole number; write one like 10",
     "int_parsing_size": "{shown} is too large",
-    "greater_than_equal": "{shown} is too small; the least is {ge}",
-    "less_than_equal": "{shown} is too large; the most is {le}",
+    "greater_than_equal": "{shown} is too small; the minimum is {ge}",
+    "less_than_equal": "{shown} is too large; the maximum is {le}",
     "bool_type": "{shown} is neither true nor false",
     "bool_parsing": "{shown} is neither true nor false",
     "literal_error": "{shown} is not one of {expected}",
-    "string_type": "{shown} is not text; put it into quotation marks",
-    "string_too_short": "this is empty; write something, or leave it out",
-    "model_type": '{shown} stands where settings are expected, such as "{example}"',
-    "tuple_type": "{shown} stands where a list is expected",
+    "string_type": "{shown} is not text; put it in quotation marks",
+    "string_too_short": "{shown} is too short; write some text, or remove the setting",
+    "model_type": '{shown} is not a group of settings; write one like "{example}"',
+    "tuple_type": "{shown} is not a list",
 }
 
 
@@ -60,9 +60,9 @@ def format_error(
     if error["type"] == "extra_forbidden":
         hint = hints.get(place, hints.get(str(loc[-1])))
         return f"{place}: {hint or 'there is no such setting' + did_you_mean(loc, model)}"
-    template = (SENTENCES | dict(sentences)).get(error["type"], "{shown} cannot be used here")
+    template = (SENTENCES | dict(sentences)).get(error["type"], "{shown} is not valid here")
     if error["type"] == "string_type" and isinstance(error["input"], list | dict):
-        template = "{shown} stands where text is expected"
+        template = "{shown} is not text"
     names = [key for key in loc if isinstance(key, str)]
     example = examples.get(names[-1], "") if names else ""
     return f"{place}: {template.format(shown=quote_value(error['input']), example=example, **context)}"

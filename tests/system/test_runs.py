@@ -60,7 +60,7 @@ def test_ctrl_c_leaves_the_run_running_and_says_so(cloud: Cloud) -> None:
         (("show", "soak"), "Invalid value for 'RUN'"),
         (("show", "1", "--interval", "5"), 'Invalid value for \'--interval\': "5" has no unit; write "5s"'),
         (("show", "1", "--interval", "10ms"), "10ms is too short; the least is 1s"),
-        (("list", "--api.version", "v7"), 'error: api.version: "v7" is not one of'),
+        (("list", "--api.version", "v7"), 'error: --api.version: "v7" is not one of'),
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], said: str, cloud: Cloud) -> None:

@@ -14,8 +14,8 @@ from pydantic import model_validator as checked
 
 from exporter.config.errors import ConfigError, drop_nulls, format_error
 from exporter.config.load import load_yaml
-from exporter.config.schema import Section, Whole
-from exporter.config.types import file_path, parse_duration
+from exporter.config.schema import Integer, Section
+from exporter.config.types import parse_duration, parse_file_path
 from exporter.formatting import quote_value
 
 # The salt, of 16 bytes, ends in two bits; bcrypt takes no other ends.
@@ -57,7 +57,7 @@ SENTENCES = {
 def relative_path(value: object, info: ValidationInfo) -> Path:
     """A file; a relative path starts where the web configuration is."""
     folder: Path = (info.context or {})["folder"]
-    return folder / file_path(value)
+    return folder / parse_file_path(value)
 
 
 def client_auth(value: object) -> object:
@@ -205,7 +205,7 @@ class RateLimit(Section):
     """At most `burst` requests at once, and one more each `interval` seconds; 0 is no limit."""
 
     interval: Annotated[float, BeforeValidator(parse_interval)] = 0.0
-    burst: Whole = Field(0, ge=0, le=1_000_000)
+    burst: Integer = Field(0, ge=0, le=1_000_000)
 
     @checked(mode="after")
     def validate_burst(self) -> "RateLimit":
