@@ -14,7 +14,7 @@ from exporter.config import Config
 from exporter.config.reload import ConfigReloader, Read, record_reload_success
 from exporter.credentials import Secret, WebhookSecret
 from exporter.exposition.body import ResponseBody
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.exposition.render import Exposition
 from exporter.k6.transport import Transport
 from exporter.polling.factory import build_transport, http_client, reconfigure_client, source
@@ -115,7 +115,7 @@ class Exporter:
             observer=ApiInstrumentation(self.self_metrics, config.api.effective_version),
             previous=self._transport,
         )
-        self._exposition = Exposition(families(config.app_url, config.api.effective_version))
+        self._exposition = Exposition(build_families(config.app_url, config.api.effective_version))
         self._empty_snapshot = build_pages(self._exposition)
         self.self_metrics.shard_info.clear()
         self.self_metrics.shard_info.labels(config.sharding.shard).set(1)
@@ -138,7 +138,9 @@ class Exporter:
         """
         rendered_at, tail = self._self_metrics_cache.get(is_openmetrics, (float("-inf"), b""))
         if self._clock.monotonic() - rendered_at >= SELF_METRICS_MAX_AGE:
-            tail = self.self_metrics.openmetrics() if is_openmetrics else self.self_metrics.text()
+            tail = (
+                self.self_metrics.render_openmetrics() if is_openmetrics else self.self_metrics.render_text()
+            )
             self._self_metrics_cache[is_openmetrics] = (self._clock.monotonic(), tail)
         return tail
 
@@ -166,10 +168,10 @@ class Exporter:
 
     def _readiness_problem(self) -> str | None:
         state = self.poller.state
-        if state.as_of is None:
+        if state.updated_at is None:
             return "No poll has succeeded yet."
         if state.is_stale(self._clock.monotonic()):
-            return f"Nothing has been learnt for {self._clock.monotonic() - state.as_of:.0f}s."
+            return f"Nothing has been learnt for {self._clock.monotonic() - state.updated_at:.0f}s."
         return None
 
     def _status(self) -> Status:

@@ -147,7 +147,7 @@ class Run:
     execution: float | None = None
     vuh: float | None = None
     phases: tuple[tuple[Phase, float], ...] = ()
-    unknown: tuple[str, ...] = ()  # names of fields whose value could not be understood
+    invalid_fields: tuple[str, ...] = ()  # names of fields whose value could not be understood
 
     @property
     def sort_key(self) -> tuple[float, int]:
@@ -197,7 +197,7 @@ def unrecognized_fields(run: Run) -> tuple[str, ...]:
         ("result_status", run.result, ResultStatus),
     )
     beyond = tuple(name for name, code, known in coded if code is not None and code not in set(known))
-    return run.unknown + beyond
+    return run.invalid_fields + beyond
 
 
 @dataclass(frozen=True, slots=True)

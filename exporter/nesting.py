@@ -8,7 +8,7 @@ far below, the same document is accepted or refused on every Python.
 import json
 from itertools import accumulate
 
-MOST_NESTING = 100  # objects and lists inside each other; k6's options need fewer than 20
+MAX_NESTING = 100  # objects and lists inside each other; k6's options need fewer than 20
 
 # Both kinds of brackets become the same one: whether they match is a question for the parser.
 BRACKETS = bytes.maketrans(b"{}", b"[]")
@@ -30,13 +30,13 @@ def is_too_deep(body: bytes) -> bool:
         marks = b"".join(marks.split(b'"')[::2])
     # Most objects and lists contain no other, so that few brackets are left without the innermost ones.
     outer = marks.replace(b"[]", b"")
-    return max(accumulate(outer, lambda depth, mark: depth + BETWEEN - mark, initial=0)) >= MOST_NESTING
+    return max(accumulate(outer, lambda depth, mark: depth + BETWEEN - mark, initial=0)) >= MAX_NESTING
 
 
 def parse_json(body: bytes) -> object:
     """What JSON in UTF-8 says. Raises ValueError if it is none, or is nested too deeply."""
     if is_too_deep(body):
-        raise ValueError(f"nested more than {MOST_NESTING} deep")
+        raise ValueError(f"nested more than {MAX_NESTING} deep")
     # As text, since bytes could be in UTF-16 as well, whose nesting would not be seen.
     parsed: object = json.loads(body.decode("utf-8-sig"))
     return parsed

@@ -149,11 +149,11 @@ class SelfMetrics:
             for value in values:
                 counted.labels(value)
 
-    def text(self) -> bytes:
+    def render_text(self) -> bytes:
         """The self-metrics in text format 0.0.4."""
         return generate_latest(self.registry)
 
-    def openmetrics(self) -> bytes:
+    def render_openmetrics(self) -> bytes:
         """The self-metrics in OpenMetrics 1.0, with the `# EOF` that ends a page."""
         return bytes(generate_openmetrics(self.registry))
 

@@ -26,7 +26,7 @@ class TestUpdate:
 
     test: LoadTest
     runs: tuple[Run, ...] = ()
-    gone: frozenset[int] = frozenset()
+    deleted_run_ids: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def apply_update(
 ) -> TestState:
     """The test after a sighting; the very same object if nothing about it has changed."""
     told = [drop_future_timestamps(run, now) for run in test_update.runs]
-    known = {run.id: run for run in test_state.runs if run.id not in test_update.gone}
+    known = {run.id: run for run in test_state.runs if run.id not in test_update.deleted_run_ids}
     merged = known | {run.id: run for run in told}
     runs = tuple(retained(merged.values(), retention))
     finishing = [
@@ -138,7 +138,7 @@ def apply_update(
     ]
     counts = Counter(run.outcome for run in finishing)
     # A run that was gone before its end and comes back is one we have not seen.
-    unseen = test_update.gone - test_state.counted_ids
+    unseen = test_update.deleted_run_ids - test_state.counted_ids
     ids = sorted({*test_state.recent_ids, *(run.id for run in told)} - unseen)
     after = TestState(
         test=test_update.test,
@@ -176,7 +176,9 @@ def drop_future_timestamps(run: Run, now: float) -> Run:
     if not beyond:
         return run
     created, started, ended = (None if name in beyond else moment for name, moment in moments.items())
-    return replace(run, created=created, started=started, ended=ended, unknown=(*run.unknown, *beyond))
+    return replace(
+        run, created=created, started=started, ended=ended, invalid_fields=(*run.invalid_fields, *beyond)
+    )
 
 
 def unparsed_runs(test_state: TestState) -> tuple[Run, ...]:
@@ -232,7 +234,7 @@ class State:
     members: Mapping[int, LoadTest] = field(default_factory=dict)
     tests: Mapping[int, TestState] = field(default_factory=dict)
     unresolved: tuple[str, ...] = ()
-    as_of: float | None = None
+    updated_at: float | None = None
     newest_created: float | None = None
     unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
@@ -244,7 +246,7 @@ class State:
             members=self.members if poll.members is None else poll.members,
             tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
-            as_of=poll.monotonic,
+            updated_at=poll.monotonic,
             newest_created=self.newest_created
             if poll.newest_created is None
             else max(poll.newest_created, self.newest_created or poll.newest_created),
@@ -284,7 +286,7 @@ class State:
         return self.tests if is_same else tests
 
     def _updated_missing_since(self, poll: StateUpdate) -> Mapping[int, float]:
-        as_of = poll.monotonic if self.as_of is None else self.as_of
+        as_of = poll.monotonic if self.updated_at is None else self.updated_at
         return {id_: self.unconfirmed_since.get(id_, as_of) for id_ in poll.failed if id_ in self.tests}
 
     def _expire_runs(self, test_state: TestState, now: float) -> TestState:
@@ -294,4 +296,4 @@ class State:
 
     def is_stale(self, at: float) -> bool:
         """Whether nothing has been learnt for so long (`at` is monotonic) that nothing may be shown."""
-        return self.as_of is None or at - self.as_of > self.retention.stale_after
+        return self.updated_at is None or at - self.updated_at > self.retention.stale_after

@@ -69,7 +69,7 @@ PLANNED = "Planned length of"
 VUS = "Configured maximum of virtual users of"
 
 
-def families(app_url: str, api: str) -> tuple[Family, ...]:
+def build_families(app_url: str, api: str) -> tuple[Family, ...]:
     """Every metric about tests and runs. `app_url` is where the k6 app shows them, `api` who told us."""
     return (
         run_gauge("k6_cloud_run_status", f"How far the run has come: {STATUS}.", lambda run: run.status),

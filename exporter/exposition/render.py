@@ -58,11 +58,11 @@ class Exposition:
 
     def text(self) -> tuple[bytes, ...]:
         """The page in text format 0.0.4, in parts."""
-        return self._page(text_metadata)
+        return self._page(format_text_metadata)
 
     def openmetrics(self) -> tuple[bytes, ...]:
         """The page in OpenMetrics 1.0, in parts, without the `# EOF` that ends it."""
-        return self._page(openmetrics_metadata)
+        return self._page(format_openmetrics_metadata)
 
     def series(self) -> int:
         """How many series the page has."""
@@ -78,12 +78,12 @@ class Exposition:
         )
 
 
-def text_metadata(family: Family) -> bytes:
+def format_text_metadata(family: Family) -> bytes:
     help_ = family.help.replace("\\", "\\\\").replace("\n", "\\n")
     return f"# HELP {family.name} {help_}\n# TYPE {family.name} {family.type}\n".encode()
 
 
-def openmetrics_metadata(family: Family) -> bytes:
+def format_openmetrics_metadata(family: Family) -> bytes:
     # In OpenMetrics a counter's family goes without the suffix that its samples carry.
     name = family.name.removesuffix("_total") if family.type == "counter" else family.name
     return f"# HELP {name} {escape_label_value(family.help)}\n# TYPE {name} {family.type}\n".encode()

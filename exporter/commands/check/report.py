@@ -151,5 +151,5 @@ async def run_once(config: Config, token: Secret, *, revision: str) -> int:
     async with create_exporter(config, token, revision=revision) as polled:
         poll_result = await polled.poller.poll()
         page = polled.snapshot().text
-        click.echo(b"".join(page.plain(polled.self_metrics.text())), nl=False)
+        click.echo(b"".join(page.plain(polled.self_metrics.render_text())), nl=False)
         return 0 if poll_result.outcome == "success" else 1
