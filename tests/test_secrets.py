@@ -43,7 +43,7 @@ def logged() -> Iterator[list[str]]:
             lines.append(log.LogfmtFormatter().format(record) + log.JsonFormatter().format(record))
 
     root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in log.TALKATIVE)]
+    loggers = [root, *(logging.getLogger(name) for name in log.NOISY_LOGGERS)]
     handlers, levels = root.handlers[:], [logger.level for logger in loggers]
     root.handlers.clear()
     log.configure("debug", "logfmt")

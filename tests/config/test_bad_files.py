@@ -125,7 +125,7 @@ def test_mistakes_in_file_environment_flags_and_token_are_told_all_at_once(tmp_p
         'api.timeout: 10 has no unit; write "10s"',
         'runs.keep: "many" is not a whole number; write one like 10',
         "log.level: \"loud\" is not one of 'debug', 'info', 'warning' or 'error'",
-        "K6_CLOUD_TOKEN holds more than a token; it must be one line of ASCII without spaces",
+        "K6_CLOUD_TOKEN must contain one line of ASCII without spaces",
     )
 
 
