@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.processes import eventually, free_port, ours, running
-from tests.support.programs import program
+from tests.support.programs import require_program
 
 CONFIGURATION = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -41,7 +41,7 @@ class Prometheus:
 
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    prometheus_program = program("prometheus", "prometheus")
+    prometheus_program = require_program("prometheus", "prometheus")
     folder = tmp_path_factory.mktemp("dashboards")
     demo, second, port = free_port(), free_port(), free_port()
     configuration = folder / "prometheus.yml"
@@ -97,4 +97,4 @@ def finished_test(prometheus: Prometheus) -> str:
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    return program("promtool", "prometheus")
+    return require_program("promtool", "prometheus")

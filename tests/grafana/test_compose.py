@@ -16,7 +16,7 @@ import yaml
 from exporter.cli import main
 from exporter.config import load
 from tests.support.dashboards import DASHBOARDS, ROOT
-from tests.support.programs import program
+from tests.support.programs import require_program
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -87,7 +87,7 @@ def test_the_exporter_is_configured_for_the_simulator() -> None:
 
 def test_the_flags_of_prometheus_are_those_it_has() -> None:
     told = subprocess.run(
-        [program("prometheus", "prometheus"), "--help"], capture_output=True, text=True, check=False
+        [require_program("prometheus", "prometheus"), "--help"], capture_output=True, text=True, check=False
     )
     flags = [flag.split("=")[0] for flag in SERVICES["prometheus"]["command"]]
 

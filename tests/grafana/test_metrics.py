@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.self_metrics import SelfMetrics
 from tests.support.dashboards import ROOT, Asked, everything_asked
 
@@ -31,7 +31,7 @@ def known() -> dict[str, set[str]]:
     """Every metric with its labels: those of the golden expositions, and of the process."""
     found = {name: set(labels) for name, labels in PROMETHEUS.items()}
     pages = [(GOLDEN / f"{api_version}.prom").read_text(encoding="utf-8") for api_version in ("legacy", "v6")]
-    pages.append(SelfMetrics(version="", revision="").text().decode())
+    pages.append(SelfMetrics(version="", revision="").render_text().decode())
     for page in pages:
         for name in re.findall(r"^# TYPE (\w+) ", page, re.MULTILINE):
             found.setdefault(name, set())
@@ -83,7 +83,9 @@ def test_every_label_that_is_shown_exists(asked: Asked) -> None:
 
 def test_every_metric_about_tests_and_runs_is_used_or_excused() -> None:
     used = "\n".join(asked.expr for asked in everything_asked()) + alert_expressions()
-    unused = {family.name for family in families("", "v6") if not re.search(rf"\b{family.name}\b", used)}
+    unused = {
+        family.name for family in build_families("", "v6") if not re.search(rf"\b{family.name}\b", used)
+    }
 
     assert unused == set(UNUSED)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.programs import program, prometheus_3
+from tests.support.programs import prometheus_3, require_program
 
 STORIES = sorted((Path(__file__).parents[1] / "alerts" / "cases").glob("*.yaml"))
 RULES = "../../../grafana/alerts.yaml"
@@ -19,7 +19,7 @@ PROMTOOLS = ("promtool", "promtool-3")
 
 def find_promtool(name: str) -> str:
     """The path of one of PROMTOOLS; a test that needs a missing one is skipped."""
-    return program(name, "prometheus") if name == "promtool" else prometheus_3(name)
+    return require_program(name, "prometheus") if name == "promtool" else prometheus_3(name)
 
 
 def told(promtool: str, story: Path, groups: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
