@@ -9,7 +9,7 @@
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
 # make faults let everything go wrong, at length, and write tests/faults/RESULTS.md; some ten minutes
 # make soak   200 scrapers for ten minutes and both generations, on a machine with nothing to do
-# make pictures   take the README's pictures of a terminal and of the landing page anew, the latter with Chromium
+# make pictures   take the pictures of a terminal and of the status page for the documents, the latter with Chromium
 # make lock   write the three lock files anew from pyproject.toml; versions already locked stay
 # make upgrade      the same with the newest versions that are at least seven days old
 
