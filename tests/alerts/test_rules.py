@@ -21,7 +21,7 @@ TEST = {"project_id", "test_id", "test_name"}
 # What Prometheus adds to each series, and the series that it makes itself.
 OF_PROMETHEUS = {"job", "instance"}
 # What users may record themselves; see the runbook of K6CloudTestNotRun.
-OF_USERS = {"k6_cloud:test_expected_every_seconds"}
+OF_USERS = {"k6_cloud:test_expected_interval_seconds"}
 
 Rule = dict[str, Any]
 

@@ -266,7 +266,7 @@ def assert_it_went_on(stage: Stage, *, since: float) -> None:
     assert fired["value"][1] == "0"
     (count,) = stage.query(f"count_over_time(ALERTS{of_it}{window})")
     (evaluations,) = stage.query(
-        f'count_over_time(k6_cloud:test_told_timestamp_seconds{{test_id="{fired["metric"]["test_id"]}"}}{window})'
+        f'count_over_time(k6_cloud:test_last_seen_timestamp_seconds{{test_id="{fired["metric"]["test_id"]}"}}{window})'
     )
     assert int(count["value"][1]) >= int(evaluations["value"][1]) - 1
     taken_back = [
