@@ -91,7 +91,7 @@ def test_the_web_configuration_that_is_made_is_one_for_the_program(tmp_path: Pat
 
 
 def test_the_example_of_the_readme_can_be_written_under_config() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     (example,) = re.findall("<!-- example -->\n```yaml\n(.*?)```", text, re.DOTALL)
     config = yaml.safe_load(example)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import yaml
 
-from tests.docs.test_readme import table
 from tests.support.chart import CHART, ROOT, Tree, defaults, objects
+from tests.support.documents import format_table
 from tests.support.golden import assert_section
 
 README = CHART / "README.md"
@@ -50,7 +50,7 @@ def named(tree: Tree, place: str = "") -> Iterator[tuple[str, object]]:
 
 def value_table() -> str:
     told = documented()
-    return table(
+    return format_table(
         ("value", "default", "meaning"),
         (
             (f"`{name}`", "" if value == "" else f"`{json.dumps(value)}`", told[name])
@@ -63,7 +63,7 @@ def alert_table() -> str:
     thresholds = yaml.safe_load((CHART / "files" / "thresholds.yaml").read_text(encoding="utf-8"))
     groups = yaml.safe_load((ROOT / "grafana" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
     alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
-    return table(
+    return format_table(
         ("alert", "`severity`", "`for`", "`threshold`"),
         (
             (

@@ -78,7 +78,9 @@ def test_no_token_and_no_file_of_the_checkout_is_in_the_image(files: Path, image
 
 
 def test_the_image_adds_to_its_base_what_the_documents_say(image: Image, engine: Engine) -> None:
-    [said] = re.findall(r"adds (\d+) MB", (ROOT / "docs" / "install.md").read_text(encoding="utf-8"))
+    [said] = re.findall(
+        r"adds (\d+) MB", (ROOT / "docs" / "install-and-upgrade.md").read_text(encoding="utf-8")
+    )
 
     added = (image.told()["Size"] - Image(engine, engine.BASE).told()["Size"]) / 1e6
     assert abs(added - int(said)) < int(said) / 10
