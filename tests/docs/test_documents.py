@@ -253,9 +253,9 @@ def exit_code_columns(command: str) -> set[int]:
     """The columns of the table of exit codes that are filled for a command."""
     text = read_document(DOCS / "commands.md").split("## Exit codes", 1)[1].split("\n## ", 1)[0]
     for line in text.splitlines():
-        name, *codes = (cell.strip() for cell in line.strip("|").split(" | "))
-        if command in re.findall(r"[a-z]+(?: [a-z]+)?", name):
-            return {code for code, cell in enumerate(codes) if cell.strip(" |")}
+        name, *codes = (cell.strip() for cell in line.strip().strip("|").split("|"))
+        if f"`{command}`" in name:
+            return {code for code, cell in enumerate(codes) if cell}
     raise AssertionError(command)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.simulator import EndStatus, Phases, World
+from exporter.simulator import Phases, World
 from tests.support.documents import DOCS, README, ROOT, read_document, read_example, read_section
 from tests.support.golden import assert_section
 from tests.support.lab import START, Lab
@@ -17,30 +17,25 @@ from tests.support.programs import program
 
 ALERTS = ROOT / "grafana" / "alerts.yaml"
 CHART = ROOT / "helm" / "k6-cloud-exporter" / "Chart.yaml"
-SHOWN = (
-    "k6_cloud_run_status",
-    "k6_cloud_run_duration_seconds",
-    "k6_cloud_run_started_timestamp_seconds",
-    "k6_cloud_run_vus",
-    "k6_cloud_test_last_outcome",
-    "k6_cloud_test_runs_finished_total",
+SHOWN = re.compile(
+    r"k6_cloud_run_(status|result_status|vus|started_timestamp_seconds|execution_seconds)\{"
+    r"|k6_cloud_test_(last_outcome|runs_finished_total)\{outcome=\"(passed|failed)\""
 )
 
 
 def exposition() -> str:
-    """Ten lines of /metrics of a test with one failed and one active run."""
+    """Ten lines of /metrics: a test whose last finished run failed, and its active run."""
     world = World()
     test = world.add_test("checkout-soak", created=START - 86400)
-    for created, ending in ((-7200, EndStatus.FINISHED), (10, EndStatus.FINISHED)):
-        world.add_run(
-            test, created=START + created, ending=ending, failed=True, vus=200, phases=Phases(running=600)
-        )
-    with Lab(world, api={"url": "http://k6.test", "version": "v6", "stack": 1}, runs={"keep": 0}) as lab:
-        lab.at(0).poll()
-        lab.at(300).poll()
+    world.add_run(test, created=START + 10, failed=True, vus=200, phases=Phases(running=600))
+    world.add_run(test, created=START + 900, vus=200, phases=Phases(running=600))
+    stack = {"version": "v6", "stack": 1}
+    with Lab(world, api={"url": "http://k6.test"} | stack, runs={"keep": 1}) as lab:
+        for seconds in (0, 800, 1000):
+            lab.at(seconds).poll()
         lines = lab.get().text.splitlines()
-    shown = [line for line in lines if line.split("{")[0] in SHOWN]
-    return "```text\n" + "\n".join(shown[:10]) + "\n```"
+    shown = [line for line in lines if SHOWN.match(line)]
+    return "```text\n" + "\n".join(shown[:3] + shown[-7:]) + "\n```"
 
 
 def alert(name: str) -> str:
