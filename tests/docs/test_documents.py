@@ -21,6 +21,8 @@ from exporter.config import TestSelector, load, settings
 from exporter.config.load import variable
 from exporter.exposition.families import families
 from exporter.simulator import Phases, World
+from exporter.web import protocol, server
+from exporter.web.security import basic_auth
 from exporter.web.security.web_config import read_web_file
 from tests.polling.test_api_versions import DIFFERENCES
 from tests.support.documents import (
@@ -275,3 +277,28 @@ def test_exit_codes_of_runs_are_documented() -> None:
 
     assert exit_code_columns("start") == codes - {130}
     assert "exits with 130" in read_document(DOCS / "commands.md")
+
+
+def test_documented_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", read_document(ROOT / "Makefile"), re.MULTILINE))
+    named = {
+        name for path in documents() for name in re.findall(r"\bmake ([a-z0-9-]+)\b`", read_document(path))
+    }
+
+    assert len(named) > 10
+    assert named <= targets
+
+
+def test_security_policy_states_the_limits_of_the_server() -> None:
+    text = read_document(ROOT / "SECURITY.md")
+    limits = (
+        f"{server.MAX_CONNECTIONS} connections",
+        f"{protocol.MAX_HEAD // 1024} KiB for request line and headers",
+        f"never more than {(protocol.MAX_HEAD + 2 * protocol.CHUNK) // 1024} KiB",
+        f"{protocol.MAX_BODY // 1024} KiB for a body",
+        f"{protocol.REQUEST_TIMEOUT:.0f} seconds for the TLS handshake and for a request",
+        f"{protocol.RESPONSE_TIMEOUT:.0f} seconds to read a response",
+        f"more than {basic_auth.MAX_CHECKS} checks are waiting",
+    )
+
+    assert [limit for limit in limits if limit not in text] == []

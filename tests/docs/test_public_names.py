@@ -135,7 +135,8 @@ SEARCHED = ("docs/**/*.md", "*.md", "helm/**/*", "grafana/**/*", ".github/**/*.m
 def searched_files() -> list[Path]:
     found = {path for pattern in SEARCHED for path in ROOT.glob(pattern)}
     suffixes = {".md", ".yaml", ".yml", ".json", ".tpl", ".txt", ".py"}
-    return sorted(path for path in found if path.is_file() and path.suffix in suffixes)
+    glossary = ROOT / "CONTRIBUTING.md"  # which has them in a column of their own
+    return sorted(path for path in found if path.is_file() and path.suffix in suffixes and path != glossary)
 
 
 @pytest.mark.parametrize("kind", REPLACED)
