@@ -20,12 +20,12 @@ from exporter.polling.factory import open_transport
 from exporter.simulator import Options, Simulator, World
 from tests.support.lab import START, TOKEN, App, Now, dated
 
-GENERATIONS: tuple[Literal["legacy", "v6"], ...] = ("legacy", "v6")
+API_VERSIONS: tuple[Literal["legacy", "v6"], ...] = ("legacy", "v6")
 Message = MutableMapping[str, Any]
 
 
 class Shell:
-    """`Shell(world, "v6").desk().list(most=20, active=False)`; `out` and `err` are what was said since.
+    """`Shell(world, "v6").command().list(most=20, active=False)`; `out` and `err` are what was said since.
 
     `meanwhile` holds what happens in the world, each before the first request at or after its moment (seconds
     since the start).
@@ -57,7 +57,7 @@ class Shell:
         self.meanwhile: dict[float, Callable[[], object]] = {}
         self._out, self._err = io.StringIO(), io.StringIO()
 
-    def desk(
+    def command(
         self,
         answer: str = "",
         *,
@@ -114,7 +114,7 @@ class Shell:
     def json(self) -> Any:
         return json.loads(self.out)
 
-    def asked(self) -> list[str]:
+    def take_requests(self) -> list[str]:
         """The requests since this was last called, each as METHOD path."""
         requests = [f"{asked.method} {asked.path}" for asked in self.simulator.requests]
         self.simulator.requests.clear()

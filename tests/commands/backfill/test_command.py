@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from exporter.simulator import NextLink, Options, Phases, V6Options, World, faults
-from tests.commands.backfill.past import (
+from tests.commands.backfill.harness import (
+    API_VERSIONS,
     DAY,
-    GENERATIONS,
     PHASES,
+    build_world,
     families_of,
     moment_of,
+    run_command,
     samples_of,
-    told,
-    world,
 )
 from tests.support.lab import START, TOKEN
 
-both = pytest.mark.parametrize("api_version", GENERATIONS)
+both = pytest.mark.parametrize("api_version", API_VERSIONS)
 LABELS = ("job=k6-cloud", "instance=here:10565")
 
 
@@ -27,7 +27,7 @@ LABELS = ("job=k6-cloud", "instance=here:10565")
 def test_names_help_and_order_are_those_of_openmetrics(api_version: str, tmp_path: Path) -> None:
     output = tmp_path / "past.om"
 
-    assert told(world(), output, api_version, label=LABELS)[0] == 0
+    assert run_command(build_world(), output, api_version, label=LABELS)[0] == 0
 
     text = output.read_text()
     families = families_of(text)  # raises where families, series or moments are out of order
@@ -43,7 +43,7 @@ def test_names_help_and_order_are_those_of_openmetrics(api_version: str, tmp_pat
 
 @both
 def test_what_nobody_knows_any_more_is_not_told(api_version: str, tmp_path: Path) -> None:
-    told(world(), tmp_path / "past.om", api_version)
+    run_command(build_world(), tmp_path / "past.om", api_version)
 
     text = (tmp_path / "past.om").read_text()
     assert "schedule_next_run" not in text
@@ -55,7 +55,7 @@ def test_what_nobody_knows_any_more_is_not_told(api_version: str, tmp_path: Path
 def test_runs_count_when_they_finish_and_those_before_the_beginning_do_not(
     api_version: str, tmp_path: Path
 ) -> None:
-    told(world(tests=1), tmp_path / "past.om", api_version)
+    run_command(build_world(tests=1), tmp_path / "past.om", api_version)
 
     counts = {
         re.findall('outcome="([a-z_]+)"', series)[0]: samples
@@ -76,7 +76,7 @@ def test_a_test_is_told_from_its_first_known_run_on(api_version: str, tmp_path: 
     made.add_run(made.add_test("new"), created=START - 8 * 3600, phases=PHASES)
     made.add_run(made.add_test("old"), created=START - 30 * DAY, phases=PHASES)
 
-    told(made, tmp_path / "past.om", api_version)
+    run_command(made, tmp_path / "past.om", api_version)
 
     begun = {
         re.findall('test_name="([a-z]+)"', series)[0]: samples[0][0]
@@ -87,9 +87,9 @@ def test_a_test_is_told_from_its_first_known_run_on(api_version: str, tmp_path: 
 
 
 def test_legacy_is_asked_for_each_test_once_and_not_for_what_is_too_old(tmp_path: Path) -> None:
-    made = world(days=90, tests=1, every=1800)
+    made = build_world(days=90, tests=1, every=1800)
 
-    _, simulator = told(made, tmp_path / "past.om")
+    _, simulator = run_command(made, tmp_path / "past.om")
 
     pages = [asked for asked in simulator.requests if asked.path == "/loadtests/v2/runs"]
     # 8 days of 48 runs each are four pages, of the 44 that there are; and one of the test that never ran.
@@ -97,10 +97,10 @@ def test_legacy_is_asked_for_each_test_once_and_not_for_what_is_too_old(tmp_path
 
 
 def test_v6_is_asked_for_one_list_and_for_tests_that_were_quiet(tmp_path: Path) -> None:
-    made = world(days=10)
+    made = build_world(days=10)
     made.add_run(made.add_test("quiet"), created=START - 60 * DAY)
 
-    _, simulator = told(made, tmp_path / "past.om", "v6")
+    _, simulator = run_command(made, tmp_path / "past.om", "v6")
 
     paths = [asked.path for asked in simulator.requests]
     assert paths.count("/cloud/v6/test_runs") == 1
@@ -111,8 +111,8 @@ def test_v6_is_asked_for_one_list_and_for_tests_that_were_quiet(tmp_path: Path) 
 
 @both
 def test_a_split_past_says_the_same_in_several_files(api_version: str, tmp_path: Path) -> None:
-    told(world(), tmp_path / "whole.om", api_version)
-    told(world(), tmp_path / "part.om", api_version, split="6h")
+    run_command(build_world(), tmp_path / "whole.om", api_version)
+    run_command(build_world(), tmp_path / "part.om", api_version, split="6h")
 
     whole = samples_of((tmp_path / "whole.om").read_text())
     parts = [samples_of(file.read_text()) for file in sorted(tmp_path.glob("part.*.om"))]
@@ -133,7 +133,7 @@ def test_a_past_with_holes_is_not_written(
     output = tmp_path / "past.om"
     output.write_text("what was there")
 
-    code, _ = told(world(), output, api_version, faults=[faults.error(500).on("*runs*")])
+    code, _ = run_command(build_world(), output, api_version, faults=[faults.error(500).on("*runs*")])
 
     assert code == 1
     assert "error: k6 Cloud is in trouble (500 at GET " in capsys.readouterr().err
@@ -145,7 +145,7 @@ def test_a_list_of_v6_that_breaks_off_is_not_taken_for_the_past(
 ) -> None:
     options = Options(v6=V6Options(next_link=NextLink.LOOP))
 
-    code, _ = told(world(), tmp_path / "past.om", "v6", options=options)
+    code, _ = run_command(build_world(), tmp_path / "past.om", "v6", options=options)
 
     assert code == 1
     assert "the list breaks off" in capsys.readouterr().err
@@ -154,18 +154,18 @@ def test_a_list_of_v6_that_breaks_off_is_not_taken_for_the_past(
 def test_a_list_of_legacy_that_hides_older_runs_is_not_taken_for_the_past(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = world(tests=1, days=9, every=900)
+    made = build_world(tests=1, days=9, every=900)
 
-    code, _ = told(made, tmp_path / "past.om", faults=[faults.empty_page().on("*page=2*")])
+    code, _ = run_command(made, tmp_path / "past.om", faults=[faults.empty_page().on("*page=2*")])
 
     assert code == 1
     assert "is not whole" in capsys.readouterr().err
 
 
 def test_a_server_that_knows_only_what_is_documented_tells_the_same_past(tmp_path: Path) -> None:
-    told(world(), tmp_path / "usual.om")
+    run_command(build_world(), tmp_path / "usual.om")
     options = Options(documented_only=True, reject_unknown_parameters=True)
-    told(world(), tmp_path / "strict.om", options=options)
+    run_command(build_world(), tmp_path / "strict.om", options=options)
 
     assert (tmp_path / "strict.om").read_text() == (tmp_path / "usual.om").read_text()
 
@@ -175,7 +175,7 @@ def test_without_any_run_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     made.add_test("never run")
     made.add_run(made.add_test("has just begun to"), created=START - 3600)
 
-    assert told(made, tmp_path / "past.om")[0] == 1
+    assert run_command(made, tmp_path / "past.om")[0] == 1
     assert capsys.readouterr().err == (
         "error: k6 Cloud knows no run before 2026-09-21T11:13:20Z of the tests that are meant, 2 in all\n"
     )
@@ -186,7 +186,7 @@ def test_without_any_run_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_without_any_test_that_is_said(
     api_version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told(World(), tmp_path / "past.om", api_version)[0] == 1
+    assert run_command(World(), tmp_path / "past.om", api_version)[0] == 1
     assert capsys.readouterr().err == (
         "error: the configuration means no test that the token sees; k6-cloud-exporter check says why\n"
     )
@@ -196,10 +196,10 @@ def test_without_any_test_that_is_said(
 def test_an_entry_that_means_no_test_is_named_and_the_others_are_told(
     api_version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = world(tests=1)
+    made = build_world(tests=1)
     settings = {"tests": [{"id": next(iter(made.tests))}, {"id": 99}, {"include": "zebra"}]}
 
-    assert told(made, tmp_path / "past.om", api_version, settings=settings)[0] == 0
+    assert run_command(made, tmp_path / "past.om", api_version, settings=settings)[0] == 0
     why = "nothing in k6 Cloud fits this, or the token may not see it"
     said = capsys.readouterr().err.splitlines()
     assert said[:2] == [f"left out: test 99; {why}", f"left out: include 'zebra'; {why}"]
@@ -209,12 +209,12 @@ def test_an_entry_that_means_no_test_is_named_and_the_others_are_told(
 def test_of_a_test_that_is_not_meant_nothing_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = world(tests=1)
+    made = build_world(tests=1)
     meant, other = list(made.tests)
     made.add_run(other, created=START - 5 * 3600, phases=Phases())
     options = Options(nulls=frozenset({"created"}))
 
-    told(made, tmp_path / "past.om", "v6", options=options, settings={"tests": [{"id": meant}]})
+    run_command(made, tmp_path / "past.om", "v6", options=options, settings={"tests": [{"id": meant}]})
 
     said = capsys.readouterr().err
     assert f"of test {meant}; k6 Cloud does not say when" in said
@@ -226,14 +226,14 @@ def test_a_run_that_cannot_be_placed_is_named(tmp_path: Path, capsys: pytest.Cap
     test = made.add_test("odd")
     run = made.add_run(test, created=START - 5 * 3600, phases=Phases())
 
-    assert told(made, tmp_path / "past.om", options=Options(nulls=frozenset({"ended"})))[0] == 1
+    assert run_command(made, tmp_path / "past.om", options=Options(nulls=frozenset({"ended"})))[0] == 1
     assert f"left out: run {run} of test {test}; k6 Cloud does not say when" in capsys.readouterr().err
 
 
 def test_it_is_said_what_was_written_and_which_labels_are_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told(world(), tmp_path / "past.om", label=("job=k6-cloud",))
+    run_command(build_world(), tmp_path / "past.om", label=("job=k6-cloud",))
 
     first, second = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
@@ -245,10 +245,10 @@ def test_it_is_said_what_was_written_and_which_labels_are_missing(
 def test_the_token_is_shown_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     echo = faults.error(400, message=f"who is {TOKEN}?")
 
-    assert told(world(), tmp_path / "past.om", faults=[echo])[0] == 1
+    assert run_command(build_world(), tmp_path / "past.om", faults=[echo])[0] == 1
     assert TOKEN not in capsys.readouterr().err
 
 
 def test_a_device_is_written_to_and_not_replaced() -> None:
-    assert told(world(), Path("/dev/null"))[0] == 0
+    assert run_command(build_world(), Path("/dev/null"))[0] == 0
     assert Path("/dev/null").is_char_device()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.simulator import Phases, RunScript, World
-from tests.commands.backfill.past import ENDINGS, GENERATIONS, Samples, samples_of, told
+from tests.commands.backfill.harness import API_VERSIONS, ENDINGS, Samples, run_command, samples_of
 from tests.support.lab import START, Lab, Series
 
 SINCE, UNTIL = START - 6 * 3600, START - 3 * 3600
@@ -20,7 +20,7 @@ TOLD = {
 }
 
 
-def world(phases: Phases) -> World:
+def build_world(phases: Phases) -> World:
     """Two tests with overlapping runs that end in every way, one that runs seldom, one that begins later."""
     made = World()
     for name, every in (("often", 500.0), ("hourly", 3600.0), ("seldom", 5.5 * 3600)):
@@ -34,7 +34,7 @@ def world(phases: Phases) -> World:
 def live(made: World, api_version: str, moments: list[float]) -> dict[float, Series]:
     """What the pages of an exporter said that polled at these moments."""
     pages: dict[float, Series] = {}
-    with Lab(made, api={"url": "http://k6.test", **GENERATIONS[api_version]}) as lab:
+    with Lab(made, api={"url": "http://k6.test", **API_VERSIONS[api_version]}) as lab:
         for moment in moments:
             lab.at(moment - START).poll()
             pages[moment] = {in_order(series): value for series, value in facts(lab).items()}
@@ -60,16 +60,16 @@ def of_test(series: str) -> str:
     return series.split('test_id="')[1].split('"', maxsplit=1)[0]
 
 
-@pytest.fixture(params=GENERATIONS)
+@pytest.fixture(params=API_VERSIONS)
 def both(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Samples, dict[float, Series]]:
     """The same stretch as it is told afterwards, and as it was seen whenever something is told of it."""
     output, phases = tmp_path / "past.om", TOLD[request.param]
-    code, _ = told(world(phases), output, request.param, since="6h", idle_step="10m")
+    code, _ = run_command(build_world(phases), output, request.param, since="6h", idle_step="10m")
     assert code == 0
     past = samples_of(output.read_text())
     moments = sorted({moment for samples in past.values() for moment, _ in samples})
     assert (moments[0], moments[-1]) == (SINCE, UNTIL)
-    return past, live(world(phases), request.param, moments)
+    return past, live(build_world(phases), request.param, moments)
 
 
 def test_the_past_and_a_live_exporter_agree(both: tuple[Samples, dict[float, Series]]) -> None:

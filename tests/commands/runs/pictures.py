@@ -1,4 +1,4 @@
-"""The README's pictures of a terminal: `python -m tests.runs.pictures` writes them anew, the same each time.
+"""The terminal pictures in docs/: `python -m tests.commands.runs.pictures` writes them again, always the same.
 
 The commands are carried out on the demo's world, with a number for a clock.
 """
@@ -62,7 +62,7 @@ def listing() -> str:
     typed(shown, "k6-cloud-exporter runs list --limit 12")
     shell = Shell(demo_world(START), "v6")
     shell.now.value += 16
-    shell.desk(console=shown).list(most=12, active=False)
+    shell.command(console=shown).list(most=12, active=False)
     return drawn(shown, "runs-list")
 
 
@@ -73,13 +73,13 @@ def watching() -> str:
     shell.world.advance(START)
     run_id = shell.world.run_ids(SOAK, START)[-1]
     typed(shown, f"k6-cloud-exporter runs show {run_id} --watch")
-    row, now = shell.desk(console=shown)._call(lambda cloud: get_run(cloud, run_id))
+    row, now = shell.command(console=shown)._call(lambda cloud: get_run(cloud, run_id))
     bar = ProgressView(row.test, shell.config, shown, shell.now.clock, str)
     bar.update(row.run, now - 170)
     shown.print(bar.progress)
     shown.print(Text("some minutes later:", style="bright_black"))
     shell.now.value += 300
-    row, now = shell.desk(console=shown)._call(lambda cloud: get_run(cloud, run_id))
+    row, now = shell.command(console=shown)._call(lambda cloud: get_run(cloud, run_id))
     bar.update(row.run, now)
     bar.__exit__()
     return drawn(shown, "runs-watch")

@@ -8,7 +8,7 @@ from exporter.commands.runs.watch import backoff, interval
 from exporter.model import Run, RunStatus
 from exporter.simulator import EndStatus, Phases, World, faults
 from tests.support.lab import START
-from tests.support.runs_shell import GENERATIONS, Shell
+from tests.support.runs_shell import API_VERSIONS, Shell
 
 BRISK = Phases(created=4, validated=4, queued=8, initializing=12, running=60, processing=20)
 LONG = Phases(created=1, validated=1, queued=2, initializing=6, running=3600, processing=5)
@@ -22,14 +22,14 @@ def running(ending: EndStatus = EndStatus.FINISHED, *, failed: bool = False, pha
 
 
 def tracked(shell: Shell, *, every: float = 5) -> int:
-    return shell.desk().show(5000001, watch=True, every=every)
+    return shell.command().show(5000001, watch=True, every=every)
 
 
 def test_a_run_is_shown_with_all_that_is_known_of_it() -> None:
     shell = Shell(running(), "v6")
     shell.now.value += 57
 
-    assert shell.desk().show(5000001, watch=False, every=5) == 0
+    assert shell.command().show(5000001, watch=False, every=5) == 0
     assert shell.out == (
         "run       5000001\n"
         "test      soak (400001)\n"
@@ -45,18 +45,18 @@ def test_a_run_is_shown_with_all_that_is_known_of_it() -> None:
     )
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 def test_a_run_in_json_has_no_verdict_before_it_is_over(api_version: str) -> None:
     shell = Shell(running(failed=True), api_version)
     shell.now.value += 57
 
-    assert shell.desk(is_json=True).show(5000001, watch=False, every=5) == 0
+    assert shell.command(is_json=True).show(5000001, watch=False, every=5) == 0
     told = shell.json()
     assert (told["state"], told["is_over"], told["outcome"], told["result_status"]) == (
         *("running", False, None, None),
     )
     shell.now.value += 60
-    assert shell.desk(is_json=True).show(5000001, watch=False, every=5) == 0
+    assert shell.command(is_json=True).show(5000001, watch=False, every=5) == 0
     told = shell.json()
     assert (told["state"], told["is_over"], told["outcome"], told["result_status"]) == (
         *("finished, failed", True, "failed", 1),
@@ -78,7 +78,7 @@ def test_on_what_is_no_terminal_each_change_is_a_line() -> None:
     assert shell.err == ""
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 @pytest.mark.parametrize(
     ("ending", "failed", "status"),
     [
@@ -104,7 +104,7 @@ def test_the_exit_status_tells_how_the_run_ended(
     assert shell.err == ""
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 def test_a_run_that_is_over_when_watched_ends_it_at_once(api_version: str) -> None:
     shell = Shell(running(), api_version)
     shell.now.value += 1000
@@ -116,7 +116,7 @@ def test_a_run_that_is_over_when_watched_ends_it_at_once(api_version: str) -> No
 def test_for_scripts_each_change_is_an_object_on_a_line() -> None:
     shell = Shell(running(failed=True))
 
-    assert shell.desk(is_json=True).show(5000001, watch=True, every=5) == 1
+    assert shell.command(is_json=True).show(5000001, watch=True, every=5) == 1
     told = [json.loads(line) for line in shell.out.splitlines()]
     assert [(run["run_status"], run["outcome"]) for run in told] == [
         *((-2, None), (-1, None), (0, None), (1, None), (2, None), (3, None), (3, "failed")),
@@ -126,7 +126,7 @@ def test_for_scripts_each_change_is_an_object_on_a_line() -> None:
 def test_on_a_terminal_a_bar_fills_with_the_time_of_the_load() -> None:
     shell = Shell(running(), "v6")
 
-    assert shell.desk(is_terminal=True, width=100).show(5000001, watch=True, every=5) == 0
+    assert shell.command(is_terminal=True, width=100).show(5000001, watch=True, every=5) == 0
     frames = shell.out.replace("\x1b[2K", "").split("\r")
     halfway = {frame.strip() for frame in frames if "30 s of 1 min" in frame}
     assert halfway == {f"run 5000001 of soak: running {'━' * 15:30} 30 s of 1 min"}
@@ -141,10 +141,10 @@ def test_between_two_looks_the_bar_goes_on_without_a_request() -> None:
     world = shell.simulator.world
     shell.meanwhile[660] = lambda: world.stop(5000001, START + 660)
 
-    assert shell.desk(is_terminal=True, width=100).show(5000001, watch=True, every=5) == 3
+    assert shell.command(is_terminal=True, width=100).show(5000001, watch=True, every=5) == 3
     shown = {word.split(" s of")[0] for word in shell.out.split("9 min ") if " s of 1 h" in word}
     assert len(shown) >= 8
-    assert len(shell.asked()) < 8
+    assert len(shell.take_requests()) < 8
 
 
 def test_looks_are_rarer_while_the_planned_end_is_far() -> None:
@@ -164,15 +164,15 @@ def test_looks_are_rarer_the_longer_an_outage_lasts_but_never_cease() -> None:
     assert [backoff(failures, 5) for failures in (1, 2, 3, 4, 100_000)] == [10, 20, 40, 60, 60]
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 def test_a_run_of_an_hour_costs_less_than_200_requests(api_version: str) -> None:
     shell = Shell(running(phases=LONG), api_version)
 
     assert tracked(shell) == 0
-    assert len(shell.asked()) < 200
+    assert len(shell.take_requests()) < 200
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 @pytest.mark.parametrize(
     "fault",
     [faults.error(503, html=True), faults.reset(), faults.not_json()],
@@ -204,7 +204,7 @@ def test_nothing_is_asked_before_a_retry_after_has_passed() -> None:
     assert "k6 Cloud is asked too often (429 at GET /cloud/v6/test_runs/{id}" in shell.err
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 def test_a_run_that_is_deleted_meanwhile_ends_the_watch(api_version: str) -> None:
     shell = Shell(running(), api_version)
     shell.meanwhile[40] = lambda: shell.simulator.world.delete_run(5000001)
@@ -213,7 +213,7 @@ def test_a_run_that_is_deleted_meanwhile_ends_the_watch(api_version: str) -> Non
     assert shell.err.startswith("error: run 5000001 is no more: k6 Cloud knows no such thing")
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 def test_a_token_that_is_revoked_meanwhile_ends_the_watch(api_version: str) -> None:
     shell = Shell(running(), api_version)
     shell.meanwhile[40] = shell.simulator.tokens.clear
@@ -224,24 +224,24 @@ def test_a_token_that_is_revoked_meanwhile_ends_the_watch(api_version: str) -> N
     )
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 def test_time_is_told_by_the_clock_of_k6_cloud(api_version: str) -> None:
     shell = Shell(running(), api_version)
     shell.now.value += 57
     ours = shell.now.value + 7200  # two hours fast
     shell.now.clock = type(shell.now.clock)(lambda: ours, shell.now.read, shell.now.sleep)
 
-    assert shell.desk().show(5000001, watch=False, every=5) == 0
+    assert shell.command().show(5000001, watch=False, every=5) == 0
     assert "(30 s ago)\nran" in shell.out
 
 
-@pytest.mark.parametrize("api_version", GENERATIONS)
+@pytest.mark.parametrize("api_version", API_VERSIONS)
 @pytest.mark.parametrize("watch", [False, True])
 def test_what_is_not_found_is_one_sentence(api_version: str, watch: bool) -> None:
     shell = Shell(running(), api_version)
 
-    assert shell.desk().show(7, watch=watch, every=5) == 3
+    assert shell.command().show(7, watch=watch, every=5) == 3
     assert shell.err == "error: there is no run 7, or the token may not see it\n"
-    assert shell.desk().show(400001, watch=watch, every=5) == 3
+    assert shell.command().show(400001, watch=watch, every=5) == 3
     assert shell.err == ("error: 400001 is the id of a test, soak; runs list --test 400001 shows its runs\n")
     assert shell.out == ""

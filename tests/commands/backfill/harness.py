@@ -17,7 +17,7 @@ from exporter.simulator import EndStatus, Options, Phases, RunScript, Simulator,
 from tests.support.lab import START, TOKEN, Now, dated
 
 DAY = 86400.0
-GENERATIONS: dict[str, dict[str, Any]] = {"legacy": {}, "v6": {"stack_id": 1}}
+API_VERSIONS: dict[str, dict[str, Any]] = {"legacy": {}, "v6": {"stack_id": 1}}
 PHASES = Phases(created=10, validated=10, queued=30, initializing=40, running=600, processing=50)
 ENDINGS = (
     EndStatus.FINISHED,
@@ -29,7 +29,9 @@ ENDINGS = (
 Samples = dict[str, list[tuple[float, float]]]  # by series: moments and values
 
 
-def world(*, days: float = 2, tests: int = 2, every: float = 4 * 3600.0, present: float = START) -> World:
+def build_world(
+    *, days: float = 2, tests: int = 2, every: float = 4 * 3600.0, present: float = START
+) -> World:
     """Tests that have been running every so often, and one that never does."""
     made = World()
     for i in range(tests):
@@ -40,7 +42,7 @@ def world(*, days: float = 2, tests: int = 2, every: float = 4 * 3600.0, present
     return made
 
 
-def told(
+def run_command(
     made: World,
     output: Path,
     api_version: str = "legacy",
@@ -62,7 +64,7 @@ def told(
     )
     for fault in faults:
         simulator.faults.add(fault)
-    api = {"url": "http://k6.test", "requests_per_minute": 100_000} | GENERATIONS[api_version]
+    api = {"url": "http://k6.test", "requests_per_minute": 100_000} | API_VERSIONS[api_version]
     config, token = Config.model_validate({"api": api} | (settings or {})), Secret(TOKEN)
     given = {"since": "1d", "until": None, "label": (), "split": None} | DEFAULTS | flags
     wished = parse_options(output=str(output), now=START, **given)
