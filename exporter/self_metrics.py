@@ -31,8 +31,8 @@ FAILURE_REASONS = (
     "decode",
     "internal",
 )
-WEBHOOK_OUTCOMES = ("heeded", "other_test", "refused")
-SKIP_REASONS = ("unreadable", "foreign")
+WEBHOOK_OUTCOMES = ("accepted", "ignored", "rejected")
+SKIP_REASONS = ("invalid", "unexpected")
 CODED_FIELDS = ("run_status", "processing_status", "result_status")
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 

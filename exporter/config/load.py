@@ -3,8 +3,7 @@
 Mistakes are found all at once, each told in one sentence that names the setting, the value and the way out.
 """
 
-import difflib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
@@ -12,11 +11,12 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from exporter.config.schema import Config, TestSelector, settings
-from exporter.config.types import escape_unprintable, file_path, quote_value
+from exporter.config.errors import ConfigError, closest_setting, drop_nulls, format_error
+from exporter.config.schema import Config, settings
+from exporter.config.types import file_path
 from exporter.credentials import Secret, SecretError, WebhookSecret
+from exporter.formatting import escape_unprintable, quote_value
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)
@@ -32,15 +32,19 @@ MOST_NESTING = 20  # values inside each other; no setting needs more than five
 
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
+SENTENCES = {"tuple_type": '{shown} stands where a list is expected, such as "[{{id: 1234}}]"'}
+EXAMPLES = {
+    "api": "timeout: 10s",
+    "poll": "interval: 15s",
+    "runs": "keep: 3",
+    "sharding": "total: 4",
+    "web": "telemetry_path: /metrics",
+    "log": "level: info",
+    "tests": "id: 1234",
+}
+HINTS = {"token": "a token does not belong here; set K6_CLOUD_TOKEN, or api.token_file"}
+
 Tree = dict[str, Any]
-
-
-class ConfigError(Exception):
-    """A configuration that cannot be used; `sentences` are all the reasons."""
-
-    def __init__(self, messages: Sequence[str]) -> None:
-        super().__init__("\n".join(messages))
-        self.messages = tuple(messages)
 
 
 def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Config, Secret]:
@@ -55,7 +59,10 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
         config = Config.model_validate(tree)
     except ValidationError as error:
         config = None
-        mistakes += [format_error(details) for details in error.errors()]
+        mistakes += [
+            format_error(details, Config, sentences=SENTENCES, examples=EXAMPLES, hints=HINTS)
+            for details in error.errors()
+        ]
     token, trouble = find_token(tree, environ)
     mistakes += [trouble] if trouble else []
     if config and config.web.webhook_secret_file:
@@ -68,7 +75,7 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
 def read_file(file: Path) -> Tree:
     """The file's settings. Raises ConfigError."""
     tree = load_yaml(file, named_by="--config.file", example="poll: {interval: 15s}")
-    return {key: drop_nulls(value) for key, value in drop_nulls(tree).items()}
+    return drop_nulls(tree, Config)
 
 
 def load_yaml(file: Path, *, named_by: str, example: str) -> Tree:
@@ -84,14 +91,6 @@ def load_yaml(file: Path, *, named_by: str, example: str) -> Tree:
     if not isinstance(tree, dict | NoneType):
         raise ConfigError([f'{file}: settings are expected, such as "{example}"'])
     return tree or {}
-
-
-def drop_nulls(tree: Any) -> Any:
-    """Without what is null: a key whose value, or a section whose every line, is commented out."""
-    if not isinstance(tree, dict):
-        return tree
-    known = {part for setting in settings() for part in setting.name.split(".")}
-    return {key: value for key, value in tree.items() if value is not None or key not in known}
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -167,7 +166,7 @@ def from_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     known = {variable(setting.name): setting.name for setting in settings()}
     misspelt = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
     # An empty variable is how many tools write one that is not set.
-    tree: Tree = {"api": {"stack_id": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
+    tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
     mistakes = []
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
         if name in known:
@@ -194,8 +193,8 @@ def unknown_variable(name: str) -> str:
     if words.replace("__", "_") in ("token", "api_token"):
         return f"{name}: there is no such setting; the token is given as {TOKEN_VARIABLE}"
     meant = [s.name for s in settings() if s.name.replace(".", "_") == words.replace("__", "_")]
-    alike = meant or closest_setting(words.rpartition("__")[2])
-    return f"{name}: there is no such setting" + (f"; did you mean {variable(alike[0])}?" if alike else "")
+    alike = meant[0] if meant else closest_setting(words.rpartition("__")[2], Config)
+    return f"{name}: there is no such setting" + (f"; did you mean {variable(alike)}?" if alike else "")
 
 
 def variable(setting: str) -> str:
@@ -234,69 +233,3 @@ def secret_problems(secret: Secret) -> list[str]:
     except SecretError as error:
         return [str(error)]
     return []
-
-
-SENTENCES = {
-    "int_type": "{shown} is not a whole number; write one like 10",
-    "int_parsing": "{shown} is not a whole number; write one like 10",
-    "int_parsing_size": "{shown} is too large",
-    "greater_than_equal": "{shown} is too small; the least is {ge}",
-    "less_than_equal": "{shown} is too large; the most is {le}",
-    "bool_type": "{shown} is neither true nor false",
-    "bool_parsing": "{shown} is neither true nor false",
-    "literal_error": "{shown} is not one of {expected}",
-    "string_type": "{shown} is not text; put it into quotation marks",
-    "string_too_short": "this is empty; write something, or leave it out",
-    "model_type": '{shown} stands where settings are expected, such as "{example}"',
-    "tuple_type": '{shown} stands where a list is expected, such as "[{{id: 1234}}]"',
-}
-EXAMPLES = {
-    "api": "timeout: 10s",
-    "poll": "interval: 15s",
-    "runs": "keep: 3",
-    "sharding": "total: 4",
-    "web": "telemetry_path: /metrics",
-    "log": "level: info",
-    "tests": "id: 1234",
-}
-
-
-def format_error(error: ErrorDetails) -> str:
-    """A validation error as a person would say it."""
-    where = format_loc(error["loc"])
-    context = error.get("ctx", {})
-    if error["type"] == "value_error":
-        return f"{where}: {context['error']}" if where else str(context["error"])
-    if error["type"] == "extra_forbidden":
-        if error["loc"][-1] == "token":
-            return f"{where}: a token does not belong here; set K6_CLOUD_TOKEN, or api.token_file"
-        return f"{where}: there is no such setting{did_you_mean(error['loc'])}"
-    template = SENTENCES.get(error["type"], "{shown} cannot be used here")
-    if error["type"] == "string_type" and isinstance(error["input"], list | dict):
-        template = "{shown} stands where text is expected"
-    example = EXAMPLES.get(str(error["loc"][0]), "")
-    return f"{where}: {template.format(shown=quote_value(error['input']), example=example, **context)}"
-
-
-def format_loc(where: tuple[int | str, ...]) -> str:
-    """A place in the tree as one would write it: tests[0].id."""
-    names = (f"[{key}]" if isinstance(key, int) else f".{escape_unprintable(key)}" for key in where)
-    return "".join(names).removeprefix(".")
-
-
-def did_you_mean(where: tuple[int | str, ...]) -> str:
-    """What may have been meant by a setting that does not exist."""
-    *place, name = where
-    if place and place[0] == "tests":
-        names = difflib.get_close_matches(str(name), TestSelector.model_fields, n=1)
-        alike = [format_loc((*place, key)) for key in names]
-    else:
-        alike = closest_setting(str(name))
-    return f"; did you mean {alike[0]}?" if alike else ""
-
-
-def closest_setting(name: str) -> list[str]:
-    """The section or setting, wherever it is, whose own name is most like this one; none if none is."""
-    names = {setting.name.rpartition(".")[2]: setting.name for setting in settings()}
-    names |= {section: section for section in Config.model_fields}
-    return [names[key] for key in difflib.get_close_matches(name, names, n=1)]

@@ -11,17 +11,18 @@ from pydantic import model_validator as checked
 from pydantic.fields import FieldInfo
 
 from exporter.config.types import (
+    WHERE_IS_THE_STACK_ID,
     file_path,
-    format_duration,
     parse_duration,
     parse_path,
     parse_shard,
-    quote_value,
+    parse_stack,
     regex,
     reject_non_integer,
     socket_address,
     web_address,
 )
+from exporter.formatting import format_setting_duration, quote_value
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 Whole = Annotated[int, BeforeValidator(reject_non_integer)]
@@ -40,7 +41,7 @@ class Api(Section):
     version: Literal["auto", "legacy", "v6"] = Field(
         "auto", description="generation of the API; auto is v6 if there is a stack id, else legacy"
     )
-    stack_id: Whole | None = Field(
+    stack: Annotated[int, BeforeValidator(parse_stack)] | None = Field(
         None, ge=1, description="id of the Grafana Cloud stack, for v6; also taken from K6_CLOUD_STACK_ID"
     )
     url: WebAddress = Field("https://api.k6.io", description="where the k6 Cloud REST API answers")
@@ -53,15 +54,18 @@ class Api(Section):
     requests_per_minute: Whole = Field(300, ge=1, le=100_000, description="most requests in any 60 seconds")
 
     @checked(mode="after")
-    def validate_stack_id(self) -> "Api":
-        if self.version == "v6" and self.stack_id is None:
-            raise ValueError("version v6 needs the id of your stack; set K6_CLOUD_STACK_ID, or api.stack_id")
+    def validate_stack(self) -> "Api":
+        if self.version == "v6" and self.stack is None:
+            raise ValueError(
+                "api.version v6 needs the id of your stack: set K6_CLOUD_STACK_ID or api.stack; "
+                f"{WHERE_IS_THE_STACK_ID}"
+            )
         return self
 
     @property
     def effective_version(self) -> Literal["legacy", "v6"]:
         """The generation that is asked."""
-        return "v6" if self.version == "v6" or (self.version == "auto" and self.stack_id) else "legacy"
+        return "v6" if self.version == "v6" or (self.version == "auto" and self.stack) else "legacy"
 
 
 class TestSelector(Section):
@@ -102,9 +106,9 @@ class Polling(Section):
         longest = max(self.interval, self.idle_interval)
         if self.stale_after <= longest:
             raise ValueError(
-                f"stale_after ({format_duration(self.stale_after)}) must be longer than "
+                f"stale_after ({format_setting_duration(self.stale_after)}) must be longer than "
                 "interval and idle_interval "
-                f"({format_duration(longest)}), or series vanish between polls"
+                f"({format_setting_duration(longest)}), or series vanish between polls"
             )
         return self
 
@@ -214,7 +218,7 @@ def setting(name: str, field: FieldInfo) -> Setting:
     if default in (None, ()):
         default = ""
     elif isinstance(default, float):
-        default = format_duration(default)
+        default = format_setting_duration(default)
     elif isinstance(default, bool):
         default = str(default).lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

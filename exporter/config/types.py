@@ -5,32 +5,12 @@ import warnings
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+from exporter.formatting import SETTING_UNITS, format_setting_duration, quote_value
+
 MOST_GROUPS = 100  # in a regular expression; how many inside each other the interpreter bears differs
-MAX_QUOTED_LENGTH = 3650 * UNITS["d"]
+MAX_DURATION = 3650 * 86400.0  # seconds
+WHERE_IS_THE_STACK_ID = "find it in Grafana Cloud under Testing & synthetics, Performance, Settings"
 HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]")
-
-
-def quote_value(value: object) -> str:
-    """What was written, on one line of bounded length. What is in a list or in settings may be secret."""
-    match value:
-        case str():
-            return f'"{escape_unprintable(value)}"'
-        case list() | tuple() | set():
-            return "a list"
-        case dict():
-            return "a group of settings"
-        case bool() | None:
-            return {True: "true", False: "false", None: "null"}[value]
-        case int() if value.bit_length() > 1000:
-            return "a number of more than 300 digits"
-    return escape_unprintable(str(value))
-
-
-def escape_unprintable(text: str) -> str:
-    """The text with what cannot be seen written as escapes, cut after 100 characters."""
-    cut = text if len(text) <= 100 else text[:100] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 def parse_duration(value: object) -> float:
@@ -41,12 +21,12 @@ def parse_duration(value: object) -> float:
     parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])", value) if isinstance(value, str) else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError(f'{quote_value(value)} is not a duration; write one like "15s", "1m30s" or "7d"')
-    total = sum(float(number) * UNITS[unit] for number, unit in parts)
+    total = sum(float(number) * SETTING_UNITS[unit] for number, unit in parts)
     if total <= 0:
         raise ValueError(f'{quote_value(value)} is too short; it must be more than nothing, such as "15s"')
-    if total > MAX_QUOTED_LENGTH:
+    if total > MAX_DURATION:
         raise ValueError(
-            f"{quote_value(value)} is too long; the most is {format_duration(MAX_QUOTED_LENGTH)}"
+            f"{quote_value(value)} is too long; the most is {format_setting_duration(MAX_DURATION)}"
         )
     return total
 
@@ -56,6 +36,16 @@ def reject_non_integer(value: object) -> object:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(f"{quote_value(value)} is not a whole number; write one like 10")
     return value
+
+
+def parse_stack(value: object) -> object:
+    """The number that identifies a Grafana Cloud stack; k6 Cloud takes neither its name nor its URL."""
+    if isinstance(value, str) and re.search(r"[a-z]", value, re.IGNORECASE):
+        raise ValueError(
+            f"{quote_value(value)} is not the id of a stack; use the number, not the name or the URL; "
+            f"{WHERE_IS_THE_STACK_ID}"
+        )
+    return reject_non_integer(value)
 
 
 def parse_shard(value: object) -> object:
@@ -128,11 +118,3 @@ def file_path(value: object) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError(f'{quote_value(value)} is not the path of a file; write one like "/etc/k6/token"')
     return value
-
-
-def format_duration(value: float) -> str:
-    """Seconds as one would write them: 604800 is 7d."""
-    for unit in "dhms":
-        if value >= UNITS[unit] and value % UNITS[unit] == 0:
-            return f"{value / UNITS[unit]:.0f}{unit}"
-    return f"{value:.10g}s"

@@ -48,11 +48,11 @@ def parse_item(endpoint: str, read: Callable[[msgspec.Raw], I], raw: msgspec.Raw
     try:
         return read(raw)
     except UnexpectedItem as error:
-        return SkippedItem("foreign", f"{endpoint}: {error}")
+        return SkippedItem("unexpected", f"{endpoint}: {error}")
     except DecodeError as error:
-        return SkippedItem("unreadable", str(error))
+        return SkippedItem("invalid", str(error))
     except ValueError as error:
-        return SkippedItem("unreadable", f"{endpoint}: {error}")
+        return SkippedItem("invalid", f"{endpoint}: {error}")
 
 
 def decode(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:

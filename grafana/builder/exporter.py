@@ -263,11 +263,10 @@ def throttled() -> Panel:
 def hints() -> Panel:
     return over_time(
         "Webhook calls",
-        "Calls of the webhook a second: heeded as a hint to poll, about another test, or refused for a wrong "
-        "path.",
+        "Webhook requests per second: accepted (triggers a poll), ignored (another test) or rejected.",
         series((rate("webhook_requests_total", "outcome"), "{{outcome}}")),
         unit="reqps",
-        colours={"heeded": "green", "other_test": "blue", "refused": "orange"},
+        colours={"accepted": "green", "ignored": "blue", "rejected": "orange"},
     )
 
 

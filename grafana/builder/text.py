@@ -58,7 +58,7 @@ OUTCOME: Words = {
     "aborted": ("aborted", "purple"),
     "timed_out": ("timed out", "orange"),
     "error": ("error", "dark-red"),
-    "none": ("no verdict", GREY),
+    "none": ("no result", GREY),
 }
 
 PHASE: Mapping[str, str] = {

@@ -16,7 +16,7 @@ SECRETS = Path(__file__).with_name("secrets")
 # environment, a flag.
 VALUES: dict[str, tuple[str, str, str]] = {
     "api.version": ("legacy", "auto", "legacy"),
-    "api.stack_id": ("1", "2", "3"),
+    "api.stack": ("1", "2", "3"),
     "api.url": ("https://file.test", "https://environment.test", "https://flag.test"),
     "api.token_file": ("/file", "/environment", "/flag"),
     "api.timeout": ("1s", "2s", "3s"),
@@ -176,6 +176,7 @@ def test_yaml_anchors_and_merges_work(tmp_path: Path) -> None:
             "WEB_LISTEN_ADDRESS",
             "there is no such setting; did you mean K6_CLOUD_EXPORTER_WEB__LISTEN_ADDRESS?",
         ),
+        ("API__STACK_ID", "there is no such setting; did you mean K6_CLOUD_EXPORTER_API__STACK?"),
         ("APP__URL", "there is no such setting; did you mean K6_CLOUD_EXPORTER_APP_URL?"),
         ("API__TOKEN", "there is no such setting; the token is given as K6_CLOUD_TOKEN"),
         ("API_TOKEN", "there is no such setting; the token is given as K6_CLOUD_TOKEN"),
@@ -216,21 +217,19 @@ def test_what_kubernetes_and_the_image_put_into_the_environment_is_no_mistake() 
     assert load(None, environ, {})[0] == Config()
 
 
-def test_the_stack_id_has_k6s_own_variable_and_one_of_ours() -> None:
-    assert load(None, TOKEN | {"K6_CLOUD_STACK_ID": "12"}, {})[0].api.stack_id == 12
-    assert load(None, TOKEN | {"K6_CLOUD_STACK_ID": ""}, {})[0].api.stack_id is None
-    both = {"K6_CLOUD_STACK_ID": "12", "K6_CLOUD_EXPORTER_API__STACK_ID": "13"}
-    assert load(None, TOKEN | both, {})[0].api.stack_id == 13
+def test_stack_can_be_set_with_k6s_own_variable() -> None:
+    assert load(None, TOKEN | {"K6_CLOUD_STACK_ID": "12"}, {})[0].api.stack == 12
+    assert load(None, TOKEN | {"K6_CLOUD_STACK_ID": ""}, {})[0].api.stack is None
+    both = {"K6_CLOUD_STACK_ID": "12", "K6_CLOUD_EXPORTER_API__STACK": "13"}
+    assert load(None, TOKEN | both, {})[0].api.stack == 13
 
 
 @pytest.mark.parametrize(
-    ("version", "stack_id", "api_version"),
+    ("version", "stack", "api_version"),
     [("auto", None, "legacy"), ("auto", 1, "v6"), ("legacy", 1, "legacy"), ("v6", 1, "v6")],
 )
-def test_a_stack_id_makes_it_v6_unless_told_otherwise(
-    version: str, stack_id: int | None, api_version: str
-) -> None:
-    config = Config.model_validate({"api": {"version": version, "stack_id": stack_id}})
+def test_auto_version_is_v6_if_a_stack_is_set(version: str, stack: int | None, api_version: str) -> None:
+    config = Config.model_validate({"api": {"version": version, "stack": stack}})
 
     assert config.api.effective_version == api_version
 

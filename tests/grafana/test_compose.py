@@ -82,7 +82,7 @@ def test_the_exporter_is_configured_for_the_simulator() -> None:
     config, _ = load(None, SERVICES["exporter"]["environment"], {})
 
     assert config.api.url == f"http://simulator:{LISTENS['simulator']}"
-    assert config.api.stack_id == 1
+    assert config.api.stack == 1
 
 
 def test_the_flags_of_prometheus_are_those_it_has() -> None:

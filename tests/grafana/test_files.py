@@ -243,7 +243,7 @@ def test_every_outcome_and_phase_of_the_exporter_is_known() -> None:
     said = {code: word for code, (word, _) in words.OUTCOME.items()}
 
     expected = {one.value: one.value.replace("_", " ") for one in Outcome}
-    assert said == expected | {"none": "no verdict"}
+    assert said == expected | {"none": "no result"}
     assert set(words.PHASE) == {phase.value for phase in Phase}
 
 

@@ -262,7 +262,7 @@ def test_a_number_of_a_million_digits_costs_its_run_and_no_other(
     listing = read(page % (b'{"id": %s, "test_id": 7}, ' % (b"9" * MIB) + good))
 
     assert [run.id for run in listing.runs] == [8]
-    assert [skipped.reason for skipped in listing.skipped] == ["unreadable"]
+    assert [skipped.reason for skipped in listing.skipped] == ["invalid"]
     assert len(listing.skipped[0].description) < 500
 
 

@@ -364,7 +364,7 @@ def test_an_unreadable_test_in_a_list_withdraws_none() -> None:
         lab.at(300).poll()
 
         assert lab.exporter.poller.state.members.keys() == set(world.tests)
-        assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="unreadable"}') == 1
+        assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="invalid"}') == 1
 
 
 def test_a_token_that_the_api_echoes_does_not_get_into_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ from tests.support.lab import START, Lab
 
 SUCCESSFUL = "k6_cloud_exporter_config_last_reload_successful"
 WHEN = "k6_cloud_exporter_config_last_reload_success_timestamp_seconds"
-V6 = {"url": "http://k6.test", "stack_id": 1}
+V6 = {"url": "http://k6.test", "stack": 1}
 
 
 def two_tests() -> tuple[World, int, int]:

@@ -106,7 +106,10 @@ MISTAKES = [
     ),
     ("tls_config: {}", "tls_config: there is no such setting; did you mean tls_server_config?"),
     ("zebra:", "zebra: there is no such setting"),
-    ("tls_server_config: tls.crt", f'{T}: "tls.crt" stands where settings are expected'),
+    (
+        "tls_server_config: tls.crt",
+        f'{T}: "tls.crt" stands where settings are expected, such as "cert_file: tls.crt"',
+    ),
     ("tls_server_config: {cert_file: tls.crt}", f"{T}.key_file: this is missing; name the file, in PEM"),
     ("tls_server_config: {key_file: tls.key}", f"{T}.cert_file: this is missing; name the file, in PEM"),
     (TLS + "cert: PEM}", f"{T}.cert: PEM within this file is not read; name a file in cert_file"),
