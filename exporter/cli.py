@@ -3,7 +3,7 @@
 import click
 
 from exporter import __version__
-from exporter.commands.backfill.cli import backfill
+from exporter.commands.backfill.command import backfill
 from exporter.commands.check.command import check
 from exporter.commands.demo import demo
 from exporter.commands.once import once
