@@ -9,7 +9,7 @@ from typing import Any, Literal
 import httpx
 from rich.console import Console
 
-from exporter.commands.runs.actions import PIPE_WIDTH, RunsCommand, Streams, create_console
+from exporter.commands.runs.actions import PIPE_WIDTH, RunsCommand, create_console
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.k6.factory import open_transport
@@ -71,7 +71,9 @@ class Shell:
             self.config,
             self._connect,
             clock=self.now.clock,
-            streams=Streams(io.StringIO(answer), out, self._err),
+            stdin=io.StringIO(answer),
+            out=out,
+            stderr=self._err,
             redact=self.token.redact,
             is_json=is_json,
         )

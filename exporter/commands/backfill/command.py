@@ -9,7 +9,7 @@ from typing import IO, Any
 import click
 
 from exporter.clock import Clock
-from exporter.commands.backfill.fetch import FetchWindow, History, ProgressCallback, fetch_history
+from exporter.commands.backfill.fetch import History, ProgressCallback, fetch_history
 from exporter.commands.backfill.openmetrics import OpenMetricsWriter, render_samples
 from exporter.commands.backfill.options import BackfillOptions, OptionsError, parse_options
 from exporter.commands.backfill.replay import clip, replay
@@ -22,6 +22,9 @@ from exporter.formatting import format_iso_timestamp, pluralize
 from exporter.polling.factory import K6Client, open_client
 from exporter.polling.result import PollResult
 from exporter.store import RetentionPolicy
+
+# The flags of this command; its other flags belong to the configuration.
+OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
 
 
 @click.command(epilog="Exit codes: 0 everything is written, 1 nothing or not everything, 2 wrong usage.")
@@ -38,34 +41,16 @@ from exporter.store import RetentionPolicy
 )
 @click.option("--split", help="split the output into one file per duration, such as 7d; speeds up promtool")
 @click.option("-o", "--output", required=True, metavar="FILE", help="output file; - is standard output")
-def backfill(
-    *,
-    since: str,
-    until: str | None,
-    step: str,
-    idle_step: str,
-    label: Sequence[str],
-    output: str,
-    split: str | None,
-    **flags: Any,
-) -> None:
+def backfill(**flags: Any) -> None:
     """Export run history as OpenMetrics for promtool.
 
     promtool turns the output into blocks for Prometheus. All samples have the present names and labels of
     tests, and runs that k6 Cloud has deleted are missing.
     """
+    own_flags = {name: flags.pop(name) for name in OWN_FLAGS}
     config, token = load_config_or_exit(**flags)
     try:
-        options = parse_options(
-            since=since,
-            until=until,
-            step=step,
-            idle_step=idle_step,
-            label=label,
-            output=output,
-            split=split,
-            now=Clock().time(),
-        )
+        options = parse_options(**own_flags, now=Clock().time())
     except OptionsError as error:
         exit_with_errors(error.messages)
     sys.exit(run_backfill(config, token, options, open_client(config, token)))
@@ -81,7 +66,8 @@ def run_backfill(
     result = PollResult()
     with progress_bars() as add_bar:
         # Only fetching runs on an event loop: while one is running, Ctrl-C would not interrupt writing.
-        history = run_async(fetch(config, options, connection, result, add_bar("querying k6 Cloud")))
+        bar = add_bar("querying k6 Cloud")
+        history = run_async(fetch_history(config, connection, options.span, result, bar))
         result.redact(token.redact)
         errors = find_errors(history, result, options)
         samples = 0
@@ -99,23 +85,8 @@ def run_backfill(
     return 0
 
 
-async def fetch(
-    config: Config,
-    options: BackfillOptions,
-    connection: AbstractAsyncContextManager[K6Client],
-    result: PollResult,
-    on_progress: ProgressCallback,
-) -> History:
-    # At the start of the range, runs that ended up to max_age before it are still exposed.
-    span = options.span
-    window = FetchWindow(span.since - config.runs.max_age, span.since, span.until)
-    concurrency = config.api.concurrency
-    async with connection as client:
-        return await fetch_history(client, window, result, concurrency=concurrency, on_progress=on_progress)
-
-
 def find_errors(history: History, result: PollResult, options: BackfillOptions) -> list[str]:
-    """Why nothing is written. Gaps in a partial history could not be told from the absence of runs."""
+    """Why nothing is written. A gap would look as if there had been no runs."""
     if result.failures:
         return [failure.message for failure in result.failures]
     if not history.tests:

@@ -2,9 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from exporter.commands.backfill.replay import TimeRange
 from exporter.commands.backfill.timeline import has_timestamps
+from exporter.config import Config
 from exporter.k6.errors import ApiError, DecodeError
 from exporter.k6.legacy.client import RUNS as LEGACY_RUNS
 from exporter.k6.legacy.client import LegacyClient
@@ -18,15 +21,6 @@ from exporter.store import State, counts_as_finished
 OLDER_RUNS = 10  # runs of a test that are fetched if none of its runs finished in the look-back window
 
 ProgressCallback = Callable[[int, int], None]  # called with the number of tests that are done, and of all
-
-
-@dataclass(frozen=True, slots=True)
-class FetchWindow:
-    """A time range in Unix seconds. Runs since `look_back` matter to the state at `since`."""
-
-    look_back: float
-    since: float
-    until: float
 
 
 @dataclass(slots=True)
@@ -52,68 +46,70 @@ class History:
 
 
 async def fetch_history(
-    client: K6Client,
-    window: FetchWindow,
+    config: Config,
+    connection: AbstractAsyncContextManager[K6Client],
+    span: TimeRange,
     result: PollResult,
-    *,
-    concurrency: int,
     on_progress: ProgressCallback,
 ) -> History:
-    """The runs that matter to a window; failures are added to `result`."""
+    """The runs that matter to a time range; failures are added to `result`."""
+    # At the start of the range, runs of up to max_age before it are still exposed.
+    look_back = span.since - config.runs.max_age
     history = History()
     done = 0
 
     async def fetch_test(test: LoadTest) -> None:
         nonlocal done
         if isinstance(client.api, V6Client):
-            listing = await client.api.list_newest_runs(test.id, OLDER_RUNS, created_before=window.look_back)
+            listing = await client.api.list_newest_runs(test.id, OLDER_RUNS, created_before=look_back)
         else:
-            listing = await fetch_legacy_runs(client.api, test, window)
+            listing = await fetch_legacy_runs(client.api, test, look_back)
         result.skipped += listing.skipped
-        history.add(listing.runs, window.until)
+        history.add(listing.runs, span.until)
         done += 1
         on_progress(done, len(history.tests))
 
-    try:
-        await client.source.discover(State(), result)
-        members = result.members or {}
-        history.tests = [members[id_] for id_ in sorted(members)]
-        remaining = history.tests
-        if isinstance(client.api, V6Client):
-            remaining = await fetch_v6_runs(client.api, window, history, result)
-        done = len(history.tests) - len(remaining)
-        on_progress(done, len(history.tests))
-        await for_each(remaining, fetch_test, result, concurrency=concurrency)
-    except ApiError as error:
-        result.add_failure(error)
+    async with connection as client:
+        try:
+            await client.source.discover(State(), result)
+            members = result.members or {}
+            history.tests = [members[id_] for id_ in sorted(members)]
+            remaining = history.tests
+            if isinstance(client.api, V6Client):
+                remaining = await fetch_v6_runs(client.api, span, look_back, history, result)
+            done = len(history.tests) - len(remaining)
+            on_progress(done, len(history.tests))
+            await for_each(remaining, fetch_test, result, concurrency=config.api.concurrency)
+        except ApiError as error:
+            result.add_failure(error)
     return history
 
 
-async def fetch_legacy_runs(api: LegacyClient, test: LoadTest, window: FetchWindow) -> RunList:
-    """The runs of a test, newest first, from the look-back window on."""
-    listing = await api.list_runs(test.id, since=window.look_back)
-    # A complete list either has every run, or ends with a run from before the window.
-    if not listing.skipped and listing.complete_since > window.look_back:
+async def fetch_legacy_runs(api: LegacyClient, test: LoadTest, look_back: float) -> RunList:
+    """The runs of a test, newest first, since a time in Unix seconds."""
+    listing = await api.list_runs(test.id, since=look_back)
+    # A complete list either has every run, or ends with a run from before that time.
+    if not listing.skipped and listing.complete_since > look_back:
         raise DecodeError(f"GET {LEGACY_RUNS}: the list of runs of test {test.id} is incomplete")
     return listing
 
 
 async def fetch_v6_runs(
-    api: V6Client, window: FetchWindow, history: History, result: PollResult
+    api: V6Client, span: TimeRange, look_back: float, history: History, result: PollResult
 ) -> list[LoadTest]:
-    """Add the runs of all tests since the look-back window; the tests whose older runs are needed as well.
+    """Add the runs of all tests since a time; the tests of which older runs are needed as well.
 
-    These are the tests without a run that had finished when the window begins: without an older run, they
-    would seem to have no finished run until then.
+    Those are the tests without a run that finished before the range: without an older run, they would seem
+    never to have finished one.
     """
-    listing = await api.list_runs(window.look_back, created_before=window.until + 1)
+    listing = await api.list_runs(look_back, created_before=span.until + 1)
     result.skipped += listing.skipped
     if not listing.is_complete:
         raise DecodeError(f"GET {RUNS}: the list of runs is incomplete")
-    history.add(listing.runs, window.until)
+    history.add(listing.runs, span.until)
     finished = {
         run.test_id
         for run in listing.runs
-        if counts_as_finished(run) and run.ended is not None and run.ended <= window.since
+        if counts_as_finished(run) and run.ended is not None and run.ended <= span.since
     }
     return [test for test in history.tests if test.id not in finished]

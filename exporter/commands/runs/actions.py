@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial, wraps
 from pathlib import Path
@@ -55,15 +54,6 @@ AMBIGUOUS_ERRORS = (RequestTimeout, NetworkError, DecodeError, ServerError)
 PIPE_WIDTH = 10_000  # columns; lines are not broken where the output is no terminal
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """Where confirmations are read, results are written, and messages are written."""
-
-    stdin: TextIO
-    out: Console
-    stderr: TextIO
-
-
 class PipeSafeConsole(Console):
     """A console that raises on a broken pipe. rich would exit with 1, which here means that a run failed."""
 
@@ -98,7 +88,11 @@ def with_exit_code(
 
 
 class RunsCommand:
-    """The actions of `runs`. `redact` removes secrets from a message."""
+    """The actions of `runs`.
+
+    Results are written to `out`, messages to `stderr`, and confirmations are read from `stdin`. `redact`
+    removes secrets from a message.
+    """
 
     def __init__(
         self,
@@ -106,14 +100,16 @@ class RunsCommand:
         connect: Connect,
         *,
         clock: Clock,
-        streams: Streams,
+        stdin: TextIO,
+        out: Console,
+        stderr: TextIO,
         redact: Callable[[str], str],
         is_json: bool = False,
     ) -> None:
         self._config = config
         self._connect = connect
         self._clock = clock
-        self._streams = streams
+        self._stdin, self._out, self._stderr = stdin, out, stderr
         self._redact = redact
         self._is_json = is_json
 
@@ -125,7 +121,7 @@ class RunsCommand:
         if self._is_json and not is_failed:
             self._print_json([as_json(row, self._config) for row in listing.rows])
         elif listing.rows:
-            self._streams.out.print(format_table(listing.rows, now))
+            self._out.print(format_table(listing.rows, now))
         elif not is_failed:
             self.print_message("no active runs" if active else "no runs")
         self._print_warnings(listing, limit)
@@ -151,7 +147,7 @@ class RunsCommand:
         if self._is_json:
             self._print_json(as_json(row, self._config))
         else:
-            self._streams.out.print(format_details(row, self._config, now))
+            self._out.print(format_details(row, self._config, now))
         return PASSED
 
     @with_exit_code
@@ -159,11 +155,11 @@ class RunsCommand:
         """Start a test after confirmation, and optionally watch the run; `interval` is in seconds."""
         test, _ = self.call(lambda client: get_test(client, test_id))
         api = f"{self._config.api.url}, {self._config.api.effective_version} API"
-        refusal = self._confirm(
+        declined = self._confirm(
             f"This starts a run of test {format_test(test)} in k6 Cloud ({api}).", yes=yes
         )
-        if refusal:
-            return refusal
+        if declined:
+            return declined
         try:
             run, _ = self.call(lambda client: client.writer.start_run(test_id))
         except AMBIGUOUS_ERRORS as error:
@@ -187,9 +183,9 @@ class RunsCommand:
         if run.is_finished or run.status == RunStatus.FINISHED:
             raise Conflict(f"cannot stop {name}: it has already ended ({state})")
         age = "" if run.created is None else f", created {format_age(run.created, now)}"
-        refusal = self._confirm(f"This stops {name}: {state}{age}.", yes=yes)
-        if refusal:
-            return refusal
+        declined = self._confirm(f"This stops {name}: {state}{age}.", yes=yes)
+        if declined:
+            return declined
         self.call(lambda client: client.writer.stop_run(run_id))
         self.print_message(f"stopping run {run_id}; it ends in a few moments, as aborted by user")
         if self._is_json:
@@ -214,8 +210,8 @@ class RunsCommand:
         return EXIT_CODES.get(run.outcome or Outcome.NONE, ERROR)
 
     def _create_view(self, test: LoadTest) -> LineView | ProgressView:
-        if self._streams.out.is_terminal and not self._is_json:
-            return ProgressView(test, self._config, self._streams.out, self._clock, self._redact)
+        if self._out.is_terminal and not self._is_json:
+            return ProgressView(test, self._config, self._out, self._clock, self._redact)
 
         def format_line(run: Run, now: float) -> str:
             if self._is_json:
@@ -229,8 +225,8 @@ class RunsCommand:
         self.print_message(effect)
         if yes:
             return 0
-        write_text(self._streams.stderr, "Continue? [y/N] ")
-        answer = self._streams.stdin.readline()
+        write_text(self._stderr, "Continue? [y/N] ")
+        answer = self._stdin.readline()
         if answer.strip().lower() in ("y", "yes"):
             return 0
         if answer:
@@ -254,19 +250,19 @@ class RunsCommand:
         self._print(json.dumps(value, indent=2))
 
     def _print(self, text: str) -> None:
-        write_text(self._streams.out.file, f"{text}\n")
+        write_text(self._out.file, f"{text}\n")
 
     def print_message(self, message: str) -> None:
         """Print a message on standard error, without secrets."""
-        write_text(self._streams.stderr, f"{self._redact(message)}\n")
+        write_text(self._stderr, f"{self._redact(message)}\n")
 
     def handle_write_error(self, error: OSError) -> None:
         """Print that standard output cannot be written to, if standard error can."""
-        redirect_to_devnull(self._streams.out.file)
+        redirect_to_devnull(self._out.file)
         try:
             self.print_message(f"error: cannot write: {error.strerror}")
         except OSError:
-            redirect_to_devnull(self._streams.stderr)
+            redirect_to_devnull(self._stderr)
 
 
 def create_command(config: Config, token: Secret, *, is_json: bool) -> RunsCommand:
@@ -275,12 +271,13 @@ def create_command(config: Config, token: Secret, *, is_json: bool) -> RunsComma
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without a letter of a name shows the others
     clock = Clock()
-    out = create_console(sys.stdout, None if sys.stdout.isatty() else PIPE_WIDTH)
     return RunsCommand(
         config,
         partial(open_transport, config, token, WriteTransport, clock=clock),
         clock=clock,
-        streams=Streams(sys.stdin, out, sys.stderr),
+        stdin=sys.stdin,
+        out=create_console(sys.stdout, None if sys.stdout.isatty() else PIPE_WIDTH),
+        stderr=sys.stderr,
         redact=token.redact,
         is_json=is_json,
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.commands.runs.pictures import DOCS, PICTURES
+from tests.support.golden import assert_golden
 
 
 @pytest.mark.parametrize(("name", "draw"), PICTURES.items(), ids=PICTURES)
@@ -13,4 +14,4 @@ def test_document_picture_is_up_to_date(name: str, draw: Callable[[], str]) -> N
 
     assert "<svg" in picture
     assert "http" not in picture.replace("http://www.w3.org/2000/svg", "").replace("https://app.k6.io", "")
-    assert (DOCS / name).read_text(encoding="utf-8") == picture
+    assert_golden(DOCS / name, picture)
