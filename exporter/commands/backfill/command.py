@@ -27,7 +27,7 @@ from exporter.store import RetentionPolicy
 OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
 
 
-@click.command(epilog="Exit codes: 0 everything is written, 1 nothing or not everything, 2 wrong usage.")
+@click.command(epilog="Exit codes: 0 success, 1 error, 2 wrong usage.")
 @config_options
 @click.option("--since", required=True, help="start: an age, such as 90d, or a date")
 @click.option("--until", help="end: an age or a date, at least 3h ago  [default: 3h]")

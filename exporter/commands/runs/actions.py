@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial, wraps
@@ -18,7 +18,7 @@ from exporter.clock import Clock
 from exporter.commands.process import run_async
 from exporter.commands.runs.client import RunsClient
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, USAGE
-from exporter.commands.runs.list import RunListing, RunRow, list_newest
+from exporter.commands.runs.list import RunRow, list_newest
 from exporter.commands.runs.output import (
     as_json,
     format_change,
@@ -43,6 +43,7 @@ from exporter.k6.errors import (
 from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
 from exporter.model import LoadTest, Outcome, Run, RunStatus
+from exporter.polling.result import PollResult
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -117,26 +118,29 @@ class RunsCommand:
     def list(self, *, limit: int, active: bool) -> int:
         """Print the newest runs; ERROR if the list is incomplete or a configured test does not exist."""
         listing, now = self.call(lambda client: list_newest(client, limit=limit, active=active))
-        is_failed = bool(listing.failures) and not listing.rows
+        is_failed = bool(listing.result.failures) and not listing.rows
         if self._is_json and not is_failed:
             self._print_json([as_json(row, self._config) for row in listing.rows])
         elif listing.rows:
             self._out.print(format_table(listing.rows, now))
         elif not is_failed:
             self.print_message("no active runs" if active else "no runs")
-        self._print_warnings(listing, limit)
-        return ERROR if listing.failures or listing.unresolved or listing.skipped else PASSED
-
-    def _print_warnings(self, listing: RunListing, limit: int) -> None:
-        for failure in listing.failures:
-            self.print_message(f"error: {failure.message}")
-        for entry in listing.unresolved:
-            self.print_message(f"error: {entry}: no matching test, or not visible to this token")
-        for skipped in listing.skipped:
-            self.print_message(f"error: skipped {skipped.description}")
+        errors = self._find_errors(listing.result)
+        for error in errors:
+            self.print_message(f"error: {error}")
         if listing.since is not None and len(listing.rows) < limit:
             since = f"{datetime.fromtimestamp(listing.since, UTC):%Y-%m-%d}"
             self.print_message(f"runs created before {since} are not listed; use --test ID to list them")
+        return ERROR if errors else PASSED
+
+    def _find_errors(self, result: PollResult) -> Sequence[str]:
+        # Without configured tests, "all tests" may match none, which is no mistake of the user.
+        unresolved = result.unresolved if self._config.tests else ()
+        return [
+            *(failure.message for failure in result.failures),
+            *(f"{entry}: no matching test, or not visible to this token" for entry in unresolved),
+            *(f"skipped {skipped.description}" for skipped in result.skipped),
+        ]
 
     @with_exit_code
     def show(self, run_id: int, *, watch: bool, interval: float) -> int:

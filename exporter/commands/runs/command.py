@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from exporter.commands.runs.actions import RunsCommand
 
 EXIT_CODES = (
-    "Exit codes: 0 the run passed, 1 it failed, 2 wrong usage, 3 it was aborted or has no result, or k6 "
-    "Cloud returned an error, 130 Ctrl-C; the run continues. Without --watch, 0 means that the command "
-    "succeeded."
+    "Exit codes: 0 success, 2 wrong usage, 3 error. With --watch: 0 the run passed, 1 it failed, 3 it was "
+    "aborted, has no result or cannot be watched, 130 Ctrl-C; the run continues."
 )
 
 
@@ -90,7 +89,7 @@ def start(test_id: int, *, yes: bool, watch: bool, interval: float, **flags: Any
     exit_with(create_command(**flags).start(test_id, yes=yes, watch=watch, interval=interval))
 
 
-@runs.command(epilog=EXIT_CODES)
+@runs.command(epilog="Exit codes: 0 success, 2 wrong usage, 3 error.")
 @run_argument
 @yes_option
 @json_option

@@ -1,16 +1,16 @@
 """Which runs `runs list` shows, and how to fetch them with few requests."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from exporter.commands.runs.client import RunsClient
 from exporter.k6.errors import ApiError
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.v6.client import V6Client
-from exporter.model import LoadTest, Run, RunList, SkippedItem
+from exporter.model import LoadTest, Run, RunList
 from exporter.polling.concurrency import for_each
 from exporter.polling.factory import build_source
-from exporter.polling.result import Failure, PollResult
+from exporter.polling.result import PollResult
 from exporter.store import State
 
 DAY = 86400.0
@@ -32,18 +32,16 @@ class RunRow:
     test: LoadTest
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RunListing:
-    """Runs, newest first, and what could not be fetched.
+    """Runs, newest first; `result` has what could not be fetched.
 
     `since` is the start of the searched window in Unix seconds, None if there was no limit.
     """
 
-    rows: list[RunRow] = field(default_factory=list)
-    unresolved: tuple[str, ...] = ()
-    failures: list[Failure] = field(default_factory=list)
-    skipped: list[SkippedItem] = field(default_factory=list)
-    since: float | None = None
+    rows: list[RunRow]
+    result: PollResult
+    since: float | None
 
 
 async def list_newest(client: RunsClient, *, limit: int, active: bool) -> RunListing:
@@ -65,9 +63,7 @@ async def list_newest(client: RunsClient, *, limit: int, active: bool) -> RunLis
         runs, since = await list_runs_of_all(client, client.api, tests, result, limit=limit, active=active)
     selected = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
     rows = [RunRow(run, tests[run.test_id]) for run in sorted(selected, key=lambda run: run.sort_key)]
-    # Without configured tests, "all tests" may match none, which is no mistake of the user.
-    unresolved = result.unresolved if client.config.tests else ()
-    return RunListing(rows[: -limit - 1 : -1], unresolved, result.failures, result.skipped, since)
+    return RunListing(rows[: -limit - 1 : -1], result, since)
 
 
 async def list_runs_of_all(

@@ -1,5 +1,6 @@
 """The exact text of tables, lines and messages of `runs`, in the golden file messages.txt."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,7 @@ SCENARIOS: dict[str, Callable[[], Shell]] = {
 
 
 def test_messages_match_the_golden_file() -> None:
+    random.seed(0)  # the pauses between retries are random, and the transcript has timestamps
     transcript = ""
     for title, run_scenario in SCENARIOS.items():
         shell = run_scenario()
