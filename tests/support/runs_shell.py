@@ -93,9 +93,9 @@ class Shell:
             receive: Callable[[], Awaitable[Message]],
             send: Callable[[Message], Awaitable[None]],
         ) -> None:
-            for moment in sorted(self.events):
-                if self.now.value >= START + moment:
-                    self.events.pop(moment)()
+            for timestamp in sorted(self.events):
+                if self.now.value >= START + timestamp:
+                    self.events.pop(timestamp)()
             await app(scope, receive, send)
 
         return respond

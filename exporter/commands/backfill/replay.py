@@ -1,4 +1,4 @@
-"""Replaying the history of a test: its state at each moment, as the exporter would have known it."""
+"""Replaying the history of a test: its state at each time, as the exporter would have known it."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -47,21 +47,23 @@ def replay(
     """
     test_state: TestState | None = None
     due = span.until  # when the next full snapshot is due
-    for moment, changed in group_by_time(runs, span):
+    for timestamp, changed in group_by_time(runs, span):
         if test_state is not None:
-            yield from heartbeat_snapshots(test_state, due, moment, span)
-            while due < moment:
+            yield from heartbeat_snapshots(test_state, due, timestamp, span)
+            while due < timestamp:
                 due += span.step_for(test_state)
         was_active = test_state is not None and bool(test_state.active_runs)
-        before = initial_state(test, changed, retention, moment, span) if test_state is None else test_state
-        after = apply_update(before, TestUpdate(before.test, changed), retention, moment)
+        before = (
+            initial_state(test, changed, retention, timestamp, span) if test_state is None else test_state
+        )
+        after = apply_update(before, TestUpdate(before.test, changed), retention, timestamp)
         is_active = bool(after.active_runs)
-        is_full = test_state is None or (is_active and not was_active) or due == moment
+        is_full = test_state is None or (is_active and not was_active) or due == timestamp
         if is_full or was_active != is_active:
-            due = moment + span.step_for(after)
+            due = timestamp + span.step_for(after)
         test_state = after
-        if moment < span.until:
-            yield Snapshot(moment, with_active_runs(after, {run.id for run in changed}), is_full)
+        if timestamp < span.until:
+            yield Snapshot(timestamp, with_active_runs(after, {run.id for run in changed}), is_full)
     if test_state is not None:
         yield from heartbeat_snapshots(test_state, due, span.until, span)
         yield Snapshot(span.until, with_active_runs(test_state), is_full=True)
@@ -74,20 +76,20 @@ def group_by_time(runs: Iterable[Run], span: TimeRange) -> list[tuple[float, tup
     """
     changes: dict[float, dict[int, Run]] = defaultdict(dict)
     for run in runs:
-        for moment, stage in run_timeline(run):
-            if moment <= span.until:
-                changes[max(moment, span.since)][run.id] = stage
-    return [(moment, tuple(changes[moment].values())) for moment in sorted(changes)]
+        for timestamp, stage in run_timeline(run):
+            if timestamp <= span.until:
+                changes[max(timestamp, span.since)][run.id] = stage
+    return [(timestamp, tuple(changes[timestamp].values())) for timestamp in sorted(changes)]
 
 
 def initial_state(
-    test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, moment: float, span: TimeRange
+    test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, timestamp: float, span: TimeRange
 ) -> TestState:
     """The state before the first snapshot. Runs that finished before the range are not counted."""
     # The API has only the present schedule and last run of the test, not those of the past.
     blank = TestState(replace(test, next_run=None, last_run_id=None))
-    earlier = runs if moment == span.since else ()
-    return apply_first_update(blank, TestUpdate(blank.test, earlier), retention, moment)
+    earlier = runs if timestamp == span.since else ()
+    return apply_first_update(blank, TestUpdate(blank.test, earlier), retention, timestamp)
 
 
 def heartbeat_snapshots(

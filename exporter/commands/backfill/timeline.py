@@ -35,12 +35,12 @@ def run_timeline(run: Run) -> tuple[Stage, ...]:
     """
     stages: dict[int, Run] = {}
     latest = -math.inf
-    for moment, stage in transitions(run):
+    for timestamp, stage in transitions(run):
         # Rounded up, because a stage must not show before it begins. The API's timestamps may go backwards,
         # the stages may not.
-        latest = max(latest, math.ceil(round(moment, 3)))
+        latest = max(latest, math.ceil(round(timestamp, 3)))
         stages[int(latest)] = stage
-    return tuple((float(moment), stage) for moment, stage in stages.items())
+    return tuple((float(timestamp), stage) for timestamp, stage in stages.items())
 
 
 def transitions(run: Run) -> Iterator[Stage]:
@@ -72,11 +72,11 @@ def pre_start_transitions(run: Run) -> Iterator[Stage]:
     """The stages before a run's start, or before its end if it never started; latest first."""
     durations = dict(run.phases)
     # The API returns durations, not timestamps, of these phases: they are subtracted from the start.
-    moment = run.started if run.started is not None else run.ended
+    timestamp = run.started if run.started is not None else run.ended
     for phase, status in WAITING:
-        if moment is not None and phase in durations:
-            moment -= durations[phase]
-            yield moment, as_of_status(run, status)
+        if timestamp is not None and phase in durations:
+            timestamp -= durations[phase]
+            yield timestamp, as_of_status(run, status)
 
 
 def as_of_status(run: Run, status: RunStatus) -> Run:

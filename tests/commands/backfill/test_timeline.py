@@ -32,7 +32,7 @@ V6 = replace(
 
 
 def statuses(run: Run) -> list[tuple[float, int | None, int | None]]:
-    return [(moment, stage.status, stage.processing) for moment, stage in run_timeline(run)]
+    return [(timestamp, stage.status, stage.processing) for timestamp, stage in run_timeline(run)]
 
 
 def test_legacy_run_has_creation_start_and_end() -> None:
