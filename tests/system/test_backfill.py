@@ -16,7 +16,7 @@ import uvicorn
 
 from exporter.simulator import Simulator, World
 from exporter.web.server import base_url, bind
-from tests.commands.backfill.past import DAY, GENERATIONS, world
+from tests.commands.backfill.harness import API_VERSIONS, DAY, build_world
 from tests.support.exporter_process import environment
 from tests.support.processes import eventually, free_port, ours, running
 from tests.system.test_prometheus import CONFIGURATION, Demo
@@ -59,7 +59,7 @@ def lines_of_the_readme() -> str:
     return found[1]
 
 
-@pytest.fixture(scope="module", params=GENERATIONS)
+@pytest.fixture(scope="module", params=API_VERSIONS)
 def scene(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -67,7 +67,7 @@ def scene(
     promtool: str,
 ) -> Iterator[Scene]:
     folder, now = tmp_path_factory.mktemp("backfill"), float(int(time.time()))
-    made = world(days=10, tests=1, every=4 * HOUR, present=now)
+    made = build_world(days=10, tests=1, every=4 * HOUR, present=now)
     made.advance(now)
     port, prometheus_port = free_port(), free_port()
     (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=port))
