@@ -14,7 +14,7 @@ from exporter.config import Config
 from exporter.config.reload import ConfigReloader, Read, record_reload_success
 from exporter.credentials import Secret, WebhookSecret
 from exporter.exposition.body import ResponseBody
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.exposition.render import Exposition
 from exporter.k6.factory import (
     build_api_client,
@@ -130,7 +130,7 @@ class Exporter:
             observer=ApiInstrumentation(self.self_metrics, config.api.effective_version),
             previous=self._transport,
         )
-        self._exposition = Exposition(families(config.app_url, config.api.effective_version))
+        self._exposition = Exposition(build_families(config.app_url, config.api.effective_version))
         self._empty_snapshot = build_snapshot(self._exposition)
         self.self_metrics.shard_info.clear()
         self.self_metrics.shard_info.labels(config.sharding.shard).set(1)
@@ -151,7 +151,9 @@ class Exporter:
         # prometheus-client takes about a millisecond for them, more than all the rest of a scrape.
         rendered_at, body = self._self_metrics_cache.get(is_openmetrics, (float("-inf"), b""))
         if self._clock.monotonic() - rendered_at >= SELF_METRICS_MAX_AGE:
-            body = self.self_metrics.openmetrics() if is_openmetrics else self.self_metrics.text()
+            body = (
+                self.self_metrics.render_openmetrics() if is_openmetrics else self.self_metrics.render_text()
+            )
             self._self_metrics_cache[is_openmetrics] = (self._clock.monotonic(), body)
         return body
 
@@ -180,10 +182,10 @@ class Exporter:
     def _readiness_problem(self) -> str | None:
         """Why the series about tests and runs are missing from a scrape; None if they are not."""
         state = self.poller.state
-        if state.as_of is None:
+        if state.updated_at is None:
             return "No poll has succeeded yet."
         if state.is_stale(self._clock.monotonic()):
-            return f"No poll has returned data for {self._clock.monotonic() - state.as_of:.0f}s."
+            return f"No poll has returned data for {self._clock.monotonic() - state.updated_at:.0f}s."
         return None
 
     def _status(self) -> Status:

@@ -25,5 +25,5 @@ async def run_once(config: Config, token: Secret) -> int:
     async with create_exporter(config, token, revision=REVISION) as exporter:
         poll_result = await exporter.poller.poll()
         body = exporter.snapshot().text
-        click.echo(b"".join(body.plain(exporter.self_metrics.text())), nl=False)
+        click.echo(b"".join(body.plain(exporter.self_metrics.render_text())), nl=False)
         return 0 if poll_result.outcome == "success" else 1

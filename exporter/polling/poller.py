@@ -132,7 +132,7 @@ class Poller:
     def interval(self) -> float:
         """Seconds from one poll to the next as things are now."""
         is_moving = any(test_state.active_runs for test_state in self.state.tests.values())
-        is_new = self.state.as_of is None
+        is_new = self.state.updated_at is None
         is_expected = self._clock.monotonic() < self._active_until
         intervals = self._config.intervals
         return intervals.active if is_moving or is_new or is_expected else intervals.idle

@@ -18,7 +18,7 @@ from exporter.credentials import Secret
 from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
 from exporter.simulator import Options, Simulator, World
-from tests.support.lab import START, TOKEN, App, Now, dated
+from tests.support.lab import START, TOKEN, App, ManualClock, add_date_header
 
 GENERATIONS: tuple[Literal["legacy", "v6"], ...] = ("legacy", "v6")
 Message = MutableMapping[str, Any]
@@ -40,7 +40,7 @@ class Shell:
         token: str = TOKEN,
         **settings: Any,
     ) -> None:
-        self.now = Now()
+        self.now = ManualClock()
         self.world = world
         self.simulator = Simulator(
             world,
@@ -86,7 +86,7 @@ class Shell:
             self.token,
             WriteTransport,
             clock=self.now.clock,
-            transport=httpx.ASGITransport(self._eventful(dated(self.simulator))),
+            transport=httpx.ASGITransport(self._eventful(add_date_header(self.simulator))),
         )
 
     def _eventful(self, app: App) -> App:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.lab import Lab
 from tests.support.processes import eventually, free_port, ours, running
-from tests.support.scripted_world import world
+from tests.support.scripted_world import build_scripted_world
 
 CONFIGURATION = """
 global: {{scrape_interval: 1s}}
@@ -127,7 +127,7 @@ def test_no_scrape_was_refused_or_cut(demo: Demo) -> None:
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics(promtool: str) -> None:
-    with Lab(world()) as lab:
+    with Lab(build_scripted_world()) as lab:
         lab.poll()
         page = lab.get().content
 

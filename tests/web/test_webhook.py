@@ -78,12 +78,12 @@ def test_a_call_of_the_secret_path_wakes_the_poller(body: bytes, secret_file: Pa
     made = world()
     with Hinted(made, secret_file) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         answer = lab.call(body=body.replace(b"ID", str(next(iter(made.tests))).encode()))
 
         assert answer.status_code == 202
         assert lab.woken == [5]
-        assert lab.asked() == []
+        assert lab.take_requests() == []
         assert lab.counted() == {"accepted": 1}
 
 

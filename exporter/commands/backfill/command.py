@@ -14,7 +14,7 @@ from exporter.commands.backfill.options import BackfillOptions
 from exporter.commands.backfill.replay import clip, replay
 from exporter.config import Config
 from exporter.credentials import Secret
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.formatting import format_iso_timestamp
 from exporter.polling.factory import K6Client
 from exporter.polling.result import PollResult
@@ -93,7 +93,7 @@ def validate_history(past: History, poll_result: PollResult, wish: BackfillOptio
 def write(config: Config, wish: BackfillOptions, past: History, told: Told) -> int:
     """Write what is wished for; how many samples that is. Raises OSError."""
     retention = RetentionPolicy(config.runs.keep, config.runs.max_age, config.poll.stale_after)
-    catalogue = families(config.app_url, config.api.effective_version)
+    catalogue = build_families(config.app_url, config.api.effective_version)
     pieces = list(wish.splits())
     samples = 0
     for number, (piece, output) in enumerate(pieces):

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from exporter.commands.backfill.replay import TimeRange
 from exporter.config.types import parse_duration
-from exporter.exposition.families import Labels, families
+from exporter.exposition.families import Labels, build_families
 from exporter.formatting import format_iso_timestamp, format_setting_duration, quote_value
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ SHORTEST = 7200.0  # seconds; the shortest block there is
 DEFAULTS = {"step": "4m", "idle_step": "1h"}
 
 OURS = {"project_id", "test_id", "test_name", "run_id"} | {
-    label for family in families("", "") for label in family.labels
+    label for family in build_families("", "") for label in family.labels
 }
 
 

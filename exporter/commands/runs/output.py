@@ -101,7 +101,7 @@ def details(row: RunRow, config: Config, now: float) -> Table:
         ("phases", ", ".join(f"{phase} {format_duration(seconds)}" for phase, seconds in run.phases)),
         ("VUs", "" if run.vus is None else f"{run.vus:g}"),
         ("VU hours", "" if run.vuh is None else f"{run.vuh:g}" + ("" if run.is_finished else " (forecast)")),
-        ("not understood", ", ".join(run.unknown)),
+        ("not understood", ", ".join(run.invalid_fields)),
         ("page", run_url(run, config)),
     ]
     for name, fact in facts:

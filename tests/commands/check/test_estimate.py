@@ -30,7 +30,7 @@ def poll_for_an_hour(lab: Lab) -> tuple[RequestEstimate, int]:
     tests = len(lab.exporter.poller.state.tests)
     version = lab.config.api.effective_version
     estimate = estimate_requests(first, second, api_version=version, tests=tests)
-    lab.asked()
+    lab.take_requests()
     start = lab.now.value
     at = lab.exporter.poller.interval
     while at <= 3600:
@@ -38,7 +38,7 @@ def poll_for_an_hour(lab: Lab) -> tuple[RequestEstimate, int]:
         lab.now.value = max(lab.now.value, start)
         lab.poll()
         at += lab.exporter.poller.interval
-    return estimate, len(lab.asked())
+    return estimate, len(lab.take_requests())
 
 
 @pytest.mark.parametrize("api", [{}, {"stack": 1}], ids=["legacy", "v6"])

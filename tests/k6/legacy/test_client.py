@@ -543,7 +543,7 @@ def test_a_field_that_cannot_be_understood_is_left_out_and_named() -> None:
     [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
 
     assert (read.status, read.vus, read.started, read.ended, read.duration) == (None, None, None, None, 90)
-    assert read.unknown == ("started", "ended", "run_status", "result_status", "vus")
+    assert read.invalid_fields == ("started", "ended", "run_status", "result_status", "vus")
 
 
 def test_a_run_that_ended_before_it_started_did_not_run_for_a_negative_time() -> None:
