@@ -106,7 +106,7 @@ def run_in_json() -> str:
     world.add_run(test, created=START, phases=Phases(running=600), vus=200, failed=True)
     shell = Shell(world, "v6")
     shell.now.value += 3600
-    assert shell.command(is_json=True).show(next(iter(world.runs)), watch=False, every=5) == 0
+    assert shell.command(is_json=True).show(next(iter(world.runs)), watch=False, interval=5) == 0
     return f"```json\n{shell.out}```"
 
 
