@@ -20,7 +20,7 @@ from exporter.config.load import variable
 from exporter.exposition.families import families
 from exporter.self_metrics import SelfMetrics
 from exporter.simulator import Phases, World
-from exporter.web.security.web_config import read_web_file
+from exporter.web.security.web_config import read_web_config
 from tests.polling.test_api_versions import DIFFERENCES
 from tests.support.golden import assert_section
 from tests.support.lab import START
@@ -173,7 +173,7 @@ def test_the_example_of_a_web_configuration_is_good(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text(example("web-config"))
 
-    read = read_web_file(file)
+    read = read_web_config(file)
 
     assert read.tls_server_config
     assert list(read.basic_auth_users) == ["prometheus"]

@@ -12,7 +12,7 @@ import pytest
 import trustme
 import yaml
 
-from tests.support.certificates import issue
+from tests.support.certificates import issue_certificate
 from tests.support.chart import (
     CHART,
     CI,
@@ -244,7 +244,7 @@ def test_a_password_or_an_empty_section_alone_leaves_http(content: Tree) -> None
 def test_where_clients_need_a_certificate_probes_and_helm_test_are_answered_without_one(
     cloud: Cloud, tmp_path: Path
 ) -> None:
-    issue(tmp_path, authority := trustme.CA())
+    issue_certificate(tmp_path, authority := trustme.CA())
     authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     tls = {"cert_file": "tls.crt", "key_file": "tls.key", "client_ca_file": "ca.crt"}
     content = {"tls_server_config": tls | {"client_auth_type": "RequireAndVerifyClientCert"}}
