@@ -23,7 +23,7 @@ from exporter.exposition.families import build_families
 from exporter.simulator import Phases, World
 from exporter.web import protocol, server
 from exporter.web.security import basic_auth
-from exporter.web.security.web_config import read_web_file
+from exporter.web.security.web_config import read_web_config
 from tests.polling.test_api_versions import DIFFERENCES
 from tests.support.documents import (
     DOCS,
@@ -198,7 +198,7 @@ def test_example_web_config_is_valid(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text(read_example(DOCS / "web-security.md", "web-config"))
 
-    config = read_web_file(file)
+    config = read_web_config(file)
 
     assert config.tls_server_config
     assert list(config.basic_auth_users) == ["prometheus"]
@@ -294,7 +294,7 @@ def test_security_policy_states_the_limits_of_the_server() -> None:
     limits = (
         f"{server.MAX_CONNECTIONS} connections",
         f"{protocol.MAX_HEAD // 1024} KiB for request line and headers",
-        f"never more than {(protocol.MAX_HEAD + 2 * protocol.CHUNK) // 1024} KiB",
+        f"never more than {(protocol.MAX_HEAD + 2 * protocol.PARSED_CHUNK) // 1024} KiB",
         f"{protocol.MAX_BODY // 1024} KiB for a body",
         f"{protocol.REQUEST_TIMEOUT:.0f} seconds for the TLS handshake and for a request",
         f"{protocol.RESPONSE_TIMEOUT:.0f} seconds to read a response",
