@@ -114,8 +114,8 @@ def test_check_with_a_wrong_token_says_what_to_do_and_ends_with_1(cloud: Cloud) 
 
     assert (answer.returncode, answer.stderr) == (1, "")
     assert answer.stdout.splitlines() == [
-        "token        k6 Cloud refuses the token (401 at GET /v3/organizations: Invalid token); "
-        "put a valid one into K6_CLOUD_TOKEN, or into the file that api.token_file names",
+        "token        k6 Cloud rejected the token (401 at GET /v3/organizations: Invalid token); "
+        "set a valid one in K6_CLOUD_TOKEN or in the file named by api.token_file",
         "api          legacy, for there is no stack id; set K6_CLOUD_STACK_ID for v6, which needs fewer "
         "requests",
         "series       0",
@@ -177,7 +177,7 @@ def test_check_with_the_id_of_another_stack_asks_about_it(cloud: Cloud) -> None:
 
     assert answer.returncode == 1
     first, second, *_ = answer.stdout.splitlines()
-    assert first.startswith("failed       the token may not do this (403 at GET /cloud/v6/load_tests")
+    assert first.startswith("failed       the token has no permission for this (403 at GET /cloud/v6/load_tests")
     assert second == "             is 2 the id of your stack?"
 
 

@@ -238,10 +238,10 @@ def test_it_tells_the_last_errors_and_what_is_not_found() -> None:
     assert "<li>test 99</li>" in page
     assert '<section class="poll failure">' in page
     assert "The last poll failed 0 s ago" in words
-    assert "Last error 0 s ago : k6 Cloud refuses the token (401 at GET /loadtests/v2/tests" in words
+    assert "Last error 0 s ago : k6 Cloud rejected the token (401 at GET /loadtests/v2/tests" in words
     assert TOKEN not in page
     assert "The last poll succeeded 0 s ago" in healed
-    assert "Last error 2 min ago : k6 Cloud refuses the token (401" in healed
+    assert "Last error 2 min ago : k6 Cloud rejected the token (401" in healed
 
 
 def test_an_error_that_comes_again_is_told_once_with_the_moment_of_the_last() -> None:
@@ -258,10 +258,10 @@ def test_an_error_that_comes_again_is_told_once_with_the_moment_of_the_last() ->
         page = landing(lab)
 
     top, below = page.split("<h2>Earlier errors</h2>")
-    assert top.count("refuses the token") == 1
-    assert ">0 s ago</time>: k6 Cloud refuses the token" in top
+    assert top.count("rejected the token") == 1
+    assert ">0 s ago</time>: k6 Cloud rejected the token" in top
     assert below.count("<li><time") == 1
-    assert re.search(r">1 min \d\d s ago</time> k6 Cloud is in trouble \(500 at .*: ouch\)</li>", below)
+    assert re.search(r">1 min \d\d s ago</time> k6 Cloud server error \(500 at .*: ouch\)</li>", below)
 
 
 def test_what_nobody_has_heard_of_for_long_is_told_as_old_and_nothing_is_guessed() -> None:

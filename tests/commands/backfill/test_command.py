@@ -136,7 +136,7 @@ def test_a_past_with_holes_is_not_written(
     code, _ = told(world(), output, api_version, faults=[faults.error(500).on("*runs*")])
 
     assert code == 1
-    assert "error: k6 Cloud is in trouble (500 at GET " in capsys.readouterr().err
+    assert "error: k6 Cloud server error (500 at GET " in capsys.readouterr().err
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("past.om", "what was there")]
 
 

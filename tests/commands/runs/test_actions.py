@@ -138,7 +138,7 @@ def test_what_may_not_be_started_is_one_sentence(api_version: str) -> None:
 
     assert shell.desk().start(400001, yes=True, watch=False, every=5) == 3
     _, told = shell.err.splitlines()
-    assert told.startswith("error: the token may not do this (403 at POST /")
+    assert told.startswith("error: the token has no permission for this (403 at POST /")
 
 
 @pytest.mark.parametrize("api_version", GENERATIONS)
@@ -195,5 +195,5 @@ def test_a_refused_token_is_shown_nowhere_even_if_it_is_echoed(api_version: str)
     assert shell.desk().stop(5000001, yes=True) == 3
     assert shell.desk().show(5000001, watch=True, every=5) == 3
     told = shell.err
-    assert told.count("k6 Cloud refuses the token") == 3
+    assert told.count("k6 Cloud rejected the token") == 3
     assert "canary" not in told + shell.out

@@ -168,7 +168,7 @@ def test_a_refused_token_is_one_sentence_and_shown_nowhere(api_version: str) -> 
 
     assert shell.desk().list(most=20, active=False) == 3
     told = shell.err
-    assert told.startswith("error: k6 Cloud refuses the token (401 at GET /")
+    assert told.startswith("error: k6 Cloud rejected the token (401 at GET /")
     assert told.count("\n") == 1
     assert "wrong-token" not in told + shell.out
 
@@ -178,7 +178,7 @@ def test_a_token_for_another_stack_is_one_sentence() -> None:
 
     assert shell.desk(is_json=True).list(most=20, active=False) == 3
     assert shell.out == ""
-    assert re.fullmatch(r"error: the token may not do this \(403 at GET /cloud/v6/load_tests.*\n", shell.err)
+    assert re.fullmatch(r"error: the token has no permission for this \(403 at GET /cloud/v6/load_tests.*\n", shell.err)
 
 
 @pytest.mark.parametrize("api_version", GENERATIONS)
@@ -189,7 +189,7 @@ def test_a_test_whose_runs_cannot_be_told_costs_only_itself(api_version: str) ->
 
     assert shell.desk().list(most=20, active=False) == 3
     assert [line.split()[0] for line in shell.out.splitlines()] == ["RUN", "5000004", "5000003"]
-    assert shell.err.startswith("error: k6 Cloud is in trouble (500 at GET ")
+    assert shell.err.startswith("error: k6 Cloud server error (500 at GET ")
 
 
 @pytest.mark.parametrize("api_version", GENERATIONS)

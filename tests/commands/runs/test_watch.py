@@ -201,7 +201,7 @@ def test_nothing_is_asked_before_a_retry_after_has_passed() -> None:
     asked = [request.at - START for request in shell.simulator.requests]
     refused = next(at for at in asked if at >= 100)
     assert min(at for at in asked if at > refused) >= refused + 300
-    assert "k6 Cloud is asked too often (429 at GET /cloud/v6/test_runs/{id}" in shell.err
+    assert "k6 Cloud is rate limiting the token (429 at GET /cloud/v6/test_runs/{id}" in shell.err
 
 
 @pytest.mark.parametrize("api_version", GENERATIONS)
@@ -210,7 +210,7 @@ def test_a_run_that_is_deleted_meanwhile_ends_the_watch(api_version: str) -> Non
     shell.meanwhile[40] = lambda: shell.simulator.world.delete_run(5000001)
 
     assert tracked(shell) == 3
-    assert shell.err.startswith("error: run 5000001 is no more: k6 Cloud knows no such thing")
+    assert shell.err.startswith("error: run 5000001 is no more: not found, or not visible")
 
 
 @pytest.mark.parametrize("api_version", GENERATIONS)
@@ -220,7 +220,7 @@ def test_a_token_that_is_revoked_meanwhile_ends_the_watch(api_version: str) -> N
 
     assert tracked(shell) == 3
     assert shell.err.startswith(
-        "error: run 5000001 goes on, but is no longer watched: k6 Cloud refuses the t"
+        "error: run 5000001 goes on, but is no longer watched: k6 Cloud rejected the t"
     )
 
 
