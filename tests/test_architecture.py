@@ -74,7 +74,7 @@ NETWORK_MODULES = {"httpx", "httpcore", "requests", "urllib.request", "http.clie
 TIME = {
     "clock": {"time", "asyncio.sleep"},  # the one module for it
     "simulator.app": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
-    "cli": {"time"},  # the moment at which a simulated world begins
+    "cli": {"time"},  # the start time of the simulated world
     "web.server": {"asyncio.get_running_loop().call_later"},  # the limit for shutting down
     "polling.scheduler": {"datetime.now"},  # APScheduler needs a datetime, which Clock does not have
 }
