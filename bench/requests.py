@@ -9,7 +9,7 @@ from tests.support.lab import START, Lab
 
 INTERVAL = 15
 GENERATIONS: dict[str, dict[str, object]] = {
-    "v6": {"stack_id": 1},
+    "v6": {"stack": 1},
     "legacy": {},
 }
 

@@ -34,34 +34,43 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"credentials", "formatting"},
     "config.reload": {"clock", "config", "credentials", "self_metrics"},
     "k6": {"clock", "model", "nesting"},
+    "k6.factory": {"__init__", "clock", "config", "credentials", "k6"},
     "exposition": {"model", "store"},
     "exposition.body": set(),
     "polling": {"clock", "k6", "model", "self_metrics", "store"},
-    "polling.factory": {"__init__", "clock", "config", "credentials", "k6", "polling"},
-    "polling.scheduler": {"app"},
+    "polling.factory": {"clock", "config", "credentials", "k6", "k6.factory", "polling"},
     "web": {"credentials", "exposition.body", "formatting", "model", "nesting", "self_metrics", "store"},
     "web.security": {"clock", "config", "formatting"},
     "app": {
-        *(
-            "__init__",
-            "clock",
-            "config",
-            "config.reload",
-            "credentials",
-            "exposition",
-            "exposition.body",
-            "k6",
-        ),
-        *("polling", "polling.factory", "self_metrics", "store", "web"),
+        *("__init__", "clock", "config", "config.reload", "credentials", "exposition", "exposition.body"),
+        *("k6", "k6.factory", "polling", "polling.factory", "self_metrics", "store", "web"),
     },
     "commands": {
-        *("app", "clock", "config", "credentials", "exposition", "formatting", "k6", "model"),
-        *("polling", "polling.factory", "store"),
+        *("clock", "commands.options", "commands.process", "config", "credentials", "exposition"),
+        *("formatting", "k6", "k6.factory", "model", "polling", "polling.factory", "store"),
+    },
+    "commands.options": {"config", "config.reload", "credentials", "logs"},
+    "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
+    "commands.check": {
+        *("app", "clock", "commands.options", "commands.process", "config", "credentials", "formatting"),
+        *("k6", "k6.factory", "model", "polling", "polling.factory", "store"),
+    },
+    "commands.once": {"app", "commands.options", "commands.process", "config", "credentials"},
+    "commands.serve": {
+        *("__init__", "app", "commands.options", "commands.process", "config", "config.reload"),
+        *("credentials", "web", "web.security"),
+    },
+    "commands.demo": {
+        *("clock", "commands.options", "commands.process", "commands.serve", "config"),
+        *("credentials", "logs", "simulator", "web"),
+    },
+    "commands.simulator": {
+        *("clock", "commands.options", "commands.process", "logs", "simulator", "web"),
     },
     "simulator": set(),
     "cli": {
-        *("__init__", "app", "clock", "commands", "config", "config.reload", "credentials", "logs"),
-        *("polling.factory", "polling.scheduler", "simulator", "web", "web.security"),
+        *("__init__", "commands", "commands.check", "commands.demo", "commands.once", "commands.options"),
+        *("commands.process", "commands.serve", "commands.simulator"),
     },
     "__main__": {"cli"},
 }
@@ -74,7 +83,6 @@ NETWORK_MODULES = {"httpx", "httpcore", "requests", "urllib.request", "http.clie
 TIME = {
     "clock": {"time", "asyncio.sleep"},  # the one module for it
     "simulator.app": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
-    "cli": {"time"},  # the start time of the simulated world
     "web.server": {"asyncio.get_running_loop().call_later"},  # the limit for shutting down
     "polling.scheduler": {"datetime.now"},  # APScheduler needs a datetime, which Clock does not have
 }
@@ -196,7 +204,7 @@ def test_scrape_cannot_cause_a_request(start: str) -> None:
 
 def test_only_transport_and_factories_import_httpx() -> None:
     assert {module_of(file) for file in MODULES if "httpx" in imports(file)} == {
-        *("k6.transport", "app", "polling.factory")
+        *("k6.transport", "k6.factory", "app", "polling.factory")
     }
 
 
@@ -219,12 +227,14 @@ def test_serving_cannot_start_or_stop_a_run() -> None:
         assert not {name for name in calls if re.match("post|put|patch|delete|start|stop|abort", name)}
 
 
-def test_only_the_cli_imports_the_simulator() -> None:
+def test_only_two_commands_import_the_simulator() -> None:
     outside = {
         module for module, others in GRAPH.items() if {"simulator"} & {o.split(".")[0] for o in others}
     }
 
-    assert {module for module in outside if not module.startswith("simulator")} == {"cli"}
+    assert {module for module in outside if not module.startswith("simulator")} == {
+        *("commands.demo", "commands.simulator")
+    }
 
 
 def test_only_the_clock_reads_the_time() -> None:
@@ -240,11 +250,11 @@ def test_only_the_clock_reads_the_time() -> None:
     assert found == TIME
 
 
-def test_only_the_cli_reads_the_environment() -> None:
+def test_only_the_options_read_the_environment() -> None:
     names = {"os.environ", "os.environb", "os.getenv"}
     readers = {relative_name(file) for file in MODULES if names & {*dotted_names(tree(file)), *imports(file)}}
 
-    assert readers == {"cli.py"}
+    assert readers == {"commands/options.py"}
 
 
 def test_global_prometheus_registry_is_unused() -> None:

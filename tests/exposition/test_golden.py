@@ -16,7 +16,7 @@ from tests.support.scripted_world import build_scripted_world
 FOLDER = Path(__file__).parent
 
 
-@pytest.mark.parametrize(("api_version", "stack"), [("legacy", {}), ("v6", {"stack_id": 1})])
+@pytest.mark.parametrize(("api_version", "stack"), [("legacy", {}), ("v6", {"stack": 1})])
 def test_golden_exposition(api_version: str, stack: dict[str, int]) -> None:
     golden = FOLDER / f"{api_version}.prom"
     with Lab(build_scripted_world(), api={"url": "http://k6.test"} | stack) as lab:

@@ -161,7 +161,7 @@ class Stage:
         self._api = {
             "url": "http://k6.test",
             "requests_per_minute": 100_000,
-            "stack_id": STACK[api_version],
+            "stack": STACK[api_version],
         } | api
         self._stack = AsyncExitStack()
         self._truths: dict[float, dict[Fact, float]] = {}

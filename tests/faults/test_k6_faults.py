@@ -16,7 +16,7 @@ OTHERS = ("/loadtests/v2/tests", "/cloud/v6/load_tests", "/cloud/v6/schedules")
 LONG = Phases(running=10_000)
 API: dict[str, dict[str, Any]] = {
     "legacy": {"url": "http://k6.test", "timeout": "30ms"},
-    "v6": {"url": "http://k6.test", "timeout": "30ms", "stack_id": 1},
+    "v6": {"url": "http://k6.test", "timeout": "30ms", "stack": 1},
 }
 
 # Counters of the exporter about itself, by their names without the prefix.

@@ -10,7 +10,7 @@ from exporter.polling.sharding import ALONE, shard_of
 from exporter.simulator import World
 from tests.support.lab import START, Lab
 
-GENERATIONS = ({"version": "legacy"}, {"version": "v6", "stack_id": 1})
+GENERATIONS = ({"version": "legacy"}, {"version": "v6", "stack": 1})
 both = pytest.mark.parametrize("api", GENERATIONS, ids=["legacy", "v6"])
 TESTS = 1000
 

@@ -9,7 +9,7 @@ import pytest
 from exporter.simulator import EndStatus, NextLink, Options, Phases, V6Options, World, faults
 from tests.support.lab import START, Lab
 
-V6 = {"url": "http://k6.test", "stack_id": 1, "requests_per_minute": 100_000}
+V6 = {"url": "http://k6.test", "stack": 1, "requests_per_minute": 100_000}
 RUNS = "/cloud/v6/test_runs"
 LONG = Phases(created=1, validated=1, queued=1, initializing=1, running=100_000, processing=10)
 HASTY = Phases(created=2, validated=None, queued=None, initializing=None, running=None, processing=None)
@@ -387,7 +387,7 @@ def test_a_refused_token_ends_the_poll_with_one_request() -> None:
 
 
 def test_a_stack_that_is_not_ours_is_forbidden_in_a_sentence() -> None:
-    with lab(many_tests(1), api=V6 | {"stack_id": 2}) as one:
+    with lab(many_tests(1), api=V6 | {"stack": 2}) as one:
         poll_result = one.poll()
 
     assert {failure.reason for failure in poll_result.failures} == {"forbidden"}

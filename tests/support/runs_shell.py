@@ -15,8 +15,8 @@ from exporter.commands.runs.opening import WIDE
 from exporter.commands.runs.opening import console as terminal
 from exporter.config import Config
 from exporter.credentials import Secret
+from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
-from exporter.polling.factory import open_transport
 from exporter.simulator import Options, Simulator, World
 from tests.support.lab import START, TOKEN, App, ManualClock, add_date_header
 
@@ -51,7 +51,7 @@ class Shell:
             broken=httpx.ReadError,
         )
         api = {"url": "http://k6.test", "requests_per_minute": 6000} | settings.pop("api", {})
-        api |= {"stack_id": 1} if api_version == "v6" else {}
+        api |= {"stack": 1} if api_version == "v6" else {}
         self.config = Config.model_validate({"api": api} | settings)
         self.token = Secret(token)
         self.meanwhile: dict[float, Callable[[], object]] = {}

@@ -58,7 +58,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> I
         running(*prometheus, log=folder / "prometheus.log"),
     ):
         said = folder / "demo.log"
-        cloud = eventually(lambda: re.search(r"k6 Cloud is at (http://[^\s,]+)", said.read_text()))
+        cloud = eventually(lambda: re.search(r"k6 Cloud: (http://\S+)\n", said.read_text()))
         found = Demo(f"http://127.0.0.1:{port}", cloud[1], f"http://127.0.0.1:{prometheus_port}")
         eventually(lambda: found.query("k6_cloud_run_status"), seconds=40)
         yield found

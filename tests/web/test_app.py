@@ -159,7 +159,7 @@ def test_a_failed_poll_keeps_the_last_good_facts_until_they_are_stale() -> None:
         lab.at(301)
         assert lab.page() == ""
         assert lab.value("k6_cloud_exporter_series") == 0
-        assert lab.get("/-/ready").text == "Nothing has been learnt for 301s.\n"
+        assert lab.get("/-/ready").text == "No poll has returned data for 301s.\n"
 
         lab.simulator.faults.clear()
         lab.at(315).poll()

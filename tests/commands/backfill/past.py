@@ -17,7 +17,7 @@ from exporter.simulator import EndStatus, Options, Phases, RunScript, Simulator,
 from tests.support.lab import START, TOKEN, ManualClock, add_date_header
 
 DAY = 86400.0
-GENERATIONS: dict[str, dict[str, Any]] = {"legacy": {}, "v6": {"stack_id": 1}}
+GENERATIONS: dict[str, dict[str, Any]] = {"legacy": {}, "v6": {"stack": 1}}
 PHASES = Phases(created=10, validated=10, queued=30, initializing=40, running=600, processing=50)
 ENDINGS = (
     EndStatus.FINISHED,

@@ -40,7 +40,7 @@ def hour(lab: Lab) -> tuple[RequestEstimate, int]:
     return paid, len(lab.take_requests())
 
 
-@pytest.mark.parametrize("api", [{}, {"stack_id": 1}], ids=["legacy", "v6"])
+@pytest.mark.parametrize("api", [{}, {"stack": 1}], ids=["legacy", "v6"])
 @pytest.mark.parametrize(("tests", "moving"), [(1, 0), (130, 0), (30, 1), (30, 4)])
 def test_the_reckoned_price_of_an_hour_is_what_it_costs(api: dict[str, int], tests: int, moving: int) -> None:
     budget = {"url": "http://k6.test", "requests_per_minute": 100_000}
