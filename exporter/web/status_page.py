@@ -7,11 +7,10 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
 
-from exporter.formatting import WORDS, describe_run, format_duration
+from exporter.formatting import OUTCOME_NAMES, describe_run, format_age, format_duration, format_timestamp
 from exporter.model import ActiveState, Outcome, Run
 from exporter.store import RunSummary, State, TestState
 from exporter.web.style import SIGNS, STYLE
@@ -132,7 +131,7 @@ def last_poll(status: Status) -> str:
     )
     return (
         f"The last poll {told.get(status.last_poll_outcome, 'ended')} "
-        f"{format_age(status.now, status.last_poll)}.{stale}"
+        f"{age_element(status.now, status.last_poll)}.{stale}"
     )
 
 
@@ -152,7 +151,7 @@ def last_error(status: Status) -> str:
     is_now = status.last_poll_outcome != "success"
     head = '<b class="failed">Last error</b>' if is_now else "Last error"
     text = escape(sentence) if is_now else f'<span class="dim">{escape(sentence)}</span>'
-    return f"<p>{head} {format_age(status.now, at)}: {text}</p>"
+    return f"<p>{head} {age_element(status.now, at)}: {text}</p>"
 
 
 def unresolved(status: Status) -> str:
@@ -215,8 +214,8 @@ def run_history(status: Status, test_state: TestState) -> str:
 
 
 def finished_run_badge(now: float, runs: str, left: RunSummary) -> str:
-    when = f", ended {format_duration(max(now - left.ended, 0))} ago" if left.ended is not None else ""
-    return badge(runs, left.id, left.outcome.value, WORDS[left.outcome], when)
+    when = f", ended {format_age(left.ended, now)}" if left.ended is not None else ""
+    return badge(runs, left.id, left.outcome.value, OUTCOME_NAMES[left.outcome], when)
 
 
 def badge(runs: str, id_: int, look: str, said: str, more: str = "") -> str:
@@ -247,7 +246,7 @@ def finished(now: float, run: Run, *, is_before: bool) -> str:
     look = (run.outcome or Outcome.NONE).value
     said = escape(describe_run(run).removeprefix("finished, "))
     lead = '<span class="dim">before:</span> ' if is_before else ""
-    return f'<p>{lead}<b class="{look}">{said}</b> {format_age(now, run.ended or run.created)}</p>'
+    return f'<p>{lead}<b class="{look}">{said}</b> {age_element(now, run.ended or run.created)}</p>'
 
 
 def last_known(_: float, run: Run) -> str:
@@ -286,10 +285,10 @@ def progress_bar(run: Run, elapsed: float, late: str) -> str:
 def since(now: float, run: Run) -> str:
     """When a run that is not under load ended, or else was created."""
     if run.active_state == ActiveState.PROCESSING and run.ended is not None:
-        return f", ended {format_age(now, run.ended)}"
+        return f", ended {age_element(now, run.ended)}"
     if run.created is None:
         return ""
-    return f"{'' if run.active_state == ActiveState.CREATED else ', created'} {format_age(now, run.created)}"
+    return f"{'' if run.active_state == ActiveState.CREATED else ', created'} {age_element(now, run.created)}"
 
 
 def earlier_errors(status: Status) -> str:
@@ -301,7 +300,7 @@ def earlier_errors(status: Status) -> str:
         return ""
     newest_first = sorted(latest.items(), key=lambda one: one[1], reverse=True)
     lines = "\n".join(
-        f"<li>{format_age(status.now, at)} {escape(sentence)}</li>" for sentence, at in newest_first
+        f"<li>{age_element(status.now, at)} {escape(sentence)}</li>" for sentence, at in newest_first
     )
     return f"<h2>Earlier errors</h2>\n<ul>\n{lines}\n</ul>"
 
@@ -309,7 +308,7 @@ def earlier_errors(status: Status) -> str:
 def legend() -> str:
     """What the marks mean."""
     named = {
-        **{outcome.value: WORDS.get(outcome, outcome.value) for outcome in Outcome},
+        **{outcome.value: OUTCOME_NAMES.get(outcome, outcome.value) for outcome in Outcome},
         "moving": "not over",
     }
     items = "".join(f'<li><span class="mark {look}"></span>{named[look]}</li>' for look in SIGNS)
@@ -322,9 +321,8 @@ def refresh_toggle(*, is_on: bool) -> str:
     return 'This page stays as it is. <a href="?">Refresh it after each poll</a>'
 
 
-def format_age(now: float, moment: float | None) -> str:
+def age_element(now: float, moment: float | None) -> str:
     """How long ago, with the exact moment for whoever points at it."""
     if moment is None:
         return ""
-    exact = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f'<time title="{exact}">{format_duration(max(now - moment, 0))} ago</time>'
+    return f'<time title="{format_timestamp(moment)}">{format_age(moment, now)}</time>'

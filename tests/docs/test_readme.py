@@ -17,14 +17,14 @@ from prometheus_client.metrics import MetricWrapperBase
 from exporter.cli import main
 from exporter.config import TestSelector, load, settings
 from exporter.config.load import variable
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.self_metrics import SelfMetrics
 from exporter.simulator import Phases, World
 from exporter.web.security.web_config import read_web_file
 from tests.polling.test_api_versions import DIFFERENCES
 from tests.support.golden import assert_section
 from tests.support.lab import START
-from tests.support.programs import program
+from tests.support.programs import require_program
 from tests.support.runs_shell import Shell
 
 README = Path(__file__).parents[2] / "README.md"
@@ -47,7 +47,7 @@ def metrics() -> str:
         ("metric", "of", "labels besides", "meaning"),
         (
             (f"`{family.name}`", family.subject, labels(family.labels), family.help)
-            for family in families("", "legacy")
+            for family in build_families("", "legacy")
         ),
     )
 
@@ -191,7 +191,7 @@ def test_the_scrape_config_is_good(name: str, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret")
 
     subprocess.run(
-        [program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True
+        [require_program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True
     )
 
 
@@ -200,7 +200,7 @@ def test_the_alerts_are_good_and_use_only_metrics_that_there_are(tmp_path: Path)
     file.write_text(example("alerts"))
 
     subprocess.run(
-        [program("promtool", "prometheus"), "check", "rules", file], check=True, capture_output=True
+        [require_program("promtool", "prometheus"), "check", "rules", file], check=True, capture_output=True
     )
     known = metrics() + self_metrics()
     for rule in yaml.safe_load(example("alerts"))["groups"][0]["rules"]:

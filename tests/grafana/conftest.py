@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.processes import eventually, free_port, ours, running
-from tests.support.programs import program
+from tests.support.programs import require_program
 
 CONFIGURATION = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -41,7 +41,7 @@ class Prometheus:
 
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    prometheus_program = program("prometheus", "prometheus")
+    prometheus_program = require_program("prometheus", "prometheus")
     folder = tmp_path_factory.mktemp("dashboards")
     demo, second, port = free_port(), free_port(), free_port()
     configuration = folder / "prometheus.yml"
@@ -82,7 +82,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 def read_cloud_url(log: Path) -> str | None:
     """The URL of the simulated k6 Cloud, once the demo has logged it."""
-    found = re.search(r"k6 Cloud is at (http://[^\s,]+)", log.read_text(encoding="utf-8"))
+    found = re.search(r"^Simulated k6 Cloud: (http://\S+)\n", log.read_text(encoding="utf-8"), re.MULTILINE)
     return found[1] if found else None
 
 
@@ -97,4 +97,4 @@ def finished_test(prometheus: Prometheus) -> str:
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    return program("promtool", "prometheus")
+    return require_program("promtool", "prometheus")

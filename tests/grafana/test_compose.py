@@ -15,7 +15,7 @@ import yaml
 from exporter.cli import main
 from exporter.config import load
 from tests.support.dashboards import DASHBOARDS, ROOT
-from tests.support.programs import program
+from tests.support.programs import require_program
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -81,12 +81,12 @@ def test_exporter_is_configured_for_the_simulator() -> None:
     config, _ = load(None, SERVICES["exporter"]["environment"], {})
 
     assert config.api.url == f"http://simulator:{PORTS['simulator']}"
-    assert config.api.stack_id == 1
+    assert config.api.stack == 1
 
 
 def test_flags_of_prometheus_exist() -> None:
     help_text = subprocess.run(
-        [program("prometheus", "prometheus"), "--help"], capture_output=True, text=True, check=False
+        [require_program("prometheus", "prometheus"), "--help"], capture_output=True, text=True, check=False
     )
     flags = [flag.split("=")[0] for flag in SERVICES["prometheus"]["command"]]
 

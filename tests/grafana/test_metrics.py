@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.self_metrics import SelfMetrics
 from tests.support.dashboards import ROOT, DashboardQuery, all_queries
 
@@ -32,7 +32,7 @@ def read_known_metrics() -> dict[str, set[str]]:
     """Every metric with its labels, from the golden expositions and the self metrics."""
     found = {name: set(labels) for name, labels in PROMETHEUS_SERIES.items()}
     pages = [(GOLDEN / f"{api_version}.prom").read_text(encoding="utf-8") for api_version in ("legacy", "v6")]
-    pages.append(SelfMetrics(version="", revision="").text().decode())
+    pages.append(SelfMetrics(version="", revision="").render_text().decode())
     for page in pages:
         for name in re.findall(r"^# TYPE (\w+) ", page, re.MULTILINE):
             found.setdefault(name, set())
@@ -82,7 +82,9 @@ def test_displayed_labels_exist(query: DashboardQuery) -> None:
 
 def test_every_metric_about_tests_and_runs_is_used() -> None:
     used = "\n".join(query.expr for query in all_queries()) + read_alert_expressions()
-    unused = {family.name for family in families("", "v6") if not re.search(rf"\b{family.name}\b", used)}
+    unused = {
+        family.name for family in build_families("", "v6") if not re.search(rf"\b{family.name}\b", used)
+    }
 
     assert unused == set(UNUSED)
 

@@ -42,8 +42,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "leave it out",
     ),
     "two stacks": (
-        {"extraEnv": [{"name": "K6_CLOUD_STACK_ID", "value": "1"}], "config": {"api": {"stack_id": 2}}},
-        "extraEnv: K6_CLOUD_STACK_ID and config.api.stack_id both name the stack; leave one of them out",
+        {"extraEnv": [{"name": "K6_CLOUD_STACK_ID", "value": "1"}], "config": {"api": {"stack": 2}}},
+        "extraEnv: K6_CLOUD_STACK_ID and config.api.stack both name the stack; leave one of them out",
     ),
     "a setting as a variable": (
         {"extraEnv": [{"name": "K6_CLOUD_EXPORTER_LOG__LEVEL", "value": "debug"}]},

@@ -225,7 +225,7 @@ def test_helm_3_refuses_a_misspelt_value_as_well() -> None:
         ("serviceMonitor.interval", "1.5m"),
         ("podMonitor.scrapeTimeout", "30s1m"),
         ("podLabels", {"number": 1}),
-        ("config", {"api": {"stack_id": "many"}}),
+        ("config", {"api": {"stack": "many"}}),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(name: str, value: Any) -> None:
@@ -238,13 +238,13 @@ def test_a_parent_chart_may_set_globals() -> None:
 
 def test_large_numbers_stay_whole() -> None:
     values = with_secret(
-        config={"api": {"stack_id": 123456789}, "tests": [{"id": 98765432109}]},
+        config={"api": {"stack": 123456789}, "tests": [{"id": 98765432109}]},
         revisionHistoryLimit=1_000_000,
         terminationGracePeriodSeconds=2_000_000,
     )
 
     made = one("ConfigMap", values)["data"]["exporter.yaml"]
-    assert "stack_id: 123456789\n" in made
+    assert "stack: 123456789\n" in made
     assert "- id: 98765432109\n" in made
     assert "revisionHistoryLimit: 1000000\n" in template(values).stdout
     assert "terminationGracePeriodSeconds: 2000000\n" in template(values).stdout

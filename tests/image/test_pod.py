@@ -28,7 +28,7 @@ def values(image: Image, url: str, port: int) -> Tree:
         "k6": {"existingSecret": {"name": "k6-cloud"}},
         "image": {"registry": registry, "repository": repository, "tag": tag, "pullPolicy": "Never"},
         "containerPort": port,
-        "config": {"api": {"url": url, "stack_id": 1}},
+        "config": {"api": {"url": url, "stack": 1}},
     }
 
 

@@ -48,7 +48,7 @@ def test_the_health_check_sees_whether_the_exporter_answers_and_asks_no_proxy(im
     with image.running(K6_CLOUD_TOKEN="demo", http_proxy="http://127.0.0.1:9") as container:
         eventually(container.is_healthy)
     with image.running("simulator") as container:
-        eventually(lambda: "simulated k6 Cloud is at" in container.log())
+        eventually(lambda: "Simulated k6 Cloud: " in container.log())
 
         assert not container.is_healthy()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.programs import program, prometheus_3
+from tests.support.programs import prometheus_3, require_program
 
 CASES = sorted((Path(__file__).parents[1] / "alerts" / "cases").glob("*.yaml"))
 RULES = "../../../grafana/alerts.yaml"
@@ -24,7 +24,7 @@ Groups = list[dict[str, Any]]
 
 def find_promtool(name: str) -> str:
     """The path of one of PROMTOOLS; a test that needs a missing one is skipped."""
-    return program(name, "prometheus") if name == "promtool" else prometheus_3(name)
+    return require_program(name, "prometheus") if name == "promtool" else prometheus_3(name)
 
 
 def run_case(promtool: str, case: Path, groups: Groups) -> subprocess.CompletedProcess[str]:

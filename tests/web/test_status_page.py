@@ -13,7 +13,6 @@ import pytest
 
 from exporter.formatting import describe_run, format_duration
 from exporter.model import Run
-from exporter.polling.scheduler import create_scheduler
 from exporter.simulator import EndStatus, Phases, World, faults
 from tests.support.lab import START, TOKEN, Lab
 
@@ -151,10 +150,9 @@ def test_it_says_when_the_next_poll_is_due_and_refreshes_itself_then() -> None:
 
 def test_whoever_schedules_the_polls_tells_when_the_next_is_due() -> None:
     with Lab(World()) as lab:
-        scheduler = create_scheduler(lab.exporter)
 
         async def polled_once() -> float:
-            scheduler.start()
+            scheduler = lab.exporter.start_polling()
             try:
                 async with asyncio.timeout(10):
                     while (  # noqa: ASYNC110 (nothing tells of a poll that is done)
@@ -162,7 +160,7 @@ def test_whoever_schedules_the_polls_tells_when_the_next_is_due() -> None:
                     ) is None or lab.exporter.poller.last_poll is None:
                         await asyncio.sleep(0.01)
             finally:
-                scheduler.shutdown(wait=False)
+                scheduler.shutdown()
             return due - time.time()
 
         assert 55 < lab.run(polled_once()) < 64  # none moves: a minute, and a twentieth more or less
@@ -331,14 +329,14 @@ def test_a_browser_may_use_its_style_and_nothing_else() -> None:
         (3, 1, 0, "finished, processing results"),
         (3, 2, 0, "finished, passed"),
         (3, 2, 1, "finished, failed"),
-        (3, 2, None, "finished, no verdict"),
-        (3, 3, 0, "finished, results could not be processed"),
+        (3, 2, None, "finished, no result"),
+        (3, 3, 0, "finished, processing failed"),
         (4, 2, 0, "timed out"),
         (5, 2, 0, "aborted by user"),
         (7, 2, 0, "aborted by script error"),
         (10, 0, 0, "archived"),
         (42, 0, 0, "unknown status 42"),
-        (None, 0, 0, "status not told"),
+        (None, 0, 0, "status not reported"),
     ],
 )
 def test_a_state_is_told_in_words(status: int | None, processing: int, result: int | None, said: str) -> None:

@@ -11,7 +11,7 @@ from exporter.simulator import Phases, World
 from exporter.web.style import DARK, LIGHT, SIGNS
 from tests.support.chromium import ORIGIN, Chromium
 from tests.support.lab import START, TOKEN, Lab
-from tests.support.programs import program
+from tests.support.programs import require_program
 from tests.web.pictures import site, world
 
 # Each text that is seen, with its colour and what is behind it.
@@ -43,7 +43,7 @@ STICKING_OUT = """
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
-    with Chromium(program("chromium", "chromium")) as started:
+    with Chromium(require_program("chromium", "chromium")) as started:
         yield started
 
 

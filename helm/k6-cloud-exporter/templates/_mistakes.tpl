@@ -35,8 +35,8 @@
 {{- range $values.extraEnv -}}
 {{- if eq .name "K6_CLOUD_TOKEN" -}}
 {{- $says = append $says "extraEnv: K6_CLOUD_TOKEN would go before the mounted token, and could not change without a restart; leave it out" -}}
-{{- else if and (eq .name "K6_CLOUD_STACK_ID") $api.stack_id -}}
-{{- $says = append $says "extraEnv: K6_CLOUD_STACK_ID and config.api.stack_id both name the stack; leave one of them out" -}}
+{{- else if and (eq .name "K6_CLOUD_STACK_ID") $api.stack -}}
+{{- $says = append $says "extraEnv: K6_CLOUD_STACK_ID and config.api.stack both name the stack; leave one of them out" -}}
 {{- else if hasPrefix "K6_CLOUD_EXPORTER_" .name -}}
 {{- $says = append $says (printf "extraEnv: %s is a setting; write it under config, where it is checked" .name) -}}
 {{- end -}}
