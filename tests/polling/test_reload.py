@@ -119,7 +119,7 @@ def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
         answer = lab.get("/-/reload", "POST")
 
         assert answer.status_code == 500
-        assert answer.text == "The configuration is refused:\npoll.interval: no\ntests: no\n"
+        assert answer.text == "The configuration was not reloaded:\npoll.interval: no\ntests: no\n"
         assert [record.args for record in caplog.records] == [("poll.interval: no",), ("tests: no",)]
         lab.at(60).poll()
         assert tracked(lab) == {first}

@@ -1,4 +1,4 @@
-"""The lines of the README, for nine days: a real Prometheus tells the past rightly, and goes on."""
+"""The commands of docs/backfill.md, for nine days: a real Prometheus tells the past rightly, and goes on."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ from tests.support.exporter_process import environment
 from tests.support.processes import eventually, free_port, ours, running
 from tests.system.test_prometheus import CONFIGURATION, Demo
 
-README = Path(__file__).parent.parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "backfill.md"
 HOUR = 3600.0
 
 
@@ -54,7 +54,7 @@ def served(simulator: Simulator) -> Iterator[str]:
 
 
 def lines_of_the_readme() -> str:
-    found = re.search("<!-- backfill -->\n```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search("<!-- backfill -->\n```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     return found[1]
 
