@@ -21,7 +21,7 @@ PACKAGE = str(Path(exporter.__file__).parent)
 MAX_DEPTH = 6
 LONG = Phases(created=1, validated=1, queued=1, initializing=1, running=100_000, processing=10)
 
-both = pytest.mark.parametrize("stack_id", [None, 1], ids=["legacy", "v6"])
+both = pytest.mark.parametrize("stack", [None, 1], ids=["legacy", "v6"])
 
 
 def own_functions() -> list[str]:
@@ -64,7 +64,7 @@ class Scene:
             broken=httpx.ReadError,
         )
         self.recorder = StackRecorder(self.simulator)
-        self.api = {"url": "http://k6.test", "requests_per_minute": 6000, "stack_id": stack_id}
+        self.api = {"url": "http://k6.test", "requests_per_minute": 6000, "stack": stack_id}
 
     @asynccontextmanager
     async def exporter(self, **settings: Any) -> AsyncIterator[Exporter]:
