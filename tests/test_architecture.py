@@ -1,6 +1,6 @@
-"""Who may import whom, and who may touch the clock, the environment and the network.
+"""Which modules may import which, and which may use the clock, the environment and the network.
 
-The road is one-way: k6 → model → store → exposition → web. A module that is not in the table fails.
+Data flows one way: k6 → model → store → exposition → web. A module that is not in the table fails.
 """
 
 import ast
@@ -67,7 +67,7 @@ TIME = {
     "simulator.app": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
     "cli": {"time"},  # the moment at which a simulated world begins
     "web.server": {"asyncio.get_running_loop().call_later"},  # how long a process takes to end
-    "polling.scheduler": {"datetime.now"},  # APScheduler is told a date; Clock has no dates
+    "polling.scheduler": {"datetime.now"},  # APScheduler takes a datetime; Clock has none
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
