@@ -177,7 +177,9 @@ def test_check_with_the_id_of_another_stack_asks_about_it(cloud: Cloud) -> None:
 
     assert answer.returncode == 1
     first, second, *_ = answer.stdout.splitlines()
-    assert first.startswith("failed       the token has no permission for this (403 at GET /cloud/v6/load_tests")
+    assert first.startswith(
+        "failed       the token has no permission for this (403 at GET /cloud/v6/load_tests"
+    )
     assert second == "             is 2 the id of your stack?"
 
 

@@ -178,7 +178,9 @@ def test_a_token_for_another_stack_is_one_sentence() -> None:
 
     assert shell.desk(is_json=True).list(most=20, active=False) == 3
     assert shell.out == ""
-    assert re.fullmatch(r"error: the token has no permission for this \(403 at GET /cloud/v6/load_tests.*\n", shell.err)
+    assert re.fullmatch(
+        r"error: the token has no permission for this \(403 at GET /cloud/v6/load_tests.*\n", shell.err
+    )
 
 
 @pytest.mark.parametrize("api_version", GENERATIONS)
