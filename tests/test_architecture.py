@@ -1,6 +1,6 @@
-"""Which module may import which, and which may use the clock, the environment and the network.
+"""Which modules may import which, and which may use the clock, the environment and the network.
 
-Data flows in one direction: k6 → model → store → exposition → web. A module that is not in the table fails.
+Data flows one way: k6 → model → store → exposition → web. A module that is not in the table fails.
 """
 
 import ast
@@ -83,8 +83,8 @@ NETWORK_MODULES = {"httpx", "httpcore", "requests", "urllib.request", "http.clie
 TIME = {
     "clock": {"time", "asyncio.sleep"},  # the one module for it
     "simulator.app": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
-    "web.server": {"asyncio.get_running_loop().call_later"},  # the limit for shutting down
-    "polling.scheduler": {"datetime.now"},  # APScheduler needs a datetime, which Clock does not have
+    "web.server": {"asyncio.get_running_loop().call_later"},  # how long a process takes to end
+    "polling.scheduler": {"datetime.now"},  # APScheduler takes a datetime; Clock has none
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

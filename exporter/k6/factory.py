@@ -48,6 +48,7 @@ def build_transport(
     """A transport as configured; it continues the rate limit and Retry-After of `previous`."""
     return kind(
         client,
+        # Read for each request: the token file can be rotated.
         lambda: auth_headers(config, token),
         clock=clock,
         timeout=config.api.timeout,

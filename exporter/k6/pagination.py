@@ -65,6 +65,7 @@ class PageCollector(Generic[I]):
     def add(self, page: Sequence[msgspec.Raw]) -> None:
         """Parses items; one that cannot be parsed is skipped, and does not affect the others."""
         for raw in page:
+            # One call for each item, so that an error is about one item.
             try:
                 item = self._parse(raw)
             except UnexpectedItem as error:
@@ -100,6 +101,14 @@ def decode(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DecodeError(f"{endpoint}: the response is not as documented: {error}") from error
+
+
+def decode_item(body: bytes, type_: type[T], parse: Callable[[T], I], endpoint: str) -> I:
+    """The one item of a response. Raises DecodeError."""
+    try:
+        return parse(decode(body, type_, endpoint))
+    except ValueError as error:
+        raise DecodeError(f"{endpoint}: {error}") from error
 
 
 def has_too_many_values(body: bytes) -> bool:

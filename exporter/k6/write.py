@@ -4,8 +4,8 @@ Nothing that serves imports this module: polls get a Transport, which can only r
 """
 
 from exporter.k6.legacy.schema import decode_run
+from exporter.k6.pagination import decode_item
 from exporter.k6.transport import Transport
-from exporter.k6.v6.client import decode_item
 from exporter.k6.v6.schema import RunBody, parse_run
 from exporter.model import Run
 

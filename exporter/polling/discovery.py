@@ -46,9 +46,11 @@ class Discovery:
         except ApiError:
             self._keep_project(project)
             raise
+        # An empty list can be a fault of the API.
         if not listing.tests:
             await self.verify_empty(project)
         self.add(listing)
+        # A known test may be among the skipped ones.
         if listing.skipped or not listing.is_complete:
             self._keep_project(project)
 

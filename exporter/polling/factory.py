@@ -65,4 +65,5 @@ def build_selector(config: Config) -> Selector:
     )
     tests = {entry.id: entry.name for entry in config.tests if entry.id is not None}
     shard = Shard(config.sharding.shard, config.sharding.total)
+    # A rule without conditions matches every test.
     return Selector(tests, rules if config.tests else (Rule(),), shard)

@@ -76,6 +76,7 @@ class LegacySource:
             listing = await self._api.list_runs(test.id, since=query.since)
         found = {run.id for run in listing.runs}
         active = missing = [run.id for run in (known.active_runs if known else ()) if run.id not in found]
+        # The list of tests names a run that the list of runs lacks: request it by its id.
         is_uncertain = query.since is not None and listing.complete_since != float("-inf")
         if is_uncertain and test.last_run_id is not None and test.last_run_id not in {*found, *missing}:
             missing = [*active, test.last_run_id]

@@ -113,7 +113,7 @@ class Poller:
             self._config = self._new_config()
             self._new_config = None
             self.state = replace(self.state, retention=self._config.retention)
-            self._discovered_at = float("-inf")
+            self._discovered_at = float("-inf")  # the tests may be others
         began = self._clock.monotonic()
         is_due = began - self._discovered_at >= self._config.intervals.discovery
         return began, self._discoveries if is_due else None

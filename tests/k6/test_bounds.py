@@ -1,4 +1,4 @@
-"""What an answer may be at most; what is more is refused while it comes, before it has filled the memory."""
+"""Limits of a response; what exceeds them is rejected while it arrives, before it fills the memory."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.pagination import MAX_ITEMS, MAX_VALUES
 from exporter.k6.v6.client import V6Client
 from exporter.nesting import MAX_NESTING
-from tests.support.k6_server import RUNS, Desk
+from tests.support.k6_server import RUNS, TransportClient
 
 MIB = 2**20
 
@@ -39,17 +39,17 @@ class Stream(httpx.AsyncByteStream):
         self.is_closed = True
 
 
-def desk_with(stream: Stream, status: int = 200, **headers: str) -> Desk:
+def client_with(stream: Stream, status: int = 200, **headers: str) -> TransportClient:
     async def serve(_: httpx.Request) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return httpx.Response(status, headers=named, stream=stream)
 
-    return Desk(httpx.MockTransport(serve))
+    return TransportClient(httpx.MockTransport(serve))
 
 
-def told(body: bytes) -> Desk:
-    """A server that tells this to each question."""
-    return desk_with(Stream([body]))
+def served(body: bytes) -> TransportClient:
+    """A client of a server that sends this body to each request."""
+    return client_with(Stream([body]))
 
 
 def bomb() -> Iterable[bytes]:
@@ -74,40 +74,40 @@ def peak(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def refused(desk: Desk) -> str:
+def refused(client: TransportClient) -> str:
     with pytest.raises(DecodeError) as raised:
-        desk.ask()
+        client.get()
     return str(raised.value)
 
 
-def test_an_answer_that_never_ends_is_cut_and_its_connection_closed() -> None:
+def test_endless_response_is_cut_and_closed() -> None:
     stream = Stream(b"x" * MIB for _ in iter(int, 1))
-    desk = desk_with(stream)
+    client = client_with(stream)
 
-    assert str(MAX_BYTES) in refused(desk)
+    assert str(MAX_BYTES) in refused(client)
     assert stream.sent == 33
     assert stream.is_closed
-    assert desk.notes.asked_of == [(RUNS, "200")]  # it would be no shorter the next time
+    assert client.log.requests == [(RUNS, "200")]  # it would be no shorter the next time
 
 
-def test_an_answer_of_the_greatest_length_is_read() -> None:
-    assert len(desk_with(Stream([b" " * MIB] * 32)).ask()) == MAX_BYTES
+def test_response_of_maximum_size_is_read() -> None:
+    assert len(client_with(Stream([b" " * MIB] * 32)).get()) == MAX_BYTES
 
 
 def test_a_gzip_bomb_is_cut_while_it_inflates() -> None:
     stream = Stream(bomb())
-    desk = desk_with(stream, Content_Encoding="gzip")
+    client = client_with(stream, Content_Encoding="gzip")
 
-    assert peak(lambda: refused(desk)) < 5 * MAX_BYTES
+    assert peak(lambda: refused(client)) < 5 * MAX_BYTES
     assert stream.sent <= 3
 
 
-def test_a_gzip_bomb_in_a_gzip_bomb_is_not_opened() -> None:
+def test_nested_gzip_is_not_inflated() -> None:
     twice = gzip.compress(gzip.compress(b" " * (512 * MIB), 1), 9)
-    desk = desk_with(Stream([twice]), Content_Encoding="gzip, gzip")
+    client = client_with(Stream([twice]), Content_Encoding="gzip, gzip")
 
-    assert peak(lambda: refused(desk)) < MIB
-    assert "'gzip, gzip'" in refused(desk)
+    assert peak(lambda: refused(client)) < MIB
+    assert "'gzip, gzip'" in refused(client)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZip", "identity, gzip", "gzip,"])
@@ -117,29 +117,29 @@ def test_gzip_is_read_in_whatever_parts_it_comes(coding: str, size: int) -> None
     packed = gzip.compress(page)
     parts = [packed[at : at + size] for at in range(0, len(packed), size)]
 
-    assert desk_with(Stream(parts), Content_Encoding=coding).ask() == page
+    assert client_with(Stream(parts), Content_Encoding=coding).get() == page
 
 
 @pytest.mark.parametrize("coding", ["", "identity", "identity,identity"])
-def test_what_is_not_compressed_is_read_as_it_comes(coding: str) -> None:
-    assert desk_with(Stream([b"{", b"}"]), Content_Encoding=coding).ask() == b"{}"
+def test_uncompressed_body_is_read(coding: str) -> None:
+    assert client_with(Stream([b"{", b"}"]), Content_Encoding=coding).get() == b"{}"
 
 
-def test_half_of_a_gzip_is_not_taken_for_all_of_it() -> None:
+def test_truncated_gzip_is_a_decode_error() -> None:
     packed = gzip.compress(b"[1, 2, 3]" * 1000)
 
-    assert "gzip" in refused(desk_with(Stream([packed[:-9]]), Content_Encoding="gzip"))
+    assert "gzip" in refused(client_with(Stream([packed[:-9]]), Content_Encoding="gzip"))
 
 
-def test_only_what_can_be_read_in_bounds_is_asked_for() -> None:
-    asked: list[str] = []
+def test_only_gzip_is_accepted() -> None:
+    encodings: list[str] = []
 
     async def serve(request: httpx.Request) -> httpx.Response:
-        asked.append(request.headers["Accept-Encoding"])
+        encodings.append(request.headers["Accept-Encoding"])
         return httpx.Response(200)
 
-    Desk(httpx.MockTransport(serve)).ask()
-    assert asked == ["gzip"]
+    TransportClient(httpx.MockTransport(serve)).get()
+    assert encodings == ["gzip"]
 
 
 @pytest.mark.parametrize(
@@ -152,11 +152,11 @@ def test_only_what_can_be_read_in_bounds_is_asked_for() -> None:
     ids=["long", "not gzip", "brotli"],
 )
 @pytest.mark.parametrize(("status", "error"), [(401, Unauthorized), (503, ServerError)])
-def test_a_refusal_says_enough_by_its_status_whatever_its_body_is(
+def test_error_with_unusable_body_keeps_its_status(
     status: int, error: type[ApiError], body: list[bytes], headers: dict[str, str]
 ) -> None:
     with pytest.raises(error, match=rf"\({status} at GET {RUNS}\)"):
-        desk_with(Stream(body), status, **headers).ask()
+        client_with(Stream(body), status, **headers).get()
 
 
 class BreaksOff(Stream):
@@ -167,22 +167,22 @@ class BreaksOff(Stream):
         raise httpx.ReadError("Connection reset by peer")
 
 
-def test_a_refusal_whose_body_breaks_off_is_not_asked_for_again() -> None:
-    desk = desk_with(BreaksOff([]), 401)
+def test_error_with_broken_body_is_not_retried() -> None:
+    client = client_with(BreaksOff([]), 401)
 
     with pytest.raises(Unauthorized):
-        desk.ask()
-    assert desk.notes.asked_of == [(RUNS, "401")]
+        client.get()
+    assert client.log.requests == [(RUNS, "401")]
 
 
 def legacy(body: bytes) -> Any:
-    desk = told(body)
-    return desk.run(LegacyClient(desk.transport).list_runs(7))
+    client = served(body)
+    return client.run(LegacyClient(client.transport).list_runs(7))
 
 
 def v6(body: bytes) -> Any:
-    desk = told(body)
-    return desk.run(V6Client(desk.transport).list_runs(0.0))
+    client = served(body)
+    return client.run(V6Client(client.transport).list_runs(0.0))
 
 
 READERS = [
@@ -192,9 +192,7 @@ READERS = [
 
 
 @pytest.mark.parametrize(("read", "page"), READERS)
-def test_a_page_of_a_thousand_runs_with_all_their_options_is_read(
-    read: Callable[[bytes], Any], page: bytes
-) -> None:
+def test_page_of_1000_runs_with_options_is_read(read: Callable[[bytes], Any], page: bytes) -> None:
     options = {"stages": [{"duration": "30s", "target": 50}] * 300}
     runs = [
         {"id": n, "test_id": 7, "created": "2026-09-21T14:00:00Z", "options": options} for n in range(1000)
@@ -207,20 +205,20 @@ def test_a_page_of_a_thousand_runs_with_all_their_options_is_read(
 
 @pytest.mark.parametrize(("read", "page"), READERS)
 @pytest.mark.parametrize("value", [b"1,", b"[],", b"[[[[[]]]]],", b'{"id":{}},'], ids=bytes.decode)
-def test_an_answer_of_millions_of_values_is_refused_before_they_fill_the_memory(
+def test_response_with_millions_of_values_is_rejected(
     read: Callable[[bytes], Any], page: bytes, value: bytes
 ) -> None:
     body = page % (value * (30 * MIB // len(value)) + b"1")
 
-    def ask() -> None:
+    def read_body() -> None:
         with pytest.raises(DecodeError, match=f"{MAX_VALUES} values"):
             read(body)
 
-    assert peak(ask) < 3 * MAX_BYTES
+    assert peak(read_body) < 3 * MAX_BYTES
 
 
 @pytest.mark.parametrize(("read", "page"), READERS)
-def test_a_list_of_more_items_than_there_can_be_is_refused(read: Callable[[bytes], Any], page: bytes) -> None:
+def test_list_with_too_many_items_is_rejected(read: Callable[[bytes], Any], page: bytes) -> None:
     with pytest.raises(DecodeError, match=f"{MAX_ITEMS} items"):
         read(page % (b"1," * MAX_ITEMS + b"1"))
 
@@ -228,7 +226,7 @@ def test_a_list_of_more_items_than_there_can_be_is_refused(read: Callable[[bytes
 @pytest.mark.parametrize(("read", "page"), READERS)
 @pytest.mark.parametrize("depth", [3_000, 5_000_000])
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["lists", "objects"])
-def test_an_answer_that_is_nested_without_end_is_refused(
+def test_deeply_nested_response_is_rejected(
     read: Callable[[bytes], Any], page: bytes, depth: int, opening: bytes, closing: bytes
 ) -> None:
     with pytest.raises(DecodeError, match=rf"nested.* {MAX_NESTING}\b|{MAX_VALUES} values"):
@@ -237,9 +235,7 @@ def test_an_answer_that_is_nested_without_end_is_refused(
 
 @pytest.mark.parametrize(("read", "page"), READERS)
 @pytest.mark.parametrize("place", [b'"options": %s', b'"status": %s', b'"options": {"a": ["]]}", %s]}'])
-def test_an_answer_may_be_nested_a_hundred_deep_on_every_python(
-    read: Callable[[bytes], Any], page: bytes, place: bytes
-) -> None:
+def test_response_may_be_nested_100_levels(read: Callable[[bytes], Any], page: bytes, place: bytes) -> None:
     def nested(depth: int) -> bytes:
         inner = (
             depth - 3 - 2 * place.count(b']}"')
@@ -252,9 +248,7 @@ def test_an_answer_may_be_nested_a_hundred_deep_on_every_python(
 
 
 @pytest.mark.parametrize(("read", "page"), READERS)
-def test_a_number_of_a_million_digits_costs_its_run_and_no_other(
-    read: Callable[[bytes], Any], page: bytes
-) -> None:
+def test_number_of_a_million_digits_skips_one_run(read: Callable[[bytes], Any], page: bytes) -> None:
     good = b'{"id": 8, "test_id": 7, "created": "2026-09-21T14:00:00Z"}'
 
     listing = read(page % (b'{"id": %s, "test_id": 7}, ' % (b"9" * MIB) + good))
@@ -272,8 +266,8 @@ def test_a_number_of_a_million_digits_costs_its_run_and_no_other(
     ],
     ids=["legacy", "v6"],
 )
-def test_a_name_is_no_longer_than_a_label_can_bear(tests: Callable[..., Any], page: bytes) -> None:
-    desk = told(page % json.dumps({"id": 7, "name": "x" * MIB}).encode())
+def test_test_name_is_cut(tests: Callable[..., Any], page: bytes) -> None:
+    client = served(page % json.dumps({"id": 7, "name": "x" * MIB}).encode())
 
-    [test] = desk.run(tests(desk.transport)).tests
+    [test] = client.run(tests(client.transport)).tests
     assert test.name == "x" * MAX_TEXT

@@ -19,7 +19,7 @@ from exporter.k6.v6.schema import ScheduleBody, parse_schedule
 from exporter.model import RunList, TestList
 from exporter.nesting import MAX_NESTING
 from tests.support.golden import assert_golden
-from tests.support.k6_server import Desk, Script, answers, refusal
+from tests.support.k6_server import Script, TransportClient, answers, refusal
 
 GOLDEN = Path(__file__).parent / "errors.txt"
 RUN = {"id": 8, "test_id": 7}
@@ -66,11 +66,11 @@ ITEMS: dict[str, object] = {
 }
 
 
-def served(body: bytes) -> Desk:
+def served(body: bytes) -> TransportClient:
     async def serve(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, stream=httpx.ByteStream(body))
 
-    return Desk(httpx.MockTransport(serve))
+    return TransportClient(httpx.MockTransport(serve))
 
 
 def error_of(call: Coroutine[Any, Any, object]) -> str:
@@ -82,13 +82,13 @@ def error_of(call: Coroutine[Any, Any, object]) -> str:
 def transport_errors() -> Iterator[str]:
     for name, failure in FAILURES.items():
         if isinstance(failure, httpx.Response) and not failure.is_stream_consumed:
-            desk = Desk(httpx.MockTransport(lambda _, response=failure: response))
+            client = TransportClient(httpx.MockTransport(lambda _, response=failure: response))
         else:
-            desk = Desk(Script(failure))
-        yield f"{name}: {error_of(desk.transport.get('/loadtests/v2/runs'))}"
-    desk = Desk(Script(*answers(429, retry_after="100")))
-    error_of(desk.transport.get("/loadtests/v2/runs"))
-    yield f"Retry-After: {error_of(desk.transport.get('/loadtests/v2/runs'))}"
+            client = TransportClient(Script(failure))
+        yield f"{name}: {error_of(client.transport.get('/loadtests/v2/runs'))}"
+    client = TransportClient(Script(*answers(429, retry_after="100")))
+    error_of(client.transport.get("/loadtests/v2/runs"))
+    yield f"Retry-After: {error_of(client.transport.get('/loadtests/v2/runs'))}"
 
 
 def body_errors() -> Iterator[str]:
@@ -116,10 +116,11 @@ def list_errors() -> Iterator[str]:
     async def repeated(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"value": [{"id": 7}], "@nextLink": "?$skip=1"})
 
-    transport = Desk(httpx.MockTransport(endless), requests_per_minute=10_000).transport
+    transport = TransportClient(httpx.MockTransport(endless), requests_per_minute=10_000).transport
     yield f"endless, legacy: {error_of(LegacyClient(transport).list_runs(7))}"
     yield f"endless, v6: {error_of(V6Client(transport).list_runs(0.0))}"
-    yield f"repeated, v6: {error_of(V6Client(Desk(httpx.MockTransport(repeated)).transport).list_tests())}"
+    transport = TransportClient(httpx.MockTransport(repeated)).transport
+    yield f"repeated, v6: {error_of(V6Client(transport).list_tests())}"
 
 
 def skipped_items() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Wherever an answer points, only the API's own address is asked: two real servers, one of them elsewhere."""
+"""Requests go to the configured host only, wherever a response points: two real servers."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ from exporter.polling.result import PollResult
 from exporter.simulator import Fault, NextLink, Options, Simulator, V6Options, World, faults
 from tests.support.k6_server import TOKEN
 
-GENERATIONS = {"legacy": None, "v6": 1}  # and the stack id that makes it so
+API_VERSIONS = {"legacy": None, "v6": 1}  # and its stack id
 HOSTS = {"another host": "localhost", "another port": "127.0.0.1"}
 
 
@@ -75,8 +75,8 @@ async def poll(url: str, stack_id: int | None) -> PollResult:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
-@pytest.mark.parametrize("stack_id", GENERATIONS.values(), ids=GENERATIONS)
-def test_a_redirect_is_told_and_not_followed(stack_id: int | None, host: str, status: int) -> None:
+@pytest.mark.parametrize("stack_id", API_VERSIONS.values(), ids=API_VERSIONS)
+def test_redirect_is_reported_and_not_followed(stack_id: int | None, host: str, status: int) -> None:
     async def scene() -> None:
         async with elsewhere() as there:
             location = f"http://{host}:{there.port}/"
@@ -87,7 +87,7 @@ def test_a_redirect_is_told_and_not_followed(stack_id: int | None, host: str, st
                 assert poll_result.outcome == "failure"
                 assert f"({status} at GET " in poll_result.failures[0].message
 
-                # Whoever does follow arrives there.
+                # A client that follows redirects does get there.
                 async with httpx.AsyncClient(follow_redirects=True) as follower:
                     await follower.get(f"{url}/")
                 assert [request.split(b"\r\n")[0] for request in there.got] == [b"GET / HTTP/1.1"]
@@ -97,7 +97,7 @@ def test_a_redirect_is_told_and_not_followed(stack_id: int | None, host: str, st
 
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
 @pytest.mark.parametrize("path", ["/cloud/v6/load_tests", "/cloud/v6/test_runs"])
-def test_of_a_next_link_that_leads_elsewhere_only_the_page_is_heeded(path: str, host: str) -> None:
+def test_next_link_to_another_host_is_not_followed(path: str, host: str) -> None:
     async def scene() -> None:
         async with elsewhere() as there:
             link = f"http://{host}:{there.port}{path}?$skip=1&$top=2"

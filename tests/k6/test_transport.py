@@ -1,4 +1,4 @@
-"""One question, a server that may do anything to it, and what comes back."""
+"""One request, a server that may respond with anything, and the result."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -24,7 +24,16 @@ from exporter.k6.errors import (
     Unauthorized,
 )
 from exporter.k6.transport import RateLimiter, parse_retry_after
-from tests.support.k6_server import CLOCK, RUNS, TOKEN, Desk, Script, answers, refusal, swiftly
+from tests.support.k6_server import (
+    CLOCK,
+    RUNS,
+    TOKEN,
+    Script,
+    TransportClient,
+    answers,
+    refusal,
+    run_skipping,
+)
 from tests.support.lab import START, ManualClock
 
 Message = MutableMapping[str, Any]
@@ -33,17 +42,17 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 @pytest.mark.parametrize("code", [500, 502, 503, 504, 599])
-def test_a_server_in_trouble_is_asked_again_until_it_answers(code: int) -> None:
+def test_server_error_is_retried(code: int) -> None:
     server = Script(*answers(code, code), httpx.Response(200, content=b"all is well"))
-    desk = Desk(server)
+    client = TransportClient(server)
 
-    assert desk.ask() == b"all is well"
-    assert desk.notes.asked_of == [(RUNS, str(code)), (RUNS, str(code)), (RUNS, "200")]
-    assert desk.notes.retries == 2
+    assert client.get() == b"all is well"
+    assert client.log.requests == [(RUNS, str(code)), (RUNS, str(code)), (RUNS, "200")]
+    assert client.log.retries == 2
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "expected"),
     [
         (httpx.ReadTimeout("slow"), "timeout"),
         (httpx.ConnectTimeout("slow"), "timeout"),
@@ -54,12 +63,12 @@ def test_a_server_in_trouble_is_asked_again_until_it_answers(code: int) -> None:
         (httpx.ProxyError("no way"), "network"),
     ],
 )
-def test_time_outs_and_broken_connections_are_tried_again(failure: Exception, told: str) -> None:
+def test_timeouts_and_broken_connections_are_retried(failure: Exception, expected: str) -> None:
     server = Script(failure, failure, *answers(200))
-    desk = Desk(server)
+    client = TransportClient(server)
 
-    assert desk.ask() == b"{}"
-    assert desk.notes.asked_of == [(RUNS, told), (RUNS, told), (RUNS, "200")]
+    assert client.get() == b"{}"
+    assert client.log.requests == [(RUNS, expected), (RUNS, expected), (RUNS, "200")]
 
 
 @pytest.mark.parametrize(
@@ -73,41 +82,41 @@ def test_time_outs_and_broken_connections_are_tried_again(failure: Exception, to
 )
 def test_the_third_failure_is_the_last(answer: httpx.Response | Exception, error: type[ApiError]) -> None:
     server = Script(answer)
-    desk = Desk(server)
+    client = TransportClient(server)
 
     with pytest.raises(error):
-        desk.ask()
-    assert (len(server.got), desk.notes.retries) == (3, 2)
+        client.get()
+    assert (len(server.got), client.log.retries) == (3, 2)
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 409, 418, 301, 304, 451])
-def test_what_will_not_pass_is_asked_once(code: int) -> None:
+def test_permanent_error_is_not_retried(code: int) -> None:
     server = Script(*answers(code))
-    desk = Desk(server)
+    client = TransportClient(server)
 
     with pytest.raises(ApiError):
-        desk.ask()
-    assert (len(server.got), desk.pauses, desk.notes.retries) == (1, [], 0)
+        client.get()
+    assert (len(server.got), client.pauses, client.log.retries) == (1, [], 0)
 
 
 def test_pauses_double_and_are_jittered_by_half() -> None:
     for _ in range(30):
-        desk = Desk(Script(*answers(500)))
+        client = TransportClient(Script(*answers(500)))
 
         with pytest.raises(ServerError):
-            desk.ask()
+            client.get()
 
-        first, second = desk.pauses
+        first, second = client.pauses
         assert 0.25 <= first <= 0.75
         assert 0.5 <= second <= 1.5
 
 
-def test_jitter_keeps_exporters_from_coming_back_together() -> None:
+def test_backoff_has_jitter() -> None:
     pauses = set()
     for _ in range(20):
-        desk = Desk(Script(*answers(500, 200)))
-        desk.ask()
-        pauses.update(desk.pauses)
+        client = TransportClient(Script(*answers(500, 200)))
+        client.get()
+        pauses.update(client.pauses)
 
     assert len(pauses) == 20
 
@@ -117,57 +126,57 @@ def test_jitter_keeps_exporters_from_coming_back_together() -> None:
 )
 def test_a_start_is_never_repeated(answer: httpx.Response | Exception) -> None:
     server = Script(answer)
-    desk = Desk(server)
+    client = TransportClient(server)
 
     with pytest.raises(ApiError):
-        desk.tell("/loadtests/v2/tests/{id}/start-testrun", id=7)
+        client.post("/loadtests/v2/tests/{id}/start-testrun", id=7)
 
     assert [(request.method, request.url.path) for request in server.got] == [
         ("POST", "/loadtests/v2/tests/7/start-testrun")
     ]
-    assert desk.pauses == []
+    assert client.pauses == []
 
 
 @pytest.mark.parametrize("code", [429, 503])
 def test_a_retry_waits_as_long_as_retry_after_says(code: int) -> None:
-    desk = Desk(Script(*answers(code, retry_after="7"), *answers(200)))
+    client = TransportClient(Script(*answers(code, retry_after="7"), *answers(200)))
 
-    assert desk.ask() == b"{}"
-    assert desk.elapsed == 7
+    assert client.get() == b"{}"
+    assert client.elapsed == 7
 
 
 def test_a_retry_after_can_be_a_date() -> None:
     date = format_datetime(datetime.fromtimestamp(START + 12, UTC), usegmt=True)
-    desk = Desk(Script(*answers(429, retry_after=date), *answers(200)))
+    client = TransportClient(Script(*answers(429, retry_after=date), *answers(200)))
 
-    desk.ask()
+    client.get()
 
-    assert desk.elapsed == 12
-
-
-def test_a_short_retry_after_does_not_shorten_the_pause() -> None:
-    desk = Desk(Script(*answers(429, retry_after="0"), *answers(200)))
-
-    desk.ask()
-
-    assert 0.25 <= desk.elapsed <= 0.75
+    assert client.elapsed == 12
 
 
-def test_a_retry_after_holds_for_all_questions_that_come_after_it() -> None:
+def test_short_retry_after_keeps_the_backoff() -> None:
+    client = TransportClient(Script(*answers(429, retry_after="0"), *answers(200)))
+
+    client.get()
+
+    assert 0.25 <= client.elapsed <= 0.75
+
+
+def test_retry_after_holds_back_later_requests() -> None:
     server = Script(*answers(429, retry_after="20"), *answers(200))
-    desk = Desk(server)
+    client = TransportClient(server)
 
     with pytest.raises(RateLimited):
-        desk.tell("/loadtests/v2/runs/{id}/stop", id=1)
-    assert desk.elapsed == 0
-    desk.now.value += 5
-    desk.ask("/another")
+        client.post("/loadtests/v2/runs/{id}/stop", id=1)
+    assert client.elapsed == 0
+    client.now.value += 5
+    client.get("/another")
 
-    assert desk.pauses == [15]
+    assert client.pauses == [15]
     assert [request.url.path for request in server.got] == ["/loadtests/v2/runs/1/stop", "/another"]
 
 
-def test_a_retry_after_holds_for_questions_that_already_wait_for_the_budget() -> None:
+def test_retry_after_holds_back_requests_that_wait_for_a_slot() -> None:
     sent: list[tuple[str, float]] = []
 
     async def serve(request: httpx.Request) -> httpx.Response:
@@ -177,22 +186,22 @@ def test_a_retry_after_holds_for_questions_that_already_wait_for_the_budget() ->
             return httpx.Response(429, headers={"Retry-After": "25"})
         return httpx.Response(200)
 
-    desk = Desk(httpx.MockTransport(serve), requests_per_minute=1, timeout=100, clock=CLOCK)
+    client = TransportClient(httpx.MockTransport(serve), requests_per_minute=1, timeout=100, clock=CLOCK)
 
     async def both() -> None:
         await asyncio.gather(
-            desk.transport.post("/first"), desk.transport.get("/second"), return_exceptions=True
+            client.transport.post("/first"), client.transport.get("/second"), return_exceptions=True
         )
 
-    swiftly(both())
+    run_skipping(both())
 
-    # Told at 50 to wait until 75; the place in the budget would have come at 60.
+    # At 50 a Retry-After holds until 75; the slot would have been free at 60.
     assert sent[0] == ("/first", 0)
     assert sent[1][0] == "/second"
     assert sent[1][1] >= 75
 
 
-def test_the_server_itself_sees_no_more_than_the_budget_in_any_sixty_seconds() -> None:
+def test_server_sees_at_most_the_rate_limit() -> None:
     arrivals: list[float] = []
 
     async def serve(_: httpx.Request) -> httpx.Response:
@@ -200,70 +209,70 @@ def test_the_server_itself_sees_no_more_than_the_budget_in_any_sixty_seconds() -
         await asyncio.sleep(0.3)
         return httpx.Response(503 if len(arrivals) % 7 == 0 else 200)
 
-    desk = Desk(httpx.MockTransport(serve), requests_per_minute=20, concurrency=6, clock=CLOCK)
+    client = TransportClient(httpx.MockTransport(serve), requests_per_minute=20, concurrency=6, clock=CLOCK)
 
     async def many() -> None:
-        await asyncio.gather(*(desk.transport.get(RUNS) for _ in range(150)), return_exceptions=True)
+        await asyncio.gather(*(client.transport.get(RUNS) for _ in range(150)), return_exceptions=True)
 
-    swiftly(many())
+    run_skipping(many())
 
     assert len(arrivals) > 150
     for earlier, later in zip(arrivals, arrivals[20:], strict=False):
         assert later - earlier >= 60 - 1e-6
 
 
-def test_a_long_retry_after_ends_the_question_at_once() -> None:
+def test_long_retry_after_fails_the_request_at_once() -> None:
     server = Script(*answers(429, retry_after="31"))
-    desk = Desk(server)
+    client = TransportClient(server)
 
     with pytest.raises(RateLimited):
-        desk.ask()
+        client.get()
 
-    assert (len(server.got), desk.pauses, desk.notes.retries) == (1, [], 0)
-    assert desk.notes.throttles == 1
+    assert (len(server.got), client.pauses, client.log.retries) == (1, [], 0)
+    assert client.log.throttles == 1
 
 
-def test_during_a_long_silence_no_request_is_sent_at_all() -> None:
+def test_long_retry_after_prevents_all_requests() -> None:
     server = Script(*answers(429, retry_after="100"), *answers(200))
-    desk = Desk(server)
+    client = TransportClient(server)
 
     with pytest.raises(RateLimited):
-        desk.ask()
-    desk.now.value += 10
+        client.get()
+    client.now.value += 10
     with pytest.raises(RateLimited, match=r"\b90s\b"):
-        desk.ask()
+        client.get()
     with pytest.raises(RateLimited):
-        desk.tell("/loadtests/v2/runs/{id}/stop", id=1)
+        client.post("/loadtests/v2/runs/{id}/stop", id=1)
     assert len(server.got) == 1
-    desk.now.value += 90
-    desk.ask()
+    client.now.value += 90
+    client.get()
 
     assert len(server.got) == 2
 
 
-def test_questions_in_a_long_silence_take_no_place_in_the_budget() -> None:
+def test_requests_during_retry_after_take_no_slot() -> None:
     server = Script(*answers(429, retry_after="100"), *answers(200))
-    desk = Desk(server, requests_per_minute=2)
+    client = TransportClient(server, requests_per_minute=2)
 
     for _ in range(10):
         with pytest.raises(RateLimited):
-            desk.ask()
-    desk.now.value += 100
-    desk.ask()
+            client.get()
+    client.now.value += 100
+    client.get()
 
-    assert desk.pauses == []
+    assert client.pauses == []
 
 
-def test_the_longer_of_two_silences_holds() -> None:
+def test_longer_retry_after_holds() -> None:
     server = Script(*answers(503, retry_after="30"), *answers(503, retry_after="2"), *answers(200))
-    desk = Desk(server)
+    client = TransportClient(server)
 
     async def both() -> None:
-        await asyncio.gather(desk.transport.get("/a"), desk.transport.get("/b"))
+        await asyncio.gather(client.transport.get("/a"), client.transport.get("/b"))
 
-    desk.run(both())
+    client.run(both())
 
-    assert desk.elapsed >= 30
+    assert client.elapsed >= 30
 
 
 @pytest.mark.parametrize(
@@ -303,7 +312,7 @@ def test_a_retry_after_is_read_as_seconds_from_now(header: str | None, seconds: 
     | st.builds("Mon, {} Sep {} {}:13:50 {}".format, st.integers(), st.integers(), st.integers(), st.text())
     | st.builds("Mon, 21 Sep 2026 14:13:50 {:+}".format, st.integers(-(10**12), 10**12))
 )
-def test_any_retry_after_is_some_wait_within_an_hour(header: str) -> None:
+def test_any_retry_after_is_within_an_hour(header: str) -> None:
     assert 0 <= parse_retry_after(header, START) <= 3600
 
 
@@ -330,11 +339,9 @@ def test_any_retry_after_is_some_wait_within_an_hour(header: str) -> None:
     ],
     ids=range(17),
 )
-def test_what_the_body_explains_is_told_in_one_printable_line_of_bounded_length(
-    body: bytes, explanation: str
-) -> None:
+def test_error_message_is_one_printable_bounded_line(body: bytes, explanation: str) -> None:
     with pytest.raises(NotFound) as raised:
-        Desk(Script(httpx.Response(404, content=body))).ask()
+        TransportClient(Script(httpx.Response(404, content=body))).get()
 
     assert str(raised.value).endswith(f" (404 at GET {RUNS}{explanation})")
 
@@ -359,12 +366,12 @@ def test_a_redirect_takes_the_token_nowhere(code: int, location: str) -> None:
         return httpx.Response(code, headers={"Location": location})
 
     with pytest.raises(ApiError, match=f"{code} at GET {RUNS}"):
-        Desk(httpx.MockTransport(serve)).ask()
+        TransportClient(httpx.MockTransport(serve)).get()
 
     assert reached == [("k6.test", RUNS)]
 
 
-def test_a_redirect_to_no_address_at_all_reaches_nobody_either() -> None:
+def test_redirect_to_invalid_url_is_not_followed() -> None:
     reached = []
 
     async def serve(request: httpx.Request) -> httpx.Response:
@@ -372,42 +379,42 @@ def test_a_redirect_to_no_address_at_all_reaches_nobody_either() -> None:
         return httpx.Response(302, headers={"Location": "http://[evil:99999999/"})
 
     with pytest.raises(ApiError):
-        Desk(httpx.MockTransport(serve)).ask()
+        TransportClient(httpx.MockTransport(serve)).get()
 
     assert set(reached) == {"k6.test"}
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 429, 500])
-def test_a_token_that_the_server_echoes_does_not_come_back(code: int) -> None:
+def test_echoed_token_is_redacted(code: int) -> None:
     with pytest.raises(ApiError) as raised:
-        Desk(Script(refusal(code, f"who is 'Token {TOKEN}'? {TOKEN}!"))).ask()
+        TransportClient(Script(refusal(code, f"who is 'Token {TOKEN}'? {TOKEN}!"))).get()
 
     assert TOKEN not in str(raised.value)
     assert "who is 'Token ***'? ***!" in str(raised.value)
 
 
-def test_a_token_at_the_edge_of_a_long_message_does_not_come_back_in_part() -> None:
+def test_token_at_the_cut_of_a_message_is_redacted() -> None:
     with pytest.raises(ApiError) as raised:
-        Desk(Script(refusal(400, "x" * 195 + TOKEN))).ask()
+        TransportClient(Script(refusal(400, "x" * 195 + TOKEN))).get()
 
     assert TOKEN[:4] not in str(raised.value)
 
 
-def test_a_token_echoed_where_a_status_line_should_be_does_not_come_back() -> None:
+def test_token_echoed_in_a_status_line_is_redacted() -> None:
     echo = httpx.RemoteProtocolError(f"illegal status line: bytearray(b'Authorization: Token {TOKEN}')")
 
     with pytest.raises(NetworkError) as raised:
-        Desk(Script(echo)).ask()
+        TransportClient(Script(echo)).get()
 
     assert str(raised.value).endswith("illegal status line: bytearray(b'Authorization: Token ***')")
 
 
-def test_a_token_is_asked_for_anew_for_each_try() -> None:
+def test_token_is_read_for_each_try() -> None:
     tokens = count(1)
     server = Script(*answers(500, 500, 200))
-    desk = Desk(server, authorize=lambda: {"Authorization": f"Token t{next(tokens)}"})
+    client = TransportClient(server, authorize=lambda: {"Authorization": f"Token t{next(tokens)}"})
 
-    desk.ask()
+    client.get()
 
     assert [request.headers["Authorization"] for request in server.got] == [
         "Token t1",
@@ -416,34 +423,34 @@ def test_a_token_is_asked_for_anew_for_each_try() -> None:
     ]
 
 
-def test_without_a_token_nothing_is_sent_and_nobody_is_told_of_a_request() -> None:
+def test_without_a_token_no_request_is_sent_or_observed() -> None:
     def authorize() -> dict[str, str]:
         raise Unauthorized("there is no token")
 
     server = Script(*answers(200))
-    desk = Desk(server, authorize=authorize)
+    client = TransportClient(server, authorize=authorize)
 
     with pytest.raises(Unauthorized, match=r"^there is no token$"):
-        desk.ask()
-    assert (server.got, desk.notes.asked_of) == ([], [])
+        client.get()
+    assert (server.got, client.log.requests) == ([], [])
 
 
-def test_the_witness_is_told_templates_and_never_ids() -> None:
+def test_observer_receives_templates_without_ids() -> None:
     server = Script(*answers(200))
-    desk = Desk(server)
+    client = TransportClient(server)
 
-    desk.ask("/loadtests/v2/runs/{id}", id=5_000_001)
+    client.get("/loadtests/v2/runs/{id}", id=5_000_001)
 
     assert server.got[0].url.path == "/loadtests/v2/runs/5000001"
-    assert desk.notes.asked_of == [("/loadtests/v2/runs/{id}", "200")]
+    assert client.log.requests == [("/loadtests/v2/runs/{id}", "200")]
 
 
 def test_only_a_429_counts_as_throttled() -> None:
-    desk = Desk(Script(*answers(429, 503, 200)))
+    client = TransportClient(Script(*answers(429, 503, 200)))
 
-    desk.ask()
+    client.get()
 
-    assert (desk.notes.throttles, desk.notes.retries) == (1, 2)
+    assert (client.log.throttles, client.log.retries) == (1, 2)
 
 
 class Drip(httpx.AsyncByteStream):
@@ -455,31 +462,31 @@ class Drip(httpx.AsyncByteStream):
             await asyncio.sleep(0.001)
 
 
-def test_a_body_that_drips_for_ever_is_cut_at_the_time_out() -> None:
+def test_dripping_body_times_out() -> None:
     async def serve(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, stream=Drip())
 
-    desk = Desk(httpx.MockTransport(serve), timeout=0.05)
+    client = TransportClient(httpx.MockTransport(serve), timeout=0.05)
 
     with pytest.raises(RequestTimeout, match=r"\b0\.05s\b"):
-        desk.ask()
-    assert desk.notes.asked_of == [(RUNS, "timeout")] * 3
+        client.get()
+    assert client.log.requests == [(RUNS, "timeout")] * 3
 
 
-def test_a_server_that_never_answers_is_left_at_the_time_out() -> None:
+def test_request_without_response_times_out() -> None:
     async def silent(_: Message, receive: Receive, __: Send) -> None:
         await receive()
         await asyncio.Event().wait()
 
-    desk = Desk(httpx.ASGITransport(silent), timeout=0.02)
+    client = TransportClient(httpx.ASGITransport(silent), timeout=0.02)
 
     with pytest.raises(RequestTimeout):
-        desk.ask()
-    assert desk.notes.asked_of == [(RUNS, "timeout")] * 3
+        client.get()
+    assert client.log.requests == [(RUNS, "timeout")] * 3
 
 
 @pytest.mark.parametrize(
-    ("coding", "told"),
+    ("coding", "expected"),
     [
         ("gzip", "not valid gzip"),
         ("deflate", "encoded as 'deflate'.*"),
@@ -487,22 +494,22 @@ def test_a_server_that_never_answers_is_left_at_the_time_out() -> None:
         ("\x1b[1mx" * 99, "encoded as '.{1,200}"),
     ],
 )
-def test_a_body_that_is_not_encoded_as_it_says_is_unreadable(coding: str, told: str) -> None:
+def test_body_with_wrong_encoding_is_a_decode_error(coding: str, expected: str) -> None:
     async def serve(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, headers={"Content-Encoding": coding}, stream=httpx.ByteStream(b"not so"))
 
-    desk = Desk(httpx.MockTransport(serve))
+    client = TransportClient(httpx.MockTransport(serve))
 
-    with pytest.raises(DecodeError, match=rf"^GET /loadtests/v2/runs: the response body is {told}$"):
-        desk.ask()
-    assert len(desk.notes.asked_of) == 1
+    with pytest.raises(DecodeError, match=rf"^GET /loadtests/v2/runs: the response body is {expected}$"):
+        client.get()
+    assert len(client.log.requests) == 1
 
 
-async def dense(budget: RateLimiter, now: ManualClock, gaps: list[float]) -> list[float]:
+async def dense(limiter: RateLimiter, now: ManualClock, gaps: list[float]) -> list[float]:
     departures = []
     for gap in gaps:
         now.value += gap
-        await budget.acquire()
+        await limiter.acquire()
         departures.append(now.value)
     return departures
 
@@ -512,7 +519,7 @@ async def dense(budget: RateLimiter, now: ManualClock, gaps: list[float]) -> lis
     gaps=st.lists(st.floats(0, 90) | st.just(0.0), max_size=60),
     per_minute=st.integers(1, 12),
 )
-def test_no_sixty_seconds_ever_see_more_requests_than_the_budget(gaps: list[float], per_minute: int) -> None:
+def test_rate_limit_holds_in_any_minute(gaps: list[float], per_minute: int) -> None:
     now = ManualClock(0.0)
 
     departures = asyncio.run(dense(RateLimiter(per_minute, now.clock), now, gaps))
@@ -526,8 +533,8 @@ def test_no_sixty_seconds_ever_see_more_requests_than_the_budget(gaps: list[floa
     arrivals=st.lists(st.floats(0, 200), min_size=1, max_size=40).map(sorted),
     per_minute=st.integers(1, 8),
 )
-def test_requests_that_wait_together_keep_the_budget_too(arrivals: list[float], per_minute: int) -> None:
-    """Each question arrives at its own moment of one clock, while those before it may still be waiting."""
+def test_concurrent_requests_keep_the_rate_limit(arrivals: list[float], per_minute: int) -> None:
+    """Each request arrives at its own time of one clock, while earlier ones may still wait."""
     departures: list[float] = []
     waits: list[float] = []
     now = ManualClock(0.0)
@@ -536,11 +543,11 @@ def test_requests_that_wait_together_keep_the_budget_too(arrivals: list[float], 
         waits.append(seconds)
 
     async def all_of_them() -> None:
-        budget = RateLimiter(per_minute, type(now.clock)(now.read, now.read, note))
+        limiter = RateLimiter(per_minute, type(now.clock)(now.read, now.read, note))
         for arrival in arrivals:
             now.value = arrival
             waits.clear()
-            await budget.acquire()
+            await limiter.acquire()
             departures.append(arrival + sum(waits))
 
     asyncio.run(all_of_them())
@@ -552,8 +559,8 @@ def test_requests_that_wait_together_keep_the_budget_too(arrivals: list[float], 
         assert departures == arrivals
 
 
-@pytest.mark.parametrize(("width", "questions"), [(1, 5), (3, 20), (10, 10)])
-def test_no_more_questions_are_under_way_than_allowed(width: int, questions: int) -> None:
+@pytest.mark.parametrize(("width", "requests"), [(1, 5), (3, 20), (10, 10)])
+def test_concurrency_is_limited(width: int, requests: int) -> None:
     under_way = 0
     most = 0
 
@@ -565,23 +572,23 @@ def test_no_more_questions_are_under_way_than_allowed(width: int, questions: int
         under_way -= 1
         return httpx.Response(200)
 
-    desk = Desk(httpx.MockTransport(serve), concurrency=width)
+    client = TransportClient(httpx.MockTransport(serve), concurrency=width)
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(desk.transport.get(RUNS) for _ in range(questions)))
+        await asyncio.gather(*(client.transport.get(RUNS) for _ in range(requests)))
 
-    desk.run(all_of_them())
+    client.run(all_of_them())
 
     assert most == width
 
 
-def test_a_failed_question_leaves_its_place_to_others() -> None:
+def test_failed_request_frees_its_slot() -> None:
     server = Script(httpx.ReadError("reset"), httpx.ReadError("reset"), *answers(404, 200))
-    desk = Desk(server, concurrency=1)
+    client = TransportClient(server, concurrency=1)
 
     with pytest.raises(NotFound):
-        desk.ask()
-    assert desk.ask() == b"{}"
+        client.get()
+    assert client.get() == b"{}"
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
@@ -593,25 +600,23 @@ def test_a_failed_question_leaves_its_place_to_others() -> None:
     ),
     body=st.binary(max_size=60),
 )
-def test_whatever_a_server_answers_is_bytes_or_an_error_of_ours(
-    code: int, headers: dict[str, bytes], body: bytes
-) -> None:
+def test_any_response_is_bytes_or_an_api_error(code: int, headers: dict[str, bytes], body: bytes) -> None:
     async def serve(_: httpx.Request) -> httpx.Response:
         named = [(name.encode(), value) for name, value in headers.items()]
         return httpx.Response(code, headers=named, stream=httpx.ByteStream(body))
 
-    desk = Desk(httpx.MockTransport(serve))
-    for _ in range(2):  # what the first answer leaves behind must not spoil the second question
+    client = TransportClient(httpx.MockTransport(serve))
+    for _ in range(2):  # the first response must not affect the second request
         with suppress(ApiError):
-            assert isinstance(desk.ask(), bytes)
+            assert isinstance(client.get(), bytes)
 
 
-def test_a_cookie_that_is_not_ascii_spoils_no_later_question() -> None:
+def test_non_ascii_cookie_breaks_no_later_request() -> None:
     cookie = httpx.Response(200, headers=[(b"Set-Cookie", b"a=\xe9; Path=/")])
     server = Script(cookie, *answers(200))
-    desk = Desk(server)
+    client = TransportClient(server)
 
-    desk.ask()
-    desk.ask()
+    client.get()
+    client.get()
 
     assert "Cookie" not in server.got[1].headers

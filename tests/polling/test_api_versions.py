@@ -1,6 +1,6 @@
-"""Moving from legacy to v6 changes no label and no name: the same world gives the same series through both.
+"""Both API versions give the same series, with the same labels and names.
 
-The differences that there are stand in one list, which the README lists (tests/docs/test_readme.py).
+The differences are in one list, which is a part of the documentation.
 """
 
 import re
@@ -11,29 +11,29 @@ from tests.support.lab import START, Lab, Series
 
 BRISK = Phases(created=4, validated=4, queued=8, initializing=12, running=60, processing=20)
 
-# What the README tells of a difference, and which it is: the series without its labels, the value of its one
-# label besides those of the test and the run if it has one, and what legacy and v6 say.
+# The documented sentence of each difference, and a predicate of it: the name of the series, the value of its
+# one label besides those of the test and the run, and the values of legacy and v6.
 Excuse = Callable[[str, str, float | None, float | None], bool]
 DIFFERENCES: dict[str, Excuse] = {
-    "A validated run (-1) is told as created (-2).": lambda name, more, legacy, v6: (
+    "A validated run (-1) is reported as created (-2).": lambda name, more, legacy, v6: (
         (name.endswith("run_status") and (legacy, v6) == (-1, -2))
         or (name.endswith("active_runs") and more in ("created", "validated"))
     ),
-    "Planned length and VUs are not told before the run is validated.": lambda name, _, legacy, v6: (
+    "Planned duration and VUs are missing until the run is validated.": lambda name, _, legacy, v6: (
         name.endswith(("run_duration_seconds", "run_vus")) and legacy is not None and v6 is None
     ),
-    "A run that timed out (4) or met a limit (9) is told as aborted by the system (6), outcome `error`; "
-    "so is one with an error in its script (7) where no code says so.": lambda name, more, legacy, v6: (
+    "A run that timed out (4) or met a limit (9) is reported as aborted by the system (6), outcome `error`; "
+    "so is one with an error in its script (7) if the API sends no code.": lambda name, more, legacy, v6: (
         (name.endswith("run_status") and legacy in (4, 9) and v6 == 6)
         or (name.endswith(("outcome", "finished_total")) and more in ("timed_out", "error"))
     ),
     "The result of a run that was aborted, or whose results could not be processed, is 2 (error) instead of "
     "0.": lambda name, _, legacy, v6: name.endswith("result_status") and (legacy, v6) == (0, 2),
-    "The processing status of a run that is over is always 2: errors in processing (3) are told by the "
-    "result, and runs that never ran are not told apart (0).": lambda name, _, legacy, v6: (
+    "The processing status of a finished run is always 2: errors in processing (3) show in the result, and "
+    "runs that never ran (0) are not distinguished.": lambda name, _, legacy, v6: (
         name.endswith("processing_status") and legacy in (0, 3) and v6 == 2
     ),
-    "Only v6 tells virtual user hours, schedules, and how long a run was queued, initializing and "
+    "Only v6 has virtual user hours, schedules, and the time that a run was queued, initializing and "
     "processing.": (
         lambda name, more, legacy, _: (
             legacy is None
@@ -73,10 +73,10 @@ def facts(lab: Lab) -> Series:
 def excuses(series: str, legacy: float | None, v6: float | None) -> set[str]:
     name = series.split("{", maxsplit=1)[0]
     more = re.search(r'(?:outcome|phase|status|api)="([^"]*)"', series)
-    return {told for told, is_it in DIFFERENCES.items() if is_it(name, more[1] if more else "", legacy, v6)}
+    return {text for text, is_it in DIFFERENCES.items() if is_it(name, more[1] if more else "", legacy, v6)}
 
 
-def test_the_same_world_gives_the_same_series_through_both_generations() -> None:
+def test_both_api_versions_give_the_same_series() -> None:
     used: set[str] = set()
     same = 0
     with (

@@ -1,4 +1,4 @@
-"""What a poll asks the legacy API, request by request, and what it makes of the answers."""
+"""Polls of the legacy API: which requests they send, and what follows from the responses."""
 
 from collections.abc import Iterable
 
@@ -35,7 +35,7 @@ def all_of(world: World) -> list[dict[str, int]]:
     return [{"id": id_} for id_ in world.tests]
 
 
-def test_a_steady_poll_of_500_tests_with_3_moving_runs_asks_at_most_11_times() -> None:
+def test_poll_of_500_tests_sends_8_requests() -> None:
     with Lab(many_tests(500, moving=3), api={"url": "http://k6.test", "requests_per_minute": 6000}) as lab:
         lab.poll()
         lab.take_requests()
@@ -44,7 +44,7 @@ def test_a_steady_poll_of_500_tests_with_3_moving_runs_asks_at_most_11_times() -
         assert counted(lab.take_requests()) == {TESTS: 5, RUNS: 3}
 
 
-def test_an_idle_poll_asks_a_page_for_each_hundred_tests() -> None:
+def test_idle_poll_requests_a_page_for_each_hundred_tests() -> None:
     world = many_tests(250)
     with Lab(world, tests=all_of(world)) as lab:
         lab.poll()
@@ -54,7 +54,7 @@ def test_an_idle_poll_asks_a_page_for_each_hundred_tests() -> None:
         assert counted(lab.take_requests()) == {TESTS: 3}
 
 
-def test_news_cost_one_list_of_runs_and_moving_runs_one_more_at_most() -> None:
+def test_new_run_costs_one_list() -> None:
     world = many_tests(100, moving=3)
     with Lab(world, tests=all_of(world)) as lab:
         lab.poll()
@@ -66,7 +66,7 @@ def test_news_cost_one_list_of_runs_and_moving_runs_one_more_at_most() -> None:
         assert counted(lab.take_requests()) == {TESTS: 1, RUNS: 3}
 
 
-def test_news_that_push_a_moving_run_off_the_first_page_cost_two_lists() -> None:
+def test_active_run_beyond_the_first_page_needs_two_lists() -> None:
     world = World()
     test = world.add_test("busy")
     old = world.add_run(test, created=START - 5000, phases=LONG)
@@ -83,7 +83,7 @@ def test_news_that_push_a_moving_run_off_the_first_page_cost_two_lists() -> None
         assert runs == {old, new}
 
 
-def test_without_a_selection_everything_the_token_sees_is_watched() -> None:
+def test_without_selector_all_tests_are_polled() -> None:
     world = World()
     first = world.add_test("first")
     second = world.add_test("second", project_id=world.add_project("payments"))
@@ -93,7 +93,7 @@ def test_without_a_selection_everything_the_token_sees_is_watched() -> None:
         assert lab.exporter.poller.state.tests.keys() == {first, second}
 
 
-def test_a_project_is_watched_by_the_names_of_its_tests() -> None:
+def test_project_entry_selects_by_test_names() -> None:
     world = World()
     project = world.add_project("shop")
     nightly = world.add_test("nightly soak", project_id=project)
@@ -106,7 +106,7 @@ def test_a_project_is_watched_by_the_names_of_its_tests() -> None:
         assert lab.exporter.poller.state.tests.keys() == {nightly}
 
 
-def test_a_name_pattern_alone_looks_through_all_projects() -> None:
+def test_name_pattern_matches_in_all_projects() -> None:
     world = World()
     nightly = world.add_test("nightly", project_id=world.add_project("shop"))
     world.add_test("hourly")
@@ -128,7 +128,7 @@ def test_an_alias_takes_the_place_of_the_name() -> None:
         assert "Untitled" not in lab.page()
 
 
-def test_a_renamed_test_gets_its_new_name_without_asking_for_its_runs() -> None:
+def test_renamed_test_needs_no_request_for_its_runs() -> None:
     world = many_tests(1)
     (test,) = world.tests
     with Lab(world, tests=[{"id": test}]) as lab:
@@ -142,7 +142,7 @@ def test_a_renamed_test_gets_its_new_name_without_asking_for_its_runs() -> None:
         assert "test 0" not in lab.page()
 
 
-def test_what_is_configured_but_not_found_is_unresolved() -> None:
+def test_entry_without_a_test_is_unresolved() -> None:
     world = World()
     project = world.add_project("shop")
     test = world.add_test("checkout", project_id=project)
@@ -160,7 +160,7 @@ def test_what_is_configured_but_not_found_is_unresolved() -> None:
         assert lab.value("k6_cloud_exporter_tests_unresolved") == 3
 
 
-def test_a_new_test_of_a_watched_project_is_discovered() -> None:
+def test_new_test_of_a_project_is_discovered() -> None:
     world = World()
     project = world.add_project("shop")
     world.add_test("old", project_id=project)
@@ -174,7 +174,7 @@ def test_a_new_test_of_a_watched_project_is_discovered() -> None:
         assert new in lab.exporter.poller.state.tests
 
 
-def test_a_deleted_test_is_dropped_as_soon_as_the_list_lacks_it() -> None:
+def test_deleted_test_is_dropped_at_the_next_poll() -> None:
     world = many_tests(2)
     gone, stays = world.tests
     with Lab(world) as lab:
@@ -186,7 +186,7 @@ def test_a_deleted_test_is_dropped_as_soon_as_the_list_lacks_it() -> None:
         assert lab.exporter.poller.state.tests.keys() == {stays}
 
 
-def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
+def test_run_deleted_between_list_and_read_is_dropped() -> None:
     world = many_tests(1, moving=1)
     moving = max(world.runs)
     with Lab(world) as lab:
@@ -198,7 +198,7 @@ def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
         assert lab.value("k6_cloud_up") == 1
 
 
-def test_a_run_that_comes_and_goes_between_two_polls_is_counted() -> None:
+def test_short_run_between_polls_is_counted() -> None:
     world = World()
     test = world.add_test("hasty")
     with Lab(world, tests=[{"id": test}]) as lab:
@@ -219,7 +219,7 @@ def test_a_run_that_comes_and_goes_between_two_polls_is_counted() -> None:
         assert lab.value(f"k6_cloud_test_runs_finished_total{labels}") == 1
 
 
-def test_a_list_in_any_order_and_without_paging_is_understood() -> None:
+def test_list_without_paging_gives_the_same_series() -> None:
     world = many_tests(3, moving=2, runs=30)
     with Lab(world, options=Options(documented_only=True, reject_unknown_parameters=True)) as lab:
         assert lab.poll().failures == []
@@ -230,7 +230,7 @@ def test_a_list_in_any_order_and_without_paging_is_understood() -> None:
         assert lab.page() == reference
 
 
-def test_tests_outside_the_default_project_are_found_where_ids_alone_do_not_find_them() -> None:
+def test_tests_outside_the_default_project_are_found() -> None:
     world = World()
     test = world.add_test("far", project_id=world.add_project("elsewhere"))
     with Lab(world, tests=[{"id": test}], options=Options(ids_only_in_default_project=True)) as lab:
@@ -242,7 +242,7 @@ def test_tests_outside_the_default_project_are_found_where_ids_alone_do_not_find
         assert lab.exporter.poller.state.unconfirmed_since == {}
 
 
-def test_an_old_run_that_is_deleted_is_noticed_within_an_hour() -> None:
+def test_deletion_of_old_run_is_noticed_within_an_hour() -> None:
     world = many_tests(1, runs=3)
     (test,) = world.tests
     oldest = min(world.runs)
@@ -255,7 +255,7 @@ def test_an_old_run_that_is_deleted_is_noticed_within_an_hour() -> None:
         assert oldest not in {run.id for run in lab.exporter.poller.state.tests[test].runs}
 
 
-def test_a_list_of_tests_that_names_no_last_run_costs_a_look_at_each_discovery() -> None:
+def test_missing_last_run_id_is_checked_at_each_discovery() -> None:
     world = many_tests(1)
     (test,) = world.tests
     with Lab(world, tests=[{"id": test}], options=Options(nulls=frozenset({"last_test_run_id"}))) as lab:
@@ -268,7 +268,7 @@ def test_a_list_of_tests_that_names_no_last_run_costs_a_look_at_each_discovery()
         assert max(world.runs) in {run.id for run in lab.exporter.poller.state.tests[test].runs}
 
 
-def test_a_failing_test_costs_only_itself() -> None:
+def test_failing_test_affects_no_other() -> None:
     world = many_tests(3, moving=3)
     failing, *others = world.tests
     with Lab(world, poll={"stale_after": "2m"}) as lab:
@@ -291,7 +291,7 @@ def test_a_failing_test_costs_only_itself() -> None:
         assert all(f'test_id="{other}"' in page for other in others)
 
 
-def test_a_failed_look_at_news_is_made_again() -> None:
+def test_failed_request_for_runs_is_repeated() -> None:
     world = many_tests(1)
     (test,) = world.tests
     with Lab(world, tests=[{"id": test}]) as lab:
@@ -305,7 +305,7 @@ def test_a_failed_look_at_news_is_made_again() -> None:
 
 
 @pytest.mark.parametrize("tests", [1, 200])
-def test_a_refused_token_is_not_tried_again_for_every_test(tests: int) -> None:
+def test_rejected_token_is_sent_once(tests: int) -> None:
     with Lab(many_tests(tests)) as lab:
         lab.simulator.tokens.clear()
         poll_result = lab.poll()
@@ -315,7 +315,7 @@ def test_a_refused_token_is_not_tried_again_for_every_test(tests: int) -> None:
         assert lab.value("k6_cloud_up") == 0
 
 
-def test_a_token_refused_in_the_middle_of_a_poll_ends_it() -> None:
+def test_token_rejected_during_a_poll_ends_it() -> None:
     world = many_tests(200, moving=200)
     with Lab(world, api={"url": "http://k6.test", "concurrency": 1, "requests_per_minute": 6000}) as lab:
         lab.simulator.faults.add(faults.error(401).on(RUNS))
@@ -324,7 +324,7 @@ def test_a_token_refused_in_the_middle_of_a_poll_ends_it() -> None:
         assert counted(lab.take_requests())[RUNS] == 1
 
 
-def test_a_poll_that_takes_too_long_keeps_what_it_learnt() -> None:
+def test_poll_cut_short_keeps_its_results() -> None:
     world = many_tests(3)
     slow, *quick = world.tests
     with Lab(
@@ -344,7 +344,7 @@ def test_a_poll_that_takes_too_long_keeps_what_it_learnt() -> None:
 
 
 @pytest.mark.parametrize("list_of", ["/v3/organizations", "/v3/organizations/*/projects"])
-def test_an_unreadable_entry_in_the_list_of_projects_withdraws_no_test(list_of: str) -> None:
+def test_unparsable_project_drops_no_test(list_of: str) -> None:
     world = many_tests(2)
     with Lab(world) as lab:
         lab.poll()
@@ -357,7 +357,7 @@ def test_an_unreadable_entry_in_the_list_of_projects_withdraws_no_test(list_of: 
         assert lab.exporter.poller.state.unresolved == ()
 
 
-def test_an_unreadable_test_in_a_list_withdraws_none() -> None:
+def test_unparsable_test_drops_no_test() -> None:
     world = many_tests(2)
     with Lab(world) as lab:
         lab.poll()
@@ -368,7 +368,7 @@ def test_an_unreadable_test_in_a_list_withdraws_none() -> None:
         assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="invalid"}') == 1
 
 
-def test_a_token_that_the_api_echoes_does_not_get_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_echoed_token_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     world = many_tests(1)
     with Lab(world) as lab:
         lab.simulator.faults.add(faults.field("id", TOKEN).on("/loadtests/*"))
@@ -379,7 +379,7 @@ def test_a_token_that_the_api_echoes_does_not_get_into_the_log(caplog: pytest.Lo
         assert "***" in logged
 
 
-def test_a_steady_poll_of_1000_tests_and_5000_runs_of_which_7_move_asks_at_most_24_times() -> None:
+def test_poll_of_1000_tests_sends_17_requests() -> None:
     world = many_tests(1000, moving=7, runs=5)
     with Lab(world, api={"url": "http://k6.test", "requests_per_minute": 100_000}) as lab:
         lab.poll()
@@ -389,7 +389,7 @@ def test_a_steady_poll_of_1000_tests_and_5000_runs_of_which_7_move_asks_at_most_
         assert counted(lab.take_requests()) == {TESTS: 10, RUNS: 7}
 
 
-def test_polls_that_succeed_never_let_what_they_learn_grow_stale() -> None:
+def test_successful_polls_keep_data_fresh() -> None:
     world = many_tests(200, moving=200)
     with Lab(world, api={"url": "http://k6.test", "requests_per_minute": 50}) as lab:
         for _ in range(12):
@@ -401,7 +401,7 @@ def test_polls_that_succeed_never_let_what_they_learn_grow_stale() -> None:
             assert fresh or not lab.value("k6_cloud_up")
 
 
-def test_a_bug_is_told_where_people_look(caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_error_is_visible(caplog: pytest.LogCaptureFixture) -> None:
     with Lab(many_tests(1)) as lab:
         lab.poll()
         lab.exporter.poller.record_internal_error(ZeroDivisionError("canary"))

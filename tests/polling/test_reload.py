@@ -37,7 +37,7 @@ def finished(lab: Lab) -> float:
 
 
 @pytest.mark.parametrize("api", [{"url": "http://k6.test"}, V6], ids=["legacy", "v6"])
-def test_a_test_that_is_added_or_removed_appears_or_vanishes_at_the_next_poll(api: dict[str, Any]) -> None:
+def test_reload_adds_and_removes_tests_at_the_next_poll(api: dict[str, Any]) -> None:
     world, first, second = two_tests()
     with Lab(world, api=api, **only(first)) as lab:
         lab.poll()
@@ -65,7 +65,7 @@ def test_counts_survive_a_reload() -> None:
         assert lab.value('k6_cloud_exporter_polls_total{outcome="success"}') == 3
 
 
-def test_counts_survive_the_move_from_legacy_to_v6_and_back() -> None:
+def test_counts_survive_a_change_of_api_version() -> None:
     world, first, _ = two_tests()
     with Lab(world, **only(first)) as lab:
         lab.poll()
@@ -81,7 +81,7 @@ def test_counts_survive_the_move_from_legacy_to_v6_and_back() -> None:
             assert f'api="{lab.config.api.effective_version if api is not V6 else "v6"}"' in lab.page()
 
 
-def test_a_poll_under_way_ends_as_it_began_and_the_next_one_finds_out_which_tests_there_are() -> None:
+def test_reload_during_a_poll_applies_to_the_next_poll() -> None:
     world, first, second = two_tests()
     with Lab(world, **only(first)) as lab:
         lab.simulator.faults.add(faults.slow(before=5))
@@ -104,7 +104,7 @@ def test_a_poll_under_way_ends_as_it_began_and_the_next_one_finds_out_which_test
         assert tracked(lab) == {second}
 
 
-def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
+def test_rejected_configuration_changes_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world, first, _ = two_tests()
@@ -130,7 +130,7 @@ def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
         assert (lab.value(SUCCESSFUL), lab.value(WHEN)) == (1, START + 60)
 
 
-def test_who_keeps_reloading_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_repeated_reload_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     world, first, second = two_tests()
     caplog.set_level("INFO")
     with Lab(world, **only(first)) as lab:
@@ -158,7 +158,7 @@ def test_who_keeps_reloading_does_not_fill_the_log(caplog: pytest.LogCaptureFixt
         ]
 
 
-def test_where_links_lead_and_how_much_is_told_change_at_the_next_poll() -> None:
+def test_reload_changes_links_and_retention() -> None:
     world, first, _ = two_tests()
     with Lab(world, **only(first)) as lab:
         lab.at(3600).poll()
@@ -181,20 +181,20 @@ def test_intervals_change() -> None:
         assert lab.exporter.poller.interval == 8
 
 
-def test_a_reload_does_not_make_room_for_more_requests() -> None:
+def test_reload_keeps_the_rate_limit() -> None:
     world, first, _ = two_tests()
     api = {"url": "http://k6.test", "requests_per_minute": 2}
     with Lab(world, api=api, **only(first)) as lab:
         lab.poll()
-        began, asked = lab.now.value, len(lab.simulator.requests)
+        began, requests = lab.now.value, len(lab.simulator.requests)
         lab.reload(api=api, **only(first))
         lab.poll()
 
-        assert asked == 2
+        assert requests == 2
         assert lab.now.value == began + 60
 
 
-def test_a_test_moves_to_the_shard_that_it_belongs_to() -> None:
+def test_reload_moves_a_test_to_its_shard() -> None:
     world, *tests = two_tests()
     with Lab(world) as lab:
         lab.poll()
@@ -211,7 +211,7 @@ def test_a_test_moves_to_the_shard_that_it_belongs_to() -> None:
         assert seen == set(tests)
 
 
-def test_a_reload_calls_for_a_poll_but_not_sooner_than_five_seconds_after_the_last() -> None:
+def test_reload_triggers_a_poll_after_min_interval() -> None:
     world, first, _ = two_tests()
     with Lab(world) as lab:
         woken: list[float] = []
@@ -221,7 +221,7 @@ def test_a_reload_calls_for_a_poll_but_not_sooner_than_five_seconds_after_the_la
         assert woken == [5]
 
 
-def test_what_is_served_where_takes_a_restart_and_the_answer_says_so() -> None:
+def test_changes_under_web_require_a_restart() -> None:
     world, _, _ = two_tests()
     with Lab(world) as lab:
         answer = lab.reload(web={"telemetry_path": "/elsewhere"})

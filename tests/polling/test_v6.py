@@ -1,4 +1,4 @@
-"""What a poll asks the v6 API, request by request, and what it makes of the answers."""
+"""Polls of the v6 API: which requests they send, and what follows from the responses."""
 
 import asyncio
 from collections.abc import Iterable
@@ -48,23 +48,23 @@ def finished(one: Lab) -> dict[str, float]:
 
 
 def outcomes(one: Lab) -> set[str]:
-    """What became of the last finished runs of the tests."""
+    """The outcomes of the last finished runs of the tests."""
     series = one.series("k6_cloud_test_last_outcome")
     return {name.split('outcome="')[1].split('"')[0] for name, value in series.items() if value}
 
 
-def test_a_steady_poll_of_1000_tests_and_5000_runs_of_which_7_move_asks_8_times() -> None:
+def test_poll_with_seven_active_runs_sends_8_requests() -> None:
     with lab(many_tests(1000, moving=7, runs=5)) as one:
         one.poll()
         one.take_requests()
         one.at(15).poll()
-        asked = paths(one.take_requests())
+        requested = paths(one.take_requests())
 
-    assert asked.count(RUNS) == 1
-    assert len(asked) == 8
+    assert requested.count(RUNS) == 1
+    assert len(requested) == 8
 
 
-def test_an_idle_poll_asks_once_however_many_tests_there_are() -> None:
+def test_idle_poll_sends_one_request() -> None:
     for tests in (1, 1000):
         with lab(many_tests(tests)) as one:
             one.poll()
@@ -74,7 +74,7 @@ def test_an_idle_poll_asks_once_however_many_tests_there_are() -> None:
             assert paths(one.take_requests()) == [RUNS]
 
 
-def test_a_moving_run_that_the_list_reaches_costs_nothing() -> None:
+def test_listed_active_run_needs_no_request() -> None:
     world = many_tests(3)
     with lab(world) as one:
         one.poll()
@@ -87,7 +87,7 @@ def test_a_moving_run_that_the_list_reaches_costs_nothing() -> None:
         assert f'run_id="{new}"' in one.page()
 
 
-def test_the_first_poll_asks_test_by_test_only_where_the_list_says_too_little() -> None:
+def test_first_poll_requests_only_tests_missing_in_the_list() -> None:
     world = World()
     busy, quiet, never = (world.add_test(name) for name in ("busy", "quiet", "never"))
     for hours in range(1, 5):
@@ -108,7 +108,7 @@ def test_the_first_poll_asks_test_by_test_only_where_the_list_says_too_little() 
         assert last.id == old
 
 
-def test_a_fresh_exporter_sees_a_run_that_has_moved_for_longer_than_the_list_goes_back() -> None:
+def test_first_poll_finds_active_run_older_than_its_window() -> None:
     world = World()
     test = world.add_test("endurance")
     run = world.add_run(test, created=START - 30 * 3600, phases=Phases(running=200_000))
@@ -122,7 +122,7 @@ def test_a_fresh_exporter_sees_a_run_that_has_moved_for_longer_than_the_list_goe
         assert finished(one) == {"passed": 1}
 
 
-def test_a_run_that_comes_and_goes_between_two_polls_is_counted() -> None:
+def test_short_run_between_polls_is_counted() -> None:
     world = many_tests(2)
     test = next(iter(world.tests))
     with lab(world) as one:
@@ -134,7 +134,7 @@ def test_a_run_that_comes_and_goes_between_two_polls_is_counted() -> None:
         assert finished(one) == {"error": 1}
 
 
-def test_more_runs_than_a_page_holds_are_all_seen_and_each_counts_once() -> None:
+def test_runs_on_several_pages_count_once_each() -> None:
     world = many_tests(10)
     tests = list(world.tests)[:10]
     with lab(world, options=Options(v6=V6Options(max_top=100, clamp_top=True))) as one:
@@ -149,7 +149,7 @@ def test_more_runs_than_a_page_holds_are_all_seen_and_each_counts_once() -> None
         assert finished(one) == {"aborted": 1200}
 
 
-def test_a_run_created_between_two_pages_is_counted_once() -> None:
+def test_run_created_between_pages_counts_once() -> None:
     world = many_tests(1)
     test = next(iter(world.tests))
     with lab(world, options=Options(v6=V6Options(max_top=5, clamp_top=True))) as one:
@@ -167,7 +167,7 @@ def test_a_run_created_between_two_pages_is_counted_once() -> None:
         assert finished(one) == {"aborted": 15}
 
 
-def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
+def test_run_deleted_between_list_and_read_is_dropped() -> None:
     world = many_tests(2, moving=1)
     moving = max(run for run in world.runs if world.at(run, START).over is None)
     with lab(world) as one:
@@ -180,7 +180,7 @@ def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
         assert finished(one) == {}
 
 
-def test_a_moving_run_that_cannot_be_read_stays_as_it_was_and_is_not_lost() -> None:
+def test_active_run_that_fails_to_load_is_kept() -> None:
     world = many_tests(1, moving=1)
     (moving,) = (run for run in world.runs if world.at(run, START).over is None)
     with lab(world) as one:
@@ -200,7 +200,7 @@ def test_a_moving_run_that_cannot_be_read_stays_as_it_was_and_is_not_lost() -> N
         assert one.value("k6_cloud_up") == 1
 
 
-def test_a_day_of_outage_loses_no_run_and_counts_none_twice() -> None:
+def test_outage_of_a_day_loses_no_run() -> None:
     world = many_tests(1)
     test = next(iter(world.tests))
     with lab(world) as one:
@@ -217,7 +217,7 @@ def test_a_day_of_outage_loses_no_run_and_counts_none_twice() -> None:
 
 
 @pytest.mark.parametrize("ahead", [-7200.0, 7200.0])
-def test_a_clock_of_ours_that_is_wrong_hides_no_run(ahead: float) -> None:
+def test_wrong_local_clock_hides_no_run(ahead: float) -> None:
     world = many_tests(1)
     test = next(iter(world.tests))
     with lab(world) as one:
@@ -233,7 +233,7 @@ def test_a_clock_of_ours_that_is_wrong_hides_no_run(ahead: float) -> None:
         assert f'run_id="{new}"' in one.page()
 
 
-def test_a_run_from_the_future_does_not_hide_those_of_the_present() -> None:
+def test_run_from_the_future_hides_no_other() -> None:
     world = many_tests(1)
     test = next(iter(world.tests))
     with lab(world) as one:
@@ -245,7 +245,7 @@ def test_a_run_from_the_future_does_not_hide_those_of_the_present() -> None:
         assert f'run_id="{new}"' in one.page()
 
 
-def test_tests_are_chosen_by_id_by_project_and_by_name() -> None:
+def test_tests_are_selected_by_id_project_and_name() -> None:
     world = World()
     shop = world.add_project("shop")
     by_id = world.add_test("one")
@@ -267,7 +267,7 @@ def test_tests_are_chosen_by_id_by_project_and_by_name() -> None:
         ]
 
 
-def test_many_tests_named_by_id_are_found_by_one_list() -> None:
+def test_many_ids_are_found_with_one_list() -> None:
     world = many_tests(300)
     some = [{"id": id_} for id_ in list(world.tests)[:200]]
     with lab(world, tests=[*some, {"id": 99}]) as one:
@@ -278,7 +278,7 @@ def test_many_tests_named_by_id_are_found_by_one_list() -> None:
         assert one.exporter.poller.state.unresolved == ("test 99",)
 
 
-def test_new_tests_and_deleted_ones_are_noticed_at_discovery() -> None:
+def test_discovery_finds_new_and_deleted_tests() -> None:
     world = many_tests(2)
     first = next(iter(world.tests))
     with lab(world) as one:
@@ -306,7 +306,7 @@ def test_a_discovery_that_fails_keeps_the_members() -> None:
         assert one.exporter.poller.state.unresolved == ()
 
 
-def test_schedules_are_a_courtesy() -> None:
+def test_polls_succeed_without_schedules() -> None:
     world = many_tests(1)
     test = next(iter(world.tests))
     world.schedule(test, every=86400, first=START + 500)
@@ -325,7 +325,7 @@ def test_schedules_are_a_courtesy() -> None:
 
 
 @pytest.mark.parametrize("form", NextLink)
-def test_a_next_link_in_any_form_leads_on_or_ends_the_list(form: NextLink) -> None:
+def test_next_link_of_any_form_is_followed_or_ends_the_list(form: NextLink) -> None:
     world = many_tests(1)
     test = next(iter(world.tests))
     options = Options(v6=V6Options(max_top=10, clamp_top=True, next_link=form))
@@ -340,7 +340,7 @@ def test_a_next_link_in_any_form_leads_on_or_ends_the_list(form: NextLink) -> No
         assert finished(one) == {"aborted": 9 if breaks_off else 25}
 
 
-def test_an_unknown_status_is_counted_and_not_guessed() -> None:
+def test_unknown_status_is_counted() -> None:
     world = many_tests(1, moving=1)
     (moving,) = (run for run in world.runs if world.at(run, START).over is None)
     with lab(world) as one:
@@ -353,7 +353,7 @@ def test_an_unknown_status_is_counted_and_not_guessed() -> None:
         assert any(f'run_id="{moving}"' in series for series in one.series("k6_cloud_run_info"))
 
 
-def test_an_unknown_result_is_counted_and_not_guessed() -> None:
+def test_unknown_result_is_counted() -> None:
     world = World()
     world.add_run(world.add_test("checkout"), created=START - 600)
     with lab(world) as one:
@@ -366,7 +366,7 @@ def test_an_unknown_result_is_counted_and_not_guessed() -> None:
         assert outcomes(one) == {"none"}
 
 
-def test_a_result_that_is_missing_never_reads_as_passed() -> None:
+def test_missing_result_is_never_passed() -> None:
     world = World()
     world.add_run(world.add_test("checkout"), created=START - 600)
     with lab(world) as one:
@@ -377,7 +377,7 @@ def test_a_result_that_is_missing_never_reads_as_passed() -> None:
         assert outcomes(one) == {"none"}
 
 
-def test_a_refused_token_ends_the_poll_with_one_request() -> None:
+def test_rejected_token_ends_the_poll_with_one_request() -> None:
     with lab(many_tests(5)) as one:
         one.simulator.tokens.clear()
         poll_result = one.poll()
@@ -386,14 +386,14 @@ def test_a_refused_token_ends_the_poll_with_one_request() -> None:
         assert [failure.reason for failure in poll_result.failures] == ["unauthorized"]
 
 
-def test_a_stack_that_is_not_ours_is_forbidden_in_a_sentence() -> None:
+def test_wrong_stack_is_forbidden() -> None:
     with lab(many_tests(1), api=V6 | {"stack": 2}) as one:
         poll_result = one.poll()
 
     assert {failure.reason for failure in poll_result.failures} == {"forbidden"}
 
 
-def test_runs_told_to_a_poll_that_failed_in_part_are_told_again() -> None:
+def test_partial_poll_lists_its_runs_again() -> None:
     world = World()
     test = world.add_test("checkout")
     moving = world.add_run(test, created=START - 3000, phases=LONG)
@@ -412,7 +412,7 @@ def test_runs_told_to_a_poll_that_failed_in_part_are_told_again() -> None:
         assert finished(one) == {"failed": 1, "passed": 1}
 
 
-def test_an_outage_after_a_day_without_runs_loses_none() -> None:
+def test_outage_after_an_idle_day_loses_no_run() -> None:
     world = World()
     test = world.add_test("checkout")
     with lab(world) as one:
@@ -428,7 +428,7 @@ def test_an_outage_after_a_day_without_runs_loses_none() -> None:
         assert outcomes(one) == {"failed"}
 
 
-def test_a_run_deleted_while_pages_are_turned_hides_no_other() -> None:
+def test_run_deleted_between_pages_hides_no_other() -> None:
     world = many_tests(1)
     test = next(iter(world.tests))
     with lab(world, options=Options(v6=V6Options(max_top=5, clamp_top=True))) as one:
@@ -447,17 +447,17 @@ def test_a_run_deleted_while_pages_are_turned_hides_no_other() -> None:
 
 
 async def deleting_meanwhile(one: Lab, run: int) -> None:
-    """A poll, during which a run that it has been told of is deleted."""
+    """A poll, during which a run that it has listed is deleted."""
     one.at(260)
     polling = asyncio.ensure_future(one.exporter.poller.poll())
-    while one.now.value < START + 261:  # noqa: ASYNC110 (the clock is a number, and it tells no one)
+    while one.now.value < START + 261:  # noqa: ASYNC110 (the clock is a number)
         await asyncio.sleep(0)
     one.simulator.world.delete_run(run)
     await polling
 
 
 @pytest.mark.parametrize("days", [-3, 3])
-def test_k6_clouds_own_clock_is_believed_where_ours_is_days_wrong(days: int) -> None:
+def test_wrong_local_clock_is_corrected_by_server_time(days: int) -> None:
     world = World()
     test = world.add_test("checkout")
     with lab(world) as one:
@@ -473,7 +473,7 @@ def test_k6_clouds_own_clock_is_believed_where_ours_is_days_wrong(days: int) -> 
         assert f'run_id="{run}"' in one.page()
 
 
-def test_an_empty_list_of_tests_is_not_believed_while_there_are_tests() -> None:
+def test_empty_list_of_tests_is_verified() -> None:
     world = many_tests(2)
     with lab(world) as one:
         one.poll()

@@ -1,4 +1,4 @@
-"""A transport with a made-up server, a number for a clock, and a witness who takes notes."""
+"""A client of a scripted server, with a clock that is a number and a log of requests."""
 
 import asyncio
 import selectors
@@ -18,16 +18,16 @@ RUNS = "/loadtests/v2/runs"
 
 
 @dataclass
-class Notes:
-    """A witness who writes down what it is told."""
+class RequestLog:
+    """An observer that records what it receives."""
 
-    asked_of: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     took: list[float] = field(default_factory=list)
     retries: int = 0
     throttles: int = 0
 
     def observe_request(self, endpoint: str, code: str, took: float) -> None:
-        self.asked_of.append((endpoint, code))
+        self.requests.append((endpoint, code))
         self.took.append(took)
 
     def count_retry(self) -> None:
@@ -38,21 +38,21 @@ class Notes:
 
 
 class Network(httpx.AsyncBaseTransport):
-    """What is between a client and a made-up server: an answer that lies in memory comes in parts."""
+    """The network between a client and a scripted server: a response in memory arrives as a stream."""
 
     def __init__(self, server: httpx.AsyncBaseTransport) -> None:
         self._server = server
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        told = await self._server.handle_async_request(request)
-        if not told.is_stream_consumed:
-            return told
-        body = httpx.ByteStream(told.content)
-        return httpx.Response(told.status_code, headers=told.headers.raw, stream=body)
+        response = await self._server.handle_async_request(request)
+        if not response.is_stream_consumed:
+            return response
+        body = httpx.ByteStream(response.content)
+        return httpx.Response(response.status_code, headers=response.headers.raw, stream=body)
 
 
-class Desk:
-    """Where questions are asked: `Desk(server).ask(RUNS)`. `pauses` are what the transport slept."""
+class TransportClient:
+    """Sends requests: `TransportClient(server).get(RUNS)`. `pauses` are the seconds it slept."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Desk:
         clock: Clock | None = None,
     ) -> None:
         self.now = ManualClock()
-        self.notes = Notes()
+        self.log = RequestLog()
         self.pauses: list[float] = []
         self.client = httpx.AsyncClient(
             transport=Network(server), base_url="https://k6.test", timeout=timeout
@@ -77,17 +77,17 @@ class Desk:
             timeout=timeout,
             concurrency=concurrency,
             requests_per_minute=requests_per_minute,
-            observer=self.notes,
+            observer=self.log,
         )
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         await self.now.sleep(seconds)
 
-    def ask(self, endpoint: str = RUNS, **ids: int) -> bytes:
+    def get(self, endpoint: str = RUNS, **ids: int) -> bytes:
         return self.run(self.transport.get(endpoint, (), **ids))
 
-    def tell(self, endpoint: str, **ids: int) -> bytes:
+    def post(self, endpoint: str, **ids: int) -> bytes:
         return self.run(self.transport.post(endpoint, **ids))
 
     def run(self, work: Awaitable[T]) -> T:
@@ -101,14 +101,14 @@ class Desk:
         return self.now.value - START
 
 
-class Impatient(selectors.DefaultSelector):
-    """Does not wait for time-outs, but notes how long it would have waited."""
+class SkippingSelector(selectors.DefaultSelector):
+    """Does not wait for timeouts, but adds up how long it would have waited."""
 
     waited = 0.0
     threads = 0  # that are at work, and whose end wakes the loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        # A thread takes real time. If time were skipped meanwhile, whatever waits for it would time out.
+        # A thread takes real time. If time were skipped meanwhile, what waits for it would time out.
         if self.threads and timeout:
             timeout = None
         events = super().select(None if timeout is None else 0)
@@ -117,39 +117,39 @@ class Impatient(selectors.DefaultSelector):
         return events
 
 
-class Swift(asyncio.SelectorEventLoop):
-    """An event loop whose time starts at 0 and skips what nothing happens in."""
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time starts at 0 and skips idle time."""
 
     def run_in_executor(  # type: ignore[override]  # typed with what func takes and returns
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         future = super().run_in_executor(executor, func, *args)
-        self._impatient.threads += 1
+        self._skipping.threads += 1
         future.add_done_callback(self._thread_ended)
         return future
 
     def _thread_ended(self, _: object) -> None:
-        self._impatient.threads -= 1
+        self._skipping.threads -= 1
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
         """Without a time-out: since Python 3.12 there is one, which this loop would skip."""
-        self._impatient.threads += 1
+        self._skipping.threads += 1
         try:
             await super().shutdown_default_executor()
         finally:
-            self._impatient.threads -= 1
+            self._skipping.threads -= 1
 
     def __init__(self) -> None:
-        self._impatient = Impatient()
-        super().__init__(self._impatient)
+        self._skipping = SkippingSelector()
+        super().__init__(self._skipping)
 
     def time(self) -> float:
-        return self._impatient.waited
+        return self._skipping.waited
 
 
-def swiftly(scene: Coroutine[Any, Any, T]) -> T:
+def run_skipping(scene: Coroutine[Any, Any, T]) -> T:
     """Run a scene in a loop that skips idle time; its clock is CLOCK."""
-    with asyncio.Runner(loop_factory=Swift) as runner:
+    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
         return runner.run(scene)
 
 
@@ -161,7 +161,7 @@ CLOCK = Clock(time=lambda: START + loop_time(), monotonic=loop_time, sleep=async
 
 
 class Script(httpx.AsyncBaseTransport):
-    """A server that gives these answers in turn, the last one for ever; `got` is what it was sent."""
+    """A server that sends these responses in turn, the last one repeatedly; `got` are its requests."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self._answers = list(answers)
@@ -172,7 +172,7 @@ class Script(httpx.AsyncBaseTransport):
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
-        # The body anew, so that an answer can be given several times.
+        # A new body, so that a response can be sent several times.
         return httpx.Response(answer.status_code, headers=raw(answer), content=answer.content)
 
 
@@ -181,7 +181,7 @@ def raw(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
 
 
 def answers(*codes: int, **headers: str) -> Iterable[httpx.Response]:
-    """Answers with these statuses; names of headers are written with underscores."""
+    """Responses with these statuses; underscores in the names of headers become hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return [httpx.Response(code, headers=named, content=b"{}") for code in codes]
 

@@ -68,6 +68,7 @@ class ParameterSupport:
 
     def attempts(self, endpoint: str, params: Params) -> Iterator["Attempt"]:
         """Attempts to make in turn, each as `with attempt as params:`, until one is not rejected."""
+        # Not a retry: the second attempt sends other parameters, and only until the endpoint is known.
         if endpoint not in self.rejecting:
             attempt = Attempt(params, lambda: endpoint not in self.accepting)
             yield attempt
@@ -90,6 +91,7 @@ class Attempt:
         return self._params
 
     def __exit__(self, _: object, error: object, __: object) -> bool:
+        # Looked up now and not before the request: another one may have been accepted meanwhile.
         self.is_rejected = isinstance(error, BadRequest) and self._may_be_rejected()
         return self.is_rejected
 
@@ -121,6 +123,7 @@ class LegacyClient:
             [("$select", ",".join(select)), *params],
             lambda runs: is_sorted_descending(runs) and (runs[-1].created or 0) < since,
         )
+        # Not a comprehension, which is a call of its own before Python 3.12.
         parts: list[PagedItems[Run]] = []
         for batch in batched(ids):
             parts += [await self._paginate(request, batch)]
@@ -201,9 +204,11 @@ class LegacyClient:
             collector.check_limit(page.items)
             collector.add(page.items)
             total = total_count(page)
+            # A count alone does not end a full page: it may be the length of the page.
             has_all = total is not None and len(collector) >= total
             if (ids and collector.items.keys() >= set(ids)) or (has_all and len(page.items) < PAGE_SIZE):
                 return collector.result(is_complete=True)
+            # The same page again means a server without pagination.
             if len(collector.items) == known or not self._supports_paging(request.endpoint):
                 return collector.result(is_complete=has_all or total is None)
             if request.is_enough(tuple(collector.items.values())):
@@ -238,6 +243,7 @@ def merge_parts(parts: Sequence[PagedItems[Run]]) -> RunList:
     """The runs of several requests as one list."""
     runs = tuple({run.id: run for part in parts for run in part.items}.values())
     skipped = tuple(skipped for part in parts for skipped in part.skipped)
+    # A skipped run is missing, so nothing is certain about the runs that are not in the list.
     if skipped:
         return RunList(runs, skipped)
     if all(part.is_complete for part in parts):

@@ -11,7 +11,7 @@ import msgspec
 
 from exporter.k6.coerce import to_float, to_int, to_int_or_none, to_str, to_timestamp
 from exporter.k6.errors import DecodeError
-from exporter.k6.pagination import UnexpectedItem, decode
+from exporter.k6.pagination import UnexpectedItem, decode_item
 from exporter.model import LoadTest, Phase, Run
 
 T = TypeVar("T")
@@ -138,18 +138,12 @@ def parse_test(body: TestBody, of_project: int | None) -> LoadTest:
 
 def decode_run(body: bytes, endpoint: str) -> Run:
     """The run of a response. Raises DecodeError."""
-    try:
-        return parse_run(decode(body, RunEnvelope, endpoint).run)
-    except ValueError as error:
-        raise DecodeError(f"{endpoint}: {error}") from error
+    return decode_item(body, RunEnvelope, lambda envelope: parse_run(envelope.run), endpoint)
 
 
 def decode_test(body: bytes, endpoint: str) -> LoadTest:
     """The test of a response. Raises DecodeError."""
-    try:
-        return parse_test(decode(body, TestEnvelope, endpoint).test, None)
-    except ValueError as error:
-        raise DecodeError(f"{endpoint}: {error}") from error
+    return decode_item(body, TestEnvelope, lambda envelope: parse_test(envelope.test, None), endpoint)
 
 
 def parse_ids(bodies: Sequence[IdOnly], endpoint: str) -> list[int]:

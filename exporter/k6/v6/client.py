@@ -17,10 +17,10 @@ from exporter.k6.pagination import (
     I,
     PageCollector,
     PagedItems,
-    T,
     UnexpectedItem,
     check_id,
     decode,
+    decode_item,
 )
 from exporter.k6.transport import Params, Transport
 from exporter.k6.v6.schema import (
@@ -194,14 +194,6 @@ def parse_test_item(raw: msgspec.Raw) -> LoadTest:
 def parse_schedule_item(raw: msgspec.Raw) -> Schedule:
     """A schedule in a list."""
     return parse_schedule(decode(raw, ScheduleBody, SCHEDULES))
-
-
-def decode_item(body: bytes, type_: type[T], parse: Callable[[T], I], endpoint: str) -> I:
-    """The one item of a response. Raises DecodeError."""
-    try:
-        return parse(decode(body, type_, endpoint))
-    except ValueError as error:
-        raise DecodeError(f"{endpoint}: {error}") from error
 
 
 def format_timestamp(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The legacy API's calls, told by a simulator that follows the documents and by servers that stray."""
+"""The legacy API's client, against a simulator that follows the documentation and servers that do not."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from exporter.k6.legacy.client import LegacyClient, is_sorted_descending
 from exporter.k6.write import LegacyWriter
 from exporter.model import LoadTest, Phase, Run, RunList
 from exporter.simulator import EndStatus, Options, Phases, Simulator, Timestamps, World, faults
-from tests.support.k6_server import TOKEN, Desk
+from tests.support.k6_server import TOKEN, TransportClient
 from tests.support.lab import START
 
 T = TypeVar("T")
@@ -36,13 +36,13 @@ class Cloud:
             options=options or Options(),
             broken=httpx.ReadError,
         )
-        desk = Desk(httpx.ASGITransport(self.simulator), requests_per_minute=100_000)
-        self.api = LegacyClient(desk.transport)
-        self.acts = LegacyWriter(desk.transport)
+        client = TransportClient(httpx.ASGITransport(self.simulator), requests_per_minute=100_000)
+        self.api = LegacyClient(client.transport)
+        self.acts = LegacyWriter(client.transport)
 
-    def asked(self) -> list[str]:
+    def requests(self) -> list[str]:
         """The requests since this was last called: method, path and query as a person would type them."""
-        requests = [f"{asked.method} {asked.target}" for asked in self.simulator.requests]
+        requests = [f"{request.method} {request.target}" for request in self.simulator.requests]
         self.simulator.requests.clear()
         return requests
 
@@ -63,10 +63,10 @@ def client(serve: Callable[[dict[str, list[str]]], Answer], got: list[str] | Non
         answer = dict(serve(parse_qs(request.url.query.decode())))
         return httpx.Response(answer.pop("status", 200), content=json.dumps(answer))
 
-    return LegacyClient(Desk(httpx.MockTransport(handle), requests_per_minute=100_000).transport)
+    return LegacyClient(TransportClient(httpx.MockTransport(handle), requests_per_minute=100_000).transport)
 
 
-def told(id_: int, *, created: str = "2026-09-21T00:00:00", **more: object) -> dict[str, object]:
+def run_json(id_: int, *, created: str = "2026-09-21T00:00:00", **more: object) -> dict[str, object]:
     return {"id": id_, "test_id": 7, "run_status": 3, "processing_status": 2, "created": created, **more}
 
 
@@ -90,7 +90,7 @@ SELECT = "$select=id,test_id,run_status,processing_status,result_status,created,
 PAGING = "page_size=100&order_by=-created"
 
 
-def test_a_run_is_read_into_our_words() -> None:
+def test_run_is_parsed() -> None:
     world = World()
     test = world.add_test("checkout")
     run_id = world.add_run(test, created=START - 500, failed=True, vus=200, duration=130)
@@ -110,10 +110,10 @@ def test_a_run_is_read_into_our_words() -> None:
         execution=120,
         phases=((Phase.RUNNING, 120),),
     )
-    assert cloud.asked() == [f"GET {RUNS}/{run_id}?{SELECT}"]
+    assert cloud.requests() == [f"GET {RUNS}/{run_id}?{SELECT}"]
 
 
-def test_the_same_run_is_read_however_its_moments_and_numbers_are_written() -> None:
+def test_run_is_parsed_from_any_format_of_times_and_numbers() -> None:
     world, _, [run_id] = some_runs(1)
     plain = run(Cloud(world).api.read_run(run_id))
 
@@ -138,19 +138,19 @@ def test_a_run_that_does_not_exist_is_not_found() -> None:
         run(Cloud(World()).api.read_run(1))
 
 
-def test_only_selected_fields_are_asked_for() -> None:
+def test_only_selected_fields_are_requested() -> None:
     world, _, [run_id] = some_runs(1)
     cloud = Cloud(world)
 
     assert run(cloud.api.read_run(run_id, select=("id", "test_id", "vus"))).vus == 50
     assert ids(run(cloud.api.list_runs(public_id="none", select=("id", "test_id"))).runs) == []
-    assert cloud.asked() == [
+    assert cloud.requests() == [
         f"GET {RUNS}/{run_id}?$select=id,test_id,vus",
         f"GET {RUNS}?$select=id,test_id&public_id=none&page=1&{PAGING}",
     ]
 
 
-def test_parameters_are_encoded_as_any_server_reads_them() -> None:
+def test_parameters_are_url_encoded() -> None:
     got: list[str] = []
 
     run(client(lambda _: {"k6-runs": [], "meta": {"count": 0}}, got).list_runs(7, ids=[1, 2]))
@@ -161,17 +161,17 @@ def test_parameters_are_encoded_as_any_server_reads_them() -> None:
     ]
 
 
-def test_the_runs_of_a_test_come_with_one_question() -> None:
+def test_runs_of_a_test_need_one_request() -> None:
     world, test, runs = some_runs(5)
     cloud = Cloud(world)
 
     listing = run(cloud.api.list_runs(test))
 
     assert (ids(listing.runs), listing.skipped, listing.complete_since) == (runs, (), WHOLE)
-    assert cloud.asked() == [f"GET {RUNS}?{SELECT}&test_id={test}&page=1&{PAGING}"]
+    assert cloud.requests() == [f"GET {RUNS}?{SELECT}&test_id={test}&page=1&{PAGING}"]
 
 
-def test_a_test_without_runs_has_none_and_we_are_sure_of_it() -> None:
+def test_list_without_runs_is_complete() -> None:
     world, test, _ = some_runs(0)
 
     assert run(Cloud(world).api.list_runs(test)) == RunList(complete_since=WHOLE)
@@ -188,17 +188,17 @@ def test_a_run_is_found_by_its_public_id() -> None:
     cloud = Cloud(world)
 
     assert ids(run(cloud.api.list_runs(public_id="abc")).runs) == [public]
-    assert cloud.asked() == [f"GET {RUNS}?{SELECT}&public_id=abc&page=1&{PAGING}"]
+    assert cloud.requests() == [f"GET {RUNS}?{SELECT}&public_id=abc&page=1&{PAGING}"]
 
 
-def test_runs_are_found_by_their_ids_and_those_that_are_no_more_are_left_out() -> None:
+def test_runs_by_id_leave_out_deleted_ones() -> None:
     world, test, runs = some_runs(5)
     cloud = Cloud(world)
 
     listing = run(cloud.api.list_runs(test, ids=[runs[3], 1, runs[1]]))
 
     assert (set(ids(listing.runs)), listing.complete_since) == ({runs[1], runs[3]}, WHOLE)
-    assert len(cloud.asked()) == 1
+    assert len(cloud.requests()) == 1
 
 
 def test_ids_go_in_portions_of_a_hundred() -> None:
@@ -208,7 +208,7 @@ def test_ids_go_in_portions_of_a_hundred() -> None:
     listing = run(cloud.api.list_runs(test, ids=runs))
 
     assert (set(ids(listing.runs)), listing.complete_since) == (set(runs), WHOLE)
-    assert [question.count("ids[]=") for question in cloud.asked()] == [100, 100, 50]
+    assert [question.count("ids[]=") for question in cloud.requests()] == [100, 100, 50]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_ids_go_in_portions_of_a_hundred() -> None:
     ],
     ids=repr,
 )
-def test_every_call_is_understood_by_every_kind_of_server(options: Options) -> None:
+def test_every_call_works_on_every_kind_of_server(options: Options) -> None:
     world, test, runs = some_runs(21)
     others = [world.add_test(f"test {n}") for n in range(20)]
     cloud = Cloud(world, options)
@@ -249,13 +249,13 @@ def test_every_call_is_understood_by_every_kind_of_server(options: Options) -> N
     run(cloud.acts.stop_run(started.id))
 
 
-def test_a_server_that_minds_what_is_undocumented_is_asked_so_only_once_for_each_endpoint() -> None:
+def test_rejected_undocumented_parameters_are_sent_once() -> None:
     world, test, runs = some_runs(2)
     cloud = Cloud(world, Options(documented_only=True, reject_unknown_parameters=True))
 
     for _ in range(2):
         run(cloud.api.list_runs(test))
-    assert cloud.asked() == [
+    assert cloud.requests() == [
         f"GET {RUNS}?{SELECT}&test_id={test}&page=1&{PAGING}",
         f"GET {RUNS}?{SELECT}&test_id={test}",
         f"GET {RUNS}?{SELECT}&test_id={test}",
@@ -263,7 +263,7 @@ def test_a_server_that_minds_what_is_undocumented_is_asked_so_only_once_for_each
 
     for _ in range(2):
         run(cloud.api.list_tests())
-    assert cloud.asked() == [
+    assert cloud.requests() == [
         f"GET {TESTS}?$select=id,name,project_id,last_test_run_id&page=1&page_size=100&order_by=id",
         f"GET {TESTS}?page=1&page_size=100&order_by=id",
         f"GET {TESTS}?page=1&page_size=100&order_by=id",
@@ -271,7 +271,7 @@ def test_a_server_that_minds_what_is_undocumented_is_asked_so_only_once_for_each
 
     for _ in range(2):
         run(cloud.api.read_test(test))
-    assert cloud.asked() == [
+    assert cloud.requests() == [
         f"GET {TESTS}/{test}?$select=id,name,project_id,last_test_run_id",
         f"GET {TESTS}/{test}",
         f"GET {TESTS}/{test}",
@@ -279,7 +279,7 @@ def test_a_server_that_minds_what_is_undocumented_is_asked_so_only_once_for_each
     assert len(runs) == 2
 
 
-def test_a_server_that_once_understood_and_then_says_400_minds_something_else() -> None:
+def test_later_400_is_not_about_undocumented_parameters() -> None:
     # It used to be taken for one that knows no pages, for as long as the process lived.
     world, test, runs = some_runs(250)
     cloud = Cloud(world)
@@ -288,12 +288,12 @@ def test_a_server_that_once_understood_and_then_says_400_minds_something_else() 
 
     with pytest.raises(BadRequest):
         run(cloud.api.list_runs(test))
-    cloud.asked()
+    cloud.requests()
     assert ids(run(cloud.api.list_runs(test)).runs) == runs
-    assert len(cloud.asked()) == 3
+    assert len(cloud.requests()) == 3
 
 
-def test_a_bad_question_is_a_bad_question_without_undocumented_words_too() -> None:
+def test_bad_request_stays_one_with_documented_parameters() -> None:
     api = client(lambda _: {"status": 400})
 
     for _ in range(2):
@@ -308,23 +308,23 @@ def test_a_list_of_5000_runs_is_followed_to_its_end() -> None:
     listing = run(cloud.api.list_runs(test))
 
     assert (ids(listing.runs), listing.complete_since) == (runs, WHOLE)
-    # The fiftieth page is full, so another is asked for: a count may mean the page.
-    assert len(cloud.asked()) == 51
+    # The fiftieth page is full, so another is requested: a count may be that of the page.
+    assert len(cloud.requests()) == 51
 
 
 @pytest.mark.parametrize("options", [Options(), Options(max_page_size=7)])
-def test_a_list_is_left_when_it_has_gone_back_far_enough(options: Options) -> None:
+def test_list_stops_at_the_requested_time(options: Options) -> None:
     world, test, runs = some_runs(350)
     cloud = Cloud(world, options)
     back_to = START - 1000 - 60 * 130
 
     listing = run(cloud.api.list_runs(test, since=back_to))
 
-    told = ids(listing.runs)
+    listed = ids(listing.runs)
     pages = math.ceil(131 / options.max_page_size)
-    assert told == runs[: pages * options.max_page_size]
+    assert listed == runs[: pages * options.max_page_size]
     assert listing.complete_since == listing.runs[-1].created
-    assert len(cloud.asked()) == pages
+    assert len(cloud.requests()) == pages
 
 
 def ordered(runs: Sequence[dict[str, object]], size: int, **meta: int) -> Callable[..., Answer]:
@@ -337,8 +337,8 @@ def ordered(runs: Sequence[dict[str, object]], size: int, **meta: int) -> Callab
     return serve
 
 
-def test_a_list_from_old_to_new_is_followed_to_its_end_whatever_is_enough() -> None:
-    runs = [told(n, created=minute(n)) for n in range(1, 51)]
+def test_list_sorted_ascending_is_followed_to_its_end() -> None:
+    runs = [run_json(n, created=minute(n)) for n in range(1, 51)]
     got: list[str] = []
 
     listing = run(client(ordered(runs, 10, count=50), got).list_runs(7, since=math.inf))
@@ -347,18 +347,18 @@ def test_a_list_from_old_to_new_is_followed_to_its_end_whatever_is_enough() -> N
     assert len(got) == 5
 
 
-def test_runs_of_one_moment_prove_no_order() -> None:
-    # From old to new; the first page is all of one second, long before what is asked for.
-    old = [told(n, created=minute(0)) for n in (1, 2)]
-    new = [told(n, created=minute(n)) for n in (3, 4, 5, 6)]
+def test_runs_of_one_time_prove_no_order() -> None:
+    # From old to new; the first page is all of one second, long before the requested time.
+    old = [run_json(n, created=minute(0)) for n in (1, 2)]
+    new = [run_json(n, created=minute(n)) for n in (3, 4, 5, 6)]
 
     listing = run(client(ordered([*old, *new], 2, count=6)).list_runs(7, since=1e12))
 
     assert (ids(listing.runs), listing.complete_since) == ([1, 2, 3, 4, 5, 6], WHOLE)
 
 
-def test_a_list_with_a_run_of_unknown_age_is_followed_to_its_end() -> None:
-    runs = [told(n, created=minute(100 - n)) for n in range(1, 31)]
+def test_list_with_undated_run_is_followed_to_its_end() -> None:
+    runs = [run_json(n, created=minute(100 - n)) for n in range(1, 31)]
     runs[3] |= {"created": None}
 
     listing = run(client(ordered(runs, 10, count=30)).list_runs(7, since=1e12))
@@ -367,7 +367,7 @@ def test_a_list_with_a_run_of_unknown_age_is_followed_to_its_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("created", "verdict"),
+    ("created", "is_sorted"),
     [
         ([], False),
         ([1.0], False),
@@ -381,13 +381,13 @@ def test_a_list_with_a_run_of_unknown_age_is_followed_to_its_end() -> None:
         ([None], False),
     ],
 )
-def test_an_order_is_believed_only_when_it_is_seen(created: list[float | None], verdict: bool) -> None:
-    assert is_sorted_descending([Run(n, 7, created=moment) for n, moment in enumerate(created)]) is verdict
+def test_order_is_used_only_if_visible(created: list[float | None], is_sorted: bool) -> None:
+    assert is_sorted_descending([Run(n, 7, created=moment) for n, moment in enumerate(created)]) is is_sorted
 
 
 @pytest.mark.parametrize("size", [7, 100])
-def test_without_a_count_the_end_is_where_nothing_new_comes(size: int) -> None:
-    runs = [told(n, created=minute(1000 - n)) for n in range(1, 251)]
+def test_without_count_a_page_without_news_ends_the_list(size: int) -> None:
+    runs = [run_json(n, created=minute(1000 - n)) for n in range(1, 251)]
     got: list[str] = []
 
     listing = run(client(ordered(runs, size), got).list_runs(7))
@@ -397,7 +397,7 @@ def test_without_a_count_the_end_is_where_nothing_new_comes(size: int) -> None:
 
 
 def test_a_count_may_be_the_length_of_the_page() -> None:
-    runs = [told(n, created=minute(1000 - n)) for n in range(1, 251)]
+    runs = [run_json(n, created=minute(1000 - n)) for n in range(1, 251)]
 
     def serve(query: dict[str, list[str]]) -> Answer:
         page = ordered(runs, 100)(query)
@@ -409,15 +409,15 @@ def test_a_count_may_be_the_length_of_the_page() -> None:
 
 
 @pytest.mark.parametrize("meta", [None, {}, {"count": None}, {"count": "250"}, {"count": "many"}])
-def test_a_count_may_be_written_in_any_way_or_not_at_all(meta: object) -> None:
-    runs = [told(n, created=minute(1000 - n)) for n in range(1, 251)]
+def test_count_may_have_any_type_or_be_missing(meta: object) -> None:
+    runs = [run_json(n, created=minute(1000 - n)) for n in range(1, 251)]
 
     listing = run(client(lambda query: {**ordered(runs, 100)(query), "meta": meta}).list_runs(7))
 
     assert (len(listing.runs), listing.complete_since) == (250, WHOLE)
 
 
-def test_a_page_that_repeats_for_ever_ends_the_list_and_leaves_us_sure_of_what_it_told() -> None:
+def test_repeated_page_ends_the_list_as_complete() -> None:
     world, test, runs = some_runs(250)
     cloud = Cloud(world)
     cloud.simulator.faults.add(faults.endless())
@@ -426,11 +426,11 @@ def test_a_page_that_repeats_for_ever_ends_the_list_and_leaves_us_sure_of_what_i
 
     assert ids(listing.runs) == runs[:100]
     assert listing.complete_since == listing.runs[-1].created
-    assert len(cloud.asked()) == 2
+    assert len(cloud.requests()) == 2
 
 
-def test_a_repeated_page_in_no_order_says_nothing_of_what_it_lacks() -> None:
-    runs = [told(n, created=minute(n)) for n in range(1, 21)]
+def test_repeated_unsorted_page_is_uncertain() -> None:
+    runs = [run_json(n, created=minute(n)) for n in range(1, 21)]
 
     listing = run(client(lambda _: {"k6-runs": runs, "meta": {"count": 50}}).list_runs(7))
 
@@ -440,7 +440,7 @@ def test_a_repeated_page_in_no_order_says_nothing_of_what_it_lacks() -> None:
 def test_a_list_that_never_ends_is_given_up() -> None:
     def serve(query: dict[str, list[str]]) -> Answer:
         page = int(query["page"][0])
-        return {"k6-runs": [told(page * 2, created=minute(1)), told(page * 2 + 1, created=minute(2))]}
+        return {"k6-runs": [run_json(page * 2, created=minute(1)), run_json(page * 2 + 1, created=minute(2))]}
 
     got: list[str] = []
     with pytest.raises(DecodeError, match="1000 pages"):
@@ -458,12 +458,12 @@ def test_a_run_that_comes_twice_is_one_run() -> None:
     assert (ids(listing.runs), listing.complete_since) == (runs, WHOLE)
 
 
-def test_a_run_that_starts_between_two_pages_costs_no_other_run() -> None:
-    runs = [told(n, created=minute(n)) for n in range(250, 0, -1)]
+def test_run_started_between_pages_hides_no_other() -> None:
+    runs = [run_json(n, created=minute(n)) for n in range(250, 0, -1)]
 
     def serve(query: dict[str, list[str]]) -> Answer:
         if query["page"] == ["2"] and len(runs) == 250:
-            runs.insert(0, told(251, created=minute(251)))
+            runs.insert(0, run_json(251, created=minute(251)))
         return ordered(runs, 100, count=len(runs))(query)
 
     listing = run(client(serve).list_runs(7))
@@ -472,7 +472,7 @@ def test_a_run_that_starts_between_two_pages_costs_no_other_run() -> None:
     assert listing.complete_since == min(run.created or 0 for run in listing.runs)
 
 
-def test_an_unreadable_run_costs_only_itself_and_the_certainty_of_what_is_missing() -> None:
+def test_unparsable_run_is_skipped_and_list_uncertain() -> None:
     world, test, runs = some_runs(5)
     cloud = Cloud(world)
     cloud.simulator.faults.add(faults.unreadable())
@@ -486,12 +486,12 @@ def test_an_unreadable_run_costs_only_itself_and_the_certainty_of_what_is_missin
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    "invalid",
     [None, 5, "run", [], True, {}, {"id": None}, {"id": "abc"}, {"id": 1.5}, {"id": []}, {"id": True}],
     ids=repr,
 )
-def test_what_is_no_run_is_skipped_once_however_often_it_comes(spoilt: object) -> None:
-    runs = [told(1), spoilt, told(2)]
+def test_repeated_invalid_item_is_skipped_once(invalid: object) -> None:
+    runs = [run_json(1), invalid, run_json(2)]
 
     listing = run(client(lambda _: {"k6-runs": runs, "meta": {"count": 100}}).list_runs(7))
 
@@ -499,15 +499,15 @@ def test_what_is_no_run_is_skipped_once_however_often_it_comes(spoilt: object) -
     assert [skipped.reason for skipped in listing.skipped] == ["invalid"]
 
 
-def test_an_unreadable_run_is_named_in_few_words() -> None:
-    runs = [told(1), {"id": "x" * 1_000_000}, {"id": 3, "test_id": ["y" * 10_000] * 100}]
+def test_unparsable_run_is_described_briefly() -> None:
+    runs = [run_json(1), {"id": "x" * 1_000_000}, {"id": 3, "test_id": ["y" * 10_000] * 100}]
 
     listing = run(client(lambda _: {"k6-runs": runs}).list_runs(7))
 
     assert [len(skipped.description) < 300 for skipped in listing.skipped] == [True, True]
 
 
-def test_a_run_of_another_test_is_not_taken_for_one_of_this() -> None:
+def test_run_of_another_test_is_skipped() -> None:
     world, test, runs = some_runs(3)
     cloud = Cloud(world)
     cloud.simulator.faults.add(faults.strangers())
@@ -520,7 +520,7 @@ def test_a_run_of_another_test_is_not_taken_for_one_of_this() -> None:
     assert listing.complete_since == UNSURE
 
 
-def test_a_run_that_does_not_name_its_test_belongs_to_the_one_asked_for() -> None:
+def test_run_without_test_id_belongs_to_the_requested_test() -> None:
     nameless = {"id": 1, "run_status": 2}
     api = client(lambda query: {"k6-runs": [nameless]} if "test_id" in query else {"k6-run": nameless})
 
@@ -529,8 +529,10 @@ def test_a_run_that_does_not_name_its_test_belongs_to_the_one_asked_for() -> Non
         run(api.read_run(1))
 
 
-def test_a_field_that_cannot_be_understood_is_left_out_and_named() -> None:
-    odd = told(1, run_status="running", vus=[], started="noon", ended=5, duration="90", result_status=True)
+def test_unparsable_field_is_unknown() -> None:
+    odd = run_json(
+        1, run_status="running", vus=[], started="noon", ended=5, duration="90", result_status=True
+    )
 
     [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
 
@@ -538,8 +540,8 @@ def test_a_field_that_cannot_be_understood_is_left_out_and_named() -> None:
     assert read.invalid_fields == ("started", "ended", "run_status", "result_status", "vus")
 
 
-def test_a_run_that_ended_before_it_started_did_not_run_for_a_negative_time() -> None:
-    odd = told(1, started="2026-09-21T00:10:00", ended="2026-09-21T00:00:00")
+def test_run_that_ended_before_its_start_has_no_duration() -> None:
+    odd = run_json(1, started="2026-09-21T00:10:00", ended="2026-09-21T00:00:00")
 
     [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
 
@@ -564,12 +566,12 @@ def test_a_run_that_ended_before_it_started_did_not_run_for_a_negative_time() ->
     ],
     ids=range(12),
 )
-def test_an_answer_that_is_no_list_is_unreadable(body: bytes) -> None:
+def test_invalid_list_response_is_a_decode_error(body: bytes) -> None:
     async def serve(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=body)
 
     with pytest.raises(DecodeError, match=r"^/loadtests/v2/runs: "):
-        run(LegacyClient(Desk(httpx.MockTransport(serve)).transport).list_runs(7))
+        run(LegacyClient(TransportClient(httpx.MockTransport(serve)).transport).list_runs(7))
 
 
 def test_projects_are_those_of_all_organizations() -> None:
@@ -582,14 +584,14 @@ def test_projects_are_those_of_all_organizations() -> None:
 
     assert set(projects) == set(world.projects)
     assert project in projects
-    assert cloud.asked() == [
+    assert cloud.requests() == [
         "GET /v3/organizations",
         f"GET /v3/organizations/{world.default_organization_id}/projects",
         f"GET /v3/organizations/{second}/projects",
     ]
 
 
-def test_projects_of_which_some_may_not_be_seen_are_not_told_as_if_they_were_all() -> None:
+def test_forbidden_organization_fails_the_list_of_projects() -> None:
     world = World()
     second = world.add_organization("second")
     cloud = Cloud(world)
@@ -607,7 +609,7 @@ def test_tests_of_a_project_are_listed_with_their_last_run() -> None:
 
     assert run(cloud.api.list_tests(project)).tests == (LoadTest(bare, "größe", project, None),)
     assert run(cloud.api.list_tests()).tests == (LoadTest(test, "busy", world.default_project_id, runs[0]),)
-    assert cloud.asked()[0] == (
+    assert cloud.requests()[0] == (
         f"GET {TESTS}?$select=id,name,project_id,last_test_run_id&project_id={project}"
         "&page=1&page_size=100&order_by=id"
     )
@@ -629,18 +631,18 @@ def test_tests_of_no_project_are_not_found() -> None:
         run(Cloud(World()).api.read_test(5))
 
 
-def test_the_newest_runs_of_a_test_cost_a_page_for_each_hundred() -> None:
+def test_newest_runs_cost_a_page_for_each_hundred() -> None:
     world, test, runs = some_runs(250)
     cloud = Cloud(world)
 
     newest = run(cloud.api.list_newest_runs(test, 100))
     assert set(ids(newest.runs)) == set(sorted(runs)[-100:])
-    assert len(cloud.asked()) == 1
+    assert len(cloud.requests()) == 1
     assert len(run(cloud.api.list_newest_runs(test, 101)).runs) == 200
-    assert len(cloud.asked()) == 2
+    assert len(cloud.requests()) == 2
 
 
-def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
+def test_start_creates_a_run_and_stop_ends_it() -> None:
     world = World(stop_delay=5)
     test = world.add_test("soak")
     cloud = Cloud(world)
@@ -652,7 +654,7 @@ def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
     assert run(cloud.api.read_run(started.id)).status != 5
     cloud.now += 1
     assert run(cloud.api.read_run(started.id)).status == 5
-    assert [question.split("?")[0] for question in cloud.asked()] == [
+    assert [question.split("?")[0] for question in cloud.requests()] == [
         f"POST {TESTS}/{test}/start-testrun",
         f"POST {RUNS}/{started.id}/stop",
         f"GET {RUNS}/{started.id}",
@@ -660,7 +662,7 @@ def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
     ]
 
 
-def test_a_start_whose_answer_is_lost_is_not_repeated() -> None:
+def test_start_without_response_is_not_repeated() -> None:
     world = World()
     test = world.add_test("soak")
     cloud = Cloud(world)

@@ -1,4 +1,4 @@
-"""The v6 API's calls, told by a simulator that follows the documents and by servers that stray."""
+"""The v6 API's client, against a simulator that follows the documentation and servers that do not."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ from exporter.simulator import (
     World,
     faults,
 )
-from tests.support.k6_server import TOKEN, Desk, Script
+from tests.support.k6_server import TOKEN, Script, TransportClient
 from tests.support.lab import START
 
 T = TypeVar("T")
@@ -42,12 +42,12 @@ def authorize() -> dict[str, str]:
 def transport_to(
     server: httpx.AsyncBaseTransport, headers: Mapping[str, str] | None = None
 ) -> WriteTransport:
-    desk = Desk(
+    client = TransportClient(
         server,
         requests_per_minute=100_000,
         authorize=authorize if headers is None else lambda: dict(headers),
     )
-    return desk.transport
+    return client.transport
 
 
 def api_of(server: httpx.AsyncBaseTransport) -> V6Client:
@@ -84,9 +84,9 @@ class Cloud:
             self.meanwhile.pop(0)()
         return response
 
-    def asked(self) -> list[str]:
+    def requests(self) -> list[str]:
         """The requests since this was last called: method, path and query as a person would type them."""
-        requests = [f"{asked.method} {asked.target}" for asked in self.simulator.requests]
+        requests = [f"{request.method} {request.target}" for request in self.simulator.requests]
         self.simulator.requests.clear()
         return requests
 
@@ -104,7 +104,7 @@ class Hosts(httpx.AsyncBaseTransport):
 
 
 class Pages(httpx.AsyncBaseTransport):
-    """A server that gives these answers in turn, the last one for ever; `got` is what it was asked."""
+    """A server that sends these pages in turn, the last one repeatedly; `got` are its requests."""
 
     def __init__(self, *pages: object) -> None:
         self._pages = list(pages)
@@ -125,7 +125,7 @@ def run(work: Awaitable[T]) -> T:
     return asyncio.run(scene())
 
 
-def told(id_: object, **more: object) -> dict[str, object]:
+def run_json(id_: object, **more: object) -> dict[str, object]:
     return {"id": id_, "test_id": 7, "status": "completed", "result": "passed", **more}
 
 
@@ -143,7 +143,7 @@ def ids(things: Iterable[Run | LoadTest]) -> list[int]:
 # Calls
 
 
-def test_a_run_is_read_into_our_words() -> None:
+def test_run_is_parsed() -> None:
     world = World()
     test = world.add_test("checkout")
     run_id = world.add_run(test, created=START - 500, failed=True, vus=200, duration=130)
@@ -169,10 +169,10 @@ def test_a_run_is_read_into_our_words() -> None:
             (Phase.PROCESSING, 15.0),
         ),
     )
-    assert cloud.asked() == [f"GET {RUNS}/{run_id}"]
+    assert cloud.requests() == [f"GET {RUNS}/{run_id}"]
 
 
-def test_the_token_and_the_stack_reach_the_server_with_every_call() -> None:
+def test_every_request_has_token_and_stack() -> None:
     world, test, [run_id] = some_runs(1)
     cloud = Cloud(world)
 
@@ -199,12 +199,12 @@ def test_the_token_and_the_stack_reach_the_server_with_every_call() -> None:
         ({"Authorization": f"Bearer {TOKEN}"}, BadRequest),
     ],
 )
-def test_who_may_not_ask_is_told_so(headers: dict[str, str], error: type[Exception]) -> None:
+def test_missing_permission_is_reported(headers: dict[str, str], error: type[Exception]) -> None:
     with pytest.raises(error):
         run(Cloud(World(), headers=headers).api.list_runs(SINCE))
 
 
-def test_runs_are_listed_from_a_moment_on_and_that_moment_is_in() -> None:
+def test_list_of_runs_includes_its_start_time() -> None:
     world = World()
     first, second = world.add_test("first"), world.add_test("second")
     world.add_run(first, created=SINCE - 0.000001)
@@ -217,26 +217,26 @@ def test_runs_are_listed_from_a_moment_on_and_that_moment_is_in() -> None:
 
     assert (ids(listing.runs), listing.skipped, listing.complete_since) == ([at_it, after], (), SINCE)
     assert [run.test_id for run in listing.runs] == [first, second]
-    assert cloud.asked() == [FIRST_PAGE]
+    assert cloud.requests() == [FIRST_PAGE]
 
 
-def test_a_moment_is_asked_for_to_the_microsecond() -> None:
+def test_times_are_sent_with_microseconds() -> None:
     world = World()
     test = world.add_test("t")
     moment = START - 100 + 0.123457
     world.add_run(test, created=moment - 0.000001)
     at_it = world.add_run(test, created=moment)
     cloud = Cloud(world)
-    told_as = run(cloud.api.read_run(at_it)).created
-    cloud.asked()
+    created = run(cloud.api.read_run(at_it)).created
+    cloud.requests()
 
-    assert told_as is not None
-    assert ids(run(cloud.api.list_runs(told_as)).runs) == [at_it]
-    assert cloud.asked() == [f"GET {RUNS}?created_after=2026-09-21T14:11:40.123457Z&$top=1000"]
+    assert created is not None
+    assert ids(run(cloud.api.list_runs(created)).runs) == [at_it]
+    assert cloud.requests() == [f"GET {RUNS}?created_after=2026-09-21T14:11:40.123457Z&$top=1000"]
 
 
 @pytest.mark.parametrize("moment", [0.0, -0.5, -86400.0, -62135596800.0, -62135596920.0, -1e18, -math.inf])
-def test_a_moment_before_1970_is_asked_for_as_1970(moment: float) -> None:
+def test_time_before_1970_is_sent_as_1970(moment: float) -> None:
     # A run that says it is from the year 1 made all polls after it fail: the year 0 cannot be written.
     world, _, runs = some_runs(2)
     cloud = Cloud(world)
@@ -244,10 +244,10 @@ def test_a_moment_before_1970_is_asked_for_as_1970(moment: float) -> None:
     listing = run(cloud.api.list_runs(moment))
 
     assert (ids(listing.runs), listing.complete_since) == (runs, moment)
-    assert cloud.asked() == [f"GET {RUNS}?created_after=1970-01-01T00:00:00.000000Z&$top=1000"]
+    assert cloud.requests() == [f"GET {RUNS}?created_after=1970-01-01T00:00:00.000000Z&$top=1000"]
 
 
-def test_parameters_are_encoded_as_any_server_reads_them() -> None:
+def test_parameters_are_url_encoded() -> None:
     server = Script(httpx.Response(200, json={"value": []}))
 
     run(api_of(server).list_runs(SINCE))
@@ -259,11 +259,11 @@ def test_parameters_are_encoded_as_any_server_reads_them() -> None:
     ]
 
 
-def test_no_runs_are_none_and_we_are_sure_of_it() -> None:
+def test_empty_list_of_runs_is_complete() -> None:
     assert run(Cloud(World()).api.list_runs(SINCE)) == RunList(complete_since=SINCE, complete_until=SINCE)
 
 
-def test_the_newest_runs_of_a_test_come_newest_first_and_not_more_than_asked_for() -> None:
+def test_newest_runs_are_sorted_and_limited() -> None:
     world, test, runs = some_runs(5)
     world.add_run(world.add_test("other"), created=START)
     cloud = Cloud(world)
@@ -272,19 +272,19 @@ def test_the_newest_runs_of_a_test_come_newest_first_and_not_more_than_asked_for
 
     assert (ids(listing.runs), listing.skipped) == ([runs[4], runs[3], runs[2]], ())
     assert listing.complete_since == UNSURE
-    assert cloud.asked() == [f"GET {TESTS}/{test}/test_runs?$orderby=created desc&$top=3"]
+    assert cloud.requests() == [f"GET {TESTS}/{test}/test_runs?$orderby=created desc&$top=3"]
 
 
-def test_never_more_newest_runs_are_asked_for_than_there_can_be_on_a_page() -> None:
-    # `runs.keep: 1000` asks for a few more than that, and each test earned 400 for ever.
+def test_newest_runs_are_limited_to_a_page() -> None:
+    # `runs.keep: 1000` requested a few more than that, and each test failed with 400.
     world, test, _ = some_runs(2)
     cloud = Cloud(world)
 
     assert len(run(cloud.api.list_newest_runs(test, 1007)).runs) == 2
-    assert cloud.asked() == [f"GET {TESTS}/{test}/test_runs?$orderby=created desc&$top=1000"]
+    assert cloud.requests() == [f"GET {TESTS}/{test}/test_runs?$orderby=created desc&$top=1000"]
 
 
-def test_a_run_of_another_test_is_not_among_the_newest_of_this_and_is_named() -> None:
+def test_newest_runs_skip_a_run_of_another_test() -> None:
     world, test, runs = some_runs(2)
     cloud = Cloud(world)
     cloud.simulator.faults.add(faults.strangers())
@@ -312,7 +312,7 @@ def test_what_does_not_exist_is_not_found() -> None:
             run(call)
 
 
-def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
+def test_start_creates_a_run_and_stop_ends_it() -> None:
     world = World(stop_delay=5)
     test = world.add_test("soak")
     cloud = Cloud(world)
@@ -324,7 +324,7 @@ def test_a_start_makes_a_run_and_a_stop_ends_it_a_few_moments_later() -> None:
     assert run(cloud.api.read_run(started.id)).status != 5
     cloud.now += 1
     assert run(cloud.api.read_run(started.id)).status == 5
-    assert cloud.asked() == [
+    assert cloud.requests() == [
         f"POST {TESTS}/{test}/start",
         f"POST {RUNS}/{started.id}/abort",
         f"GET {RUNS}/{started.id}",
@@ -341,21 +341,21 @@ def test_a_run_that_has_ended_cannot_be_stopped() -> None:
         Conflict, match=r"\(409 at POST /cloud/v6/test_runs/\{id\}/abort: Cannot abort a test"
     ):
         run(cloud.acts.stop_run(run_id))
-    assert cloud.asked() == [f"POST {RUNS}/{run_id}/abort"]
+    assert cloud.requests() == [f"POST {RUNS}/{run_id}/abort"]
 
 
 @pytest.mark.parametrize(
-    "spoil", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.absent("id")]
+    "fault", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.absent("id")]
 )
-def test_a_start_whose_answer_is_lost_is_not_repeated(spoil: faults.Fault) -> None:
+def test_start_without_response_is_not_repeated(fault: faults.Fault) -> None:
     world = World()
     test = world.add_test("soak")
     cloud = Cloud(world)
-    cloud.simulator.faults.add(spoil)
+    cloud.simulator.faults.add(fault)
 
     with pytest.raises(DecodeError):
         run(cloud.acts.start_run(test))
-    assert (len(world.runs), cloud.asked()) == (1, [f"POST {TESTS}/{test}/start"])
+    assert (len(world.runs), cloud.requests()) == (1, [f"POST {TESTS}/{test}/start"])
 
 
 def test_tests_are_listed_all_or_by_project() -> None:
@@ -369,23 +369,23 @@ def test_tests_are_listed_all_or_by_project() -> None:
     assert run(cloud.api.list_tests()) == TestList(both)
     assert run(cloud.api.list_tests(shop)) == TestList(both[1:])
     assert run(cloud.api.list_tests(world.add_project("empty"))) == TestList()
-    assert cloud.asked()[:2] == [
+    assert cloud.requests()[:2] == [
         f"GET {TESTS}?$top=1000",
         f"GET /cloud/v6/projects/{shop}/load_tests?$top=1000",
     ]
 
 
-def test_a_test_is_read_whether_or_not_it_has_a_baseline() -> None:
+def test_read_test_works_with_and_without_baseline() -> None:
     world = World()
     test = world.add_test("checkout")
 
     for baseline in (True, False):
         cloud = Cloud(world, V6Options(baseline=baseline))
         assert run(cloud.api.read_test(test)) == LoadTest(test, "checkout", world.default_project_id)
-        assert cloud.asked() == [f"GET {TESTS}/{test}"]
+        assert cloud.requests() == [f"GET {TESTS}/{test}"]
 
 
-def test_a_test_that_cannot_be_read_costs_not_the_list() -> None:
+def test_unparsable_test_is_skipped() -> None:
     server = Pages({"value": [{"id": 7, "name": None}, {"name": "nameless"}, None, {"id": "8", "name": "b"}]})
 
     listing = run(api_of(server).list_tests())
@@ -406,7 +406,7 @@ def test_schedules_say_when_each_test_runs_next() -> None:
     cloud = Cloud(world)
 
     assert run(cloud.api.list_schedules()) == {hourly: START + 600, twice: START + 300}
-    assert cloud.asked() == [f"GET {SCHEDULES}?$top=1000"]
+    assert cloud.requests() == [f"GET {SCHEDULES}?$top=1000"]
 
 
 def test_a_schedule_on_a_later_page_is_a_schedule() -> None:
@@ -417,7 +417,7 @@ def test_a_schedule_on_a_later_page_is_a_schedule() -> None:
     cloud = Cloud(world, V6Options(max_top=2, clamp_top=True))
 
     assert run(cloud.api.list_schedules()) == {test: START + 60 * (n + 1) for n, test in enumerate(tests)}
-    assert cloud.asked() == [
+    assert cloud.requests() == [
         f"GET {SCHEDULES}?$top=1000",
         f"GET {SCHEDULES}?$skip=2&$top=2",
         f"GET {SCHEDULES}?$skip=4&$top=2",
@@ -462,7 +462,7 @@ def test_schedules_may_be_forbidden() -> None:
     ],
     ids=repr,
 )
-def test_every_call_is_understood_by_every_kind_of_server_and_tells_the_same(options: Options) -> None:
+def test_every_call_works_alike_on_every_kind_of_server(options: Options) -> None:
     world, test, runs = some_runs(9)
     world.add_run(test, created=START - 900, ending=EndStatus.ABORTED_BY_SCRIPT_ERROR)
     shop = world.add_project("shop")
@@ -487,7 +487,7 @@ def test_every_call_is_understood_by_every_kind_of_server_and_tells_the_same(opt
 
 
 @pytest.mark.parametrize("form", [form for form in NextLink if form is not NextLink.LOOP])
-def test_a_next_link_in_any_form_leads_to_the_next_page(form: NextLink) -> None:
+def test_next_link_of_any_form_is_followed(form: NextLink) -> None:
     world, _, runs = some_runs(25)
     cloud = Cloud(world, V6Options(max_top=10, clamp_top=True, next_link=form))
 
@@ -495,10 +495,10 @@ def test_a_next_link_in_any_form_leads_to_the_next_page(form: NextLink) -> None:
 
     assert (ids(listing.runs), listing.skipped) == (runs, ())
     question = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z"
-    assert cloud.asked() == [FIRST_PAGE, f"{question}&$skip=10&$top=10", f"{question}&$skip=20&$top=10"]
+    assert cloud.requests() == [FIRST_PAGE, f"{question}&$skip=10&$top=10", f"{question}&$skip=20&$top=10"]
 
 
-def test_a_link_to_another_host_leads_there_neither_us_nor_the_token() -> None:
+def test_next_link_never_changes_the_host() -> None:
     world, _, runs = some_runs(3)
     cloud = Cloud(world, V6Options(max_top=1, clamp_top=True, next_link=NextLink.FOREIGN))
     page = run(api_of(Hosts({"k6.test": cloud}))._transport.get(RUNS))
@@ -508,14 +508,14 @@ def test_a_link_to_another_host_leads_there_neither_us_nor_the_token() -> None:
     assert cloud.elsewhere.got == []
 
 
-def test_a_link_to_the_page_itself_ends_the_list_and_nothing_is_sure() -> None:
+def test_next_link_to_itself_is_incomplete() -> None:
     world, _, runs = some_runs(25)
     cloud = Cloud(world, V6Options(max_top=10, clamp_top=True, next_link=NextLink.LOOP))
 
     listing = run(cloud.api.list_runs(SINCE))
 
     assert (ids(listing.runs), listing.complete_since) == (runs[:10], UNSURE)
-    assert len(cloud.asked()) == 2
+    assert len(cloud.requests()) == 2
 
 
 LIST = f"{RUNS}?created_after=2026-09-20T14:13:20.000000Z"
@@ -534,7 +534,7 @@ LIST = f"{RUNS}?created_after=2026-09-20T14:13:20.000000Z"
         ("//evil.test?$skip=2", "$skip=2"),
         ("https://user:password@evil.test/x?$skip=2", "$skip=2"),
         ("javascript:alert(1)?$skip=2", "$skip=2"),
-        # Another path, and other parameters than ours: we ask what we asked.
+        # Another path, and other parameters than ours: we keep our own.
         ("https://k6.test/cloud/v6/projects/9/load_tests?$skip=2&$top=2", "$skip=2&$top=2"),
         (f"https://k6.test{RUNS}/../../../admin?$skip=2", "$skip=2"),
         ("?created_after=1999-01-01T00:00:00Z&$orderby=id&$skip=2", "$skip=2"),
@@ -564,8 +564,8 @@ LIST = f"{RUNS}?created_after=2026-09-20T14:13:20.000000Z"
     ],
     ids=lambda value: repr(value)[:60],
 )
-def test_of_a_next_link_only_what_it_says_of_the_page_is_used(link: object, turn: str) -> None:
-    server = Pages({"value": [told(1), told(2)], "@nextLink": link}, {"value": [told(3)]})
+def test_only_page_parameters_of_next_link_are_used(link: object, turn: str) -> None:
+    server = Pages({"value": [run_json(1), run_json(2)], "@nextLink": link}, {"value": [run_json(3)]})
 
     listing = run(api_of(server).list_runs(SINCE))
 
@@ -575,24 +575,24 @@ def test_of_a_next_link_only_what_it_says_of_the_page_is_used(link: object, turn
 
 @pytest.mark.parametrize("link", [{}, {"@nextLink": None}, {"@nextLink": ""}, {"@nextLink": False}])
 def test_a_list_without_a_next_link_is_at_its_end(link: dict[str, object]) -> None:
-    server = Pages({"value": [told(1)], **link})
+    server = Pages({"value": [run_json(1)], **link})
 
     assert run(api_of(server).list_runs(SINCE)).complete_since == SINCE
     assert len(server.got) == 1
 
 
-def test_the_next_link_of_other_apis_is_none_of_ours() -> None:
-    server = Pages({"value": [told(1)], "next": f"{RUNS}?$skip=1", "@odata.nextLink": f"{RUNS}?$skip=1"})
+def test_next_link_of_other_apis_is_ignored() -> None:
+    server = Pages({"value": [run_json(1)], "next": f"{RUNS}?$skip=1", "@odata.nextLink": f"{RUNS}?$skip=1"})
 
     assert ids(run(api_of(server).list_runs(SINCE)).runs) == [1]
     assert len(server.got) == 1
 
 
-def test_an_empty_page_with_a_next_link_ends_the_list_and_nothing_is_sure() -> None:
+def test_empty_page_with_next_link_is_incomplete() -> None:
     server = Pages(
-        {"value": [told(1)], "@nextLink": "?$skip=1"},
+        {"value": [run_json(1)], "@nextLink": "?$skip=1"},
         {"value": [], "@nextLink": "?$skip=2"},
-        {"value": [told(2)]},
+        {"value": [run_json(2)]},
     )
 
     listing = run(api_of(server).list_runs(SINCE))
@@ -601,7 +601,7 @@ def test_an_empty_page_with_a_next_link_ends_the_list_and_nothing_is_sure() -> N
     assert len(server.got) == 2
 
 
-def test_a_first_page_that_is_empty_and_goes_on_says_nothing() -> None:
+def test_empty_first_page_with_next_link_is_incomplete() -> None:
     server = Pages({"value": [], "@nextLink": "?$skip=1000"})
 
     assert run(api_of(server).list_runs(SINCE)) == RunList(
@@ -610,9 +610,9 @@ def test_a_first_page_that_is_empty_and_goes_on_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("link", ["?$skip=1", "next", "?$skiptoken=again"])
-def test_a_server_that_always_tells_the_same_page_is_asked_twice(link: str) -> None:
-    # With a link that does not say where, it used to be asked a thousand times.
-    server = Pages({"value": [told(1), "invalid"], "@nextLink": link})
+def test_same_page_again_ends_after_two_requests(link: str) -> None:
+    # With a link that does not say where, it used to get a thousand requests.
+    server = Pages({"value": [run_json(1), "unreadable"], "@nextLink": link})
 
     listing = run(api_of(server).list_runs(SINCE))
 
@@ -620,8 +620,8 @@ def test_a_server_that_always_tells_the_same_page_is_asked_twice(link: str) -> N
     assert len(server.got) == 2
 
 
-def test_a_server_whose_links_lead_round_in_a_circle_is_left() -> None:
-    pages = [{"value": [told(n)], "@nextLink": f"?$skip={n % 3}&$top={n}"} for n in range(3)]
+def test_circular_next_links_end_the_list() -> None:
+    pages = [{"value": [run_json(n)], "@nextLink": f"?$skip={n % 3}&$top={n}"} for n in range(3)]
     server = Pages(*pages, *pages, b"")
 
     listing = run(api_of(server).list_runs(SINCE))
@@ -631,7 +631,7 @@ def test_a_server_whose_links_lead_round_in_a_circle_is_left() -> None:
 
 
 def test_a_list_that_never_ends_is_unreadable() -> None:
-    server = Pages(*({"value": [told(n)], "@nextLink": f"?$skip={n}"} for n in range(1, 1100)))
+    server = Pages(*({"value": [run_json(n)], "@nextLink": f"?$skip={n}"} for n in range(1, 1100)))
 
     with pytest.raises(DecodeError, match="1000 pages"):
         run(api_of(server).list_runs(SINCE))
@@ -646,24 +646,24 @@ def test_a_list_of_2500_runs_takes_three_pages() -> None:
 
     assert ids(listing.runs) == runs
     question = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z"
-    assert cloud.asked() == [
+    assert cloud.requests() == [
         FIRST_PAGE,
         f"{question}&$skip=1000&$top=1000",
         f"{question}&$skip=2000&$top=1000",
     ]
 
 
-def test_a_thousand_runs_fill_a_page_and_are_all() -> None:
+def test_full_page_of_1000_runs_is_complete() -> None:
     world, _, runs = some_runs(1000)
     cloud = Cloud(world)
 
     listing = run(cloud.api.list_runs(SINCE))
 
     assert (ids(listing.runs), listing.complete_since) == (runs, SINCE)
-    assert cloud.asked() == [FIRST_PAGE]
+    assert cloud.requests() == [FIRST_PAGE]
 
 
-def test_a_server_that_refuses_so_large_a_page_is_not_understood() -> None:
+def test_server_that_rejects_page_size_is_an_error() -> None:
     # 1000 is the documented maximum.
     world, _, _ = some_runs(1)
 
@@ -671,7 +671,7 @@ def test_a_server_that_refuses_so_large_a_page_is_not_understood() -> None:
         run(Cloud(world, V6Options(max_top=999)).api.list_runs(SINCE))
 
 
-def test_a_run_created_between_two_pages_is_told_once() -> None:
+def test_run_created_between_pages_is_listed_once() -> None:
     world, test, runs = some_runs(12)
     cloud = Cloud(world, V6Options(max_top=5, clamp_top=True))
     created: list[int] = []
@@ -683,8 +683,8 @@ def test_a_run_created_between_two_pages_is_told_once() -> None:
     assert len(created) == 2
 
 
-def test_a_run_deleted_between_two_pages_hides_another_so_nothing_is_sure() -> None:
-    # The pages move up by one. The run that nobody told was taken for deleted, and its end never counted.
+def test_deletion_between_pages_makes_list_uncertain() -> None:
+    # The pages move up by one. The missing run was taken for deleted, and its end was never counted.
     world, _, runs = some_runs(12)
     cloud = Cloud(world, V6Options(max_top=5, clamp_top=True))
     cloud.meanwhile = [lambda: world.delete_run(runs[0])]
@@ -695,7 +695,7 @@ def test_a_run_deleted_between_two_pages_hides_another_so_nothing_is_sure() -> N
     assert listing.complete_since == UNSURE
 
 
-def test_only_a_list_on_one_page_is_sure_to_miss_nothing() -> None:
+def test_only_list_on_one_page_is_complete() -> None:
     world, _, runs = some_runs(12)
 
     for max_top, reaches_back_to in ((12, SINCE), (11, UNSURE), (1, UNSURE)):
@@ -710,14 +710,14 @@ def test_tests_on_several_pages_are_all_listed() -> None:
 
     assert ids(run(cloud.api.list_tests()).tests) == tests
     assert ids(run(cloud.api.list_tests(world.default_project_id)).tests) == tests
-    assert [question.partition("?")[2] for question in cloud.asked()] == [
+    assert [question.partition("?")[2] for question in cloud.requests()] == [
         "$top=1000",
         "$skip=3&$top=3",
         "$skip=6&$top=3",
     ] * 2
 
 
-def test_tests_of_a_list_that_breaks_off_are_not_told_as_if_they_were_all() -> None:
+def test_incomplete_list_of_tests_is_an_error() -> None:
     # Those beyond were forgotten, with all that had been counted of them.
     world = World()
     for n in range(7):
@@ -736,7 +736,7 @@ def test_tests_of_a_list_that_breaks_off_are_not_told_as_if_they_were_all() -> N
 
 @pytest.mark.parametrize("count", [1, "1", 0, -1, 5000, None, "many", [], {}, True])
 def test_a_count_says_nothing(count: object) -> None:
-    server = Pages({"@count": count, "value": [told(1)]})
+    server = Pages({"@count": count, "value": [run_json(1)]})
 
     listing = run(api_of(server).list_runs(SINCE))
 
@@ -764,7 +764,7 @@ def test_a_count_says_nothing(count: object) -> None:
     ],
     ids=range(15),
 )
-def test_an_answer_that_is_no_list_is_unreadable(body: bytes) -> None:
+def test_invalid_list_response_is_a_decode_error(body: bytes) -> None:
     api = api_of(Pages(body))
 
     for call, endpoint in (
@@ -792,7 +792,7 @@ def test_an_answer_that_is_no_list_is_unreadable(body: bytes) -> None:
         b"\xff",
     ],
 )
-def test_an_answer_that_is_no_run_and_no_test_is_unreadable(body: bytes) -> None:
+def test_invalid_item_response_is_a_decode_error(body: bytes) -> None:
     api = api_of(Pages(body))
 
     for call, endpoint in ((api.read_run(1), "/cloud/v6/test_runs/"), (api.read_test(7), TESTS)):
@@ -801,8 +801,10 @@ def test_an_answer_that_is_no_run_and_no_test_is_unreadable(body: bytes) -> None
         assert str(error.value).startswith(endpoint)
 
 
-def test_an_unreadable_run_costs_itself_and_the_certainty_but_not_its_page() -> None:
-    server = Pages({"value": [told(1), "broken", {"id": 2}, None, told(3), {"test_id": 7}, told("x")]})
+def test_unparsable_run_is_skipped_and_list_uncertain() -> None:
+    server = Pages(
+        {"value": [run_json(1), "broken", {"id": 2}, None, run_json(3), {"test_id": 7}, run_json("x")]}
+    )
 
     listing = run(api_of(server).list_runs(SINCE))
 
@@ -810,7 +812,7 @@ def test_an_unreadable_run_costs_itself_and_the_certainty_but_not_its_page() -> 
     assert [it.reason for it in listing.skipped] == ["invalid"] * 5
 
 
-def test_a_run_that_is_not_utf_8_costs_itself() -> None:
+def test_run_that_is_not_utf_8_is_skipped() -> None:
     server = Pages(b'{"value": [{"id": "\xed\xa0\x80"}, {"id": 2, "test_id": 7}]}')
 
     listing = run(api_of(server).list_runs(SINCE))
@@ -818,7 +820,7 @@ def test_a_run_that_is_not_utf_8_costs_itself() -> None:
     assert (ids(listing.runs), [it.reason for it in listing.skipped]) == ([2], ["invalid"])
 
 
-def test_an_unreadable_run_is_skipped_by_the_newest_too() -> None:
+def test_newest_runs_skip_an_unparsable_run() -> None:
     world, test, runs = some_runs(3)
     cloud = Cloud(world)
     cloud.simulator.faults.add(faults.unreadable())
@@ -828,10 +830,11 @@ def test_an_unreadable_run_is_skipped_by_the_newest_too() -> None:
     assert (ids(listing.runs), [it.reason for it in listing.skipped]) == ([runs[1], runs[0]], ["invalid"])
 
 
-def test_a_run_that_comes_twice_is_one_and_the_later_news_holds() -> None:
-    moving = told(1, status="running", result=None)
+def test_repeated_run_counts_once_with_later_data() -> None:
+    moving = run_json(1, status="running", result=None)
     server = Pages(
-        {"value": [moving, told(2), moving], "@nextLink": "?$skip=3"}, {"value": [told(1), told(3)]}
+        {"value": [moving, run_json(2), moving], "@nextLink": "?$skip=3"},
+        {"value": [run_json(1), run_json(3)]},
     )
 
     listing = run(api_of(server).list_runs(SINCE))
@@ -839,7 +842,7 @@ def test_a_run_that_comes_twice_is_one_and_the_later_news_holds() -> None:
     assert [(run.id, run.status) for run in listing.runs] == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_page_that_repeats_a_run_is_still_sure() -> None:
+def test_page_with_repeated_run_is_complete() -> None:
     world, _, runs = some_runs(3)
     cloud = Cloud(world)
     cloud.simulator.faults.add(faults.duplicate())
@@ -861,7 +864,7 @@ def test_a_page_that_repeats_a_run_is_still_sure() -> None:
         (EndStatus.ABORTED_BY_LIMIT, 6),
     ],
 )
-def test_each_ending_has_the_code_that_v6_lets_us_tell(ending: EndStatus, code: int) -> None:
+def test_each_end_has_its_v6_code(ending: EndStatus, code: int) -> None:
     world = World()
     test = world.add_test("t")
     world.add_run(test, created=START - 500, ending=ending, phases=Phases(running=10))
@@ -869,7 +872,7 @@ def test_each_ending_has_the_code_that_v6_lets_us_tell(ending: EndStatus, code: 
     assert [run.status for run in run(Cloud(world).api.list_runs(SINCE)).runs] == [code]
 
 
-def test_an_upload_that_was_never_executed_is_no_run() -> None:
+def test_upload_without_execution_is_not_finished() -> None:
     world = World()
     world.add_run(world.add_test("t"), created=START - 500, ending=EndStatus.ARCHIVED)
 

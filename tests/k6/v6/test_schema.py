@@ -20,8 +20,8 @@ TEN = 1772359200.0  # 2026-03-01T10:00:00Z
 RESULTS = {None: None, "": None, "passed": 0, "failed": 1, "error": 2}
 
 
-def read(told: object) -> Run:
-    return parse_run(decode(json.dumps(told).encode(), RunBody, "/run"))
+def read(body: object) -> Run:
+    return parse_run(decode(json.dumps(body).encode(), RunBody, "/run"))
 
 
 def run(**fields: object) -> Run:
@@ -162,7 +162,7 @@ INVALID: dict[str, Any] = {
 }
 
 
-def test_a_running_run_is_read_into_our_words() -> None:
+def test_running_run_is_parsed() -> None:
     assert read(RUNNING) == Run(
         id=1001,
         test_id=55,
@@ -181,7 +181,7 @@ def test_a_running_run_is_read_into_our_words() -> None:
     assert (read(RUNNING).active_state, read(RUNNING).outcome) == (ActiveState.RUNNING, None)
 
 
-def test_a_completed_run_is_read_into_our_words_and_its_load_ended_before_its_processing() -> None:
+def test_completed_run_ends_when_its_load_ends() -> None:
     assert read(COMPLETED) == Run(
         id=1002,
         test_id=55,
@@ -205,7 +205,7 @@ def test_a_completed_run_is_read_into_our_words_and_its_load_ended_before_its_pr
     assert read(COMPLETED).outcome == Outcome.FAILED
 
 
-def test_a_run_that_did_not_pass_validation_never_ran() -> None:
+def test_run_that_failed_validation_never_started() -> None:
     assert read(INVALID) == Run(
         id=1003,
         test_id=56,
@@ -237,15 +237,15 @@ def test_a_run_that_did_not_pass_validation_never_ran() -> None:
         ("completed", (3, 2)),
     ],
 )
-def test_a_status_has_its_two_codes_whatever_the_result_and_what_is_extra(
+def test_status_has_its_two_codes_with_any_result(
     status: str, codes: tuple[int, int], result: str | None, extra: object
 ) -> None:
     details = {"type": status, "entered": "2026-03-01T10:00:20Z", "extra": extra}
 
-    told = run(status=status, result=result, status_details=details, status_history=[details])
+    parsed = run(status=status, result=result, status_details=details, status_history=[details])
 
-    assert (told.status, told.processing, told.result) == (*codes, RESULTS[result])
-    assert told.invalid_fields == ()
+    assert (parsed.status, parsed.processing, parsed.result) == (*codes, RESULTS[result])
+    assert parsed.invalid_fields == ()
 
 
 @pytest.mark.parametrize(
@@ -289,57 +289,55 @@ def test_a_status_has_its_two_codes_whatever_the_result_and_what_is_extra(
         (None, "inconclusive", None, 6),
     ],
 )
-def test_an_abort_is_by_a_person_a_threshold_its_script_or_the_system(
-    by_user: object, result: object, code: object, status: int
-) -> None:
-    told = aborted(by_user=by_user, result=result, code=code)
+def test_abort_has_one_of_four_reasons(by_user: object, result: object, code: object, status: int) -> None:
+    parsed = aborted(by_user=by_user, result=result, code=code)
 
-    assert (told.status, told.processing, told.is_finished) == (status, 2, True)
-    assert told.outcome == {5: "aborted", 6: "error", 7: "error", 8: "failed"}[status]
+    assert (parsed.status, parsed.processing, parsed.is_finished) == (status, 2, True)
+    assert parsed.outcome == {5: "aborted", 6: "error", 7: "error", 8: "failed"}[status]
 
 
-def test_who_aborted_a_run_may_stand_in_its_details_or_in_its_history() -> None:
+def test_abort_reason_is_in_details_or_history() -> None:
     dev = {"type": "aborted", "extra": {"by_user": "dev@example.com", "message": None, "code": None}}
-    nobody = {"type": "aborted", "extra": {"by_user": "", "message": None, "code": None}}
+    anonymous = {"type": "aborted", "extra": {"by_user": "", "message": None, "code": None}}
 
     assert run(status="aborted", status_details=dev).status == 5
     assert run(status="aborted", status_history=[dev]).status == 5
-    assert run(status="aborted", status_details=nobody, status_history=[nobody, dev]).status == 5
-    assert run(status="aborted", status_details=nobody, status_history=[nobody]).status == 6
+    assert run(status="aborted", status_details=anonymous, status_history=[anonymous, dev]).status == 5
+    assert run(status="aborted", status_details=anonymous, status_history=[anonymous]).status == 6
     assert run(status="aborted").status == 6
 
 
-def test_what_is_extra_to_another_status_aborts_nothing() -> None:
+def test_extra_of_another_status_is_ignored() -> None:
     dev = {"type": "running", "extra": {"by_user": "dev@example.com", "code": 8035}}
 
     assert run(status="aborted", status_details=dev, status_history=[dev]).status == 6
 
 
 @pytest.mark.parametrize("extra", [None, {}, [], "dev@example.com", 8035, {"by_user": None}, {"code": {}}])
-def test_what_is_extra_in_another_shape_says_nothing(extra: object) -> None:
-    told = run(status="aborted", status_details={"type": "aborted", "extra": extra})
+def test_extra_of_another_shape_is_ignored(extra: object) -> None:
+    parsed = run(status="aborted", status_details={"type": "aborted", "extra": extra})
 
-    assert (told.status, told.invalid_fields) == (6, ())
+    assert (parsed.status, parsed.invalid_fields) == (6, ())
 
 
 @pytest.mark.parametrize("word", ["warming_up", "", "Running", "running ", 2, 2.5, True, [], {}, ["running"]])
-def test_a_status_that_is_unknown_is_named_and_not_guessed(word: object) -> None:
-    told = run(status=word, result="passed")
+def test_unknown_status_is_not_guessed(word: object) -> None:
+    parsed = run(status=word, result="passed")
 
-    assert (told.status, told.processing, told.invalid_fields) == (None, None, ("run_status",))
-    assert unrecognized_fields(told) == ("run_status",)
-    assert (told.active_state, told.outcome) == (None, None)
+    assert (parsed.status, parsed.processing, parsed.invalid_fields) == (None, None, ("run_status",))
+    assert unrecognized_fields(parsed) == ("run_status",)
+    assert (parsed.active_state, parsed.outcome) == (None, None)
 
 
-def test_a_status_that_is_not_told_is_not_unknown() -> None:
+def test_missing_status_is_not_unknown() -> None:
     assert run(status=None) == run() == Run(id=1, test_id=7)
 
 
 @pytest.mark.parametrize("word", ["inconclusive", "Passed", "passed ", 0, 1, False, [], {}, ["passed"]])
-def test_a_result_that_is_unknown_is_named_and_never_a_pass(word: object) -> None:
-    told = run(status="completed", result=word)
+def test_unknown_result_is_never_a_pass(word: object) -> None:
+    parsed = run(status="completed", result=word)
 
-    assert (told.result, told.invalid_fields, told.outcome) == (None, ("result_status",), Outcome.NONE)
+    assert (parsed.result, parsed.invalid_fields, parsed.outcome) == (None, ("result_status",), Outcome.NONE)
 
 
 @pytest.mark.parametrize(
@@ -360,14 +358,14 @@ def test_a_result_that_is_unknown_is_named_and_never_a_pass(word: object) -> Non
         ({"result": "passed", "ended": "2026-03-01T10:00:00Z"}, Outcome.NONE),
     ],
 )
-def test_only_a_completed_run_that_is_said_to_have_passed_has_passed(
+def test_only_completed_run_with_result_passed_has_passed(
     fields: dict[str, object], outcome: Outcome | None
 ) -> None:
     assert run(**fields).outcome == outcome
 
 
-def test_an_unknown_status_after_the_load_is_not_the_end() -> None:
-    # It used to be: such a run counted as over without a verdict, and its pass never came.
+def test_unknown_status_after_the_load_is_not_the_end() -> None:
+    # It used to be: such a run counted as finished without a result, and its pass never came.
     steps = (("running", 0), ("processing_metrics", 30), ("archiving", 40))
 
     moving = lived(*steps, status="archiving", ended=None)
@@ -377,11 +375,11 @@ def test_an_unknown_status_after_the_load_is_not_the_end() -> None:
     assert (over.ended, over.is_finished, over.outcome) == (TEN + 50, True, Outcome.NONE)
 
 
-def test_the_field_names_of_other_clients_mean_nothing() -> None:
+def test_field_names_of_other_clients_are_ignored() -> None:
     # What the one other exporter and an older gcx read; none of it is in v6.
-    told = run(load_test_id=9, run_status=3, result_status=0, reference_id=5, vus=5, cost={"vuh": 3})
+    parsed = run(load_test_id=9, run_status=3, result_status=0, reference_id=5, vus=5, cost={"vuh": 3})
 
-    assert told == Run(id=1, test_id=7)
+    assert parsed == Run(id=1, test_id=7)
 
 
 @pytest.mark.parametrize(
@@ -397,22 +395,20 @@ def test_the_field_names_of_other_clients_mean_nothing() -> None:
     ],
 )
 @pytest.mark.parametrize("odd", [True, [1], {"total_vuh": []}, "abc"])
-def test_a_field_of_another_kind_costs_that_field_alone_and_is_named(
-    field: str, ours: str, name: str, odd: object
-) -> None:
-    told = run(**{"max_vus": 5, "created": "2026-03-01T10:00:00Z", field: odd})
+def test_field_of_another_type_is_unknown(field: str, ours: str, name: str, odd: object) -> None:
+    parsed = run(**{"max_vus": 5, "created": "2026-03-01T10:00:00Z", field: odd})
 
-    assert told.invalid_fields == (name,)
-    assert not getattr(told, ours)
-    assert told.vus == (None if field == "max_vus" else 5)
-    assert told.created == (None if field == "created" else TEN)
+    assert parsed.invalid_fields == (name,)
+    assert not getattr(parsed, ours)
+    assert parsed.vus == (None if field == "max_vus" else 5)
+    assert parsed.created == (None if field == "created" else TEN)
 
 
 @pytest.mark.parametrize("odd", [True, 5, "running", {}, {"type": "running"}])
-def test_a_history_that_is_no_list_costs_what_only_it_tells(odd: object) -> None:
-    told = run(status="completed", result="passed", ended="2026-03-01T10:00:00Z", status_history=odd)
+def test_invalid_history_is_unknown(odd: object) -> None:
+    parsed = run(status="completed", result="passed", ended="2026-03-01T10:00:00Z", status_history=odd)
 
-    assert told == Run(
+    assert parsed == Run(
         id=1, test_id=7, status=3, processing=2, result=0, ended=TEN, invalid_fields=("status_history",)
     )
 
@@ -424,14 +420,14 @@ def test_details_in_another_shape_say_nothing(odd: object) -> None:
     )
 
 
-def test_a_field_that_is_null_is_a_field_that_is_absent() -> None:
+def test_null_field_is_like_a_missing_one() -> None:
     fields = {field: None for field in RUNNING if field not in ("id", "test_id")}
 
     assert run(**fields) == run() == Run(id=1, test_id=7)
 
 
-def test_a_run_that_no_one_can_name_is_no_run() -> None:
-    for told, complaint in (
+def test_run_without_id_is_rejected() -> None:
+    for parsed, complaint in (
         ({"test_id": 7}, "a run without an id"),
         ({"id": None, "test_id": 7}, "a run without an id"),
         ({"id": "", "test_id": 7}, "a run without an id"),
@@ -443,12 +439,12 @@ def test_a_run_that_no_one_can_name_is_no_run() -> None:
         ({"id": 1, "test_id": [7]}, "[7] is not a number"),
     ):
         with pytest.raises(ValueError) as error:  # noqa: PT011  the message is the next line
-            read(told)
+            read(parsed)
         assert str(error.value) == complaint
 
 
 def test_numbers_may_come_in_strings() -> None:
-    told = read(
+    parsed = read(
         {
             "id": "9007199254740993",
             "test_id": "7",
@@ -459,14 +455,14 @@ def test_numbers_may_come_in_strings() -> None:
         }
     )
 
-    assert (told.id, told.test_id, told.vus, told.duration, told.execution) == (
+    assert (parsed.id, parsed.test_id, parsed.vus, parsed.duration, parsed.execution) == (
         2**53 + 1,
         7,
         50.0,
         1800.0,
         600.0,
     )
-    assert told.invalid_fields == ()
+    assert parsed.invalid_fields == ()
 
 
 @pytest.mark.parametrize(
@@ -484,21 +480,21 @@ def test_numbers_may_come_in_strings() -> None:
         ({"total_vuh": 5, "breakdown": {"reduction_rate": None}}, 5.0),
     ],
 )
-def test_a_cost_is_a_number_a_string_or_not_yet_known(cost: object, vuh: float | None) -> None:
-    told = run(cost=cost)
+def test_cost_is_a_number_string_or_missing(cost: object, vuh: float | None) -> None:
+    parsed = run(cost=cost)
 
-    assert (told.vuh, told.invalid_fields) == (vuh, ())
+    assert (parsed.vuh, parsed.invalid_fields) == (vuh, ())
 
 
 @pytest.mark.parametrize("cost", [5, "5", [], [{"total_vuh": 5}], {"total_vuh": "much"}, {"total_vuh": True}])
-def test_a_cost_in_another_shape_costs_not_the_run(cost: object) -> None:
-    told = run(status="running", cost=cost)
+def test_cost_of_another_shape_is_unknown(cost: object) -> None:
+    parsed = run(status="running", cost=cost)
 
-    assert (told.status, told.vuh, told.invalid_fields) == (2, None, ("vuh",))
+    assert (parsed.status, parsed.vuh, parsed.invalid_fields) == (2, None, ("vuh",))
 
 
 @pytest.mark.parametrize("details", [None, {}, [], "failed", {"type": "failed", "message": None, "code": 1}])
-def test_the_details_of_a_result_are_not_read(details: object) -> None:
+def test_result_details_are_ignored(details: object) -> None:
     assert read(COMPLETED | {"result_details": details}) == read(COMPLETED)
 
 
@@ -515,18 +511,18 @@ def test_the_details_of_a_result_are_not_read(details: object) -> None:
         ("2026-03-01T10:00:00.000001+00:00", TEN + 0.000001),
     ],
 )
-def test_a_moment_may_be_written_in_any_form_wherever_it_stands(written: str, seconds: float) -> None:
-    told = run(
+def test_times_are_parsed_in_any_format(written: str, seconds: float) -> None:
+    parsed = run(
         status="completed",
         created=written,
         status_history=[{"type": "running", "entered": written}, {"type": "completed", "entered": written}],
     )
 
-    assert (told.created, told.started, told.ended) == (seconds, seconds, seconds)
+    assert (parsed.created, parsed.started, parsed.ended) == (seconds, seconds, seconds)
     assert run(ended=written).ended == seconds
 
 
-def test_a_run_started_when_it_began_to_run_and_not_when_it_was_created() -> None:
+def test_run_starts_with_status_running() -> None:
     assert lived(("created", 0), ("running", 20), created=at(0)).started == TEN + 20
     assert lived(("created", 0), ("queued", 5), created=at(0)).started is None
 
@@ -546,23 +542,23 @@ def test_a_run_started_when_it_began_to_run_and_not_when_it_was_created() -> Non
         ([], 59),
     ],
 )
-def test_a_run_ended_when_its_load_did_and_else_when_the_api_says(
+def test_run_ends_with_its_load_or_as_the_api_reports(
     steps: Sequence[tuple[object, object]], ended: int
 ) -> None:
-    told = lived(*steps, status="completed", ended=at(59))
+    parsed = lived(*steps, status="completed", ended=at(59))
 
-    assert told.ended == TEN + ended
+    assert parsed.ended == TEN + ended
 
 
-def test_an_end_at_the_beginning_of_time_is_an_end() -> None:
+def test_end_at_unix_time_zero_is_an_end() -> None:
     epoch = "1970-01-01T00:00:00Z"
 
-    told = run(status="aborted", ended=at(9), status_history=[{"type": "aborted", "entered": epoch}])
+    parsed = run(status="aborted", ended=at(9), status_history=[{"type": "aborted", "entered": epoch}])
 
-    assert told.ended == 0.0
+    assert parsed.ended == 0.0
 
 
-def test_a_run_that_never_ran_did_not_run_for_zero_seconds() -> None:
+def test_run_that_never_started_has_no_duration() -> None:
     assert lived(("created", 0), ("aborted", 9), execution_duration=0).execution is None
     assert lived(("created", 0), ("running", 9), execution_duration=0).execution == 0.0
 
@@ -582,15 +578,15 @@ def test_a_run_that_never_ran_did_not_run_for_zero_seconds() -> None:
         ([("created", 0), ("aborted", 5)], {}),
     ],
 )
-def test_a_phase_took_until_the_next_step_and_the_last_one_is_still_open(
+def test_phase_lasts_until_the_next_step(
     steps: Sequence[tuple[object, object]], phases: dict[str, float]
 ) -> None:
     assert dict(lived(*steps).phases) == phases
 
 
-def test_a_phase_that_was_entered_twice_is_told_once() -> None:
-    # Told twice, it was two samples of one series, and the page was refused as a whole.
-    told = lived(
+def test_phase_entered_twice_is_summed() -> None:
+    # Two samples of one series made Prometheus reject the whole scrape.
+    parsed = lived(
         ("queued", 0),
         ("initializing", 5),
         ("queued", 8),
@@ -599,8 +595,8 @@ def test_a_phase_that_was_entered_twice_is_told_once() -> None:
         ("aborted", 30),
     )
 
-    assert told.phases == ((Phase.QUEUED, 17.0), (Phase.INITIALIZING, 4.0), (Phase.RUNNING, 9.0))
-    assert told.started == TEN + 21
+    assert parsed.phases == ((Phase.QUEUED, 17.0), (Phase.INITIALIZING, 4.0), (Phase.RUNNING, 9.0))
+    assert parsed.started == TEN + 21
 
 
 @pytest.mark.parametrize(
@@ -612,23 +608,23 @@ def test_a_phase_that_was_entered_twice_is_told_once() -> None:
     ],
     ids=["mixed", "from new to old", "a clock that went back"],
 )
-def test_steps_out_of_order_leave_open_how_long_each_took(steps: Sequence[tuple[object, object]]) -> None:
-    told = lived(*steps, status="completed")
+def test_unsorted_steps_have_no_durations(steps: Sequence[tuple[object, object]]) -> None:
+    parsed = lived(*steps, status="completed")
 
-    assert (told.phases, told.started, told.ended) == ((), TEN + 20, TEN + 50)
+    assert (parsed.phases, parsed.started, parsed.ended) == ((), TEN + 20, TEN + 50)
 
 
 @pytest.mark.parametrize("unreadable", [None, "", "soon", 5.5, [], {}])
-def test_a_step_without_a_moment_does_not_lengthen_the_one_before_it(unreadable: object) -> None:
-    told = lived(("queued", 0), ("initializing", unreadable), ("running", 20), ("completed", 50))
+def test_step_without_time_does_not_extend_the_phase_before(unreadable: object) -> None:
+    parsed = lived(("queued", 0), ("initializing", unreadable), ("running", 20), ("completed", 50))
 
-    assert told.phases == ((Phase.RUNNING, 30.0),)
+    assert parsed.phases == ((Phase.RUNNING, 30.0),)
 
 
 @pytest.mark.parametrize(
     "step", [None, "running", 5, [], {}, {"type": "running"}, {"type": [], "entered": {}}]
 )
-def test_a_step_that_cannot_be_read_costs_neither_the_run_nor_the_other_steps(step: object) -> None:
+def test_unparsable_step_affects_no_other_step(step: object) -> None:
     history = [
         {"type": "queued", "entered": at(0)},
         {"type": "initializing", "entered": at(5)},
@@ -637,29 +633,29 @@ def test_a_step_that_cannot_be_read_costs_neither_the_run_nor_the_other_steps(st
         {"type": "completed", "entered": at(30)},
     ]
 
-    told = run(status="completed", result="passed", status_history=history)
+    parsed = run(status="completed", result="passed", status_history=history)
 
-    assert told.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 4.0))
-    assert (told.started, told.ended, told.outcome) == (TEN + 9, TEN + 30, Outcome.PASSED)
-    assert told.invalid_fields == ()
-
-
-def test_an_unknown_step_ends_the_phase_before_it_and_is_none_itself() -> None:
-    told = lived(("queued", 0), ("warming_up", 5), ("initializing", 9), ("running", 20))
-
-    assert told.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 11.0))
+    assert parsed.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 4.0))
+    assert (parsed.started, parsed.ended, parsed.outcome) == (TEN + 9, TEN + 30, Outcome.PASSED)
+    assert parsed.invalid_fields == ()
 
 
-def test_a_test_is_read_into_our_words_with_or_without_a_baseline() -> None:
-    told = {"id": 55, "project_id": 7, "name": "größe", "created": "2024-12-03T09:53:00.553"}
+def test_unknown_step_ends_the_phase_before() -> None:
+    parsed = lived(("queued", 0), ("warming_up", 5), ("initializing", 9), ("running", 20))
+
+    assert parsed.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 11.0))
+
+
+def test_test_is_parsed_with_and_without_baseline() -> None:
+    parsed = {"id": 55, "project_id": 7, "name": "größe", "created": "2024-12-03T09:53:00.553"}
     test = LoadTest(55, "größe", 7)
 
     for baseline in ({}, {"baseline_test_run_id": None}, {"baseline_test_run_id": 1001}):
-        assert v6_words.parse_test(msgspec.convert(told | baseline, TestBody)) == test
+        assert v6_words.parse_test(msgspec.convert(parsed | baseline, TestBody)) == test
 
 
 @pytest.mark.parametrize(
-    ("told", "test"),
+    ("parsed", "test"),
     [
         ({"id": 55}, LoadTest(55, "55")),
         ({"id": "55", "name": "", "project_id": "7"}, LoadTest(55, "55", 7)),
@@ -668,8 +664,8 @@ def test_a_test_is_read_into_our_words_with_or_without_a_baseline() -> None:
         ({"id": 55, "name": ["a"], "project_id": []}, LoadTest(55, "55")),
     ],
 )
-def test_a_test_without_a_name_goes_by_its_id(told: object, test: LoadTest) -> None:
-    assert v6_words.parse_test(msgspec.convert(told, TestBody)) == test
+def test_a_test_without_a_name_goes_by_its_id(parsed: object, test: LoadTest) -> None:
+    assert v6_words.parse_test(msgspec.convert(parsed, TestBody)) == test
 
 
 @pytest.mark.parametrize("id_", [None, "", "abc", True, 5.5, []])
@@ -678,15 +674,15 @@ def test_a_test_without_an_id_is_no_test(id_: object) -> None:
         v6_words.parse_test(TestBody(id=id_, name="checkout"))
 
 
-def test_a_schedule_says_when_its_test_is_to_start_unless_it_is_deactivated() -> None:
-    told = ScheduleBody(id=1, load_test_id=55, next_run="2026-03-01T10:00:00Z", deactivated=False)
+def test_schedule_has_next_run_unless_deactivated() -> None:
+    parsed = ScheduleBody(id=1, load_test_id=55, next_run="2026-03-01T10:00:00Z", deactivated=False)
 
-    assert parse_schedule(told) == Schedule(1, 55, TEN)
-    assert parse_schedule(msgspec.structs.replace(told, deactivated=True)) == Schedule(1, 55, None)
-    assert parse_schedule(msgspec.structs.replace(told, next_run=None)) == Schedule(1, 55, None)
+    assert parse_schedule(parsed) == Schedule(1, 55, TEN)
+    assert parse_schedule(msgspec.structs.replace(parsed, deactivated=True)) == Schedule(1, 55, None)
+    assert parse_schedule(msgspec.structs.replace(parsed, next_run=None)) == Schedule(1, 55, None)
     for missing, complaint in (("id", "without an id"), ("load_test_id", "without a load_test_id")):
         with pytest.raises(ValueError, match=complaint):
-            parse_schedule(msgspec.structs.replace(told, **{missing: None}))
+            parse_schedule(msgspec.structs.replace(parsed, **{missing: None}))
 
 
 NASTY: Sequence[Any] = (
@@ -727,7 +723,7 @@ def mutated_list(chance: Random, value: list[Any]) -> Any:
     return [*value[:place], mutated(chance, value[place]), *value[place + 1 :]]
 
 
-def test_of_a_thousand_mutated_runs_each_is_read_or_refused_and_none_passes_that_did_not() -> None:
+def test_mutated_run_is_parsed_or_rejected_never_passed() -> None:
     read_in_all = refused = 0
 
     @settings(derandomize=True, deadline=None, max_examples=1000, database=None)
@@ -738,15 +734,15 @@ def test_of_a_thousand_mutated_runs_each_is_read_or_refused_and_none_passes_that
         for _ in range(chance.randint(1, 6)):
             value = mutated_object(chance, value)
         try:
-            told = read(value)
+            parsed = read(value)
         except (ValueError, DecodeError):
             refused += 1
             return
         read_in_all += 1
-        assert told.outcome != Outcome.PASSED  # no sample passed, and no mutation says so
-        assert len(dict(told.phases)) == len(told.phases)
-        assert all(length >= 0 for _, length in told.phases)
-        assert told.execution is None or told.started is not None
+        assert parsed.outcome != Outcome.PASSED  # no sample passed, and no mutation says so
+        assert len(dict(parsed.phases)) == len(parsed.phases)
+        assert all(length >= 0 for _, length in parsed.phases)
+        assert parsed.execution is None or parsed.started is not None
 
     look()
     assert read_in_all >= 700
