@@ -67,7 +67,7 @@ test-prometheus-3: tools tools-prometheus-3
 # Expected output as literal text, and the parts of documents that are made of the code.
 golden: $(VENV)/dev
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k "golden or readme or document" $(UNIT)
-	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/helm/test_readme.py tests/alerts/test_messages.py
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/helm/test_readme.py tests/helm/test_messages.py tests/alerts/test_messages.py
 
 dashboards: $(VENV)/dev
 	$(BIN)/python -m grafana.builder
@@ -87,7 +87,7 @@ soak: $(VENV)/dev
 	$(BIN)/python -m tests.faults soak --reload
 
 pictures: $(VENV)/dev
-	@$(BIN)/python -m tests.runs.pictures
+	@$(BIN)/python -m tests.commands.runs.pictures
 	@echo "docs/runs-list.svg docs/runs-watch.svg"
 	@$(BIN)/python -m tests.web.pictures
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.measure import HERE
@@ -12,7 +13,8 @@ from bench.plot import plot
 RESULTS = HERE / "results.json"
 DOCUMENT = HERE / "RESULTS.md"
 PLOT = HERE / "plot.svg"
-README = HERE.parent / "README.md"
+PERFORMANCE = HERE.parent / "docs" / "performance.md"
+WEBHOOK = HERE.parent / "docs" / "webhook.md"
 TABLE = re.compile(r"<!-- bench -->\n.*?<!-- /bench -->", re.DOTALL)
 HINT = re.compile(r"<!-- hint -->.*?<!-- /hint -->", re.DOTALL)
 
@@ -34,9 +36,12 @@ def read() -> Results:
 def write(results: Results) -> None:
     DOCUMENT.write_text(document(results), encoding="utf-8")
     PLOT.write_text(plot(results["scrape"]), encoding="utf-8")
-    readme = README.read_text(encoding="utf-8")
-    readme = TABLE.sub(lambda _: marked(results), readme)
-    README.write_text(HINT.sub(lambda _: hint_marked(results), readme), encoding="utf-8")
+    replace_section(PERFORMANCE, TABLE, marked(results))
+    replace_section(WEBHOOK, HINT, hint_marked(results))
+
+
+def replace_section(page: Path, section: re.Pattern[str], text: str) -> None:
+    page.write_text(section.sub(lambda _: text, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def marked(results: Results) -> str:

@@ -13,14 +13,14 @@ from tests.support.programs import require_program
 
 
 def test_the_readme_tells_what_was_measured() -> None:
-    found = report.TABLE.search(report.README.read_text(encoding="utf-8"))
+    found = report.TABLE.search(report.PERFORMANCE.read_text(encoding="utf-8"))
 
     assert found
     assert found[0] == report.marked(report.read())
 
 
 def test_the_readme_tells_what_the_webhook_gains_as_it_was_measured() -> None:
-    found = report.HINT.search(report.README.read_text(encoding="utf-8"))
+    found = report.HINT.search(report.WEBHOOK.read_text(encoding="utf-8"))
 
     assert found
     assert found[0] == report.hint_marked(report.read())

@@ -17,12 +17,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from exporter.config import ConfigError, load
-from exporter.web.security.web_config import read_web_file
+from exporter.web.security.web_config import read_web_config
 from tests.faults.test_mutations import APIS, HOUR, SpoiltLab, a_world, assert_sound, assert_well, with_news
 
 CORPUS = Path(__file__).with_name("corpus")
 SEEDS = CORPUS / "seeds.json"
-README = Path(__file__).parents[2] / "README.md"
+DOCS = Path(__file__).parents[2] / "docs"
 BAD_FILES = Path(__file__).parents[1] / "config" / "bad"
 POLLS = 30  # of each seed
 A_HANG = 20.0  # seconds of real time; a poll or a file of nonsense takes milliseconds, or a second
@@ -100,16 +100,19 @@ def answers(most: int, first_seed: int = 0) -> Tally:
 
 
 def examples() -> list[bytes]:
-    """Configuration files to begin with: the README's, and every bad one."""
-    text = README.read_text(encoding="utf-8")
+    """Configuration files to begin with: the example of the documentation, and every bad one."""
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
     example = text.split("<!-- example -->\n```yaml\n", 1)[1].split("```", 1)[0]
     return [example.encode(), *(file.read_bytes() for file in sorted(BAD_FILES.glob("*.yaml")))]
 
 
 def web_examples() -> list[bytes]:
-    """The README's web configuration, and parts of it."""
+    """The documented web configuration, and parts of it."""
     example = (
-        README.read_text(encoding="utf-8").split("<!-- web-config -->\n```yaml\n", 1)[1].split("```", 1)[0]
+        (DOCS / "web-security.md")
+        .read_text(encoding="utf-8")
+        .split("<!-- web-config -->\n```yaml\n", 1)[1]
+        .split("```", 1)[0]
     )
     return [example.encode(), *(b"%b\n" % line for line in example.encode().split(b"\n") if line)]
 
@@ -192,7 +195,7 @@ def told_or_read(read: Callable[[], object]) -> None:
 
 def load_web_file(file: Path) -> None:
     """The file of --web.config.file. AssertionError if it is neither a configuration nor sentences."""
-    told_or_read(lambda: read_web_file(file))
+    told_or_read(lambda: read_web_config(file))
 
 
 def files(

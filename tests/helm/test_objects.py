@@ -1,4 +1,4 @@
-"""What the chart makes: safe by default, and what the values say."""
+"""The rendered objects: secure by default, and as the values say."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ import pytest
 import trustme
 import yaml
 
-from tests.support.certificates import issue
+from tests.support.certificates import issue_certificate
 from tests.support.chart import (
     CHART,
     CI,
@@ -20,11 +20,9 @@ from tests.support.chart import (
     Tree,
     ci,
     container,
-    defaults,
     objects,
     one,
     pod,
-    run,
     settings_file,
     with_secret,
 )
@@ -54,7 +52,7 @@ def with_token(token: str, **values: Any) -> Tree:
     return {"k6": {"apiToken": token}} | values
 
 
-def test_the_pod_is_hardened_by_default() -> None:
+def test_pod_is_hardened_by_default() -> None:
     made, spec = container(with_secret()), pod(with_secret())
 
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -69,7 +67,7 @@ def test_the_pod_is_hardened_by_default() -> None:
 
 
 @pytest.mark.parametrize("name", CI)
-def test_nobody_gets_rights_or_the_token_of_a_service_account(name: str) -> None:
+def test_pods_get_no_role_and_no_account_token(name: str) -> None:
     for found in objects(ci(name)):
         assert "Role" not in found["kind"]
         assert found.get("automountServiceAccountToken") in {None, False}
@@ -77,7 +75,7 @@ def test_nobody_gets_rights_or_the_token_of_a_service_account(name: str) -> None
             assert found["spec"]["automountServiceAccountToken"] is False
 
 
-def test_the_pod_of_helm_test_is_made_by_helm_test_alone_and_is_as_hardened_as_the_exporters() -> None:
+def test_helm_test_pod_is_a_hardened_hook() -> None:
     tested = one("Pod", with_secret())["spec"]
 
     assert one("Pod", with_secret())["metadata"]["annotations"] == {
@@ -89,7 +87,7 @@ def test_the_pod_of_helm_test_is_made_by_helm_test_alone_and_is_as_hardened_as_t
     assert tested["containers"][0]["image"] == container(with_secret())["image"]
 
 
-def test_the_token_of_a_secret_is_a_file_and_no_variable() -> None:
+def test_token_secret_is_mounted_as_a_file() -> None:
     values = {"k6": {"existingSecret": {"name": "mine", "key": "the.key"}}}
 
     assert settings_file(values)["api"]["token_file"] == "/etc/k6-cloud-exporter/token/the.key"
@@ -99,11 +97,11 @@ def test_the_token_of_a_secret_is_a_file_and_no_variable() -> None:
 
 
 @pytest.mark.parametrize("name", CI)
-def test_nothing_is_mounted_by_a_sub_path_which_would_never_change(name: str) -> None:
+def test_no_volume_is_mounted_by_sub_path(name: str) -> None:
     assert not [mount for mount in mounts(ci(name)).values() if "subPath" in mount]
 
 
-def test_an_inline_token_is_in_its_secret_alone() -> None:
+def test_inline_token_is_only_in_its_secret() -> None:
     values = with_token("a-token-to-look-for")
     (secret,) = (found for found in objects(values) if found["kind"] == "Secret")
 
@@ -112,7 +110,7 @@ def test_an_inline_token_is_in_its_secret_alone() -> None:
     assert "a-token-to-look-for" not in json.dumps(objects(values))
 
 
-def test_the_pod_is_replaced_when_the_configuration_or_the_inline_token_changes_and_not_else() -> None:
+def test_config_and_inline_token_changes_replace_the_pod() -> None:
     same = annotations(with_token("x"))
 
     assert annotations(with_token("y"))["checksum/token"] != same["checksum/token"]
@@ -130,20 +128,20 @@ def test_the_pod_is_replaced_when_the_configuration_or_the_inline_token_changes_
     assert set(annotations(with_secret())) == {"checksum/config"}
 
 
-def test_the_version_of_the_chart_replaces_no_pod() -> None:
+def test_chart_version_does_not_replace_the_pod() -> None:
     labels = one("Deployment", with_secret())["spec"]["template"]["metadata"]["labels"]
 
     assert set(labels) == {f"app.kubernetes.io/{name}" for name in ("name", "instance", "component")}
 
 
-def test_there_is_one_replica_and_never_two_at_once() -> None:
+def test_deployment_never_runs_two_pods() -> None:
     made = one("Deployment", with_secret())["spec"]
 
     assert (made["replicas"], made["strategy"]) == (1, {"type": "Recreate"})
 
 
 @pytest.mark.parametrize("name", CI)
-def test_every_object_has_the_usual_labels_and_the_namespace_of_the_release(name: str) -> None:
+def test_objects_have_common_labels_and_namespace(name: str) -> None:
     usual = {f"app.kubernetes.io/{label}" for label in ("name", "instance", "version", "managed-by")}
     of_users = {"rel-k6-proxies", "rel-text", "rel-tls"}
 
@@ -153,7 +151,7 @@ def test_every_object_has_the_usual_labels_and_the_namespace_of_the_release(name
             assert found["metadata"]["namespace"] in {"obs", "load", "monitoring"}
 
 
-def test_the_selectors_find_the_pods_of_the_exporter_and_no_others() -> None:
+def test_selectors_match_only_exporter_pods() -> None:
     values = ci("network-policy") | {"serviceMonitor": {"enabled": True}}
     labels = one("Deployment", values)["spec"]["template"]["metadata"]["labels"]
     tested = one("Pod", values)["metadata"]["labels"]
@@ -172,18 +170,18 @@ def test_the_selectors_find_the_pods_of_the_exporter_and_no_others() -> None:
     assert not pods.items() <= tested.items()
 
 
-def test_the_port_of_the_service_leads_to_the_port_of_the_pod_by_name() -> None:
+def test_service_port_targets_the_pod_port_by_name() -> None:
     values = with_secret(containerPort=9, service={"port": 80})
     (led,), (there,) = one("Service", values)["spec"]["ports"], container(values)["ports"]
 
     assert (led["port"], led["targetPort"], there["containerPort"]) == (80, there["name"], 9)
 
 
-def test_a_service_tells_of_pods_that_are_not_ready_for_it_is_then_that_metrics_are_wanted() -> None:
+def test_service_publishes_pods_that_are_not_ready() -> None:
     assert one("Service", with_secret())["spec"]["publishNotReadyAddresses"] is True
 
 
-def test_shards_are_a_stateful_set_whose_pods_take_their_ordinal() -> None:
+def test_shards_are_a_stateful_set_with_ordinals() -> None:
     values = with_secret(sharding={"total": 3})
     made = one("StatefulSet", values)["spec"]
 
@@ -196,22 +194,22 @@ def test_shards_are_a_stateful_set_whose_pods_take_their_ordinal() -> None:
         },
         {"name": "K6_CLOUD_EXPORTER_SHARDING__TOTAL", "value": "3"},
     ]
-    # One that is not ready, for k6 Cloud is down, must not keep the others from starting.
+    # A shard that is not ready, because k6 Cloud is down, must not block the others.
     assert made["podManagementPolicy"] == "Parallel"
     assert not [found for found in objects(values) if found["kind"] == "Deployment"]
 
 
-def test_the_service_of_shards_has_a_name_of_its_own_for_an_address_cannot_be_taken_from_a_service() -> None:
+def test_headless_service_has_another_name() -> None:
     names = [one("Service", with_secret(sharding={"total": n}))["metadata"]["name"] for n in (1, 2)]
 
     assert names == ["rel-k6-cloud-exporter", "rel-k6-cloud-exporter-shards"]
 
 
-def test_shards_that_are_stopped_are_all_stopped() -> None:
+def test_replicas_zero_stops_all_shards() -> None:
     assert one("StatefulSet", with_secret(sharding={"total": 3}, replicas=0))["spec"]["replicas"] == 0
 
 
-def test_a_web_configuration_in_a_secret_is_mounted_with_what_lies_beside_it() -> None:
+def test_web_config_secret_is_mounted_as_a_directory() -> None:
     values = with_secret(webConfig={"existingSecret": {"name": "web", "key": "web.yml"}, "scheme": "https"})
 
     assert settings_file(values)["web"]["config_file"] == "/etc/k6-cloud-exporter/web/web.yml"
@@ -219,7 +217,7 @@ def test_a_web_configuration_in_a_secret_is_mounted_with_what_lies_beside_it() -
     assert mounts(values)["/etc/k6-cloud-exporter/web"]["readOnly"] is True
 
 
-def test_a_web_configuration_in_the_values_becomes_a_secret_that_turns_all_to_https() -> None:
+def test_inline_web_config_with_tls_switches_to_https() -> None:
     values = with_secret(
         webConfig={"content": {"tls_server_config": TLS}, "tlsSecret": "tls"},
         serviceMonitor={"enabled": True},
@@ -235,16 +233,14 @@ def test_a_web_configuration_in_the_values_becomes_a_secret_that_turns_all_to_ht
 
 
 @pytest.mark.parametrize("content", [{"basic_auth_users": {"me": "$2y$10$x"}}, {"tls_server_config": {}}])
-def test_a_password_or_an_empty_section_alone_leaves_http(content: Tree) -> None:
+def test_web_config_without_tls_keeps_http(content: Tree) -> None:
     values = with_secret(webConfig={"content": content})
 
     assert container(values)["livenessProbe"]["httpGet"]["scheme"] == "HTTP"
 
 
-def test_where_clients_need_a_certificate_probes_and_helm_test_are_answered_without_one(
-    cloud: Cloud, tmp_path: Path
-) -> None:
-    issue(tmp_path, authority := trustme.CA())
+def test_probes_need_no_client_certificate(cloud: Cloud, tmp_path: Path) -> None:
+    issue_certificate(tmp_path, authority := trustme.CA())
     authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     tls = {"cert_file": "tls.crt", "key_file": "tls.key", "client_ca_file": "ca.crt"}
     content = {"tls_server_config": tls | {"client_auth_type": "RequireAndVerifyClientCert"}}
@@ -257,13 +253,13 @@ def test_where_clients_need_a_certificate_probes_and_helm_test_are_answered_with
         *("--web.config.file", str(file), "--web.listen-address", "127.0.0.1:0"), **cloud.environment()
     ) as process:
         url = process.url()
-        asked = [url.replace("https", probe["scheme"].lower()) + probe["path"] for probe in probes]
-        eventually(lambda: all(httpx.get(one, verify=False).is_success for one in asked))
+        urls = [url.replace("https", probe["scheme"].lower()) + probe["path"] for probe in probes]
+        eventually(lambda: all(httpx.get(one, verify=False).is_success for one in urls))
         tested = helm_test(values, url, "/metrics")
 
     assert (tested.returncode, tested.stdout) == (
         0,
-        "Ready. The metrics ask for a password or a certificate, which this test has not.\n",
+        "Ready. The metrics require a password or a client certificate, which this test does not have.\n",
     ), tested.stderr
 
 
@@ -274,9 +270,7 @@ def test_where_clients_need_a_certificate_probes_and_helm_test_are_answered_with
         ("PodMonitor", {"podMonitor": {"enabled": True}}, "podMetricsEndpoints"),
     ],
 )
-def test_a_monitor_names_a_label_that_its_target_has_and_looks_into_the_release_s_namespace(
-    kind: str, values: Tree, endpoints: str
-) -> None:
+def test_monitor_selects_target_label_and_namespace(kind: str, values: Tree, endpoints: str) -> None:
     made = one(kind, with_secret(**values))["spec"]
     target = one("Service" if kind == "ServiceMonitor" else "Deployment", with_secret(**values))
     labels = (
@@ -292,14 +286,14 @@ def test_a_monitor_names_a_label_that_its_target_has_and_looks_into_the_release_
     ]
 
 
-def test_no_template_asks_what_the_cluster_can_for_then_nothing_is_made_without_one() -> None:
+def test_templates_do_not_query_the_cluster() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*.*"))
 
     assert "Capabilities" not in text
     assert "lookup" not in text
 
 
-def test_each_dashboard_is_a_config_map_that_the_sidecar_finds_byte_for_byte() -> None:
+def test_dashboards_are_config_maps_for_the_sidecar() -> None:
     made = [found for found in objects(ci("operator")) if "grafana_dashboard" in found["metadata"]["labels"]]
     files = {path.name: path for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
 
@@ -313,7 +307,7 @@ def test_each_dashboard_is_a_config_map_that_the_sidecar_finds_byte_for_byte() -
     assert not files
 
 
-def test_a_network_policy_opens_the_port_of_the_pod_and_the_way_to_k6_cloud() -> None:
+def test_network_policy_allows_scrapes_and_k6_cloud() -> None:
     made = one("NetworkPolicy", with_secret(networkPolicy={"enabled": True}, service={"port": 80}))["spec"]
 
     assert made["policyTypes"] == ["Ingress", "Egress"]
@@ -333,27 +327,27 @@ def test_a_network_policy_opens_the_port_of_the_pod_and_the_way_to_k6_cloud() ->
         ("https://[::1]:8443", 8443),
     ],
 )
-def test_a_network_policy_follows_the_address_of_the_api(url: str, port: int) -> None:
+def test_network_policy_uses_the_port_of_the_api_url(url: str, port: int) -> None:
     values = with_secret(networkPolicy={"enabled": True}, config={"api": {"url": url}})
 
     assert one("NetworkPolicy", values)["spec"]["egress"][1]["ports"][0]["port"] == port
 
 
-def test_a_network_policy_that_names_who_may_scrape_lets_helm_test_in() -> None:
+def test_network_policy_with_peers_allows_helm_test() -> None:
     values = ci("network-policy")
     *_, last = one("NetworkPolicy", values)["spec"]["ingress"][0]["from"]
 
     assert last["podSelector"]["matchLabels"].items() <= one("Pod", values)["metadata"]["labels"].items()
 
 
-def test_a_network_policy_may_leave_the_way_out_open() -> None:
+def test_network_policy_egress_can_be_disabled() -> None:
     values = with_secret(networkPolicy={"enabled": True, "egress": {"enabled": False}})
 
     assert one("NetworkPolicy", values)["spec"]["policyTypes"] == ["Ingress"]
     assert "egress" not in one("NetworkPolicy", values)["spec"]
 
 
-def test_extra_objects_are_maps_or_text_and_may_hold_templates() -> None:
+def test_extra_objects_can_be_maps_text_and_templates() -> None:
     names = {found["metadata"]["name"] for found in objects(ci("full"))}
 
     assert {"rel-k6-proxies", "rel-text"} <= names
@@ -375,75 +369,19 @@ def test_extra_objects_are_maps_or_text_and_may_hold_templates() -> None:
         ({"registry": "localhost", "repository": "x"}, "localhost/x:0.1.0"),
     ],
 )
-def test_the_image_is_named_by_tag_or_digest(values: Tree, image: str) -> None:
+def test_image_is_named_by_tag_or_digest(values: Tree, image: str) -> None:
     assert container(with_secret(image=values))["image"] == image
 
 
-def test_long_names_stay_within_what_kubernetes_allows() -> None:
+def test_long_names_are_truncated_to_63_characters() -> None:
     values = with_secret(fullnameOverride="x" * 90, k6={"apiToken": "x"}, dashboards={"enabled": True})
 
     for found in objects(values):
         assert len(found["metadata"]["name"]) <= 63
 
 
-def notes(values: Tree, tmp_path: Path) -> str:
-    file = tmp_path / "values.yaml"
-    file.write_text(json.dumps(with_secret() | values), encoding="utf-8")
-    # Helm 4 needs no cluster for this.
-    noted = run("install", "rel", CHART, "--namespace", "obs", "--dry-run=client", "--values", file)
-    assert noted.returncode == 0, noted.stderr
-    return noted.stdout.partition("\nNOTES:\n")[2]
-
-
-@pytest.mark.parametrize(
-    ("values", "says"),
-    [
-        ({}, "exec deployment/rel-k6-cloud-exporter -- k6-cloud-exporter check --config.file="),
-        ({}, "port-forward deployment/rel-k6-cloud-exporter 10565"),
-        ({}, "helm test rel --namespace obs --logs"),
-        ({}, "Nothing scrapes it yet: set serviceMonitor.enabled=true"),
-        ({"sharding": {"total": 2}}, "exec statefulset/rel-k6-cloud-exporter -- "),
-        ({"webConfig": {"content": {"tls_server_config": TLS}}}, "https://localhost:10565/"),
-        ({"replicas": 0}, "The exporter is stopped"),
-        ({"k6": {"apiToken": "x"}}, "k6.existingSecret is safer"),
-    ],
-)
-def test_the_notes_tell_the_next_command(values: Tree, says: str, tmp_path: Path) -> None:
-    assert says in notes(values, tmp_path)
-
-
-SECTIONS = [name for name, value in defaults().items() if isinstance(value, dict) and "enabled" in value]
-
-
-@pytest.mark.parametrize("section", SECTIONS)
-def test_the_notes_say_of_what_nothing_is_made_for_it_is_not_enabled(section: str, tmp_path: Path) -> None:
-    key, value = {"networkPolicy": ("ingress", {"from": [{}]})}.get(section, ("namespace", "mine"))
-    said = f"Nothing is made of what the values say under {section}, for {section}.enabled is false."
-
-    assert said in notes({section: {key: value}}, tmp_path)
-    assert "Nothing is made" not in notes({section: {key: value, "enabled": True}}, tmp_path)
-    assert "Nothing is made" not in notes({}, tmp_path)
-
-
-def test_the_notes_say_so_of_a_way_out_that_is_named_but_not_limited(tmp_path: Path) -> None:
-    egress = {"enabled": False, "to": [{"podSelector": {}}]}
-
-    noted = notes({"networkPolicy": {"enabled": True, "egress": egress}}, tmp_path)
-
-    assert "under networkPolicy.egress, for networkPolicy.egress.enabled is false." in noted
-
-
-def test_notes_say_nothing_of_scraping_where_that_is_done() -> None:
-    noted = run(
-        *("install", "rel", CHART, "--dry-run=client", "--set", "serviceMonitor.enabled=true"),
-        *("--set", "k6.existingSecret.name=k6-cloud"),
-    )
-
-    assert "Nothing scrapes it" not in noted.stdout
-
-
-def asked_by_helm_test(values: Tree) -> list[str]:
-    """The arguments that the pod of `helm test` runs python with."""
+def helm_test_arguments(values: Tree) -> list[str]:
+    """The arguments of python in the pod of `helm test`."""
     (only,) = one("Pod", values)["spec"]["containers"]
     assert only["command"] == ["python", "-c"]
     found: list[str] = only["args"]
@@ -455,7 +393,7 @@ def asked_by_helm_test(values: Tree) -> list[str]:
     [
         ({}, ["http://rel-k6-cloud-exporter.obs:10565", "/metrics"]),
         ({"service": {"port": 80}}, ["http://rel-k6-cloud-exporter.obs:80", "/metrics"]),
-        # A Service without an address of its own does not translate ports.
+        # A headless Service does not translate ports.
         (
             {"service": {"port": 80}, "sharding": {"total": 2}, "config": {"web": {"telemetry_path": "/m"}}},
             ["http://rel-k6-cloud-exporter-shards.obs:10565", "/m"],
@@ -466,19 +404,19 @@ def asked_by_helm_test(values: Tree) -> list[str]:
         ),
     ],
 )
-def test_helm_test_asks_where_the_exporter_is(values: Tree, arguments: list[str]) -> None:
-    assert asked_by_helm_test(with_secret(**values))[1:] == arguments
+def test_helm_test_requests_the_exporter(values: Tree, arguments: list[str]) -> None:
+    assert helm_test_arguments(with_secret(**values))[1:] == arguments
 
 
 def helm_test(values: Tree, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What the pod of `helm test` runs, with other arguments."""
-    script = asked_by_helm_test(values)[0]
+    """Runs the script of the pod of `helm test` with these arguments."""
+    script = helm_test_arguments(values)[0]
     return subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=90, check=False
     )
 
 
-def test_helm_test_succeeds_on_an_exporter_and_only_there(tmp_path: Path) -> None:
+def test_helm_test_succeeds_only_with_metrics(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     url = f"http://{address}"
 
@@ -487,6 +425,6 @@ def test_helm_test_succeeds_on_an_exporter_and_only_there(tmp_path: Path) -> Non
         found = helm_test(with_secret(), url, "/metrics")
         elsewhere = helm_test(with_secret(), url, "/elsewhere")
 
-    assert (found.returncode, found.stdout) == (0, "Ready, and tells its metrics.\n"), found.stderr
+    assert (found.returncode, found.stdout) == (0, "Ready, and metrics are exposed.\n"), found.stderr
     assert elsewhere.returncode == 1
-    assert "answers 404" in elsewhere.stderr
+    assert "returned 404" in elsewhere.stderr

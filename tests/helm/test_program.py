@@ -16,7 +16,7 @@ from exporter.cli import main
 from exporter.config import Config, TestSelector, settings
 from exporter.config.load import variable
 from exporter.web.app import Handlers, application
-from exporter.web.security.web_config import read_web_file
+from exporter.web.security.web_config import read_web_config
 from tests.support.chart import (
     CHART,
     CI,
@@ -50,29 +50,29 @@ def in_schema() -> set[str]:
     return found
 
 
-def test_the_versions_of_chart_and_image_are_the_programs() -> None:
+def test_chart_version_is_the_exporter_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 
     assert chart["appVersion"] == chart["version"] == exporter.__version__
 
 
-def test_the_schema_of_the_configuration_knows_the_settings_of_the_program() -> None:
+def test_config_schema_has_all_settings() -> None:
     assert in_schema() - BY_THE_CHART == SETTINGS.keys() - BY_THE_CHART
 
 
-def test_the_schema_of_the_configuration_knows_what_an_entry_of_tests_may_say() -> None:
+def test_config_schema_has_all_selector_fields() -> None:
     assert set(schema()["properties"]["tests"]["items"]["properties"]) == set(TestSelector.model_fields)
 
 
 @pytest.mark.parametrize("name", [name for name, setting in SETTINGS.items() if setting.choices])
-def test_the_schema_of_the_configuration_knows_what_there_is_to_choose_from(name: str) -> None:
+def test_config_schema_has_all_choices(name: str) -> None:
     section, key = name.split(".")
 
     assert schema()["properties"][section]["properties"][key]["enum"] == [*SETTINGS[name].choices, None]
 
 
 @pytest.mark.parametrize("name", CI)
-def test_the_configuration_that_is_made_is_one_for_the_program(name: str) -> None:
+def test_rendered_configuration_is_valid(name: str) -> None:
     made = settings_file(ci(name))
 
     assert Config.model_validate(made).web.listen_address.endswith(
@@ -80,25 +80,25 @@ def test_the_configuration_that_is_made_is_one_for_the_program(name: str) -> Non
     )
 
 
-def test_the_web_configuration_that_is_made_is_one_for_the_program(tmp_path: Path) -> None:
+def test_rendered_web_config_is_valid(tmp_path: Path) -> None:
     (secret,) = (one for one in objects(ci("web-config")) if "web-config.yml" in one.get("data", {}))
     file = tmp_path / "web-config.yml"
     file.write_bytes(base64.b64decode(secret["data"]["web-config.yml"]))
     made = settings_file(ci("web-config"))
 
-    assert list(read_web_file(file).basic_auth_users) == ["prometheus"]
+    assert list(read_web_config(file).basic_auth_users) == ["prometheus"]
     assert Path(made["web"]["config_file"]).name == file.name
 
 
-def test_the_example_of_the_readme_can_be_written_under_config() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_documented_example_is_valid_under_config() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     (example,) = re.findall("<!-- example -->\n```yaml\n(.*?)```", text, re.DOTALL)
     config = yaml.safe_load(example)
 
     assert settings_file({"config": config}) == config | {"web": {"listen_address": ":10565"}}
 
 
-def test_the_default_port_is_the_programs() -> None:
+def test_default_port_is_that_of_the_exporter() -> None:
     assert SETTINGS["web.listen_address"].default == f":{defaults()['containerPort']}"
     assert defaults()["service"]["port"] == defaults()["containerPort"]
 
@@ -119,7 +119,7 @@ def served() -> set[str]:
     return {route.path for route in app.routes if isinstance(route, Route)}
 
 
-def test_probes_and_monitors_ask_for_paths_that_there_are() -> None:
+def test_probes_and_monitors_use_existing_paths() -> None:
     made = container(with_secret())
     monitored = [found for found in objects(ci("operator")) if found["kind"] == "ServiceMonitor"]
     asked = {made[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")}
@@ -135,14 +135,14 @@ def flags() -> set[str]:
 
 
 @pytest.mark.parametrize("name", CI)
-def test_the_command_and_its_flags_are_those_of_the_program(name: str) -> None:
+def test_container_arguments_are_existing_flags(name: str) -> None:
     command, *arguments = container(ci(name))["args"]
 
     assert command == "serve"
     assert {argument.split("=")[0] for argument in arguments} <= flags()
 
 
-def test_every_flag_that_the_chart_refuses_or_compares_is_known_to_it() -> None:
+def test_chart_knows_every_flag_of_serve() -> None:
     """Each is the chart's own, stands for tests, or has the name of its setting."""
     own = {
         flag
@@ -154,20 +154,20 @@ def test_every_flag_that_the_chart_refuses_or_compares_is_known_to_it() -> None:
     assert flags() - own - named == {"--test", "--project"}
 
 
-def test_the_variables_that_the_chart_sets_are_settings() -> None:
+def test_container_variables_are_settings() -> None:
     set_ = {found["name"] for found in container(ci("sharded"))["env"]}
 
     assert set_ == {variable("sharding.shard"), variable("sharding.total")}
 
 
-def test_a_pod_s_name_is_a_shard_for_the_program() -> None:
+def test_pod_name_is_a_valid_shard() -> None:
     assert (
         Config.model_validate({"sharding": {"shard": "rel-k6-cloud-exporter-2", "total": "3"}}).sharding.shard
         == 2
     )
 
 
-def test_the_user_of_the_pod_is_the_user_of_the_image() -> None:
+def test_pod_and_image_have_the_same_user() -> None:
     (user,) = re.findall(
         r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
     )

@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parent / "node" / "validate.mjs"
 
 @pytest.mark.parametrize("program", HELMS)
 @pytest.mark.parametrize("name", CI)
-def test_a_strict_lint_has_nothing_to_say_but_that_there_is_no_icon(name: str, program: str) -> None:
+def test_strict_lint_reports_only_the_missing_icon(name: str, program: str) -> None:
     linted = run("lint", "--strict", CHART, "--values", CHART / "ci" / f"{name}-values.yaml", program=program)
 
     said = [line for line in linted.stdout.splitlines() if line.startswith("[")]
@@ -28,7 +28,7 @@ def test_a_strict_lint_has_nothing_to_say_but_that_there_is_no_icon(name: str, p
 
 
 @pytest.mark.parametrize("name", CI)
-def test_helm_3_and_helm_4_make_the_same_objects(name: str) -> None:
+def test_helm_3_and_helm_4_render_the_same(name: str) -> None:
     assert objects(ci(name), program="helm-3") == objects(ci(name), program="helm-4")
 
 
@@ -43,20 +43,20 @@ def ours(name: str) -> list[Tree]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_each_kubernetes_accepts_what_is_made_of_everything_at_once(version: str) -> None:
+def test_each_kubernetes_accepts_the_full_values(version: str) -> None:
     for found in ours("full"):
         kubernetes_validate.validate(found, version, strict=True)
 
 
 @pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
 @pytest.mark.parametrize("name", [name for name in CI if name != "full"])
-def test_the_oldest_and_the_newest_kubernetes_accept_what_is_made(name: str, version: str) -> None:
+def test_oldest_and_newest_kubernetes_accept_all_values(name: str, version: str) -> None:
     for found in ours(name):
         if "dashboard" not in found["metadata"]["name"]:
             kubernetes_validate.validate(found, version, strict=True)
 
 
-def test_what_kubernetes_does_not_know_is_seen() -> None:
+def test_unknown_kubernetes_field_is_found() -> None:
     (workload,) = (found for found in ours("existing-secret") if found["kind"] == "Deployment")
     workload["spec"]["template"]["spec"]["servicAccount"] = "misspelt"
 
@@ -83,14 +83,14 @@ def wrong_with(found: list[Tree]) -> list[list[str]]:
     return wrong
 
 
-def test_the_prometheus_operator_accepts_its_objects_and_knows_each_field() -> None:
+def test_prometheus_operator_accepts_its_objects() -> None:
     made = [found for name in CI for found in objects(ci(name)) if found["kind"] in OF_OPERATOR]
 
     assert {found["kind"] for found in made} == OF_OPERATOR
     assert wrong_with(made) == [[] for _ in made]
 
 
-def test_what_the_operator_does_not_know_is_seen() -> None:
+def test_unknown_operator_field_is_found() -> None:
     (monitor,) = (found for found in objects(ci("operator")) if found["kind"] == "ServiceMonitor")
     monitor["spec"]["joblabel"] = "misspelt"
     (rule,) = (found for found in objects(ci("operator")) if found["kind"] == "PrometheusRule")
@@ -110,11 +110,11 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", CI)
-def test_the_package_renders_the_same_as_the_folder(name: str, package: Path) -> None:
+def test_package_renders_the_same_as_the_folder(name: str, package: Path) -> None:
     assert objects(ci(name), chart=package) == objects(ci(name))
 
 
-def test_the_package_holds_real_files_and_nothing_that_only_we_need(package: Path) -> None:
+def test_package_has_real_files_and_no_ci_values(package: Path) -> None:
     with tarfile.open(package) as archive:
         members = {member.name.removeprefix("k6-cloud-exporter/"): member for member in archive}
         alerts = archive.extractfile(members["files/alerts.yaml"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import CHART, Tree, ci, defaults, objects, one, refusal, run, template, with_secret
+from tests.support.chart import CHART, Tree, ci, defaults, errors, objects, one, run, template, with_secret
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 
@@ -121,7 +121,7 @@ def shown() -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_each_value_changes_what_is_made(name: str, shown: dict[str, bool]) -> None:
+def test_each_value_changes_the_rendered_objects(name: str, shown: dict[str, bool]) -> None:
     assert shown[name]
 
 
@@ -145,7 +145,7 @@ def used_by_templates() -> set[str]:
     )
 
 
-def test_every_value_that_a_template_uses_is_declared() -> None:
+def test_templates_use_only_declared_values() -> None:
     known = set(LEAVES) | {name.rsplit(".", depth)[0] for name in LEAVES for depth in (1, 2)}
 
     used = {name for name in used_by_templates() if not name.startswith("config.")}
@@ -161,7 +161,7 @@ def declared(schema: Tree, place: str = "") -> Iterator[str]:
         yield from declared(resolved, name) if nested else (name,)
 
 
-def test_the_schema_knows_the_values_that_there_are_and_no_others() -> None:
+def test_schema_has_exactly_the_declared_values() -> None:
     named = {name for name in declared(SCHEMA) if name != "global"}
 
     assert named == set(LEAVES)
@@ -177,7 +177,7 @@ def opened(schema: Tree, place: str = "") -> Iterator[str]:
         yield from opened(resolved, f"{place}.{key}".removeprefix("."))
 
 
-def test_only_maps_that_are_handed_on_take_any_key() -> None:
+def test_only_passed_through_maps_accept_any_key() -> None:
     of_text = {name for name, value in LEAVES.items() if value == {}} - {"config"}
 
     assert set(opened(SCHEMA)) <= HANDED_ON | of_text | {"prometheusRule.overrides"}
@@ -190,11 +190,11 @@ MISSPELT = [f"{name}x" for name in LEAVES] + [
 ]
 
 
-def test_a_misspelt_value_is_refused_wherever_it_is() -> None:
+def test_misspelled_value_is_rejected() -> None:
     tree = with_secret()
     for name in MISSPELT:
         tree = changed(tree, name, "misspelt")
-    said = [line.strip() for line in refusal(tree)]
+    said = [line.strip() for line in errors(tree)]
 
     for name in MISSPELT:
         place, _, key = name.rpartition(".")
@@ -203,7 +203,7 @@ def test_a_misspelt_value_is_refused_wherever_it_is() -> None:
         assert f"'{key}'" in line, name
 
 
-def test_helm_3_refuses_a_misspelt_value_as_well() -> None:
+def test_helm_3_rejects_a_misspelled_value() -> None:
     refused = template(with_secret(dashboards={"enabld": True}), program="helm-3")
 
     assert refused.returncode != 0
@@ -228,15 +228,15 @@ def test_helm_3_refuses_a_misspelt_value_as_well() -> None:
         ("config", {"api": {"stack": "many"}}),
     ],
 )
-def test_a_value_that_cannot_be_is_refused(name: str, value: Any) -> None:
-    assert f"- at '/{name.replace('.', '/')}" in "\n".join(refusal(changed(with_secret(), name, value)))
+def test_invalid_value_is_rejected_by_the_schema(name: str, value: Any) -> None:
+    assert f"- at '/{name.replace('.', '/')}" in "\n".join(errors(changed(with_secret(), name, value)))
 
 
-def test_a_parent_chart_may_set_globals() -> None:
+def test_parent_chart_can_set_globals() -> None:
     assert objects(with_secret(**{"global": {"imageRegistry": "x"}})) == objects(with_secret())
 
 
-def test_large_numbers_stay_whole() -> None:
+def test_large_numbers_stay_integers() -> None:
     values = with_secret(
         config={"api": {"stack": 123456789}, "tests": [{"id": 98765432109}]},
         revisionHistoryLimit=1_000_000,
@@ -250,13 +250,13 @@ def test_large_numbers_stay_whole() -> None:
     assert "terminationGracePeriodSeconds: 2000000\n" in template(values).stdout
 
 
-def test_sections_whose_every_line_is_commented_out_are_accepted() -> None:
+def test_empty_sections_are_accepted() -> None:
     values = with_secret(config={"poll": None, "web": None, "api": None, "tests": None})
 
     assert "listen_address" in one("ConfigMap", values)["data"]["exporter.yaml"]
 
 
-def test_helm_shows_the_values_as_they_are_committed() -> None:
+def test_helm_shows_the_committed_values() -> None:
     shown = run("show", "values", CHART)
 
     assert shown.stdout.rstrip("\n") == (CHART / "values.yaml").read_text(encoding="utf-8").rstrip("\n")

@@ -48,13 +48,13 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine) -> Image:
-    """The image that `make image` makes; its failure is a failure of the tests."""
-    return engine.build(ROOT)
+def revision() -> str:
+    """The commit of the image, read before the build: commits may be made meanwhile."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.check_output(command, text=True).strip()
 
 
 @pytest.fixture(scope="session")
-def revision() -> str:
-    """The commit that the image says it is built from."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    return subprocess.check_output(command, text=True).strip()
+def image(engine: Engine, revision: str) -> Image:  # noqa: ARG001 (the revision is read first)
+    """The image that `make image` builds; a failed build fails the tests."""
+    return engine.build(ROOT)

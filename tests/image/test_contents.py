@@ -47,11 +47,11 @@ def locked() -> dict[str, str]:
     }
 
 
-def test_what_is_installed_is_what_is_locked_and_ourselves(files: Path) -> None:
+def test_image_has_exactly_the_locked_packages(files: Path) -> None:
     assert installed(files) == locked() | {"k6-cloud-exporter": __version__}
 
 
-def test_no_tool_that_builds_or_installs_stays_behind(files: Path) -> None:
+def test_image_has_no_build_tools(files: Path) -> None:
     programs = {
         path.name
         for place in ("bin", "usr/bin", "usr/local/bin", "opt/app/bin")
@@ -64,7 +64,7 @@ def test_no_tool_that_builds_or_installs_stays_behind(files: Path) -> None:
     assert not (files / "src").exists()
 
 
-def test_nothing_that_is_ours_can_be_changed_by_the_user_it_runs_as(files: Path) -> None:
+def test_image_files_are_not_writable_by_its_user(files: Path) -> None:
     ours = [path for path in inside(files / "opt") if not path.is_symlink()]
 
     assert ours
@@ -72,19 +72,21 @@ def test_nothing_that_is_ours_can_be_changed_by_the_user_it_runs_as(files: Path)
     assert not [path for path in ours if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
 
 
-def test_no_token_and_no_file_of_the_checkout_is_in_the_image(files: Path, image: Image) -> None:
+def test_image_has_no_token_and_no_checkout(files: Path, image: Image) -> None:
     assert not list(files.glob("**/tests/support/lab.py")) + list(files.glob("**/.git"))
     assert not [one for one in image.told()["Config"]["Env"] if "TOKEN" in one]
 
 
-def test_the_image_adds_to_its_base_what_the_documents_say(image: Image, engine: Engine) -> None:
-    [said] = re.findall(r"adds (\d+) MB", (ROOT / "docs" / "install.md").read_text(encoding="utf-8"))
+def test_image_size_is_the_documented_one(image: Image, engine: Engine) -> None:
+    [said] = re.findall(
+        r"adds (\d+) MB", (ROOT / "docs" / "install-and-upgrade.md").read_text(encoding="utf-8")
+    )
 
     added = (image.told()["Size"] - Image(engine, engine.BASE).told()["Size"]) / 1e6
     assert abs(added - int(said)) < int(said) / 10
 
 
-def test_the_image_says_what_it_is_and_how_it_wants_to_be_run(image: Image, revision: str) -> None:
+def test_image_has_labels_user_and_health_check(image: Image, revision: str) -> None:
     told = image.told()["Config"]
 
     assert told["User"] == "10001:10001"

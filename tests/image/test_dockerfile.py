@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.certificates import issue
+from tests.support.certificates import issue_certificate
 from tests.support.exporter_process import Cloud, Process
 from tests.support.processes import eventually
 from tests.system.conftest import cloud, shared_cloud
@@ -20,7 +20,7 @@ __all__ = ["cloud", "shared_cloud"]
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+def test_hadolint_accepts_the_dockerfile() -> None:
     hadolint = Path(sysconfig.get_path("scripts"), "hadolint")
     if not hadolint.exists():
         pytest.skip("hadolint is not made for this platform")
@@ -30,7 +30,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert (said.returncode, said.stdout) == (0, "")
 
 
-def test_the_build_sees_nothing_but_what_it_needs() -> None:
+def test_build_context_has_only_needed_files() -> None:
     first, *others = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
 
     assert first == "*"
@@ -63,10 +63,8 @@ WEB_CONFIGS = {
 
 
 @pytest.mark.parametrize("what", WEB_CONFIGS)
-def test_the_health_check_is_answered_whatever_the_web_configuration_asks_for(
-    what: str, cloud: Cloud, tmp_path: Path
-) -> None:
-    issue(tmp_path, authority := trustme.CA())
+def test_health_check_works_with_any_web_config(what: str, cloud: Cloud, tmp_path: Path) -> None:
+    issue_certificate(tmp_path, authority := trustme.CA())
     authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     file = tmp_path / "web.yml"
     file.write_text(WEB_CONFIGS[what], encoding="utf-8")

@@ -62,7 +62,7 @@ def make_secret(engine: Engine, folder: Path, name: str, **data: str) -> None:
     engine.podman("secret", "create", name, folder / "secret.json")
 
 
-def test_the_rendered_deployment_polls_and_answers_a_scrape(
+def test_rendered_deployment_polls_and_is_scraped(
     engine: Engine, image: Image, cloud: Cloud, tmp_path: Path
 ) -> None:
     port = free_port()

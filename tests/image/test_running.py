@@ -22,9 +22,7 @@ def address(container: Container) -> str:
     return eventually(lambda: re.search(r"(http://\S+:\d+)/metrics ", container.log()))[1]
 
 
-def test_the_demo_runs_as_a_number_without_a_capability_and_is_scraped_clean(
-    image: Image, revision: str
-) -> None:
+def test_demo_runs_unprivileged_and_is_scraped(image: Image, revision: str) -> None:
     with image.running("demo", "--web.listen-address=127.0.0.1:0", network="host") as container:
         url = address(container)
         eventually(lambda: httpx.get(f"{url}/-/ready", trust_env=False).is_success)
@@ -44,7 +42,7 @@ def test_the_demo_runs_as_a_number_without_a_capability_and_is_scraped_clean(
     assert (code, took < 1) == (0, True)
 
 
-def test_the_health_check_sees_whether_the_exporter_answers_and_asks_no_proxy(image: Image) -> None:
+def test_health_check_ignores_proxies(image: Image) -> None:
     with image.running(K6_CLOUD_TOKEN="demo", http_proxy="http://127.0.0.1:9") as container:
         eventually(container.is_healthy)
     with image.running("simulator") as container:
@@ -53,7 +51,7 @@ def test_the_health_check_sees_whether_the_exporter_answers_and_asks_no_proxy(im
         assert not container.is_healthy()
 
 
-def test_neither_a_start_nor_a_poll_nor_a_health_check_compiles_anything(image: Image) -> None:
+def test_nothing_is_compiled_at_run_time(image: Image) -> None:
     with image.running("demo", PYTHONVERBOSE="1") as container:
         eventually(container.is_healthy)
         checked = container.execute(*image.told()["Healthcheck"]["Test"][1:])
@@ -66,7 +64,7 @@ def test_neither_a_start_nor_a_poll_nor_a_health_check_compiles_anything(image: 
     assert re.findall(r"^# code object from (/.*)", said, re.MULTILINE) == []
 
 
-def test_without_a_token_the_container_ends_with_2_and_a_sentence(image: Image) -> None:
+def test_container_without_token_exits_with_2(image: Image) -> None:
     with image.running() as container:
         state = eventually(lambda: state if (state := container.state())["Status"] == "exited" else None)
 

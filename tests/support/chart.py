@@ -17,27 +17,27 @@ CHART = ROOT / "helm" / "k6-cloud-exporter"
 HELMS = ("helm-3", "helm-4")
 CI = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
 OF_OPERATOR = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
-# The least that is needed.
+# The minimum.
 SECRET = {"k6": {"existingSecret": {"name": "k6-cloud"}}}
 
 Tree = dict[str, Any]
-# The one in C is ten times as fast, where there is one.
+# The C loader, if available, is ten times as fast.
 Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def helm(name: str = "helm-4") -> Path:
-    """The program. One that is missing is skipped, under CI a failure."""
+    """The program. If it is missing, the test is skipped; in CI it fails."""
     path = ROOT / ".tools" / name
     if not path.exists() and os.environ.get("CI") == "true":
-        pytest.fail(f"{name} is missing; make tools")
+        pytest.fail(f"{name} is missing; run make tools")
     if not path.exists():
-        pytest.skip(f"{name} is not installed here: make tools gets it where there is Linux on x86-64")
+        pytest.skip(f"{name} is not installed; make tools downloads it on Linux on x86-64")
     return path
 
 
-def run(*arguments: str | Path, program: str = "helm-4", given: str = "") -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, program: str = "helm-4", stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [helm(program), *arguments], input=given, capture_output=True, text=True, timeout=60, check=False
+        [helm(program), *arguments], input=stdin, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -47,20 +47,20 @@ def template(
     return run(
         *("template", "rel", chart, "--namespace", "obs", "--values", "-"),
         program=program,
-        given=json.dumps(values),
+        stdin=json.dumps(values),
     )
 
 
 def objects(values: Mapping[str, Any], *, program: str = "helm-4", chart: Path = CHART) -> list[Tree]:
-    """What is rendered, in an order of its own: Helm 3 and 4 differ in theirs."""
-    return deepcopy(rendered(json.dumps(values), program, chart))
+    """The rendered objects, sorted, since Helm 3 and 4 order them differently."""
+    return deepcopy(render(json.dumps(values), program, chart))
 
 
 @cache
-def rendered(values: str, program: str, chart: Path) -> list[Tree]:
-    made = template(json.loads(values), program=program, chart=chart)
-    assert made.returncode == 0, made.stderr
-    return sorted(filter(None, yaml.load_all(made.stdout, Loader=Loader)), key=identity)
+def render(values: str, program: str, chart: Path) -> list[Tree]:
+    result = template(json.loads(values), program=program, chart=chart)
+    assert result.returncode == 0, result.stderr
+    return sorted(filter(None, yaml.load_all(result.stdout, Loader=Loader)), key=identity)
 
 
 def identity(found: Tree) -> tuple[str, str, str]:
@@ -92,17 +92,17 @@ def container(values: Mapping[str, Any]) -> Tree:
 
 def settings_file(values: Mapping[str, Any]) -> Tree:
     """The exporter's configuration file."""
-    made = [found.get("data", {}) for found in objects(values) if found["kind"] == "ConfigMap"]
-    (text,) = (data["exporter.yaml"] for data in made if "exporter.yaml" in data)
+    maps = [found.get("data", {}) for found in objects(values) if found["kind"] == "ConfigMap"]
+    (text,) = (data["exporter.yaml"] for data in maps if "exporter.yaml" in data)
     tree: Tree = yaml.safe_load(text)
     return tree
 
 
-def refusal(values: Mapping[str, Any]) -> list[str]:
-    """The lines with which values are refused."""
-    refused = template(values)
-    assert refused.returncode != 0, "it is not refused"
-    return [line for line in refused.stderr.splitlines() if line and not line.startswith("level=INFO")]
+def errors(values: Mapping[str, Any]) -> list[str]:
+    """The lines that Helm prints for invalid values."""
+    result = template(values)
+    assert result.returncode != 0, "the values are accepted"
+    return [line for line in result.stderr.splitlines() if line and not line.startswith("level=INFO")]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The commands of the documentation for nine days of history, with a real Prometheus."""
+"""The commands of docs/backfill.md for nine days of history, with a real Prometheus."""
 
 import re
 import subprocess
@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from exporter.simulator import Simulator, World
-from tests.commands.backfill.past import DAY, GENERATIONS, world
+from tests.commands.backfill.harness import API_VERSIONS, DAY, build_world
 from tests.support.exporter_process import environment
 from tests.support.processes import eventually, free_port, ours, running
 from tests.support.simulator_server import serve_simulator
 from tests.system.test_prometheus import CONFIGURATION, Demo
 
-README = Path(__file__).parent.parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "backfill.md"
 HOUR = 3600.0
 
 
@@ -37,12 +37,12 @@ class Scene:
 
 
 def documented_commands() -> str:
-    found = re.search("<!-- backfill -->\n```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    found = re.search("<!-- backfill -->\n```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     return found[1]
 
 
-@pytest.fixture(scope="module", params=GENERATIONS)
+@pytest.fixture(scope="module", params=API_VERSIONS)
 def scene(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -50,7 +50,7 @@ def scene(
     promtool: str,
 ) -> Iterator[Scene]:
     folder, now = tmp_path_factory.mktemp("backfill"), float(int(time.time()))
-    made = world(days=10, tests=1, every=4 * HOUR, present=now)
+    made = build_world(days=10, tests=1, every=4 * HOUR, present=now)
     made.advance(now)
     port, prometheus_port = free_port(), free_port()
     (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=port))

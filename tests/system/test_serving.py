@@ -145,7 +145,7 @@ def test_revoked_token_is_logged_once(cloud: Cloud) -> None:
 
         assert process.value("k6_cloud_up") == 0
         assert process.get("/-/healthy") == "Healthy.\n"
-        assert "put a valid one into K6_CLOUD_TOKEN" in process.get("/")
+        assert "set a valid one in K6_CLOUD_TOKEN" in process.get("/")
         lines = [logfmt(line) for line in process.log.splitlines()]
         assert [(line["level"], line.get("reason")) for line in lines] == [
             ("info", None),
@@ -155,7 +155,7 @@ def test_revoked_token_is_logged_once(cloud: Cloud) -> None:
         cloud.admit("demo")
         eventually(lambda: process.value("k6_cloud_up") == 1)
         lines = [logfmt(line) for line in process.log.splitlines()]
-        assert [line["msg"] for line in lines[2:]] == ["polls succeed again"]
+        assert [line["msg"] for line in lines[2:]] == ["poll succeeded again"]
 
 
 def test_polls_without_changes_are_not_logged(cloud: Cloud) -> None:
@@ -175,8 +175,8 @@ def test_logfmt_lines_have_all_fields(cloud: Cloud) -> None:
         listening, warning = (logfmt(line) for line in process.log.splitlines())
         assert list(listening) == ["ts", "level", "msg", "url", "version"]
         assert listening["url"] == process.url()
-        assert list(warning) == ["ts", "level", "msg", "reason"]
-        assert 'say "hello" = größe' in warning["msg"]
+        assert list(warning) == ["ts", "level", "msg", "reason", "error"]
+        assert 'say "hello" = größe' in warning["error"]
 
 
 def test_json_log_is_one_object_per_line(cloud: Cloud) -> None:
@@ -186,8 +186,8 @@ def test_json_log_is_one_object_per_line(cloud: Cloud) -> None:
 
         listening, warning = (json.loads(line) for line in process.log.splitlines())
         assert list(listening) == ["ts", "level", "msg", "url", "version"]
-        assert list(warning) == ["ts", "level", "msg", "reason"]
-        assert 'say "hello" = größe' in warning["msg"]
+        assert list(warning) == ["ts", "level", "msg", "reason", "error"]
+        assert 'say "hello" = größe' in warning["error"]
 
 
 def test_level_error_hides_other_lines(cloud: Cloud) -> None:

@@ -7,22 +7,25 @@ import httpx
 import pytest
 import trustme
 
-from tests.support.certificates import CHEAP, client, issue
+from tests.support.certificates import CHEAP_HASH, create_client_context, issue_certificate
 from tests.support.exporter_process import Cloud, Process, finished
 from tests.support.processes import eventually
 
 ANY_PORT = ("--web.listen-address", "127.0.0.1:0")
-BOTH = f"tls_server_config: {{cert_file: tls.crt, key_file: tls.key}}\nbasic_auth_users: {{alice: {CHEAP}}}\n"
+BOTH = f"""\
+tls_server_config: {{cert_file: tls.crt, key_file: tls.key}}
+basic_auth_users: {{alice: {CHEAP_HASH}}}
+"""
 SERIES = "k6_cloud_exporter_web_config_last_reload_successful"
 
 
 def test_certificate_and_password_reload(cloud: Cloud, tmp_path: Path) -> None:
     authority, file = trustme.CA(), tmp_path / "web.yml"
-    issue(tmp_path, authority)
+    issue_certificate(tmp_path, authority)
     file.write_text(BOTH)
     with (
         Process("--web.config.file", str(file), *ANY_PORT, **cloud.environment()) as process,
-        httpx.Client(verify=client(authority, tmp_path / "none"), trust_env=False) as scraper,
+        httpx.Client(verify=create_client_context(authority, tmp_path / "none"), trust_env=False) as scraper,
     ):
         url = process.url()
         assert url.startswith("https://127.0.0.1:")
@@ -39,7 +42,7 @@ def test_certificate_and_password_reload(cloud: Cloud, tmp_path: Path) -> None:
         (tmp_path / "tls.key").write_text("half a ")
         eventually(lambda: f"\n{SERIES} 0.0\n" in page("right"))
         file.write_text(BOTH.replace("alice", "bob"))
-        issue(tmp_path, authority)
+        issue_certificate(tmp_path, authority)
         eventually(lambda: page("right") == "401")
         assert scraper.get(url, auth=("bob", "right")).is_success
 
@@ -53,9 +56,9 @@ def test_certificate_and_password_reload(cloud: Cloud, tmp_path: Path) -> None:
 
 def test_closed_tls_connections_are_not_logged(cloud: Cloud, tmp_path: Path) -> None:
     authority, file = trustme.CA(), tmp_path / "web.yml"
-    issue(tmp_path, authority)
+    issue_certificate(tmp_path, authority)
     file.write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}")
-    tls = client(authority, tmp_path / "none")
+    tls = create_client_context(authority, tmp_path / "none")
     with Process("--web.config.file", str(file), *ANY_PORT, **cloud.environment()) as process:
         url = httpx.URL(process.url())
         ready = url.join("/-/ready")
@@ -63,7 +66,7 @@ def test_closed_tls_connections_are_not_logged(cloud: Cloud, tmp_path: Path) -> 
         for _ in range(20):
             plain = socket.create_connection((url.host, url.port or 443))
             with tls.wrap_socket(plain, server_hostname="localhost") as connection:
-                # The malformed end closes the connection before the requests are resulted.
+                # The malformed end closes the connection before the requests are answered.
                 connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"!\r\n\r\n")
                 connection.recv(1)
         assert httpx.get(ready, verify=tls, trust_env=False).is_success

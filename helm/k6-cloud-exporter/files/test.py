@@ -1,6 +1,6 @@
-"""What `helm test` runs: waits until the exporter is ready, then looks for what only it tells.
+"""Run by `helm test`: waits until the exporter is ready, then checks that it exposes its own metrics.
 
-Arguments: where it is, and the path of its metrics.
+Arguments: URL of the exporter, and the path of the metrics.
 """
 
 import ssl
@@ -9,17 +9,17 @@ import time
 import urllib.error
 import urllib.request
 
-# The certificate is for the name by which Prometheus asks; here it is enough to be answered.
-TRUSTING = ssl.create_default_context()
-TRUSTING.check_hostname = False
-TRUSTING.verify_mode = ssl.CERT_NONE
+# The certificate is for the name that Prometheus uses, which is not known here, so it is not verified.
+UNVERIFIED = ssl.create_default_context()
+UNVERIFIED.check_hostname = False
+UNVERIFIED.verify_mode = ssl.CERT_NONE
 
 
-def asked(url: str) -> tuple[int, str]:
-    """The status and the text of the answer, or 0 and why there is none."""
+def fetch(url: str) -> tuple[int, str]:
+    """Status and body of the response; 0 and the reason if there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=5, context=TRUSTING) as answer:  # noqa: S310 (http or https)
-            return answer.status, answer.read().decode()
+        with urllib.request.urlopen(url, timeout=5, context=UNVERIFIED) as response:  # noqa: S310 (http or https)
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
     except OSError as error:
@@ -28,19 +28,19 @@ def asked(url: str) -> tuple[int, str]:
 
 def main(address: str, telemetry_path: str) -> None:
     for _ in range(30):
-        status, text = asked(address + "/-/ready")
+        status, text = fetch(address + "/-/ready")
         if status == 200:
             break
         time.sleep(2)
     else:
-        sys.exit(f"{address}/-/ready answers {status}: {text}")
-    status, text = asked(address + telemetry_path)
+        sys.exit(f"{address}/-/ready returned {status}: {text}")
+    status, text = fetch(address + telemetry_path)
     if status in {401, 403}:
-        print("Ready. The metrics ask for a password or a certificate, which this test has not.")
+        print("Ready. The metrics require a password or a client certificate, which this test does not have.")
     elif status != 200 or "k6_cloud_exporter_build_info" not in text:
-        sys.exit(f"{address}{telemetry_path} answers {status}, and not with the metrics of the exporter")
+        sys.exit(f"{address}{telemetry_path} returned {status} without the metrics of the exporter")
     else:
-        print("Ready, and tells its metrics.")
+        print("Ready, and metrics are exposed.")
 
 
 main(*sys.argv[1:])

@@ -1,9 +1,9 @@
-{{/* What the chart calls itself, and its objects. */}}
+{{/* Name of the chart. */}}
 {{- define "k6-cloud-exporter.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 52 characters: Kubernetes makes longer names from it. */}}
+{{/* Name of the objects; at most 52 characters, since Kubernetes appends to it. */}}
 {{- define "k6-cloud-exporter.fullname" -}}
 {{- $name := include "k6-cloud-exporter.name" . -}}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
@@ -14,25 +14,25 @@
 {{- .Values.namespaceOverride | default .Release.Namespace -}}
 {{- end -}}
 
-{{/* Shards have another Service: one with an address cannot become one without. */}}
+{{/* Shards have a Service of another name, since a Service with a cluster IP cannot become headless. */}}
 {{- define "k6-cloud-exporter.serviceName" -}}
 {{- include "k6-cloud-exporter.fullname" . -}}
 {{- if gt (int .Values.sharding.total) 1 -}}-shards{{- end -}}
 {{- end -}}
 
 {{- define "k6-cloud-exporter.serviceAccountName" -}}
-{{- $made := .Values.serviceAccount.create | ternary (include "k6-cloud-exporter.fullname" .) "default" -}}
-{{- .Values.serviceAccount.name | default $made -}}
+{{- $default := .Values.serviceAccount.create | ternary (include "k6-cloud-exporter.fullname" .) "default" -}}
+{{- .Values.serviceAccount.name | default $default -}}
 {{- end -}}
 
-{{/* By what pods are found; never to change. */}}
+{{/* Selector labels. They cannot change: selectors are immutable. */}}
 {{- define "k6-cloud-exporter.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "k6-cloud-exporter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: exporter
 {{- end -}}
 
-{{/* Labels of objects, but the user's. Pods have only the first three: a new version of the chart alone replaces no pod. */}}
+{{/* Labels of all objects. Pods have only the selector labels, so that a new chart version alone does not replace them. */}}
 {{- define "k6-cloud-exporter.labels" -}}
 {{ include "k6-cloud-exporter.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -40,8 +40,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* metadata of an object: a dict of root, name and, if they differ from the usual, namespace, labels and annotations. */}}
-{{- define "k6-cloud-exporter.metadata" -}}
+{{/* The metadata of an object. Takes a dict: root, name, and optionally namespace, labels and annotations. */}}
+{{- define "k6-cloud-exporter.buildMetadata" -}}
 metadata:
   name: {{ .name }}
   namespace: {{ .namespace | default (include "k6-cloud-exporter.namespace" .root) }}
@@ -64,26 +64,26 @@ metadata:
 {{- $image -}}
 {{- end -}}
 
-{{/* The Secret that holds the token, if the chart mounts one. */}}
+{{/* Name of the Secret with the token; empty if the chart mounts none. */}}
 {{- define "k6-cloud-exporter.tokenSecret" -}}
-{{- $made := .Values.k6.apiToken | empty | ternary "" (printf "%s-token" (include "k6-cloud-exporter.fullname" .)) -}}
-{{- .Values.k6.existingSecret.name | default $made -}}
+{{- $default := .Values.k6.apiToken | empty | ternary "" (printf "%s-token" (include "k6-cloud-exporter.fullname" .)) -}}
+{{- .Values.k6.existingSecret.name | default $default -}}
 {{- end -}}
 
-{{/* The Secret that holds the web configuration, if there is one. */}}
+{{/* Name of the Secret with the web config; empty if there is none. */}}
 {{- define "k6-cloud-exporter.webSecret" -}}
-{{- $made := .Values.webConfig.content | empty | ternary "" (printf "%s-web" (include "k6-cloud-exporter.fullname" .)) -}}
-{{- .Values.webConfig.existingSecret.name | default $made -}}
+{{- $default := .Values.webConfig.content | empty | ternary "" (printf "%s-web" (include "k6-cloud-exporter.fullname" .)) -}}
+{{- .Values.webConfig.existingSecret.name | default $default -}}
 {{- end -}}
 
-{{- define "k6-cloud-exporter.webKey" -}}
+{{- define "k6-cloud-exporter.webSecretKey" -}}
 {{- .Values.webConfig.existingSecret.name | empty | ternary "web-config.yml" .Values.webConfig.existingSecret.key -}}
 {{- end -}}
 
-{{/* http or https: how the exporter is asked. */}}
+{{/* http or https, for probes and scrapes. */}}
 {{- define "k6-cloud-exporter.scheme" -}}
-{{- $seen := dig "tls_server_config" dict .Values.webConfig.content | empty | ternary "http" "https" -}}
-{{- .Values.webConfig.scheme | default $seen -}}
+{{- $fromContent := dig "tls_server_config" dict .Values.webConfig.content | empty | ternary "http" "https" -}}
+{{- .Values.webConfig.scheme | default $fromContent -}}
 {{- end -}}
 
 {{- define "k6-cloud-exporter.telemetryPath" -}}
@@ -94,22 +94,23 @@ metadata:
 {{- (.Values.config.api | default dict).url | default "https://api.k6.io" -}}
 {{- end -}}
 
-{{/* The configuration file: what the user wrote, and what the chart knows. */}}
-{{- define "k6-cloud-exporter.config" -}}
+{{/* The configuration file: the values under config, and the settings of the chart. */}}
+{{- define "k6-cloud-exporter.buildConfig" -}}
 {{- $web := dict "listen_address" (printf ":%d" (int .Values.containerPort)) -}}
 {{- if include "k6-cloud-exporter.webSecret" . -}}
-{{- $_ := set $web "config_file" (printf "/etc/k6-cloud-exporter/web/%s" (include "k6-cloud-exporter.webKey" .)) -}}
+{{- $_ := set $web "config_file" (printf "/etc/k6-cloud-exporter/web/%s" (include "k6-cloud-exporter.webSecretKey" .)) -}}
 {{- end -}}
-{{- $known := dict "web" $web -}}
+{{- $chartSettings := dict "web" $web -}}
 {{- if include "k6-cloud-exporter.tokenSecret" . -}}
-{{- $_ := set $known "api" (dict "token_file" (printf "/etc/k6-cloud-exporter/token/%s" .Values.k6.existingSecret.key)) -}}
+{{- $_ := set $chartSettings "api" (dict "token_file" (printf "/etc/k6-cloud-exporter/token/%s" .Values.k6.existingSecret.key)) -}}
 {{- end -}}
-{{- mergeOverwrite (deepCopy .Values.config) $known | toYaml -}}
+{{- mergeOverwrite (deepCopy .Values.config) $chartSettings | toYaml -}}
 {{- end -}}
 
-{{/* What tells that a pod must be replaced. The token in a Secret of one's own is none of it: it is read again. */}}
+{{/* Checksums that replace a pod when its configuration changes. An existing Secret is not included: the exporter rereads
+     its file. */}}
 {{- define "k6-cloud-exporter.podAnnotations" -}}
-{{- $checksums := dict "checksum/config" (include "k6-cloud-exporter.config" . | sha256sum) -}}
+{{- $checksums := dict "checksum/config" (include "k6-cloud-exporter.buildConfig" . | sha256sum) -}}
 {{- if .Values.k6.apiToken -}}
 {{- $_ := set $checksums "checksum/token" (include (print .Template.BasePath "/secret.yaml") . | sha256sum) -}}
 {{- end -}}
@@ -123,13 +124,13 @@ metadata:
 {{- merge (include "k6-cloud-exporter.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels | toYaml -}}
 {{- end -}}
 
-{{/* The handler of a probe: a dict of root and path. */}}
-{{- define "k6-cloud-exporter.probe" -}}
+{{/* The handler of a probe. Takes a dict: root and path. */}}
+{{- define "k6-cloud-exporter.buildProbe" -}}
 httpGet: {path: {{ .path | quote }}, port: metrics, scheme: {{ include "k6-cloud-exporter.scheme" .root | upper }}}
 {{- end -}}
 
-{{/* A duration as Prometheus writes them, such as 1m30s, in milliseconds. */}}
-{{- define "k6-cloud-exporter.milliseconds" -}}
+{{/* A duration of Prometheus, such as 1m30s, in milliseconds. */}}
+{{- define "k6-cloud-exporter.parseMilliseconds" -}}
 {{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 "y" 31536000000 -}}
 {{- $sum := 0 -}}
 {{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
@@ -138,8 +139,8 @@ httpGet: {path: {{ .path | quote }}, port: metrics, scheme: {{ include "k6-cloud
 {{- $sum -}}
 {{- end -}}
 
-{{/* An endpoint of a ServiceMonitor or PodMonitor: a dict of root and monitor. */}}
-{{- define "k6-cloud-exporter.endpoint" -}}
+{{/* The endpoint of a ServiceMonitor or PodMonitor. Takes a dict: root and monitor. */}}
+{{- define "k6-cloud-exporter.buildEndpoint" -}}
 port: metrics
 path: {{ include "k6-cloud-exporter.telemetryPath" .root | quote }}
 scheme: {{ .monitor.scheme | default (include "k6-cloud-exporter.scheme" .root) }}

@@ -1,0 +1,133 @@
+"""docs/install-and-upgrade.md agrees with the systemd unit and the measurements."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from bench import report
+from exporter.cli import main
+from exporter.config.load import variable
+from tests.support.documents import DOCS
+from tests.support.exporter_process import TOKEN, Process
+from tests.support.golden import assert_section
+
+PAGE = DOCS / "install-and-upgrade.md"
+UNIT = DOCS / "k6-cloud-exporter.service"
+PROGRAM = "/opt/k6-cloud-exporter/bin/k6-cloud-exporter"
+
+
+def unit_values(key: str) -> list[str]:
+    """The values of a key in the unit."""
+    return re.findall(f"^{key}=(.*)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def unit_flags() -> list[str]:
+    [command] = unit_values("ExecStart")
+    return command.split()[1:]
+
+
+def unit_environment() -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in unit_values("Environment"))
+
+
+def systemd_analyze(verb: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed (Debian: systemd)")
+    return subprocess.run([program, verb, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / UNIT.name
+    installed = Path(sys.executable).parent / "k6-cloud-exporter"
+    unit.write_text(UNIT.read_text(encoding="utf-8").replace(PROGRAM, str(installed)), encoding="utf-8")
+
+    result = systemd_analyze("verify", unit)
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_unit_exposure_is_the_documented_one() -> None:
+    result = systemd_analyze("security", "--offline=true", "--no-pager", UNIT)
+    if "unrecognized option" in result.stderr:
+        pytest.skip("this systemd-analyze cannot rate a unit that is not installed")
+
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
+    assert found
+    assert f"reports exposure {found[1]}." in PAGE.read_text(encoding="utf-8")
+    assert float(found[1]) < 2
+
+
+def test_unit_uses_existing_flags_and_settings() -> None:
+    assert isinstance(main, click.Group)
+    known = {option for parameter in main.commands["serve"].params for option in parameter.opts}
+    variables = {name for name in unit_environment() if name.startswith("K6_")}
+
+    assert {flag.split("=")[0] for flag in unit_flags()} <= known
+    assert variables == {variable("api.token_file")}
+    assert unit_values("LoadCredential") == ["token:/etc/k6-cloud-exporter/token"]
+
+
+def test_unit_leaves_process_metrics_readable() -> None:
+    assert unit_values("ProcSubset") == []
+    assert unit_values("ProtectProc") == ["invisible"]
+
+
+def test_unit_and_page_name_the_same_systemd_version() -> None:
+    [version] = re.findall(r"systemd (\d+) or later", UNIT.read_text(encoding="utf-8"))
+
+    assert f"It needs systemd {version} or later" in PAGE.read_text(encoding="utf-8")
+
+
+def test_unit_command_polls_with_the_credential(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("web: {listen_address: '127.0.0.1:0'}\n", encoding="utf-8")
+    (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="utf-8")
+    flags = [flag.replace("/etc/k6-cloud-exporter", str(tmp_path)) for flag in unit_flags()]
+    environment = {name: value.replace("%d", str(tmp_path)) for name, value in unit_environment().items()}
+
+    with (
+        Process("simulator", "--web.listen-address=127.0.0.1:0") as cloud,
+        Process(*flags, **environment, K6_CLOUD_EXPORTER_API__URL=cloud.url()) as process,
+    ):
+        process.ready()
+
+        assert process.value("k6_cloud_up") == 1
+
+
+def size() -> str:
+    """Series, memory and requests of 1,000 tests, as measured."""
+    results = report.read()
+    [memory] = [row for row in results["memory"] if row["tests"] == 1_000]
+    largest = max(results["memory"], key=lambda row: row["tests"])
+    step = report.find(results["step"], tests=2_000, share=0.01)
+    requests = {
+        api: report.find(results["requests"], api=api, tests=1_000)["a_minute"] for api in ("v6", "legacy")
+    }
+    first = {api: report.find(results["cycle"], api=api, projects=1) for api in ("v6", "legacy")}
+    rows = [
+        ("series", f"{step['series'] / step['tests'] * 1_000:,.0f}, on the v6 API"),
+        (
+            "resident memory",
+            f"{report.mib(memory['resident_bytes'])}; {report.mib(memory['base_bytes'])} of it is the "
+            f"process itself; {largest['tests']:,} tests take {report.mib(largest['resident_bytes'])}",
+        ),
+        ("requests a minute, all idle", f"v6 {requests['v6']:.1f}, legacy {requests['legacy']:.1f}"),
+        *(
+            (
+                f"the first poll, {api}",
+                f"{row['requests']:,} requests, {report.seconds(row['seconds']['median'])} with answers "
+                f"after {report.seconds(row['latency'])}",
+            )
+            for api, row in first.items()
+        ),
+    ]
+    return report.table(("for 1,000 tests", ""), rows)
+
+
+def test_document_has_the_measured_sizes() -> None:
+    assert_section(PAGE, "size", size())

@@ -1,0 +1,101 @@
+"""The public names as the code has them: metrics, settings, commands, paths, chart values."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from exporter.cli import main
+from exporter.exposition.families import build_families
+from exporter.self_metrics import SelfMetrics
+from exporter.web.app import Handlers, application
+from tests.support.documents import ROOT, read_document
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric as users see it; the labels of its test or run included."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+
+
+SUBJECT_LABELS = {
+    "test": ("project_id", "test_id", "test_name"),
+    "run": ("project_id", "test_id", "test_name", "run_id"),
+}
+
+
+def self_metric(metric: MetricWrapperBase) -> Metric:
+    type_ = str(metric._type)
+    name = f"{metric._name}_total" if type_ == "counter" else metric._name
+    return Metric(name, type_, tuple(metric._labelnames), metric._documentation)
+
+
+METRICS = [
+    Metric(family.name, family.type, (*SUBJECT_LABELS[family.subject], *family.labels), family.help)
+    for family in build_families("", "legacy")
+]
+SELF_METRICS = [
+    self_metric(metric)
+    for metric in vars(SelfMetrics(version="", revision="")).values()
+    if isinstance(metric, MetricWrapperBase)
+]
+
+
+def commands(group: click.Command = main, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Each command with its full name, such as `runs list`."""
+    assert isinstance(group, click.Group)
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{name} ")
+        else:
+            yield prefix + name, command
+
+
+def flags(command: click.Command) -> list[str]:
+    return [option for parameter in command.params for option in parameter.opts if option.startswith("-")]
+
+
+def alert_rules() -> list[dict[str, Any]]:
+    """The alerts and recording rules of grafana/alerts.yaml."""
+    groups = yaml.safe_load(read_document(ROOT / "grafana" / "alerts.yaml"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def rules_of_users() -> set[str]:
+    """Recording rules that the alerts use and users define."""
+    rules = alert_rules()
+    used = set(re.findall(r"k6_cloud:\w+", "\n".join(rule["expr"] for rule in rules)))
+    return used - {rule["record"] for rule in rules if "record" in rule}
+
+
+def http_paths() -> list[tuple[str, str]]:
+    """Method and path of each route."""
+
+    def nothing(*_: object) -> Any: ...
+
+    handlers = Handlers(
+        snapshot=nothing,
+        self_metrics=nothing,
+        status=nothing,
+        liveness_problem=nothing,
+        readiness_problem=nothing,
+    )
+    routes = application(handlers, "/metrics", reload=nothing, webhook=nothing).routes
+    return [(min(getattr(route, "methods", None) or {"GET"}), getattr(route, "path", "")) for route in routes]
+
+
+def chart_values(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The names of the leaves."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from chart_values(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
