@@ -1,4 +1,4 @@
-"""Processes of ours under test, and the simulated k6 Cloud that they ask."""
+"""The exporter as a process under test, and a simulated k6 Cloud in another process."""
 
 import os
 import re
@@ -22,13 +22,13 @@ STOP_TIMEOUT = 9
 
 
 def environment(**given: str) -> dict[str, str]:
-    """What a process of ours gets: nothing of the present environment that is about us."""
+    """The environment of the exporter: the present one without its settings, and those given."""
     present = {name: value for name, value in os.environ.items() if not name.startswith("K6_")}
     return present | given
 
 
 def finished(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
+    """The result of a command that ends by itself."""
     command = [sys.executable, "-m", "exporter", *arguments]
     return subprocess.run(
         command,
@@ -42,7 +42,7 @@ def finished(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True)
 class Cloud:
-    """A simulated k6 Cloud in another process, with its back door."""
+    """A simulated k6 Cloud in another process, controlled by its admin API."""
 
     url: str
     client: httpx.Client
@@ -65,7 +65,7 @@ class Cloud:
 
 
 class Process:
-    """`python -m exporter ...` while the block lasts; both streams go to files, so that none fills up."""
+    """`python -m exporter ...` while the block lasts. Its output goes to files, since pipes may fill up."""
 
     def __init__(self, *arguments: str, **given: str) -> None:
         self._command = [sys.executable, "-m", "exporter", *arguments]
@@ -96,7 +96,7 @@ class Process:
         return self._process.poll() is None
 
     def url_in_output(self) -> str | None:
-        """Where the process says that it can be reached; a log line says url=..."""
+        """The URL that the process has printed or logged as url=...; None before."""
         found = re.search(r"http://[^\s;,\"]+:\d+(?=[\s;,])", self.output) or re.search(
             r"(?<=url=)\S+(?=\s)|(?<=\"url\": \")[^\"]+", self.log
         )
@@ -111,13 +111,13 @@ class Process:
         return answer.text
 
     def ready(self) -> str:
-        """The address, once a poll has succeeded."""
+        """The URL, once a poll has succeeded."""
         url = self.url()
         eventually(lambda: httpx.get(url + "/-/ready", trust_env=False).is_success)
         return url
 
     def value(self, series: str) -> float | None:
-        """The value of one series now; None if it is not there."""
+        """The present value of a series; None if it does not exist."""
         found = re.search(rf"^{re.escape(series)} (.*)$", self.get(), re.MULTILINE)
         return float(found[1]) if found else None
 

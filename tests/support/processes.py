@@ -30,23 +30,23 @@ def free_port() -> int:
     return int(reserved.getsockname()[1])
 
 
-def eventually(look: Callable[[], T | None], *, seconds: float = 20.0) -> T:
-    """What `look` finds, asked again until it finds something."""
+def eventually(check: Callable[[], T | None], *, seconds: float = 30.0) -> T:
+    """The first true result of `check`, which is called repeatedly for at most this many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            found = look()
+            found = check()
         except httpx.TransportError:
             found = None
         if found:
             return found
         time.sleep(0.05)
-    raise AssertionError(f"nothing was found for {seconds:g}s")
+    raise AssertionError(f"no result within {seconds:g}s")
 
 
 @contextmanager
 def running(*command: str, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended when the block ends."""
+    """A process while the block lasts; its output goes to the file `log`."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment or None)
     try:
@@ -61,5 +61,5 @@ def running(*command: str, log: Path, **environment: str) -> Iterator[subprocess
 
 
 def ours(*arguments: str) -> tuple[str, ...]:
-    """The exporter's command."""
+    """The command line of the exporter."""
     return (sys.executable, "-m", "exporter", *arguments)

@@ -1,7 +1,7 @@
-"""From a threshold that is crossed in k6 Cloud to the message that somebody gets, and what outages do to it.
+"""Alerts from a failed threshold in k6 Cloud to the message at the receiver, also during outages.
 
-Every program is real but k6 Cloud, which is simulated, in a process of its own. The rules are those that are
-shipped, with one change: where they say minutes, here it is seconds, so that an hour of waiting is a minute.
+Exporter, Prometheus and Alertmanager are real processes; only k6 Cloud is simulated. The rules are those that
+are shipped, with seconds in place of minutes, so that an hour of waiting takes a minute.
 """
 
 import json
@@ -22,9 +22,9 @@ from tests.alerts.test_rules import RULES, read_example
 from tests.support.processes import eventually, free_port, ours, running
 
 SPEED = "10"
-# What the demo does: one test always crosses its threshold, one does at every third run.
-STEADY = "search-load"
-NOW_AND_THEN = "größentabelle-smoke"
+# Tests of the demo: the first always fails a threshold, the second in every third run.
+ALWAYS_FAILING = "search-load"
+SOMETIMES_FAILING = "größentabelle-smoke"
 
 PROMETHEUS = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -41,8 +41,8 @@ receivers: [{{name: us, webhook_configs: [{{url: "http://127.0.0.1:{webhook}/", 
 """
 
 
-def hurried(rules: str) -> str:
-    """The rules with sixty seconds to the hour."""
+def shorten_waits(rules: str) -> str:
+    """The rules with an hour shortened to sixty seconds."""
     rules = re.sub(r"(for: |\[)(\d+)m\b", r"\1\2s", rules)
     rules = re.sub(r"(for: |\[)1h\b", r"\g<1>60s", rules)
     rules, times = re.subn(r"> time\(\) - 3600", "> time() - 60", rules)
@@ -52,7 +52,7 @@ def hurried(rules: str) -> str:
 
 @dataclass(frozen=True)
 class Message:
-    """An alert as the receiver gets it."""
+    """An alert as the receiver gets it; `at` is the Unix time of its arrival."""
 
     at: float
     status: str
@@ -68,23 +68,23 @@ class Message:
 
 
 class Receiver:
-    """Whoever is told of alerts: a web server that keeps what it gets."""
+    """A webhook receiver of Alertmanager that keeps the messages."""
 
     def __init__(self) -> None:
         messages: list[Message] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                told = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 messages.extend(
                     Message(time.time(), alert["status"], alert["labels"], alert["annotations"])
-                    for alert in told["alerts"]
+                    for alert in body["alerts"]
                 )
                 self.send_response(200)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Says nothing."""
+                """Writes no access log."""
 
         self.messages = messages
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -101,7 +101,7 @@ class Receiver:
         self.server.server_close()
 
     def got(self, status: str, alert: str, test: str | None = None, *, since: float = 0.0) -> Message | None:
-        """The first such message since then."""
+        """The first such message since then, in Unix seconds."""
         return next(
             (
                 it
@@ -114,7 +114,7 @@ class Receiver:
 
 @dataclass
 class Stage:
-    """Everything that plays a part, most of it in processes of their own."""
+    """The processes of the test, and their addresses."""
 
     folder: Path
     cloud: str
@@ -140,10 +140,10 @@ class Stage:
     def stop_exporter(self) -> None:
         self._exporter.close()
 
-    def break_cloud(self) -> None:
+    def start_outage(self) -> None:
         httpx.put(f"{self.cloud}/simulator/faults", json=[{"kind": "error", "status": 500}])
 
-    def mend_cloud(self) -> None:
+    def end_outage(self) -> None:
         httpx.delete(f"{self.cloud}/simulator/faults")
 
     def runs(self) -> dict[str, Any]:
@@ -160,10 +160,10 @@ class Stage:
         return bool(self.query(f'ALERTS{{alertname="{alert}",test_name="{test}",alertstate="firing"}}'))
 
 
-def is_calm(stage: Stage) -> bool:
-    """The tests are told, and what is told is believed."""
+def is_steady(stage: Stage) -> bool:
+    """Whether test alerts fire and no alert on the exporter does."""
     everything = stage.query('ALERTS{alertname=~"K6CloudDataStale|K6CloudExporterDown|K6CloudPollFailing"}')
-    return stage.fires("K6CloudTestFailing", STEADY) and not everything
+    return stage.fires("K6CloudTestFailing", ALWAYS_FAILING) and not everything
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def stage(
 ) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("alerting")
     cloud, exporter, prometheus, alertmanager = (free_port() for _ in range(4))
-    (folder / "alerts.yaml").write_text(hurried(RULES.read_text(encoding="utf-8")), encoding="utf-8")
+    (folder / "alerts.yaml").write_text(shorten_waits(RULES.read_text(encoding="utf-8")), encoding="utf-8")
     with Receiver() as receiver, ExitStack() as processes:
         (folder / "prometheus.yml").write_text(
             PROMETHEUS.format(rules=folder / "alerts.yaml", alertmanager=alertmanager, exporter=exporter)
@@ -204,11 +204,11 @@ def stage(
         eventually(lambda: httpx.get(f"{found.cloud}/simulator/truth").status_code == 200)
         found.start_exporter()
         processes.callback(found.stop_exporter)
-        eventually(lambda: is_calm(found), seconds=30)
+        eventually(lambda: is_steady(found), seconds=30)
         yield found
 
 
-def test_every_rule_is_evaluated_without_an_error(stage: Stage) -> None:
+def test_rules_evaluate_without_errors(stage: Stage) -> None:
     groups = httpx.get(f"{stage.prometheus}/api/v1/rules").json()["data"]["groups"]
 
     assert {(rule["health"], rule.get("lastError")) for group in groups for rule in group["rules"]} == {
@@ -216,19 +216,20 @@ def test_every_rule_is_evaluated_without_an_error(stage: Stage) -> None:
     }
 
 
-def test_a_run_that_crosses_its_threshold_is_told_and_the_next_good_one_takes_it_back(stage: Stage) -> None:
+def test_failing_alert_resolves_with_the_next_pass(stage: Stage) -> None:
     since = time.time()
-    told = eventually(
-        lambda: stage.receiver.got("firing", "K6CloudTestFailing", NOW_AND_THEN, since=since), seconds=40
+    alert = eventually(
+        lambda: stage.receiver.got("firing", "K6CloudTestFailing", SOMETIMES_FAILING, since=since), seconds=40
     )
     resolved = eventually(
-        lambda: stage.receiver.got("resolved", "K6CloudTestFailing", NOW_AND_THEN, since=told.at), seconds=20
+        lambda: stage.receiver.got("resolved", "K6CloudTestFailing", SOMETIMES_FAILING, since=alert.at),
+        seconds=20,
     )
 
-    assert told.labels["test_name"] == NOW_AND_THEN
-    assert NOW_AND_THEN in told.annotations["summary"]
-    assert NOW_AND_THEN in told.annotations["description"]
-    failed = re.fullmatch(r"https://app\.k6\.io/runs/(\d+)", told.annotations["run_url"])
+    assert alert.labels["test_name"] == SOMETIMES_FAILING
+    assert SOMETIMES_FAILING in alert.annotations["summary"]
+    assert SOMETIMES_FAILING in alert.annotations["description"]
+    failed = re.fullmatch(r"https://app\.k6\.io/runs/(\d+)", alert.annotations["run_url"])
     assert failed
     runs = stage.runs()
     assert runs[failed[1]]["result"] == "failed"
@@ -238,29 +239,29 @@ def test_a_run_that_crosses_its_threshold_is_told_and_the_next_good_one_takes_it
         if run["test_id"] == runs[failed[1]]["test_id"] and run["created"] > runs[failed[1]]["created"]
     ]
     first = min(after, key=lambda run: run["created"])
-    # It was under way for a while before, and that resolved nothing.
+    # An active run resolves nothing; only its end did.
     assert first["result"] == "passed"
     assert first["created"] + 2 < first["over"] < resolved.at
 
 
-def test_runs_that_start_and_fail_again_make_no_second_alert_and_resolve_none(stage: Stage) -> None:
+def test_repeated_failure_keeps_one_alert(stage: Stage) -> None:
     began = time.time()
-    test_id = stage.query(f'k6_cloud_test_info{{test_name="{STEADY}"}}')[0]["metric"]["test_id"]
+    test_id = stage.query(f'k6_cloud_test_info{{test_name="{ALWAYS_FAILING}"}}')[0]["metric"]["test_id"]
 
-    def another_has_failed() -> bool:
+    def has_failed_again() -> bool:
         runs = [run for run in stage.runs().values() if str(run["test_id"]) == test_id]
         return any(run["created"] > began and run["over"] is not None for run in runs)
 
-    eventually(another_has_failed, seconds=20)
+    eventually(has_failed_again, seconds=20)
     time.sleep(2)
 
-    assert_it_went_on(stage, since=began)
+    assert_alert_kept_firing(stage, since=began)
 
 
-def assert_it_went_on(stage: Stage, *, since: float) -> None:
-    """The alert on the test that always fails has fired all the time, and nobody was told otherwise."""
+def assert_alert_kept_firing(stage: Stage, *, since: float) -> None:
+    """Asserts that the alert on the test that always fails kept firing and sent no resolved message."""
     window = f"[{int(time.time() - since) + 1}s]"
-    of_it = f'{{alertname="K6CloudTestFailing",test_name="{STEADY}"}}'
+    of_it = f'{{alertname="K6CloudTestFailing",test_name="{ALWAYS_FAILING}"}}'
 
     (fired,) = stage.query(f"changes(ALERTS_FOR_STATE{of_it}{window})")
     assert fired["value"][1] == "0"
@@ -269,16 +270,16 @@ def assert_it_went_on(stage: Stage, *, since: float) -> None:
         f'count_over_time(k6_cloud:test_last_seen_timestamp_seconds{{test_id="{fired["metric"]["test_id"]}"}}{window})'
     )
     assert int(count["value"][1]) >= int(evaluations["value"][1]) - 1
-    taken_back = [
+    resolved_messages = [
         message
         for message in stage.receiver.messages
-        if message.status == "resolved" and message.labels.get("test_name") == STEADY
+        if message.status == "resolved" and message.labels.get("test_name") == ALWAYS_FAILING
     ]
-    assert taken_back == []
+    assert resolved_messages == []
 
 
-def assert_nothing_was_taken_back(stage: Stage, *, since: float, until: float) -> None:
-    """No alert on any test was resolved in that time."""
+def assert_no_test_alert_resolved(stage: Stage, *, since: float, until: float) -> None:
+    """Asserts that no alert on a test was resolved in that time."""
     assert [
         message
         for message in stage.receiver.messages
@@ -287,59 +288,59 @@ def assert_nothing_was_taken_back(stage: Stage, *, since: float, until: float) -
 
 
 def recovered(stage: Stage, *, since: float) -> bool:
-    return stage.receiver.got("resolved", "K6CloudDataStale", since=since) is not None and is_calm(stage)
+    return stage.receiver.got("resolved", "K6CloudDataStale", since=since) is not None and is_steady(stage)
 
 
-def test_when_the_exporter_dies_that_is_told_and_no_alert_on_a_test_is_taken_back(stage: Stage) -> None:
-    died = time.time()
+def test_exporter_outage_resolves_no_test_alert(stage: Stage) -> None:
+    start = time.time()
     stage.stop_exporter()
     try:
-        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=died), seconds=30)
-        eventually(lambda: stage.receiver.got("firing", "K6CloudExporterDown", since=died))
+        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=start), seconds=30)
+        eventually(lambda: stage.receiver.got("firing", "K6CloudExporterDown", since=start))
         assert stage.query("k6_cloud_test_info") == []
-        assert stage.fires("K6CloudTestFailing", STEADY)
+        assert stage.fires("K6CloudTestFailing", ALWAYS_FAILING)
     finally:
         back = time.time()
         stage.start_exporter()
     eventually(lambda: recovered(stage, since=back), seconds=30)
     eventually(lambda: stage.receiver.got("resolved", "K6CloudExporterDown", since=back))
 
-    assert_nothing_was_taken_back(stage, since=stale.at, until=back)
-    assert_it_went_on(stage, since=died)
+    assert_no_test_alert_resolved(stage, since=stale.at, until=back)
+    assert_alert_kept_firing(stage, since=start)
 
 
-def test_when_k6_cloud_dies_that_is_told_and_no_alert_on_a_test_is_taken_back(stage: Stage) -> None:
-    died = time.time()
-    stage.break_cloud()
+def test_k6_cloud_outage_resolves_no_test_alert(stage: Stage) -> None:
+    start = time.time()
+    stage.start_outage()
     try:
-        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=died), seconds=30)
-        eventually(lambda: not stage.query("k6_cloud_test_info"))  # withdrawn
+        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=start), seconds=30)
+        eventually(lambda: not stage.query("k6_cloud_test_info"))  # dropped as stale
         assert stage.query("k6_cloud_up")[0]["value"][1] == "0"
-        assert stage.fires("K6CloudTestFailing", STEADY)
-        assert stage.receiver.got("firing", "K6CloudExporterDown", since=died) is None
+        assert stage.fires("K6CloudTestFailing", ALWAYS_FAILING)
+        assert stage.receiver.got("firing", "K6CloudExporterDown", since=start) is None
     finally:
         back = time.time()
-        stage.mend_cloud()
+        stage.end_outage()
     eventually(lambda: recovered(stage, since=back), seconds=30)
 
-    assert_nothing_was_taken_back(stage, since=stale.at, until=back)
-    assert_it_went_on(stage, since=died)
+    assert_no_test_alert_resolved(stage, since=stale.at, until=back)
+    assert_alert_kept_firing(stage, since=start)
 
 
-def test_when_both_die_and_only_the_exporter_comes_back_it_is_told_until_k6_cloud_does(stage: Stage) -> None:
-    died = time.time()
-    stage.break_cloud()
+def test_stale_alert_lasts_until_k6_cloud_is_back(stage: Stage) -> None:
+    start = time.time()
+    stage.start_outage()
     stage.stop_exporter()
     try:
-        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=died), seconds=30)
+        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=start), seconds=30)
         stage.start_exporter()
-        eventually(lambda: stage.receiver.got("resolved", "K6CloudExporterDown", since=died))
-        assert stage.receiver.got("resolved", "K6CloudDataStale", since=died) is None
-        assert stage.fires("K6CloudTestFailing", STEADY)
+        eventually(lambda: stage.receiver.got("resolved", "K6CloudExporterDown", since=start))
+        assert stage.receiver.got("resolved", "K6CloudDataStale", since=start) is None
+        assert stage.fires("K6CloudTestFailing", ALWAYS_FAILING)
     finally:
         back = time.time()
-        stage.mend_cloud()
+        stage.end_outage()
     eventually(lambda: recovered(stage, since=back), seconds=30)
 
-    assert_nothing_was_taken_back(stage, since=stale.at, until=back)
-    assert_it_went_on(stage, since=died)
+    assert_no_test_alert_resolved(stage, since=stale.at, until=back)
+    assert_alert_kept_firing(stage, since=start)

@@ -1,4 +1,4 @@
-"""The commands of docs/backfill.md, for nine days: a real Prometheus tells the past rightly, and goes on."""
+"""The commands of docs/backfill.md for nine days of history, with a real Prometheus."""
 
 import re
 import subprocess
@@ -24,19 +24,19 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Scene:
-    """A world with a past, when that was written down, and the Prometheus that knows it."""
+    """A simulated world with history, the time of the backfill, and the Prometheus that has imported it."""
 
     api_version: str
     world: World
     now: float
     demo: Demo
 
-    def over_between(self, since: float, until: float) -> int:
+    def count_finished(self, since: float, until: float) -> int:
         ends = [run.steps[-1].entered for run in self.world.runs.values()]
         return sum(since < end <= until for end in ends)
 
 
-def lines_of_the_readme() -> str:
+def documented_commands() -> str:
     found = re.search("<!-- backfill -->\n```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     return found[1]
@@ -64,7 +64,7 @@ def scene(
         )
         if request.param == "v6":
             given["K6_CLOUD_STACK_ID"] = "1"
-        script = lines_of_the_readme().replace("localhost:10565", f"127.0.0.1:{port}").replace("30d", "9d")
+        script = documented_commands().replace("localhost:10565", f"127.0.0.1:{port}").replace("30d", "9d")
         done = subprocess.run(
             ["sh", "-e", "-c", script], cwd=folder, env=given, capture_output=True, text=True, check=False
         )
@@ -89,7 +89,7 @@ def scene(
             yield Scene(request.param, made, now, demo)
 
 
-def test_the_states_at_known_moments_are_right(scene: Scene) -> None:
+def test_backfilled_states_are_true(scene: Scene) -> None:
     seen = set()
     chosen = [
         run for run in scene.world.runs.values() if scene.now - 8 * DAY < run.created < scene.now - 4 * HOUR
@@ -99,9 +99,9 @@ def test_the_states_at_known_moments_are_right(scene: Scene) -> None:
         for step, end in zip(run.steps, ends, strict=True):
             moment = (step.entered + end) / 2
             state = run.at(moment)
-            # What each generation cannot tell of the past is told as created.
-            untold = (-1, 0, 1) if scene.api_version == "legacy" else (-1,)
-            expected = -2 if state.status in untold else state.status
+            # Phases that an API version does not have of past runs are exported as created.
+            unavailable = (-1, 0, 1) if scene.api_version == "legacy" else (-1,)
+            expected = -2 if state.status in unavailable else state.status
             names = '{__name__=~"k6_cloud_run_status|k6_cloud_test_last_run_status"}'
             assert scene.demo.values(names, "__name__", at=moment) == {
                 "k6_cloud_run_status": expected,
@@ -112,15 +112,15 @@ def test_the_states_at_known_moments_are_right(scene: Scene) -> None:
     assert seen == ({-2, 2, 3, 5, 8} if scene.api_version == "legacy" else {-2, 0, 1, 2, 3, 5, 8})
 
 
-def test_each_run_of_the_past_is_counted_once(scene: Scene) -> None:
+def test_backfilled_runs_are_counted_once(scene: Scene) -> None:
     until = scene.now - 3 * HOUR
     counted = scene.demo.query("sum(last_over_time(k6_cloud_test_runs_finished_total[2h]))", at=until)
 
     # The command is some seconds younger than the world; no run ends within them.
-    assert float(counted[0]["value"][1]) == scene.over_between(until - 9 * DAY + 3 * HOUR, until)
+    assert float(counted[0]["value"][1]) == scene.count_finished(until - 9 * DAY + 3 * HOUR, until)
 
 
-def test_live_series_go_on_where_the_past_ends(scene: Scene) -> None:
+def test_live_series_continue_backfilled_ones(scene: Scene) -> None:
     past = scene.demo.query("last_over_time(k6_cloud_test_info[2h])", at=scene.now - 5 * HOUR)
     present = scene.demo.query("k6_cloud_test_info")
     ever = scene.demo.query("count_over_time(k6_cloud_test_info[31d])")

@@ -1,4 +1,4 @@
-"""A real k6 drives the simulated k6 Cloud, and the exporter shows the run that it starts."""
+"""A real k6 uses the simulated k6 Cloud, and the exporter exposes the run that it starts."""
 
 import json
 import os
@@ -23,12 +23,12 @@ export default function () {}
 
 @pytest.fixture(scope="module")
 def k6() -> str:
-    """A k6 that speaks v6; `make tools` builds it where there is Go."""
+    """A k6 for the v6 API; `make tools` builds it where Go is installed."""
     if BUILT.exists():
         return str(BUILT)
     if os.environ.get("CI") == "true" and shutil.which("go"):
-        pytest.fail("k6 is missing although there is Go to build it; make tools")
-    pytest.skip("k6 is not built here: make tools does so where there is Go")
+        pytest.fail("k6 is missing; build it with make tools")
+    pytest.skip("k6 is not built; make tools builds it where Go is installed")
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class Scene:
             check=False,
         )
 
-    def told(self, *arguments: str) -> Any:
+    def run_json(self, *arguments: str) -> Any:
         done = self.cloud(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     def statuses(self, test_name: str) -> list[float]:
-        """The status codes that the exporter shows of the runs of a test."""
+        """The status codes that the exporter exposes for the runs of a test."""
         lines = httpx.get(f"{self.exporter}/metrics").text.splitlines()
         return [
             float(line.rsplit(" ", 1)[1])
@@ -102,15 +102,15 @@ def scene(tmp_path_factory: pytest.TempPathFactory, k6: str) -> Iterator[Scene]:
         yield Scene(url, k6, client)
 
 
-def test_k6_lists_the_projects_and_tests_of_the_simulated_cloud(scene: Scene) -> None:
-    projects = {project["name"]: project["id"] for project in scene.told("project", "list")}
-    tests = scene.told("test", "list", "--project-id", str(projects["payments"]))
+def test_k6_lists_simulated_projects_and_tests(scene: Scene) -> None:
+    projects = {project["name"]: project["id"] for project in scene.run_json("project", "list")}
+    tests = scene.run_json("test", "list", "--project-id", str(projects["payments"]))
 
     assert projects.keys() >= {"shop", "payments", "platform"}
     assert {test["name"] for test in tests} >= {"login-spike", "refund-stress"}
 
 
-def test_a_run_that_k6_starts_is_seen_moving_and_ending(scene: Scene) -> None:
+def test_run_started_by_k6_is_exposed(scene: Scene) -> None:
     started = subprocess.Popen(
         [scene.k6, "cloud", "run", "--show-logs=false", "script.js"],
         env=scene.environment | {"K6_CLOUD_NAME": "from-k6"},

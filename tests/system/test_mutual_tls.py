@@ -15,7 +15,7 @@ from tests.support.certificates import issue_certificate
 from tests.support.exporter_process import TOKEN, environment
 from tests.support.processes import eventually, free_port, ours, running
 
-DEAR = bcrypt.hashpw(b"right", bcrypt.gensalt(10)).decode()  # some 60 ms
+SLOW_HASH = bcrypt.hashpw(b"right", bcrypt.gensalt(10)).decode()  # some 60 ms
 WEB = f"""
 tls_server_config:
   cert_file: tls.crt
@@ -24,7 +24,7 @@ tls_server_config:
   client_auth_type: RequireAndVerifyClientCert
   client_allowed_sans: [prometheus.test]
 basic_auth_users:
-  prometheus: {DEAR}
+  prometheus: {SLOW_HASH}
 """
 SCRAPES = """
 global: {{scrape_interval: 1s}}
@@ -48,7 +48,7 @@ scrape_configs:
 
 
 class Scene:
-    """Prometheus, where it is, and the folder with the certificates."""
+    """The URLs of the exporter and of Prometheus, and the folder with the certificates."""
 
     def __init__(self, folder: Path, authority: trustme.CA, exporter: str, prometheus: str) -> None:
         self.folder = folder
@@ -57,13 +57,13 @@ class Scene:
         self.prometheus = prometheus
 
     def query(self, expression: str) -> list[float]:
-        """What Prometheus answers; nothing as long as it is not ready to."""
+        """The values that Prometheus returns; empty while it is not ready."""
         answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}, trust_env=False)
         found = answer.json()["data"]["result"] if answer.is_success else []
         return [float(sample["value"][1]) for sample in found]
 
-    def verdicts(self) -> dict[str, tuple[str, str]]:
-        """Whether each job could scrape at last, and why not."""
+    def scrape_results(self) -> dict[str, tuple[str, str]]:
+        """The health and last error of each scrape job."""
         answer = httpx.get(f"{self.prometheus}/api/v1/targets", trust_env=False)
         found = answer.json()["data"] if answer.is_success else {"activeTargets": []}
         return {
@@ -72,7 +72,7 @@ class Scene:
         }
 
     def certificate(self) -> str:
-        """What the exporter shows to whoever connects now."""
+        """The certificate that the exporter presents now."""
         url = httpx.URL(self.exporter)
         return ssl.get_server_certificate((url.host, url.port or 443))
 
@@ -90,11 +90,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> 
     with running(
         *ours("simulator", "--web.listen-address", "127.0.0.1:0"), log=folder / "cloud.log", **environment()
     ):
-        cloud = found(folder / "cloud.log", r"k6 Cloud: (http://\S+)\n")
+        cloud = find_in_log(folder / "cloud.log", r"k6 Cloud: (http://\S+)\n")
         given = environment(K6_CLOUD_TOKEN=TOKEN, K6_CLOUD_EXPORTER_API__URL=cloud)
         serve = ours("--web.listen-address", "127.0.0.1:0", "--web.config.file", str(folder / "web.yml"))
         with running(*serve, log=folder / "exporter.logs", **given):
-            exporter = found(folder / "exporter.logs", r"url=(https://\S+)")
+            exporter = find_in_log(folder / "exporter.logs", r"url=(https://\S+)")
             port = free_port()
             (folder / "prometheus.yml").write_text(SCRAPES.format(target=exporter.removeprefix("https://")))
             prometheus = (
@@ -107,22 +107,22 @@ def scene(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> 
                 yield Scene(folder, authority, exporter, f"http://127.0.0.1:{port}")
 
 
-def found(log: Path, pattern: str) -> str:
+def find_in_log(log: Path, pattern: str) -> str:
     return eventually(lambda: re.search(pattern, log.read_text()))[1]
 
 
-def test_who_has_certificate_and_password_gets_the_metrics_and_nobody_else_does(scene: Scene) -> None:
+def test_scrape_needs_certificate_and_password(scene: Scene) -> None:
     eventually(lambda: scene.query('k6_cloud_test_info{job="allowed"}'), seconds=40)
     expected = {
         "allowed": ("up", ""),
         "without-certificate": ("down", "server returned HTTP status 403 Forbidden"),
         "with-wrong-password": ("down", "server returned HTTP status 401 Unauthorized"),
     }
-    eventually(lambda: scene.verdicts() == expected)
+    eventually(lambda: scene.scrape_results() == expected)
     assert scene.query('{job=~"with.+", __name__=~"k6_.*"}') == []
 
 
-def test_a_certificate_rotates_without_a_failed_scrape(scene: Scene) -> None:
+def test_certificate_rotation_fails_no_scrape(scene: Scene) -> None:
     eventually(lambda: scene.query('up{job="allowed"} == 1'), seconds=40)
     began, before = time.time(), scene.certificate()
     issue_certificate(scene.folder, scene.authority)

@@ -10,7 +10,7 @@ from exporter import __version__
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_the_wheel_runs_without_the_source(tmp_path: Path) -> None:
+def test_wheel_runs_without_the_source(tmp_path: Path) -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"),

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the demo; what it stores is what the simulated k6 Cloud says is true."""
+"""A real Prometheus scrapes the demo; the stored samples agree with the simulated k6 Cloud."""
 
 import re
 import subprocess
@@ -31,8 +31,8 @@ class Demo:
         self.prometheus = prometheus
 
     def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
-        question = {"query": expression} | ({"time": str(at)} if at is not None else {})
-        answer = httpx.get(f"{self.prometheus}/api/v1/query", params=question).json()
+        params = {"query": expression} | ({"time": str(at)} if at is not None else {})
+        answer = httpx.get(f"{self.prometheus}/api/v1/query", params=params).json()
         assert answer["status"] == "success"
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
@@ -57,14 +57,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> I
         running(*ours("demo", "--web.listen-address", f"127.0.0.1:{port}"), log=folder / "demo.log"),
         running(*prometheus, log=folder / "prometheus.log"),
     ):
-        said = folder / "demo.log"
-        cloud = eventually(lambda: re.search(r"k6 Cloud: (http://\S+)\n", said.read_text()))
+        log = folder / "demo.log"
+        cloud = eventually(lambda: re.search(r"k6 Cloud: (http://\S+)\n", log.read_text()))
         found = Demo(f"http://127.0.0.1:{port}", cloud[1], f"http://127.0.0.1:{prometheus_port}")
         eventually(lambda: found.query("k6_cloud_run_status"), seconds=40)
         yield found
 
 
-def test_the_target_is_up(demo: Demo) -> None:
+def test_target_is_up(demo: Demo) -> None:
     (up,) = demo.query('up{job="k6-cloud"}')
 
     assert up["value"][1] == "1"
@@ -72,7 +72,7 @@ def test_the_target_is_up(demo: Demo) -> None:
     assert polled["value"][1] == "1"
 
 
-def test_what_prometheus_stores_of_finished_runs_is_the_truth(demo: Demo) -> None:
+def test_stored_finished_runs_are_true(demo: Demo) -> None:
     truth = {str(run["id"]): run for run in httpx.get(f"{demo.cloud}/simulator/truth").json()["runs"]}
     statuses = demo.values("k6_cloud_run_status", "run_id")
     results = demo.values("k6_cloud_run_result_status", "run_id")
@@ -84,14 +84,14 @@ def test_what_prometheus_stores_of_finished_runs_is_the_truth(demo: Demo) -> Non
         run = truth[run_id]
         assert statuses[run_id] == run["run_status"]
         assert results[run_id] == (1 if run["result"] == "failed" else 0)
-        assert abs(ended[run_id] - run["ended"]) <= 1  # the legacy API tells whole seconds
+        assert abs(ended[run_id] - run["ended"]) <= 1  # the legacy API has whole seconds
 
 
 PHASES = {"created": -2, "validated": -1, "queued": 0, "initializing": 1, "running": 2}
 
 
-def test_what_prometheus_stores_of_moving_runs_was_true_a_moment_ago(demo: Demo) -> None:
-    """A poll every 2 seconds and a scrape every second: what is stored was true within the last 4."""
+def test_stored_active_runs_were_true_just_before(demo: Demo) -> None:
+    """Polls follow every 2 seconds and scrapes every second, so each sample was true within the last 4."""
     moment = time.time()
     stored = demo.values("k6_cloud_run_status < 3", "run_id", at=moment)
     scraped = demo.values("timestamp(k6_cloud_run_status < 3)", "run_id", at=moment)
@@ -101,15 +101,15 @@ def test_what_prometheus_stores_of_moving_runs_was_true_a_moment_ago(demo: Demo)
     for run_id, status in stored.items():
         steps = [(step["entered"], PHASES.get(step["phase"])) for step in truth[run_id]["history"]]
         ends = [entered for entered, _ in steps[1:]] + [float("inf")]
-        lately = {
+        recent = {
             code
             for (entered, code), end in zip(steps, ends, strict=True)
             if entered <= scraped[run_id] and end >= scraped[run_id] - 4
         }
-        assert status in lately
+        assert status in recent
 
 
-def test_every_state_of_a_run_is_seen_within_a_minute(demo: Demo) -> None:
+def test_demo_shows_every_state_of_a_run(demo: Demo) -> None:
     states = [f"k6_cloud_run_status == {code}" for code in range(-2, 10)]
     states += [f"k6_cloud_run_processing_status == {code}" for code in range(4)]
     states += [f"k6_cloud_run_result_status == {code}" for code in range(2)]
@@ -120,13 +120,13 @@ def test_every_state_of_a_run_is_seen_within_a_minute(demo: Demo) -> None:
     eventually(lambda: not unseen(), seconds=60)
 
 
-def test_no_scrape_was_refused_or_cut(demo: Demo) -> None:
+def test_no_scrape_failed(demo: Demo) -> None:
     targets = httpx.get(f"{demo.prometheus}/api/v1/targets").json()["data"]["activeTargets"]
 
     assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")]
 
 
-def test_promtool_finds_nothing_to_say_about_the_metrics(promtool: str) -> None:
+def test_promtool_accepts_the_metrics(promtool: str) -> None:
     with Lab(build_scripted_world()) as lab:
         lab.poll()
         page = lab.get().content
@@ -136,7 +136,7 @@ def test_promtool_finds_nothing_to_say_about_the_metrics(promtool: str) -> None:
     assert (checked.stdout.decode(), checked.stderr.decode(), checked.returncode) == ("", "", 0)
 
 
-def test_curl_reads_the_compressed_page_whole(demo: Demo, tmp_path: Path) -> None:
+def test_curl_decompresses_the_metrics(demo: Demo, tmp_path: Path) -> None:
     read = tmp_path / "page"
     subprocess.run(
         ["curl", "--silent", "--compressed", "--output", read, f"{demo.exporter}/metrics"], check=True

@@ -1,4 +1,4 @@
-"""The command `runs` as a process: its flags, its exit statuses, and that serving knows nothing of it."""
+"""The command `runs` as a process: its flags and exit status; `serve` does not import it."""
 
 import json
 import os
@@ -18,27 +18,27 @@ from tests.support.processes import eventually
 STACKS = {"legacy": {}, "v6": {"K6_CLOUD_STACK_ID": "1"}}
 
 
-def told(cloud: Cloud, api_version: str, *arguments: str) -> Any:
+def run_json(cloud: Cloud, api_version: str, *arguments: str) -> Any:
     answer = finished("runs", *arguments, "--json", **cloud.environment(**STACKS[api_version]))
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
 
 
 @pytest.mark.parametrize("api_version", STACKS)
-def test_a_run_is_started_listed_shown_and_stopped(api_version: str, cloud: Cloud) -> None:
+def test_run_is_started_listed_and_stopped(api_version: str, cloud: Cloud) -> None:
     test = str(cloud.test_ids()[0])
 
-    run = told(cloud, api_version, "start", test, "--yes")["id"]
-    assert run in {row["id"] for row in told(cloud, api_version, "list", "--active", "--test", test)}
-    assert told(cloud, api_version, "stop", str(run), "--yes")["id"] == run
-    tracked = finished(
+    run = run_json(cloud, api_version, "start", test, "--yes")["id"]
+    assert run in {row["id"] for row in run_json(cloud, api_version, "list", "--active", "--test", test)}
+    assert run_json(cloud, api_version, "stop", str(run), "--yes")["id"] == run
+    watched = finished(
         "runs", "show", str(run), "--watch", "--interval", "1s", **cloud.environment(**STACKS[api_version])
     )
-    assert tracked.returncode == 3
-    assert "aborted by user" in tracked.stdout
+    assert watched.returncode == 3
+    assert "aborted by user" in watched.stdout
 
 
-def test_ctrl_c_leaves_the_run_running_and_says_so(cloud: Cloud) -> None:
+def test_ctrl_c_leaves_the_run_active(cloud: Cloud) -> None:
     headers = {"Authorization": "Token demo"}
     started = cloud.client.post(f"/loadtests/v2/tests/{cloud.test_ids()[0]}/start-testrun", headers=headers)
     run = started.json()["k6-run"]["id"]
@@ -71,7 +71,7 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], said: str, cloud: C
     assert said in answer.stderr
 
 
-def test_a_list_without_colours_or_letters_goes_where_there_is_no_terminal(cloud: Cloud) -> None:
+def test_list_without_a_terminal_is_plain_text(cloud: Cloud) -> None:
     answer = finished("runs", "list", **cloud.environment(PYTHONIOENCODING="ascii"))
 
     assert (answer.returncode, answer.stderr) == (0, "")
@@ -80,9 +80,7 @@ def test_a_list_without_colours_or_letters_goes_where_there_is_no_terminal(cloud
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_an_answer_that_nobody_takes_does_not_mean_that_a_run_failed(
-    form: tuple[str, ...], cloud: Cloud
-) -> None:
+def test_closed_stdout_exits_with_3(form: tuple[str, ...], cloud: Cloud) -> None:
     command = [sys.executable, "-m", "exporter", "runs", "list", *form]
     given = environment(**cloud.environment())
     ours, theirs = os.pipe()
@@ -111,13 +109,13 @@ def on_a_terminal(*arguments: str, **given: str) -> str:
             while piece := os.read(ours, 4096):
                 written += piece
         except OSError:
-            pass  # how a terminal says that nobody is at its other end
+            pass  # a terminal reports that its other end is closed
         process.wait(20)
     os.close(ours)
     return written.decode()
 
 
-def test_a_terminal_gets_colours_unless_they_are_not_wanted(cloud: Cloud) -> None:
+def test_terminal_gets_colours_unless_disabled(cloud: Cloud) -> None:
     coloured = on_a_terminal("runs", "list", **cloud.environment())
     plain = on_a_terminal("runs", "list", **cloud.environment(NO_COLOR="1"))
 
@@ -126,7 +124,7 @@ def test_a_terminal_gets_colours_unless_they_are_not_wanted(cloud: Cloud) -> Non
     assert "größentabelle-smoke" in coloured
 
 
-def test_who_serves_imports_neither_what_acts_nor_rich(cloud: Cloud) -> None:
+def test_serving_imports_no_writing_code_and_no_rich(cloud: Cloud) -> None:
     with Process(
         "--web.listen-address", "127.0.0.1:0", **cloud.environment(PYTHONPROFILEIMPORTTIME="1")
     ) as process:

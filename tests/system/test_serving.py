@@ -1,4 +1,4 @@
-"""From the first flag to the last signal."""
+"""The command `serve` from its flags to the signal that ends it."""
 
 import json
 import signal
@@ -12,9 +12,9 @@ from exporter.web.server import bind
 from tests.support.exporter_process import Cloud, Process, finished
 from tests.support.processes import eventually, free_port
 
-HERE = ("--web.listen-address", "127.0.0.1:0")
-OFTEN = {"K6_CLOUD_EXPORTER_POLL__INTERVAL": "100ms", "K6_CLOUD_EXPORTER_POLL__IDLE_INTERVAL": "100ms"}
-UNBOUNDED = {"K6_CLOUD_EXPORTER_API__REQUESTS_PER_MINUTE": "100000"}
+ANY_PORT = ("--web.listen-address", "127.0.0.1:0")
+FAST_POLLING = {"K6_CLOUD_EXPORTER_POLL__INTERVAL": "100ms", "K6_CLOUD_EXPORTER_POLL__IDLE_INTERVAL": "100ms"}
+NO_RATE_LIMIT = {"K6_CLOUD_EXPORTER_API__REQUESTS_PER_MINUTE": "100000"}
 
 
 def polls(process: Process, outcome: str) -> float:
@@ -38,10 +38,10 @@ def logfmt(line: str) -> dict[str, str]:
     return pairs
 
 
-def test_a_token_and_a_test_id_are_enough_to_serve(cloud: Cloud) -> None:
+def test_token_and_test_id_suffice_to_serve(cloud: Cloud) -> None:
     test_id = cloud.test_ids()[0]
 
-    with Process("--test", str(test_id), *HERE, **cloud.environment()) as process:
+    with Process("--test", str(test_id), *ANY_PORT, **cloud.environment()) as process:
         process.ready()
 
         assert process.value("k6_cloud_up") == 1
@@ -50,16 +50,16 @@ def test_a_token_and_a_test_id_are_enough_to_serve(cloud: Cloud) -> None:
         assert f'test_id="{cloud.test_ids()[1]}"' not in process.get()
 
 
-def test_serve_may_be_named(cloud: Cloud) -> None:
-    with Process("serve", *HERE, **cloud.environment()) as process:
+def test_serve_can_be_named(cloud: Cloud) -> None:
+    with Process("serve", *ANY_PORT, **cloud.environment()) as process:
         process.ready()
 
         assert process.value("k6_cloud_exporter_tests") == len(cloud.test_ids())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_process(cloud: Cloud, number: signal.Signals) -> None:
-    with Process(*HERE, **cloud.environment()) as process:
+def test_signal_ends_the_process(cloud: Cloud, number: signal.Signals) -> None:
+    with Process(*ANY_PORT, **cloud.environment()) as process:
         process.ready()
 
         code = process.end(number)
@@ -69,9 +69,9 @@ def test_a_signal_ends_the_process(cloud: Cloud, number: signal.Signals) -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_a_hanging_poll_ends_the_process(cloud: Cloud, number: signal.Signals) -> None:
+def test_signal_ends_process_during_a_poll(cloud: Cloud, number: signal.Signals) -> None:
     cloud.fail(kind="hang")
-    with Process(*HERE, **cloud.environment()) as process:
+    with Process(*ANY_PORT, **cloud.environment()) as process:
         eventually(lambda: httpx.get(process.url() + "/-/healthy", trust_env=False).is_success)
 
         code = process.end(number)
@@ -80,15 +80,15 @@ def test_a_signal_during_a_hanging_poll_ends_the_process(cloud: Cloud, number: s
         assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
 
 
-def test_a_signal_while_a_client_is_slow_to_read_ends_the_process(
+def test_signal_ends_process_with_slow_reader(
     cloud: Cloud,
 ) -> None:
-    with Process(*HERE, **cloud.environment()) as process:
+    with Process(*ANY_PORT, **cloud.environment()) as process:
         url = httpx.URL(process.ready())
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             client.connect((url.host, url.port))
-            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")  # and next to nothing is read
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")  # and almost nothing is read
             eventually(lambda: client.recv(1, socket.MSG_PEEK))
 
             code = process.end()
@@ -97,8 +97,8 @@ def test_a_signal_while_a_client_is_slow_to_read_ends_the_process(
         assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
 
 
-def test_a_signal_while_a_client_is_slow_to_ask_ends_the_process(cloud: Cloud) -> None:
-    with Process(*HERE, **cloud.environment()) as process:
+def test_signal_ends_process_with_slow_sender(cloud: Cloud) -> None:
+    with Process(*ANY_PORT, **cloud.environment()) as process:
         url = httpx.URL(process.ready())
         with socket.create_connection((url.host, url.port or 0)) as client:
             client.sendall(b"GET /metr")
@@ -110,7 +110,7 @@ def test_a_signal_while_a_client_is_slow_to_ask_ends_the_process(cloud: Cloud) -
 
 
 def test_simulator_ends_while_a_client_waits() -> None:
-    with Process("simulator", *HERE) as process:
+    with Process("simulator", *ANY_PORT) as process:
         url = process.url()
         httpx.put(url + "/simulator/faults", json=[{"kind": "hang"}], trust_env=False).raise_for_status()
         with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 0)) as client:
@@ -123,9 +123,9 @@ def test_simulator_ends_while_a_client_waits() -> None:
         assert process.log == ""
 
 
-def test_two_signals_are_no_more_than_one(cloud: Cloud) -> None:
+def test_second_signal_has_no_effect(cloud: Cloud) -> None:
     cloud.fail(kind="hang")
-    with Process(*HERE, **cloud.environment()) as process:
+    with Process(*ANY_PORT, **cloud.environment()) as process:
         process.url()
         process.send(signal.SIGINT)
 
@@ -135,8 +135,8 @@ def test_two_signals_are_no_more_than_one(cloud: Cloud) -> None:
         assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
 
 
-def test_a_wrong_token_at_run_time_is_one_log_line_and_k6_cloud_up_0(cloud: Cloud) -> None:
-    with Process(*HERE, **cloud.environment(**OFTEN, **UNBOUNDED)) as process:
+def test_revoked_token_is_logged_once(cloud: Cloud) -> None:
+    with Process(*ANY_PORT, **cloud.environment(**FAST_POLLING, **NO_RATE_LIMIT)) as process:
         process.ready()
         assert process.value("k6_cloud_up") == 1
 
@@ -158,8 +158,8 @@ def test_a_wrong_token_at_run_time_is_one_log_line_and_k6_cloud_up_0(cloud: Clou
         assert [line["msg"] for line in lines[2:]] == ["poll succeeded again"]
 
 
-def test_polls_that_change_nothing_are_not_logged(cloud: Cloud) -> None:
-    with Process(*HERE, **cloud.environment(**OFTEN, **UNBOUNDED)) as process:
+def test_polls_without_changes_are_not_logged(cloud: Cloud) -> None:
+    with Process(*ANY_PORT, **cloud.environment(**FAST_POLLING, **NO_RATE_LIMIT)) as process:
         process.ready()
         eventually(lambda: polls(process, "success") >= 5)
         process.get("/")
@@ -167,9 +167,9 @@ def test_polls_that_change_nothing_are_not_logged(cloud: Cloud) -> None:
         assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
 
 
-def test_a_log_in_logfmt_names_the_moment_the_level_the_message_and_what_belongs_to_it(cloud: Cloud) -> None:
+def test_logfmt_lines_have_all_fields(cloud: Cloud) -> None:
     cloud.fail(kind="error", status=400, message='say "hello" = größe\n\\')
-    with Process(*HERE, **cloud.environment()) as process:
+    with Process(*ANY_PORT, **cloud.environment()) as process:
         eventually(lambda: process.log.count("\n") >= 2)
 
         listening, warning = (logfmt(line) for line in process.log.splitlines())
@@ -179,9 +179,9 @@ def test_a_log_in_logfmt_names_the_moment_the_level_the_message_and_what_belongs
         assert 'say "hello" = größe' in warning["error"]
 
 
-def test_a_log_in_json_is_an_object_a_line(cloud: Cloud) -> None:
+def test_json_log_is_one_object_per_line(cloud: Cloud) -> None:
     cloud.fail(kind="error", status=400, message='say "hello" = größe\n\\')
-    with Process("--log.format", "json", *HERE, **cloud.environment()) as process:
+    with Process("--log.format", "json", *ANY_PORT, **cloud.environment()) as process:
         eventually(lambda: process.log.count("\n") >= 2)
 
         listening, warning = (json.loads(line) for line in process.log.splitlines())
@@ -190,15 +190,17 @@ def test_a_log_in_json_is_an_object_a_line(cloud: Cloud) -> None:
         assert 'say "hello" = größe' in warning["error"]
 
 
-def test_at_level_error_a_good_process_says_nothing(cloud: Cloud) -> None:
-    answer = finished("once", "--log.level", "error", **cloud.environment())
-    assert answer.stderr == ""
+def test_level_error_hides_other_lines(cloud: Cloud) -> None:
+    result = finished("once", "--log.level", "error", **cloud.environment())
+    assert result.stderr == ""
 
 
-def test_a_process_that_cannot_reach_k6_cloud_serves_and_says_so_once() -> None:
+def test_unreachable_k6_cloud_is_logged_once() -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
-    settings = {"K6_CLOUD_TOKEN": "demo", "K6_CLOUD_EXPORTER_API__URL": nowhere} | OFTEN | UNBOUNDED
-    with Process(*HERE, **settings) as process:
+    settings = (
+        {"K6_CLOUD_TOKEN": "demo", "K6_CLOUD_EXPORTER_API__URL": nowhere} | FAST_POLLING | NO_RATE_LIMIT
+    )
+    with Process(*ANY_PORT, **settings) as process:
         eventually(lambda: polls(process, "failure") >= 1)
 
         assert process.value("k6_cloud_up") == 0
@@ -207,11 +209,11 @@ def test_a_process_that_cannot_reach_k6_cloud_serves_and_says_so_once() -> None:
         assert httpx.get(process.url() + "/-/ready", trust_env=False).status_code == 503
 
 
-def test_a_rotated_token_file_is_used_without_a_restart(cloud: Cloud, tmp_path: Path) -> None:
+def test_rotated_token_file_is_used(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("demo\n")
     settings = {"K6_CLOUD_EXPORTER_API__URL": cloud.url, "K6_CLOUD_EXPORTER_API__TOKEN_FILE": str(file)}
-    with Process(*HERE, **settings, **OFTEN, **UNBOUNDED) as process:
+    with Process(*ANY_PORT, **settings, **FAST_POLLING, **NO_RATE_LIMIT) as process:
         process.ready()
 
         cloud.admit("rotated")
@@ -222,56 +224,52 @@ def test_a_rotated_token_file_is_used_without_a_restart(cloud: Cloud, tmp_path: 
         assert "rotated" not in process.log
 
 
-def test_a_port_in_use_is_one_sentence_and_exit_code_2(cloud: Cloud) -> None:
+def test_port_in_use_exits_with_2(cloud: Cloud) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
 
         for command in ("serve", "demo", "simulator"):
             given = cloud.environment() if command == "serve" else {}
-            answer = finished(command, "--web.listen-address", address, **given)
+            result = finished(command, "--web.listen-address", address, **given)
 
-            assert answer.returncode == 2
-            assert answer.stdout == ""
-            assert answer.stderr == (
-                f"error: web.listen_address: cannot listen on {address}: Address already in use; "
-                "choose another with --web.listen-address\n"
-            )
+            assert result.returncode == 2
+            assert result.stdout == ""
+            assert result.stderr.count("\n") == 1
+            for part in ("--web.listen-address", address, "Address already in use"):
+                assert part in result.stderr
 
 
 @pytest.mark.parametrize("command", ["demo", "serve"])
-def test_an_address_that_is_none_is_one_sentence_and_exit_code_2(command: str, cloud: Cloud) -> None:
+def test_invalid_address_exits_with_2(command: str, cloud: Cloud) -> None:
     given = cloud.environment() if command == "serve" else {}
-    answer = finished(command, "--web.listen-address", "localhost", **given)
+    result = finished(command, "--web.listen-address", "localhost", **given)
 
-    assert answer.returncode == 2
-    assert answer.stderr == (
-        'error: web.listen_address: "localhost" is not a listen address; write "host:port" or ":port"\n'
-    )
+    assert result.returncode == 2
+    assert result.stderr.startswith('error: --web.listen-address: "localhost" ')
+    assert result.stderr.count("\n") == 1
 
 
-def test_a_host_that_is_not_there_is_one_sentence_and_exit_code_2(cloud: Cloud) -> None:
-    answer = finished("--web.listen-address", "192.0.2.1:10565", **cloud.environment())
+def test_foreign_address_exits_with_2(cloud: Cloud) -> None:
+    result = finished("--web.listen-address", "192.0.2.1:10565", **cloud.environment())
 
-    assert answer.returncode == 2
-    assert answer.stderr == (
-        "error: web.listen_address: cannot listen on 192.0.2.1:10565: Cannot assign requested address; "
-        "choose another with --web.listen-address\n"
-    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    for part in ("--web.listen-address", "192.0.2.1:10565", "Cannot assign requested address"):
+        assert part in result.stderr
 
 
 @pytest.mark.parametrize("command", [(), ("check",)])
-def test_without_a_token_it_is_said_what_to_do_and_the_exit_code_is_2(command: tuple[str, ...]) -> None:
-    answer = finished(*command)
+def test_missing_token_exits_with_2(command: tuple[str, ...]) -> None:
+    result = finished(*command)
 
-    assert answer.returncode == 2
-    assert answer.stdout == ""
-    assert answer.stderr == (
-        "error: no API token: set K6_CLOUD_TOKEN, or api.token_file to a file that holds one; "
-        "the k6 app in Grafana Cloud makes them under Settings, API tokens\n"
-    )
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: no API token: ")
+    assert result.stderr.count("\n") == 1
+    assert "K6_CLOUD_TOKEN" in result.stderr
 
 
-def test_all_interfaces_can_be_listened_on(cloud: Cloud) -> None:
+def test_empty_host_listens_on_all_interfaces(cloud: Cloud) -> None:
     with Process("--web.listen-address", ":0", **cloud.environment()) as process:
         assert process.url().startswith("http://localhost:")
         process.ready()
@@ -279,15 +277,15 @@ def test_all_interfaces_can_be_listened_on(cloud: Cloud) -> None:
         assert httpx.get(f"http://127.0.0.1:{port}/-/ready", trust_env=False).text == "Ready.\n"
 
 
-def test_another_path_for_the_metrics_is_served(cloud: Cloud) -> None:
-    with Process("--web.telemetry-path", "/k6/metrics", *HERE, **cloud.environment()) as process:
+def test_telemetry_path_can_be_changed(cloud: Cloud) -> None:
+    with Process("--web.telemetry-path", "/k6/metrics", *ANY_PORT, **cloud.environment()) as process:
         url = process.ready()
 
         assert "k6_cloud_up 1" in process.get("/k6/metrics")
         assert httpx.get(url + "/metrics", trust_env=False).status_code == 404
 
 
-def test_an_answer_is_not_held_back_until_the_one_before_is_acknowledged() -> None:
+def test_accepted_sockets_have_tcp_nodelay() -> None:
     for address in ("127.0.0.1:0", ":0"):
         with bind(address) as listening:
             assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

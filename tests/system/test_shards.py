@@ -1,9 +1,7 @@
-"""Four processes share a thousand tests; then three take over, under the eyes of a real Prometheus."""
+"""Four shards of a thousand tests, then three, with a real Prometheus."""
 
-import asyncio
 import json
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,32 +9,24 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
-import uvicorn
 
 from exporter.simulator import Simulator, World
-from exporter.web.server import bind
 from tests.grafana.conftest import Prometheus
 from tests.support.dashboards import panel_queries
 from tests.support.processes import eventually, free_port, ours, running
+from tests.support.simulator_server import serve_simulator
 
 TESTS = 1000
 
 
 @contextmanager
-def cloud() -> Iterator[str]:
-    """A simulated k6 Cloud whose tests have all passed within the hour."""
+def serve_cloud() -> Iterator[str]:
+    """The URL of a simulated k6 Cloud whose tests have all passed within the hour."""
     world, now = World(), time.time()
     for i in range(TESTS):
         world.add_run(world.add_test(f"test {i}"), created=now - 3600 + i)
-    listening = bind("127.0.0.1:0")
-    server = uvicorn.Server(uvicorn.Config(Simulator(world, tokens=["t"]), lifespan="off", log_config=None))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with serve_simulator(Simulator(world, tokens=["t"])) as url:
+        yield url
 
 
 def is_ready(address: str) -> bool:
@@ -45,7 +35,7 @@ def is_ready(address: str) -> bool:
 
 @contextmanager
 def shards(total: int, url: str, folder: Path) -> Iterator[list[str]]:
-    """So many exporters that share the tests, each once it is ready; where they listen."""
+    """The addresses of this many exporters that share the tests, once all are ready."""
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(total)]
     settings = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
@@ -89,44 +79,46 @@ def tile(dashboard: str, title: str) -> str:
     return query.with_variables()
 
 
-def tracked(address: str) -> set[str]:
+def watched_tests(address: str) -> set[str]:
     page = httpx.get(f"http://{address}/metrics").text
     return {line.split('test_id="')[1].split('"')[0] for line in page.splitlines() if "test_info{" in line}
 
 
-def test_shards_are_disjoint_and_complete_and_changing_their_number_doubles_nothing(
-    prometheus_program: str, tmp_path: Path
-) -> None:
+def test_resharding_counts_every_test_once(prometheus_program: str, tmp_path: Path) -> None:
     passing = tile("k6-cloud-overview", "Passing")
     tests = tile("k6-cloud-exporter", "Tests")
-    with cloud() as url, scraping(prometheus_program, tmp_path) as (prometheus, targets), ExitStack() as old:
+    with (
+        serve_cloud() as url,
+        scraping(prometheus_program, tmp_path) as (prometheus, targets),
+        ExitStack() as old,
+    ):
 
         def scrape(*addresses: str) -> None:
             targets.write_text(json.dumps([{"targets": addresses}]))
-            told = {("up", address) for address in addresses}
-            eventually(lambda: told <= ups())
+            targets_up = {("up", address) for address in addresses}
+            eventually(lambda: targets_up <= ups())
 
         def ups() -> set[tuple[str, str]]:
             return {("up", sample["metric"]["instance"]) for sample in prometheus.query("up == 1")}
 
-        def told(expression: str) -> float:
+        def query(expression: str) -> float:
             answer = prometheus.query(expression)
             return float(answer[0]["value"][1]) if answer else 0
 
         four = old.enter_context(shards(4, url, tmp_path))
-        shares = [tracked(address) for address in four]
+        shares = [watched_tests(address) for address in four]
         scrape(*four)
 
         assert set(Counter(test for share in shares for test in share).values()) == {1}
         assert sum(map(len, shares)) == TESTS
         assert all(200 <= len(share) <= 300 for share in shares)
-        assert (told(passing), told(tests)) == (TESTS, TESTS)
+        assert (query(passing), query(tests)) == (TESTS, TESTS)
 
         with shards(3, url, tmp_path) as three:
             scrape(*four, *three)
-            assert told(passing) == TESTS
+            assert query(passing) == TESTS
             old.close()
-            assert told(passing) == TESTS
+            assert query(passing) == TESTS
             scrape(*three)
-            assert eventually(lambda: told(tests) == TESTS)
-            assert told(passing) == TESTS
+            assert eventually(lambda: query(tests) == TESTS)
+            assert query(passing) == TESTS

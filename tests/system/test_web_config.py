@@ -1,4 +1,4 @@
-"""--web.config.file from the first flag to the last answer."""
+"""The web configuration with a real process."""
 
 import socket
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.certificates import CHEAP_HASH, create_client_context, issue_
 from tests.support.exporter_process import Cloud, Process, finished
 from tests.support.processes import eventually
 
-HERE = ("--web.listen-address", "127.0.0.1:0")
+ANY_PORT = ("--web.listen-address", "127.0.0.1:0")
 BOTH = f"""\
 tls_server_config: {{cert_file: tls.crt, key_file: tls.key}}
 basic_auth_users: {{alice: {CHEAP_HASH}}}
@@ -19,12 +19,12 @@ basic_auth_users: {{alice: {CHEAP_HASH}}}
 SERIES = "k6_cloud_exporter_web_config_last_reload_successful"
 
 
-def test_certificates_and_passwords_change_without_a_restart(cloud: Cloud, tmp_path: Path) -> None:
+def test_certificate_and_password_reload(cloud: Cloud, tmp_path: Path) -> None:
     authority, file = trustme.CA(), tmp_path / "web.yml"
     issue_certificate(tmp_path, authority)
     file.write_text(BOTH)
     with (
-        Process("--web.config.file", str(file), *HERE, **cloud.environment()) as process,
+        Process("--web.config.file", str(file), *ANY_PORT, **cloud.environment()) as process,
         httpx.Client(verify=create_client_context(authority, tmp_path / "none"), trust_env=False) as scraper,
     ):
         url = process.url()
@@ -32,8 +32,8 @@ def test_certificates_and_passwords_change_without_a_restart(cloud: Cloud, tmp_p
         eventually(lambda: scraper.get(f"{url}/-/ready").is_success)
 
         def page(password: str) -> str:
-            answer = scraper.get(f"{url}/metrics", auth=("alice", password))
-            return answer.text if answer.is_success else f"{answer.status_code}"
+            result = scraper.get(f"{url}/metrics", auth=("alice", password))
+            return result.text if result.is_success else f"{result.status_code}"
 
         assert f"\n{SERIES} 1.0\n" in page("right")
         assert page("wrong") == "401"
@@ -54,47 +54,44 @@ def test_certificates_and_passwords_change_without_a_restart(cloud: Cloud, tmp_p
         ]
 
 
-def test_answers_that_nobody_can_get_any_more_fill_no_log(cloud: Cloud, tmp_path: Path) -> None:
+def test_closed_tls_connections_are_not_logged(cloud: Cloud, tmp_path: Path) -> None:
     authority, file = trustme.CA(), tmp_path / "web.yml"
     issue_certificate(tmp_path, authority)
     file.write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}")
-    scraper = create_client_context(authority, tmp_path / "none")
-    with Process("--web.config.file", str(file), *HERE, **cloud.environment()) as process:
+    tls = create_client_context(authority, tmp_path / "none")
+    with Process("--web.config.file", str(file), *ANY_PORT, **cloud.environment()) as process:
         url = httpx.URL(process.url())
         ready = url.join("/-/ready")
-        eventually(lambda: httpx.get(ready, verify=scraper, trust_env=False).is_success)
+        eventually(lambda: httpx.get(ready, verify=tls, trust_env=False).is_success)
         for _ in range(20):
             plain = socket.create_connection((url.host, url.port or 443))
-            with scraper.wrap_socket(plain, server_hostname="localhost") as visitor:
-                # What follows the requests ends the connection before they are answered.
-                visitor.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"!\r\n\r\n")
-                visitor.recv(1)
-        assert httpx.get(ready, verify=scraper, trust_env=False).is_success
+            with tls.wrap_socket(plain, server_hostname="localhost") as connection:
+                # The malformed end closes the connection before the requests are answered.
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"!\r\n\r\n")
+                connection.recv(1)
+        assert httpx.get(ready, verify=tls, trust_env=False).is_success
 
         process.end()
-        assert len(process.log.splitlines()) == 1  # that it listens
+        assert len(process.log.splitlines()) == 1  # listening
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-def test_every_mistake_in_the_file_is_told_and_the_exit_code_is_2(
-    command: str, cloud: Cloud, tmp_path: Path
-) -> None:
+def test_invalid_web_config_exits_with_2(command: str, cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text("basic_auth_users: {alice: canary}\nzebra: 1")
 
-    answer = finished(command, **cloud.environment(K6_CLOUD_EXPORTER_WEB__CONFIG_FILE=str(file)))
+    result = finished(command, **cloud.environment(K6_CLOUD_EXPORTER_WEB__CONFIG_FILE=str(file)))
 
-    assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr == (
-        f"error: {file}: basic_auth_users.alice: not a bcrypt hash; create one with htpasswd -nB NAME\n"
-        f"error: {file}: zebra: there is no such setting\n"
-    )
+    assert (result.returncode, result.stdout) == (2, "")
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"error: {file}: basic_auth_users.alice: ")
+    assert second.startswith(f"error: {file}: zebra: ")
+    assert "canary" not in result.stderr
 
 
-def test_a_missing_file_is_told(cloud: Cloud, tmp_path: Path) -> None:
-    answer = finished("--web.config.file", str(tmp_path / "none.yml"), *HERE, **cloud.environment())
+def test_missing_web_config_exits_with_2(cloud: Cloud, tmp_path: Path) -> None:
+    result = finished("--web.config.file", str(tmp_path / "none.yml"), *ANY_PORT, **cloud.environment())
 
-    assert answer.returncode == 2
-    assert answer.stderr == (
-        f"error: web.config_file: cannot read {tmp_path / 'none.yml'}: No such file or directory\n"
-    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert f"{tmp_path / 'none.yml'}: No such file or directory\n" in result.stderr

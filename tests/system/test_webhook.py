@@ -1,4 +1,4 @@
-"""A hint by k6 Cloud's webhook, in a process of its own at the default intervals."""
+"""Requests to the webhook, with a real process."""
 
 import time
 from pathlib import Path
@@ -11,9 +11,7 @@ from tests.support.processes import eventually
 SECRET = "not-a-secret-but-long-enough"
 
 
-def test_a_hint_is_followed_by_a_poll_and_a_hundred_by_no_more_than_one_each_five_seconds(
-    cloud: Cloud, tmp_path: Path
-) -> None:
+def test_webhook_requests_trigger_few_polls(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(SECRET)
     settings = cloud.environment(
