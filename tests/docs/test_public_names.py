@@ -125,7 +125,7 @@ REPLACED = {
     "skip reason": r"\bunreadable\b|\bforeign\b",
     "alert": r"K6CloudConfigurationRefused|k6cloudconfigurationrefused",
     "recording rule": (
-        r"k6_cloud:test_(?:expected_every_seconds|told_timestamp_seconds|without_run_seconds|not_passed_seconds)"
+        r"k6_cloud:test_(?:expected_every_seconds|to[l]d_timestamp_seconds|without_run_seconds|not_passed_seconds)"
     ),
     "API version": r"(?i)\bgenerations?\b",
 }
