@@ -9,7 +9,7 @@
 # make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
 # make faults let everything go wrong, at length, and write tests/faults/RESULTS.md; some ten minutes
 # make soak   200 scrapers for ten minutes and both generations, on a machine with nothing to do
-# make pictures   take the README's pictures of a terminal and of the landing page anew, the latter with Chromium
+# make pictures   take the pictures of a terminal and of the status page for the documents, the latter with Chromium
 # make lock   write the three lock files anew from pyproject.toml; versions already locked stay
 # make upgrade      the same with the newest versions that are at least seven days old
 
@@ -66,7 +66,8 @@ test-prometheus-3: tools tools-prometheus-3
 
 # Expected output as literal text, and the parts of documents that are made of the code.
 golden: $(VENV)/dev
-	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k "golden or readme or document" $(UNIT) tests/helm/test_readme.py tests/helm/test_messages.py
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k "golden or readme or document" $(UNIT)
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/helm/test_readme.py tests/helm/test_messages.py tests/alerts/test_messages.py
 
 dashboards: $(VENV)/dev
 	$(BIN)/python -m grafana.builder

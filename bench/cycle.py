@@ -12,8 +12,8 @@ from bench.fake_cloud import TOKEN, Plan
 from bench.fleet import NOW
 from bench.measure import Json, module, spread
 from exporter.app import create_exporter
-from exporter.cli import run_async as finish
 from exporter.clock import Clock
+from exporter.commands.process import run_async as finish
 from exporter.config import Config
 from exporter.credentials import Secret
 
@@ -77,7 +77,7 @@ async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
         {
             "api": {
                 "url": url,
-                "stack_id": STACK[cycle.api],
+                "stack": STACK[cycle.api],
                 "concurrency": cycle.concurrency,
                 "requests_per_minute": 100_000,  # the budget is not what is measured
             }

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.fleet import HOUR, NOW, RUNS
-from exporter.cli import run_async
+from exporter.commands.process import run_async
 from exporter.simulator import Options, Phases, Simulator, World
 from exporter.web.server import Endpoint, base_url, bind, serve
 

@@ -16,8 +16,8 @@ from bench.fake_cloud import CLOCK, TOKEN, Plan
 from bench.fleet import NOW, RUNS
 from bench.measure import Json, module, resident
 from exporter.app import Exporter, create_exporter
-from exporter.cli import run_async as finish
 from exporter.clock import Clock
+from exporter.commands.process import run_async as finish
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.store import State
@@ -104,7 +104,7 @@ async def watch(url: str, polls: int, *, pages: bool) -> Held:
     async def sleep(seconds: float) -> None:
         assert seconds == 0, f"the exporter waits {seconds:g} s"
 
-    config = Config.model_validate({"api": {"url": url, "stack_id": 1, "requests_per_minute": 100_000}})
+    config = Config.model_validate({"api": {"url": url, "stack": 1, "requests_per_minute": 100_000}})
     after = []
     async with (
         create_exporter(config, Secret(TOKEN), clock=Clock(time=clock, monotonic=clock, sleep=sleep)) as made,

@@ -9,7 +9,7 @@ from tests.support.lab import START, Lab
 
 INTERVAL = 15
 GENERATIONS: dict[str, dict[str, object]] = {
-    "v6": {"stack_id": 1},
+    "v6": {"stack": 1},
     "legacy": {},
 }
 
@@ -60,4 +60,4 @@ def polled(lab: Lab, at: int) -> int:
     poll_result = lab.at(at).poll()
     if poll_result.outcome != "success" or lab.now.value != START + at:
         raise AssertionError(f"a poll ended as {poll_result.outcome}, {lab.now.value - START - at:g} s late")
-    return len(lab.asked())
+    return len(lab.take_requests())

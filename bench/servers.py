@@ -18,15 +18,15 @@ from starlette.routing import Route
 from bench.facts import facts, registry
 from bench.fleet import fleet
 from exporter.app import Exporter, create_exporter
-from exporter.cli import run_async
+from exporter.commands.process import run_async
 from exporter.config import Config
 from exporter.credentials import Secret
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.web.app import TEXT
 from exporter.web.server import Endpoint, base_url, bind, serve
 
-CONFIG = Config.model_validate({"api": {"stack_id": 1}, "poll": {"stale_after": "1d"}})
-FAMILIES = families(CONFIG.app_url, CONFIG.api.effective_version)
+CONFIG = Config.model_validate({"api": {"stack": 1}, "poll": {"stale_after": "1d"}})
+FAMILIES = build_families(CONFIG.app_url, CONFIG.api.effective_version)
 
 
 def nowhere(request: httpx.Request) -> httpx.Response:

@@ -13,8 +13,8 @@ from bench.fake_cloud import TOKEN, Plan
 from bench.fleet import HOUR, NOW, RUNS
 from bench.measure import Json, module, spread
 from exporter.app import create_exporter
-from exporter.cli import run_async as finish
 from exporter.clock import Clock
+from exporter.commands.process import run_async as finish
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.polling.v6 import OVERLAP
@@ -72,7 +72,7 @@ def one_poll(url: str, news: News) -> Stalled:
 
 async def watch(url: str, tests: int, runs: int) -> Stalled:
     """Learn of the fleet without its newest runs; then poll once more, and look how the loop does."""
-    settings = {"url": url, "stack_id": 1, "requests_per_minute": 100_000}
+    settings = {"url": url, "stack": 1, "requests_per_minute": 100_000}
     config = Config.model_validate({"api": settings})
     async with create_exporter(config, Secret(TOKEN), clock=Clock(time=lambda: NOW)) as made:
         await made.poller.poll()

@@ -1,11 +1,11 @@
-"""Composition: the only place that knows all the parts, and the order in which they live and die."""
+"""Composition: the one place that connects all parts, and owns the order of their start and end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 from starlette.applications import Starlette
 
 from exporter import __version__
@@ -14,35 +14,43 @@ from exporter.config import Config
 from exporter.config.reload import ConfigReloader, Read, record_reload_success
 from exporter.credentials import Secret, WebhookSecret
 from exporter.exposition.body import ResponseBody
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.exposition.render import Exposition
+from exporter.k6.factory import (
+    build_api_client,
+    build_http_client,
+    build_transport,
+    reconfigure_http_client,
+)
 from exporter.k6.transport import Transport
-from exporter.polling.factory import build_transport, http_client, reconfigure_client, source
+from exporter.polling.factory import build_source
 from exporter.polling.poller import Intervals, PollConfig, Poller
+from exporter.polling.scheduler import PollScheduler
 from exporter.self_metrics import ApiInstrumentation, SelfMetrics
 from exporter.store import RetentionPolicy, State
 from exporter.web.app import Answer, Handlers, Snapshot, application
 from exporter.web.status_page import Status
 from exporter.web.webhook import Webhook
 
+if TYPE_CHECKING:
+    import httpx  # only its types; see exporter/k6/__init__.py
+
 SELF_METRICS_MAX_AGE = 1.0  # seconds
-MIN_TRIGGER_INTERVAL = (
-    5.0  # seconds; however often somebody calls for a poll, they do not follow each other faster
-)
+MIN_TRIGGER_INTERVAL = 5.0  # seconds between the starts of two polls, however often one is triggered
 
 
 class Exporter:
-    """The exporter of one configuration: polls when told to, and serves what it knows as `web`, an ASGI app.
+    """The exporter of one configuration: a poller, and `web`, an ASGI app that serves what it found.
 
-    `client` carries the base URL of k6 Cloud; tests hand in one that leads to the simulator. `read` reads the
-    configuration again; without it there is no reload.
+    `client` has the base URL of k6 Cloud; tests pass one that leads to the simulator. `read` reads the
+    configuration again; without it there is no reload. Nothing is polled before `start_polling`.
     """
 
     def __init__(
         self,
         config: Config,
         token: Secret,
-        client: httpx.AsyncClient,
+        client: "httpx.AsyncClient",
         self_metrics: SelfMetrics,
         *,
         clock: Clock,
@@ -50,9 +58,8 @@ class Exporter:
     ) -> None:
         self.config = config
         self.self_metrics = self_metrics
-        # Whoever schedules the polls says how: a poll soon, but so many seconds after the last one began.
+        # Both are connected to a scheduler by start_polling; see PollScheduler.trigger and next_poll.
         self.wake: Callable[[float], None] = lambda _: None
-        # And when the next one is due, in Unix seconds; None while one is under way.
         self.next_poll: Callable[[], float | None] = lambda: None
         self._client = client
         self._clock = clock
@@ -85,8 +92,15 @@ class Exporter:
             webhook=self._webhook(config.web.webhook_secret_file),
         )
 
+    def start_polling(self) -> PollScheduler:
+        """Starts polling in the running event loop; end it with `shutdown`."""
+        scheduler = PollScheduler(self.poller)
+        self.wake, self.next_poll = scheduler.trigger, scheduler.next_poll
+        scheduler.start()
+        return scheduler
+
     def _apply_config(self, config: Config, token: Secret) -> None:
-        """Put a configuration in force with the next poll, which comes soon."""
+        """Applies a configuration at the next poll, and triggers that poll."""
         self.poller.reconfigure(lambda: self._configure(config, token))
         self.wake(MIN_TRIGGER_INTERVAL)
 
@@ -103,9 +117,10 @@ class Exporter:
         return Webhook(WebhookSecret(secret_file), is_watched, trigger, self.self_metrics).handle
 
     def _configure(self, config: Config, token: Secret) -> PollConfig:
-        """All that depends on the configuration but what is served where, which is settled at the start."""
+        """Builds everything that depends on the configuration, at the start and after a reload."""
+        # Changes under `web` require a restart.
         self.config = config.model_copy(update={"web": self.config.web})
-        reconfigure_client(self._client, config)
+        reconfigure_http_client(self._client, config)
         self._transport = build_transport(
             self._client,
             config,
@@ -115,39 +130,39 @@ class Exporter:
             observer=ApiInstrumentation(self.self_metrics, config.api.effective_version),
             previous=self._transport,
         )
-        self._exposition = Exposition(families(config.app_url, config.api.effective_version))
-        self._empty_snapshot = build_pages(self._exposition)
+        self._exposition = Exposition(build_families(config.app_url, config.api.effective_version))
+        self._empty_snapshot = build_snapshot(self._exposition)
         self.self_metrics.shard_info.clear()
         self.self_metrics.shard_info.labels(config.sharding.shard).set(1)
         self.self_metrics.total_shards.set(config.sharding.total)
         return PollConfig(
-            source(config, self._transport),
+            build_source(config, build_api_client(config, self._transport)),
             Intervals(config.poll.interval, config.poll.idle_interval, config.poll.discovery_interval),
             RetentionPolicy(config.runs.keep, config.runs.max_age, config.poll.stale_after),
             token.redact,
         )
 
     def snapshot(self) -> Snapshot:
-        """What a scrape gets now: the latest facts, or none if they are too old to be shown."""
+        """The series of the last poll; none if they are stale."""
         return self._empty_snapshot if self.poller.state.is_stale(self._clock.monotonic()) else self._snapshot
 
     def render_self_metrics(self, is_openmetrics: bool) -> bytes:  # noqa: FBT001 (one of two formats)
-        """What the exporter says of itself, at most a second old.
-
-        prometheus-client takes about a millisecond for it, which is more than all the rest of a scrape.
-        """
-        rendered_at, tail = self._self_metrics_cache.get(is_openmetrics, (float("-inf"), b""))
+        """The exporter's metrics about itself, at most a second old."""
+        # prometheus-client takes about a millisecond for them, more than all the rest of a scrape.
+        rendered_at, body = self._self_metrics_cache.get(is_openmetrics, (float("-inf"), b""))
         if self._clock.monotonic() - rendered_at >= SELF_METRICS_MAX_AGE:
-            tail = self.self_metrics.openmetrics() if is_openmetrics else self.self_metrics.text()
-            self._self_metrics_cache[is_openmetrics] = (self._clock.monotonic(), tail)
-        return tail
+            body = (
+                self.self_metrics.render_openmetrics() if is_openmetrics else self.self_metrics.render_text()
+            )
+            self._self_metrics_cache[is_openmetrics] = (self._clock.monotonic(), body)
+        return body
 
     async def _publish(self, state: State) -> Callable[[], None]:
-        # In a thread: a page of many series takes a while to join and compress, and scrapes must not wait.
-        exposition, pages = await asyncio.to_thread(self._render, state)
+        # In a thread, so that scrapes need not wait: many series take a while to render and compress.
+        exposition, snapshot = await asyncio.to_thread(self._render, state)
 
         def show() -> None:
-            self._exposition, self._snapshot = exposition, pages
+            self._exposition, self._snapshot = exposition, snapshot
             self._self_metrics_cache.clear()
             self._heartbeat = self._clock.monotonic()
 
@@ -156,20 +171,21 @@ class Exporter:
     def _render(self, state: State) -> tuple[Exposition, Snapshot]:
         exposition = self._exposition.update(state)
         is_same = exposition.bodies == self._exposition.bodies
-        return exposition, self._snapshot if is_same else build_pages(exposition)
+        return exposition, self._snapshot if is_same else build_snapshot(exposition)
 
     def _liveness_problem(self) -> str | None:
-        """Why the process should be restarted: polls have ceased. An outage of k6 Cloud is no such reason."""
-        longest = self.config.poll.idle_interval + 2 * self.config.poll.stale_after
-        silence = self._clock.monotonic() - self._heartbeat
-        return f"No poll has ended for {silence:.0f}s." if silence > longest else None
+        """Why the process should be restarted: polls no longer end. An outage of k6 Cloud is not a reason."""
+        limit = self.config.poll.idle_interval + 2 * self.config.poll.stale_after
+        elapsed = self._clock.monotonic() - self._heartbeat
+        return f"No poll has ended for {elapsed:.0f}s." if elapsed > limit else None
 
     def _readiness_problem(self) -> str | None:
+        """Why the series about tests and runs are missing from a scrape; None if they are not."""
         state = self.poller.state
-        if state.as_of is None:
+        if state.updated_at is None:
             return "No poll has succeeded yet."
         if state.is_stale(self._clock.monotonic()):
-            return f"Nothing has been learnt for {self._clock.monotonic() - state.as_of:.0f}s."
+            return f"No poll has returned data for {self._clock.monotonic() - state.updated_at:.0f}s."
         return None
 
     def _status(self) -> Status:
@@ -184,13 +200,14 @@ class Exporter:
             polling_since=poller.polling_since,
             next_poll=self.next_poll(),
             interval=poller.interval,
-            errors=[(trouble.at, trouble.failure.message) for trouble in poller.recent_errors],
+            errors=[(error.at, error.failure.message) for error in poller.recent_errors],
             app_url=self.config.app_url,
             telemetry_path=self.config.web.telemetry_path,
         )
 
 
-def build_pages(exposition: Exposition) -> Snapshot:
+def build_snapshot(exposition: Exposition) -> Snapshot:
+    """The bodies of a scrape in both formats."""
     return Snapshot(
         ResponseBody(exposition.text()), ResponseBody(exposition.openmetrics()), exposition.series()
     )
@@ -203,10 +220,10 @@ async def create_exporter(
     *,
     revision: str = "unknown",
     clock: Clock | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: "httpx.AsyncBaseTransport | None" = None,
     read: Read | None = None,
 ) -> AsyncIterator[Exporter]:
-    """An exporter with its connections to k6 Cloud, which close with it."""
+    """An exporter with connections to k6 Cloud, which are closed at the end of the context."""
     self_metrics = SelfMetrics(version=__version__, revision=revision)
-    async with http_client(config, transport) as client:
+    async with build_http_client(config, transport) as client:
         yield Exporter(config, token, client, self_metrics, clock=clock or Clock(), read=read)

@@ -1,4 +1,7 @@
-"""The only place that reads the time: whoever needs it is handed a Clock."""
+"""The only module that reads the time or waits.
+
+Everything else receives a Clock as an argument, so that tests can set the time and never have to wait.
+"""
 
 import asyncio
 import time as system
@@ -8,7 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`time` is Unix seconds, for moments; `monotonic` never jumps, for lengths; `sleep` waits seconds."""
+    """Two clocks and a way to wait, all in seconds.
+
+    `time` is Unix time, for timestamps. `monotonic` is for durations, because Unix time jumps when the system
+    clock is set.
+    """
 
     time: Callable[[], float] = system.time
     monotonic: Callable[[], float] = system.monotonic

@@ -1,20 +1,21 @@
-"""Secrets: read where they live, re-read when they change there, and never shown."""
+"""Secrets: read from files, read again when the files change, and never printed."""
 
 import re
 from pathlib import Path
 
 
 class SecretError(Exception):
-    """There is no usable token; the message says where one was looked for, never what was found."""
+    """A secret is missing or invalid. The message names its source and never contains its value."""
 
 
 class Secret:
-    """A token given as it is, or the file that holds it. It has no printable form, and vars() finds none.
+    """A token, given directly or by the path of the file that contains it.
 
-    `setting` is the one that names the file, and `what` what belongs into it.
+    `setting` is the setting that names the file, and `description` is what the file must contain; both are
+    for error messages. No __repr__ can print the token, and there is no __dict__ in which vars() finds it.
     """
 
-    __slots__ = ("_path", "_setting", "_value", "_version", "_what")
+    __slots__ = ("_description", "_path", "_setting", "_value", "_version")
 
     def __init__(
         self,
@@ -22,37 +23,37 @@ class Secret:
         *,
         path: Path | None = None,
         setting: str = "api.token_file",
-        what: str = "an API token of Grafana Cloud k6",
+        description: str = "an API token of Grafana Cloud k6",
     ) -> None:
         self._value = value
         self._path = path
         self._setting = setting
-        self._what = what
+        self._description = description
         self._version: tuple[int, int, int] | None = None
 
     def read(self) -> str:
-        """The token as it is now; the file is read again only if it has changed. Raises TokenError."""
+        """The current token; its file is read again only if it has changed. Raises SecretError."""
         if self._path is not None:
             self._reread(self._path)
         token = (self._value or "").strip()
         if not token:
-            raise SecretError(f"{self._source()} is empty; put {self._what} there")
+            raise SecretError(f"{self._source()} is empty; it must contain {self._description}")
         if not (token.isascii() and token.isprintable() and " " not in token):
-            raise SecretError(
-                f"{self._source()} holds more than a token; it must be one line of ASCII without spaces"
-            )
+            raise SecretError(f"{self._source()} must contain one line of ASCII without spaces")
         return token
 
     def redact(self, text: str) -> str:
-        """The text without the token, however it got in: a server may echo what it was sent."""
+        """The text with the token replaced by ***: a server may repeat what it was sent in a response."""
         token = (self._value or "").strip()
         return text.replace(token, "***") if token else text
 
     def _reread(self, path: Path) -> None:
         try:
-            found = path.stat()
-            version = (found.st_mtime_ns, found.st_ino, found.st_size)
+            stat = path.stat()
+            # The inode too: a file that replaces another one can have the same time and size.
+            version = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
             if version != self._version:
+                # Editors on Windows put a byte order mark before the text.
                 self._value = path.read_text(encoding="utf-8-sig", errors="replace")
                 self._version = version
         except OSError as error:
@@ -61,13 +62,13 @@ class Secret:
     def _source(self) -> str:
         if self._path is None:
             return "K6_CLOUD_TOKEN"
-        # Who puts the token itself where its file should be named must not read it in the log.
+        # The setting may contain the token itself by mistake, which must not appear in the log.
         is_path = len(str(self._path)) < 32 or self._path.name != str(self._path)
-        return f"{self._setting}: {self._path if is_path else 'what is named there'}"
+        return f"{self._setting}: {self._path if is_path else 'the file named there'}"
 
 
 class WebhookSecret(Secret):
-    """A secret that is a part of a path, and long enough that nobody guesses it."""
+    """The secret part of the webhook's path: URL-safe characters, and enough of them to prevent guessing."""
 
     __slots__ = ()
 
@@ -75,11 +76,11 @@ class WebhookSecret(Secret):
         super().__init__(
             path=path,
             setting="web.webhook_secret_file",
-            what="20 or more random letters and digits, such as `openssl rand -hex 20` prints,",
+            description="20 to 200 random letters and digits, such as from `openssl rand -hex 20`",
         )
 
     def read(self) -> str:
         secret = super().read()
         if not re.fullmatch(r"[A-Za-z0-9_-]{20,200}", secret):
-            raise SecretError(f"{self._source()} holds no good secret; put {self._what} there")
+            raise SecretError(f"{self._source()} must contain {self._description}")
         return secret

@@ -1,4 +1,4 @@
-"""Log lines on standard error, in logfmt or JSON."""
+"""Log records as lines on standard error, in logfmt or JSON."""
 
 import json
 import logging
@@ -6,49 +6,53 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
-TALKATIVE = ("httpx", "httpcore", "apscheduler", "uvicorn.error")
+# Attributes that every record has. All others were added by `extra=` and are logged as fields.
+BUILT_IN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+# Libraries that log each request, job or connection at the level info.
+NOISY_LOGGERS = ("httpx", "httpcore", "apscheduler", "uvicorn.error")
 
 
 def configure(level: str, format_: Literal["logfmt", "json"]) -> None:
-    """Send everything to standard error; libraries that narrate may only warn."""
+    """Log to standard error from the given level on; noisy libraries only from warning on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format_ == "json" else LogfmtFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name in TALKATIVE:
+    for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It warns of each write to a connection that has ended: whoever likes could fill the log.
+    # asyncio warns about each write to a closed connection, so that any client could fill the log.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
-def fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, str]:
-    """The record as names and values: when, how bad, what, and whatever was added to it."""
-    when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    added = {name: str(value) for name, value in vars(record).items() if name not in BUILT_IN}
+def format_fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, str]:
+    """The fields of a log line: time, level, message, those given by `extra=`, and a traceback if any."""
+    timestamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    extra = {name: str(value) for name, value in vars(record).items() if name not in BUILT_IN_ATTRIBUTES}
     traceback = {"traceback": formatter.formatException(record.exc_info)} if record.exc_info else {}
     return {
-        "ts": when.replace("+00:00", "Z"),
+        "ts": timestamp.replace("+00:00", "Z"),
         "level": record.levelname.lower(),
         "msg": record.getMessage(),
-        **added,
+        **extra,
         **traceback,
     }
 
 
 class LogfmtFormatter(logging.Formatter):
-    """key=value pairs; a value with spaces or quotation marks is quoted as in JSON."""
+    """Formats a record as key=value pairs; values with spaces or quotation marks are quoted as in JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return " ".join(f"{name}={quote(value)}" for name, value in fields(record, self).items())
+        fields = format_fields(record, self)
+        return " ".join(f"{name}={quote_logfmt(value)}" for name, value in fields.items())
 
 
 class JsonFormatter(logging.Formatter):
-    """An object a line."""
+    """Formats a record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(fields(record, self), ensure_ascii=False)
+        return json.dumps(format_fields(record, self), ensure_ascii=False)
 
 
-def quote(value: str) -> str:
+def quote_logfmt(value: str) -> str:
+    """The value of a logfmt field, quoted if it would otherwise be ambiguous or span lines."""
     is_plain = value and value.isprintable() and not set(value) & set(' "=\\')
     return value if is_plain else json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""Load tests and their runs in our own words: frozen values, and facts derivable from one of them.
+"""Tests and runs as immutable values, the same for both API versions.
 
-Moments are Unix seconds (UTC), lengths are seconds. None means that the API did not say.
-Codes are those of the legacy API, the finer of the two vocabularies:
+Timestamps are Unix seconds, durations are seconds. None means that the API did not provide the value.
+The codes are those of the legacy API, which distinguishes more states than v6:
 https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/test-runs/
 """
 
@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 
 class RunStatus(IntEnum):
-    """How far a run has come; everything from FINISHED on is an end."""
+    """Status of a run. From FINISHED on, its load has ended."""
 
     CREATED = -2
     VALIDATED = -1
@@ -26,11 +26,11 @@ class RunStatus(IntEnum):
     ABORTED_BY_SCRIPT_ERROR = 7
     ABORTED_BY_THRESHOLD = 8
     ABORTED_BY_LIMIT = 9
-    ARCHIVED = 10  # not in the documents; k6's own source has it for runs that were only uploaded
+    ARCHIVED = 10  # a script that was uploaded and not run; undocumented, but in the source of k6
 
 
 class ProcessingStatus(IntEnum):
-    """How far the metrics of a run have been processed."""
+    """Processing of a run's metrics, which goes on after its load has ended."""
 
     NOT_STARTED = 0
     PROCESSING = 1
@@ -39,26 +39,26 @@ class ProcessingStatus(IntEnum):
 
 
 class ResultStatus(IntEnum):
-    """Whether the thresholds held. The API says PASSED for every run that has no verdict yet."""
+    """Whether the thresholds were met. The legacy API reports PASSED for every run without a result."""
 
     PASSED = 0
     FAILED = 1
-    ERROR = 2  # ours, for the v6 result "error": never to be mistaken for a pass
+    ERROR = 2  # not in the legacy API; stands for the v6 result "error", which is no pass
 
 
 class Outcome(StrEnum):
-    """What became of a run that is over."""
+    """Outcome of a finished run: one value made of status, processing and result."""
 
     PASSED = "passed"
     FAILED = "failed"
     ABORTED = "aborted"
     TIMED_OUT = "timed_out"
     ERROR = "error"
-    NONE = "none"  # over, but the API gave no verdict that we know
+    NONE = "none"  # finished, but without a result that we know
 
 
 class ActiveState(StrEnum):
-    """What a run that is not over is doing."""
+    """State of an active run."""
 
     CREATED = "created"
     VALIDATED = "validated"
@@ -69,7 +69,7 @@ class ActiveState(StrEnum):
 
 
 class Phase(StrEnum):
-    """A stretch of a run's life whose length can be told."""
+    """A phase of a run whose duration can be known."""
 
     QUEUED = "queued"
     INITIALIZING = "initializing"
@@ -77,6 +77,7 @@ class Phase(StrEnum):
     PROCESSING = "processing"
 
 
+# A run with status FINISHED stays active until its metrics are processed, see Run.is_finished.
 ACTIVE_STATES: Mapping[int, ActiveState] = MappingProxyType(
     {
         RunStatus.CREATED: ActiveState.CREATED,
@@ -88,6 +89,7 @@ ACTIVE_STATES: Mapping[int, ActiveState] = MappingProxyType(
     }
 )
 
+# Outcomes of runs that ended otherwise than by FINISHED. The result is ignored for them: it can be PASSED.
 STATUS_OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
     {
         RunStatus.TIMED_OUT: Outcome.TIMED_OUT,
@@ -99,6 +101,7 @@ STATUS_OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
     }
 )
 
+# Outcomes of runs with status FINISHED.
 RESULT_OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
     {
         ResultStatus.PASSED: Outcome.PASSED,
@@ -113,10 +116,10 @@ STILL_PROCESSING = frozenset({ProcessingStatus.NOT_STARTED, ProcessingStatus.PRO
 
 @dataclass(frozen=True, slots=True)
 class LoadTest:
-    """A test as its owner knows it.
+    """A load test of k6 Cloud.
 
-    `last_run_id` is the newest run that the list of tests names (legacy), `next_run` the moment for which a
-    schedule plans one (v6).
+    `last_run_id` is the newest run according to the list of tests (legacy only). `next_run` is the next
+    scheduled start in Unix seconds (v6 only).
     """
 
     id: int
@@ -128,10 +131,13 @@ class LoadTest:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a test. A code that we do not know stays the number it is.
+    """One execution of a test.
 
-    `duration` is the planned length and `vus` the configured maximum; `execution` is how long it really ran.
-    `vuh` are virtual user hours (v6), a forecast until the run is over.
+    `status`, `processing` and `result` are codes of the enumerations above; an unknown code stays an int, so
+    that a new one of k6 Cloud is exposed and not lost. `created`, `started` (of the load) and `ended` are in
+    Unix seconds. `duration` is the planned and `execution` the actual duration in seconds. `vus` is the
+    configured maximum of virtual users. `vuh` are virtual user hours (v6 only), an estimate until the run
+    has finished. `phases` are the completed phases with their durations in seconds.
     """
 
     id: int
@@ -147,62 +153,65 @@ class Run:
     execution: float | None = None
     vuh: float | None = None
     phases: tuple[tuple[Phase, float], ...] = ()
-    unknown: tuple[str, ...] = ()  # names of fields whose value could not be understood
+    invalid_fields: tuple[str, ...] = ()  # names of API fields whose value could not be parsed
 
     @property
     def sort_key(self) -> tuple[float, int]:
-        """Sorts runs from old to new: by creation, ties by id."""
+        """Orders runs from old to new: by creation, then by id. A run without creation time is the oldest."""
         return (self.created if self.created is not None else float("-inf"), self.id)
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing about this run will change: it has ended and its metrics are processed.
-
-        An aborted run is over at once; its processing may never be told as finished.
-        """
+        """Whether the run has ended and its metrics are processed, so that nothing about it will change."""
         if self.status == RunStatus.FINISHED:
             return self.processing not in STILL_PROCESSING
+        # For aborted runs, the API may never report that processing has finished.
         if self.status in TERMINAL_STATUSES:
             return True
+        # An unknown status can be that of an active run. Only the end time can decide.
         return self.status not in ACTIVE_STATES and self.ended is not None
 
     @property
     def active_state(self) -> ActiveState | None:
-        """What the run is doing, None when it is over or when its status is not one we know."""
+        """The state of an active run, None if it has finished or its status is unknown."""
         return None if self.is_finished or self.status is None else ACTIVE_STATES.get(self.status)
 
     @property
     def outcome(self) -> Outcome | None:
-        """What became of it, None while it is not over. Only FINISHED with a PASSED result is a pass."""
+        """The outcome of a finished run, None while it is active. Only FINISHED with PASSED is a pass."""
         if not self.is_finished:
             return None
         if self.status != RunStatus.FINISHED:
             return STATUS_OUTCOMES.get(self.status, Outcome.NONE) if self.status is not None else Outcome.NONE
         if self.processing == ProcessingStatus.ERROR and self.result == ResultStatus.PASSED:
-            # The legacy API says PASSED until it knows better, and now it never will.
+            # PASSED is the legacy API's default, which a failed processing never corrects.
             return Outcome.ERROR
         return RESULT_OUTCOMES.get(self.result, Outcome.NONE) if self.result is not None else Outcome.NONE
 
     @property
     def final_result(self) -> int | None:
-        """The result code, None until the run is over: before that the API's 0 would read as passed."""
+        """The result code, None until the run has finished: the API's default is 0, which means passed."""
         return self.result if self.is_finished else None
 
 
 def unrecognized_fields(run: Run) -> tuple[str, ...]:
-    """Names of the run's fields whose value this version does not know."""
+    """Names of the API fields whose value could not be parsed or has a code unknown to this version."""
     coded = (
         ("run_status", run.status, RunStatus),
         ("processing_status", run.processing, ProcessingStatus),
         ("result_status", run.result, ResultStatus),
     )
-    beyond = tuple(name for name, code, known in coded if code is not None and code not in set(known))
-    return run.unknown + beyond
+    unknown = tuple(name for name, code, known in coded if code is not None and code not in set(known))
+    return run.invalid_fields + unknown
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedItem:
-    """A piece of an answer that could not be used: why (a label value), and which (for the log)."""
+    """An item of a response that could not be used.
+
+    `reason` is a label value, "invalid" (not parseable) or "unexpected" (not requested); `description` is for
+    the log.
+    """
 
     reason: str
     description: str
@@ -210,12 +219,12 @@ class SkippedItem:
 
 @dataclass(frozen=True, slots=True)
 class RunList:
-    """Runs as one question told them, in no particular order.
+    """The runs of one list request, in no particular order.
 
-    `reaches_back_to` is the moment from which on no run that matches the question is missing; minus infinity
-    when none is missing at all, plus infinity when nothing can be said about what is not in it.
-    `sure_up_to` is the creation of the newest run before which surely none is missing. `is_whole` is False of
-    a list that said it goes on and did not.
+    Runs that start or are deleted while pages are fetched shift the items between pages, so a list can miss
+    runs. No matching run created after `complete_since` is missing: minus infinity if the list is complete,
+    plus infinity if nothing is certain. No run created before `complete_until` is missing either. Both are
+    Unix seconds. `is_complete` is False if the API announced further items and did not deliver them.
     """
 
     runs: tuple[Run, ...] = ()
@@ -225,13 +234,13 @@ class RunList:
     is_complete: bool = True
 
     def should_contain(self, run: Run) -> bool:
-        """Whether this run would be in the listing if it still existed."""
+        """Whether a run that is missing in the list must have been deleted."""
         return run.sort_key[0] > self.complete_since or self.complete_since == float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class TestList:
-    """Tests as one question told them, what of the answer could not be used, and whether it was all."""
+    """The tests of one list request; `is_complete` is False if some may be missing."""
 
     tests: tuple[LoadTest, ...] = ()
     skipped: tuple[SkippedItem, ...] = ()

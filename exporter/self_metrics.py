@@ -1,4 +1,7 @@
-"""What the exporter says of itself, in a registry of its own."""
+"""Metrics about the exporter itself, in a registry of their own.
+
+Unlike the metrics of tests and runs, which are rendered from the state, these accumulate where events happen.
+"""
 
 import platform
 from functools import partial
@@ -16,8 +19,10 @@ from prometheus_client import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+# The *_created series double the number of counters and say nothing that `rate` needs.
 disable_created_metrics()
 
+# Known label values, in the order in which they are exposed.
 POLL_OUTCOMES = ("success", "partial", "failure")
 FAILURE_REASONS = (
     "unauthorized",
@@ -31,14 +36,18 @@ FAILURE_REASONS = (
     "decode",
     "internal",
 )
-WEBHOOK_OUTCOMES = ("heeded", "other_test", "refused")
-SKIP_REASONS = ("unreadable", "foreign")
+WEBHOOK_OUTCOMES = ("accepted", "ignored", "rejected")
+SKIP_REASONS = ("invalid", "unexpected")
 CODED_FIELDS = ("run_status", "processing_status", "result_status")
-SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+DURATION_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # seconds
 
 
 class SelfMetrics:
-    """The self-metrics. Counters start at zero for every label value known beforehand: rates need a start."""
+    """One attribute for each self-metric.
+
+    Counters start at 0 for every known label value: without a first sample, `rate` and `increase` miss the
+    first event.
+    """
 
     def __init__(self, *, version: str, revision: str) -> None:
         registry = self.registry = CollectorRegistry()
@@ -47,127 +56,135 @@ class SelfMetrics:
         GCCollector(registry=registry)
         gauge = partial(Gauge, registry=registry)
         counter = partial(Counter, registry=registry)
-        histogram = partial(Histogram, registry=registry, buckets=SECONDS)
+        histogram = partial(Histogram, registry=registry, buckets=DURATION_BUCKETS)
 
-        self.up = gauge("k6_cloud_up", "Whether the last poll of k6 Cloud succeeded in full.")
+        self.up = gauge("k6_cloud_up", "Whether the last poll of k6 Cloud succeeded completely.")
         self.polls = counter(
             "k6_cloud_exporter_polls_total",
-            "Polls of k6 Cloud; partial if only some of what was asked could be learnt.",
+            "Total number of polls of k6 Cloud by outcome (partial: some of the data could not be fetched).",
             ["outcome"],
         )
         self.poll_failures = counter(
             "k6_cloud_exporter_poll_failures_total",
-            "What went wrong in polls; one poll can fail in several ways.",
+            "Total number of errors in polls by reason, of which one poll can have several.",
             ["reason"],
         )
-        self.poll_duration = histogram("k6_cloud_exporter_poll_duration_seconds", "How long polls took.")
-        self.last_poll = gauge("k6_cloud_exporter_last_poll_timestamp_seconds", "When the last poll ended.")
+        self.poll_duration = histogram(
+            "k6_cloud_exporter_poll_duration_seconds", "Duration of polls in seconds."
+        )
+        self.last_poll = gauge(
+            "k6_cloud_exporter_last_poll_timestamp_seconds", "End time of the last poll in Unix seconds."
+        )
         self.last_successful_poll = gauge(
             "k6_cloud_exporter_last_successful_poll_timestamp_seconds",
-            "When the last poll that succeeded in full ended; 0 if none has.",
+            "End time of the last completely successful poll in Unix seconds, 0 if there was none.",
         )
         self.poll_interval = gauge(
-            "k6_cloud_exporter_poll_interval_seconds", "Time between polls at present."
+            "k6_cloud_exporter_poll_interval_seconds", "Current poll interval in seconds."
         )
         self.api_requests = counter(
             "k6_cloud_exporter_api_requests_total",
-            "Requests to k6 Cloud, by HTTP status, or timeout or network where there was no answer.",
+            "Total number of requests to k6 Cloud by HTTP status code (timeout or network: no response).",
             ["api", "endpoint", "code"],
         )
         self.api_duration = histogram(
             "k6_cloud_exporter_api_request_duration_seconds",
-            "Time until k6 Cloud had answered a request, or until it was given up.",
+            "Duration of requests to k6 Cloud in seconds, including failed ones.",
             ["api", "endpoint"],
         )
         self.api_retries = counter(
             "k6_cloud_exporter_api_retries_total",
-            "Requests to k6 Cloud that were tried again.",
+            "Total number of retried requests to k6 Cloud.",
         )
         self.api_throttled = counter(
             "k6_cloud_exporter_api_throttled_total",
-            "Answers of k6 Cloud that it is asked too often (429).",
+            "Total number of responses from k6 Cloud with status 429 (too many requests).",
         )
-        self.tests = gauge("k6_cloud_exporter_tests", "Tests that are watched.")
+        self.tests = gauge("k6_cloud_exporter_tests", "Number of watched tests.")
         self.tests_unresolved = gauge(
             "k6_cloud_exporter_tests_unresolved",
-            "Entries of the configuration for which k6 Cloud has no test.",
+            "Number of entries under tests in the configuration that match no test in k6 Cloud.",
         )
-        self.runs = gauge("k6_cloud_exporter_runs", "Runs that are remembered.")
+        self.runs = gauge("k6_cloud_exporter_runs", "Number of runs held in memory.")
         self.series = gauge(
             "k6_cloud_exporter_series",
-            "Series about tests and runs, the exporter's own aside.",
+            "Number of exposed test and run series, excluding self-metrics.",
         )
         self.runs_skipped = counter(
             "k6_cloud_exporter_runs_skipped_total",
-            "Runs or tests in answers that could not be used.",
+            "Total number of runs and tests in API responses that could not be used, by reason.",
             ["reason"],
         )
         self.unknown_values = counter(
             "k6_cloud_exporter_unknown_values_total",
-            "Values in answers that this version of the exporter does not know.",
+            "Total number of values in API responses unknown to this version of the exporter, by field.",
             ["field"],
         )
         self.webhook_requests = counter(
             "k6_cloud_exporter_webhook_requests_total",
-            "Calls of the webhook, by whether they were taken for a hint to poll.",
+            "Total number of webhook requests by outcome.",
             ["outcome"],
         )
         self.reload_successful = gauge(
             "k6_cloud_exporter_config_last_reload_successful",
-            "Whether the configuration was good when it was last read.",
+            "Whether the last load of the configuration was successful.",
         )
         self.reload_success_time = gauge(
             "k6_cloud_exporter_config_last_reload_success_timestamp_seconds",
-            "When the configuration in force was read.",
+            "Time of the last successful load of the configuration in Unix seconds.",
         )
         self.web_reload_successful = gauge(
             "k6_cloud_exporter_web_config_last_reload_successful",
-            "Whether the web configuration file and its certificates were good when they were last read.",
+            "Whether the last load of the web configuration and its certificates was successful.",
         )
+        # A web configuration that cannot be loaded at the start ends the process.
         self.web_reload_successful.set(1)
         self.shard_info = gauge(
             "k6_cloud_exporter_shard_info",
-            "Which of the shards this process is, from 0; always 1.",
+            "Zero-based shard index of this process; always 1.",
             ["shard"],
         )
         self.total_shards = gauge(
-            "k6_cloud_exporter_total_shards", "Processes among which the tests are shared."
+            "k6_cloud_exporter_total_shards", "Number of shards among which the tests are divided."
         )
         self.build_info = gauge(
             "k6_cloud_exporter_build_info",
-            "What is running; always 1.",
+            "Version, revision and Python version of the exporter; always 1.",
             ["version", "revision", "python_version"],
         )
         self.build_info.labels(version, revision, platform.python_version()).set(1)
-        for counted, values in (
+        for metric, label_values in (
             (self.polls, POLL_OUTCOMES),
             (self.poll_failures, FAILURE_REASONS),
             (self.runs_skipped, SKIP_REASONS),
             (self.webhook_requests, WEBHOOK_OUTCOMES),
             (self.unknown_values, CODED_FIELDS),
         ):
-            for value in values:
-                counted.labels(value)
+            for value in label_values:
+                metric.labels(value)
 
-    def text(self) -> bytes:
+    def render_text(self) -> bytes:
         """The self-metrics in text format 0.0.4."""
         return generate_latest(self.registry)
 
-    def openmetrics(self) -> bytes:
-        """The self-metrics in OpenMetrics 1.0, with the `# EOF` that ends a page."""
+    def render_openmetrics(self) -> bytes:
+        """The self-metrics in OpenMetrics 1.0, with the final `# EOF`."""
         return bytes(generate_openmetrics(self.registry))
 
 
 class ApiInstrumentation:
-    """Counts and times requests to one API generation, by the endpoint's template, never its ids."""
+    """Observes the requests to one API version, "legacy" or "v6".
+
+    `endpoint` is a path template such as /loadtests/v2/runs/{id}: real ids would make a series for each run.
+    """
 
     def __init__(self, self_metrics: SelfMetrics, api: str) -> None:
         self._self_metrics = self_metrics
         self._api = api
 
-    def observe_request(self, endpoint: str, code: str, took: float) -> None:
+    def observe_request(self, endpoint: str, code: str, seconds: float) -> None:
         self._self_metrics.api_requests.labels(self._api, endpoint, code).inc()
-        self._self_metrics.api_duration.labels(self._api, endpoint).observe(took)
+        self._self_metrics.api_duration.labels(self._api, endpoint).observe(seconds)
 
     def count_retry(self) -> None:
         self._self_metrics.api_retries.inc()

@@ -1,4 +1,8 @@
-"""What is known now. A poll makes a new State of the old one; what is read is never modified."""
+"""The state: everything that is known about the watched tests and their runs.
+
+A poll makes a new State of the previous one and never modifies it. Scrapes can therefore read a state without
+a lock while the next one is built, and an unchanged part is recognized by being the same object.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,36 +10,51 @@ from dataclasses import dataclass, field, replace
 
 from exporter.model import LoadTest, Outcome, Run, RunStatus, unrecognized_fields
 
-DAY = 86400.0
-LATE_RUNS = 32  # a run may become visible later than so many that were created after it, and still be news
-RECENT_OUTCOMES = 10  # finished runs of a test of which at least the outcome is remembered
+DAY = 86400.0  # seconds
+# Newest run ids that are kept for each test. k6 Cloud can show a run after others with higher ids; while
+# fewer than this many are newer, it is still counted when it is first received.
+MAX_RECENT_IDS = 32
+MAX_RECENT_OUTCOMES = 10  # finished runs of a test whose outcome is kept, for the status page
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """How long things are remembered: finished runs by number and age, unconfirmed tests by age (seconds)."""
+    """How much is kept: the settings runs.keep, runs.max_age and poll.stale_after.
+
+    `keep` is the number of finished runs of each test, and `max_age` the age in seconds, up to which they are
+    exposed. A test that no poll has confirmed for more than `stale_after` seconds is stale.
+    """
 
     keep: int = 3
-    max_age: float = 7 * 86400.0
+    max_age: float = 7 * DAY
     stale_after: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class TestUpdate:
-    """What one poll learnt about one test: its runs as they are, and ids of runs that are no more."""
+    """What one poll fetched about one test.
+
+    `runs` are the runs in their current state; a run that is not among them is unchanged. `deleted_run_ids`
+    are runs that no longer exist in k6 Cloud.
+    """
 
     test: LoadTest
     runs: tuple[Run, ...] = ()
-    gone: frozenset[int] = frozenset()
+    deleted_run_ids: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class StateUpdate:
-    """What one poll learnt.
+    """What one poll fetched about all tests. Tests are identified by id.
 
-    `at` is monotonic and `now` is Unix time, both in seconds. `members` are all tests to be watched from now
-    on, None if that was not asked. A member that is neither seen nor missed is as it was. `newest` is the
-    creation of the newest run that was told, whether it is of a member or not.
+    - `monotonic` and `now`: time of the poll, in seconds of the monotonic clock and in Unix seconds.
+    - `updates`: tests about which something was fetched. One that is in neither `updates` nor `failed` is
+      unchanged.
+    - `failed`: tests whose requests failed.
+    - `members`: all tests to watch from now on, or None if this poll made no discovery.
+    - `unresolved`: entries of the configuration that match no test; ignored unless `members` is given.
+    - `newest_created`: creation time in Unix seconds of the newest run received, whether of a watched test or
+      not. The next poll of v6 lists runs from there on.
     """
 
     monotonic: float
@@ -49,7 +68,10 @@ class StateUpdate:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What is left of a finished run: its outcome, and when it ended."""
+    """What is kept of a finished run that is itself no longer kept. `ended` is in Unix seconds.
+
+    It takes a twentieth of the memory of a Run.
+    """
 
     id: int
     outcome: Outcome
@@ -58,17 +80,25 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class TestState:
-    """A test with the runs worth remembering.
+    """A test with its runs and counts.
 
-    `runs` are all that move and the newest that are over, newest first; `shown` those of them that are
-    young enough to be told one by one; `moving` those that are not over. `past` are marks of finished runs
-    that are no longer among `runs`, newest first, each a twentieth of a run in memory. Nobody asks
-    for those again, so one that is deleted stays until newer ones push it out.
+    - `runs`: all active runs and the newest finished ones, newest first.
+    - `exposed_runs`: those of `runs` that have series of their own; finished ones are left out when they are
+      older than the maximum age.
+    - `active_runs`: those of `runs` that have not finished.
+    - `older_summaries`: finished runs that are no longer in `runs`, newest first. They are not fetched again,
+      so one that is deleted in k6 Cloud stays until newer ones replace it.
+    - `last_passed_time`: when the last passed run ended, in Unix seconds.
+    - `finished_counts`: runs finished since the exporter started, by outcome.
 
-    For counting: `settled` are the ids among `runs` that have finished once already, for a run counts once,
-    however often it seems to end. A run that is over when first seen is news if its id is beyond `history`
-    and not among `seen`, the newest ids that were ever told. By id and not by creation, since ids are given
-    in order, and dates can be absent, absurd or of a clock that is not ours.
+    The rest decides whether a finished run has to be counted, which must happen exactly once for each run:
+
+    - `counted_ids`: those of `runs` that are counted, or had finished before the first poll. A run can seem
+      to finish twice, when its results are processed again.
+    - `recent_ids`, `highest_old_id`: the newest ids that were ever received, and the highest of all others.
+      A finished run that is received for the first time is counted if its id is in neither range. Ids are
+      compared and not creation times, because k6 Cloud assigns ids in ascending order, while times can be
+      missing, wrong, or of a clock that differs from ours.
     """
 
     test: LoadTest
@@ -84,214 +114,220 @@ class TestState:
 
     @property
     def last_run(self) -> Run | None:
+        """The newest run, active or finished."""
         return self.runs[0] if self.runs else None
 
     @property
     def last_finished_run(self) -> Run | None:
+        """The newest finished run."""
         return next((run for run in self.runs if counts_as_finished(run)), None)
 
     @property
     def recent_outcomes(self) -> tuple[RunSummary, ...]:
-        """The newest finished runs that are known at all, newest first."""
-        marks = (mark for run in self.runs if (mark := summarize(run)))
-        return (*marks, *self.older_summaries)[:RECENT_OUTCOMES]
-
-
-def summarize(run: Run) -> RunSummary | None:
-    """None for a run that has not finished."""
-    return RunSummary(run.id, run.outcome or Outcome.NONE, run.ended) if counts_as_finished(run) else None
+        """The newest finished runs, newest first, whether they are still in `runs` or not."""
+        summaries = (summary for run in self.runs if (summary := summarize(run)))
+        return (*summaries, *self.older_summaries)[:MAX_RECENT_OUTCOMES]
 
 
 def counts_as_finished(run: Run) -> bool:
-    """Whether a run came to an end of its own; an archived one was only uploaded."""
+    """Whether a run has finished. An archived run is only an uploaded script, which never ran."""
     return run.is_finished and run.status != RunStatus.ARCHIVED
 
 
-def apply_first_update(
-    test_state: TestState, test_update: TestUpdate, retention: RetentionPolicy, now: float
-) -> TestState:
-    """The test after its first sighting."""
-    # Runs that had finished before we first looked are history, not news.
-    past = frozenset(run.id for run in test_update.runs if counts_as_finished(run))
-    return apply_update(
-        replace(
-            test_state, counted_ids=past, highest_old_id=max((run.id for run in test_update.runs), default=-1)
-        ),
-        test_update,
-        retention,
-        now,
-    )
+def summarize(run: Run) -> RunSummary | None:
+    """The summary of a finished run, None for any other."""
+    return RunSummary(run.id, run.outcome or Outcome.NONE, run.ended) if counts_as_finished(run) else None
+
+
+def unparsed_runs(test_state: TestState) -> tuple[Run, ...]:
+    """Runs with unrecognized fields, which are fetched again: a later response can be valid."""
+    return tuple(run for run in test_state.runs if unrecognized_fields(run))
+
+
+def create_test_state(test_update: TestUpdate, retention: RetentionPolicy, now: float) -> TestState:
+    """The state of a test after its first update, at Unix time `now`.
+
+    Runs that had already finished by then are not counted, or each restart would count them again.
+    """
+    finished = frozenset(run.id for run in test_update.runs if counts_as_finished(run))
+    highest_id = max((run.id for run in test_update.runs), default=-1)
+    initial = TestState(test_update.test, counted_ids=finished, highest_old_id=highest_id)
+    return apply_update(initial, test_update, retention, now)
 
 
 def apply_update(
     test_state: TestState, test_update: TestUpdate, retention: RetentionPolicy, now: float
 ) -> TestState:
-    """The test after a sighting; the very same object if nothing about it has changed."""
-    told = [drop_future_timestamps(run, now) for run in test_update.runs]
-    known = {run.id: run for run in test_state.runs if run.id not in test_update.gone}
-    merged = known | {run.id: run for run in told}
-    runs = tuple(retained(merged.values(), retention))
-    finishing = [
-        run
+    """The state of a test after an update at Unix time `now`; the same object if nothing has changed."""
+    received = [drop_future_timestamps(run, now) for run in test_update.runs]
+    known = {run.id: run for run in test_state.runs if run.id not in test_update.deleted_run_ids}
+    merged = known | {run.id: run for run in received}
+    runs = select_retained(merged.values(), retention)
+    counts = Counter(
+        run.outcome
         for run in merged.values()
         if counts_as_finished(run) and is_newly_finished(run.id, test_state, known)
-    ]
-    counts = Counter(run.outcome for run in finishing)
-    # A run that was gone before its end and comes back is one we have not seen.
-    unseen = test_update.gone - test_state.counted_ids
-    ids = sorted({*test_state.recent_ids, *(run.id for run in told)} - unseen)
+    )
+    # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
+    uncounted = test_update.deleted_run_ids - test_state.counted_ids
+    ids = sorted({*test_state.recent_ids, *(run.id for run in received)} - uncounted)
     after = TestState(
         test=test_update.test,
         runs=runs,
-        exposed_runs=within_max_age(runs, retention, now),
+        exposed_runs=select_exposed(runs, retention, now),
         active_runs=tuple(run for run in runs if not run.is_finished),
-        older_summaries=older_summaries(test_state.older_summaries, runs, merged),
-        last_passed_time=last_passed(test_state.last_passed_time, merged.values()),
+        older_summaries=update_summaries(test_state.older_summaries, runs, merged),
+        last_passed_time=latest_pass_time(test_state.last_passed_time, merged.values()),
         finished_counts=tuple(
-            (outcome, before + counts[outcome]) for outcome, before in test_state.finished_counts
+            (outcome, count + counts[outcome]) for outcome, count in test_state.finished_counts
         ),
         counted_ids=frozenset(
             run.id for run in runs if run.id in test_state.counted_ids or counts_as_finished(run)
         ),
-        recent_ids=tuple(ids[-LATE_RUNS:]),
-        highest_old_id=max([test_state.highest_old_id, *ids[:-LATE_RUNS]]),
+        recent_ids=tuple(ids[-MAX_RECENT_IDS:]),
+        highest_old_id=max([test_state.highest_old_id, *ids[:-MAX_RECENT_IDS]]),
     )
     return test_state if after == test_state else after
 
 
-def is_newly_finished(id_: int, test_state: TestState, known: Mapping[int, Run]) -> bool:
-    """Whether a run that has finished has not been counted, nor had finished before we first looked."""
-    if id_ in test_state.counted_ids:
+def is_newly_finished(run_id: int, test_state: TestState, known: Mapping[int, Run]) -> bool:
+    """Whether a finished run has neither been counted nor had finished before the first update."""
+    if run_id in test_state.counted_ids:
         return False
-    return id_ in known or (id_ > test_state.highest_old_id and id_ not in test_state.recent_ids)
+    return run_id in known or (run_id > test_state.highest_old_id and run_id not in test_state.recent_ids)
 
 
 def drop_future_timestamps(run: Run, now: float) -> Run:
-    """The run without dates from the future, which would stand above all that is to come.
+    """The run without timestamps from the future, which would make it the newest run for good.
 
-    Clocks may differ; by more than a day they may not.
+    Clocks may differ, so that a day is tolerated. What is dropped is named in `invalid_fields`.
     """
-    moments = {"created": run.created, "started": run.started, "ended": run.ended}
-    beyond = [name for name, moment in moments.items() if moment is not None and moment >= now + DAY]
-    if not beyond:
+    timestamps = {"created": run.created, "started": run.started, "ended": run.ended}
+    future = [name for name, value in timestamps.items() if value is not None and value >= now + DAY]
+    if not future:
         return run
-    created, started, ended = (None if name in beyond else moment for name, moment in moments.items())
-    return replace(run, created=created, started=started, ended=ended, unknown=(*run.unknown, *beyond))
+    created, started, ended = (None if name in future else value for name, value in timestamps.items())
+    invalid_fields = (*run.invalid_fields, *future)
+    return replace(run, created=created, started=started, ended=ended, invalid_fields=invalid_fields)
 
 
-def unparsed_runs(test_state: TestState) -> tuple[Run, ...]:
-    """Runs of which something could not be understood; the next answer may be clearer."""
-    return tuple(run for run in test_state.runs if unrecognized_fields(run))
+def select_retained(runs: Iterable[Run], retention: RetentionPolicy) -> tuple[Run, ...]:
+    """All active runs and the newest finished ones, newest first.
+
+    At least one finished run is kept, because the series about the last run need it.
+    """
+    newest_first = sorted(runs, key=lambda run: run.sort_key, reverse=True)
+    finished = [run.id for run in newest_first if run.is_finished]
+    kept = set(finished[: max(retention.keep, 1)])
+    return tuple(run for run in newest_first if not run.is_finished or run.id in kept)
 
 
-def retained(runs: Iterable[Run], retention: RetentionPolicy) -> Iterable[Run]:
-    """All that move, and the newest that are over: at least one, for what is said of the last run."""
-    places = max(retention.keep, 1)
-    for run in sorted(runs, key=lambda run: run.sort_key, reverse=True):
-        if run.is_finished:
-            places -= 1
-        if not run.is_finished or places >= 0:
-            yield run
+def select_exposed(runs: tuple[Run, ...], retention: RetentionPolicy, now: float) -> tuple[Run, ...]:
+    """All active runs, and finished ones within both limits: number and age at Unix time `now`."""
+    finished = [run for run in runs if run.is_finished][: retention.keep]
+    exposed = {run.id for run in finished if run.sort_key[0] >= now - retention.max_age}
+    return tuple(run for run in runs if not run.is_finished or run.id in exposed)
 
 
-def within_max_age(runs: tuple[Run, ...], retention: RetentionPolicy, now: float) -> tuple[Run, ...]:
-    """All that move, and what is over but neither too many nor too old."""
-    oldest = now - retention.max_age
-    over = [run for run in runs if run.is_finished][: retention.keep]
-    kept = {run.id for run in over if run.sort_key[0] >= oldest}
-    return tuple(run for run in runs if not run.is_finished or run.id in kept)
-
-
-def older_summaries(
-    before: tuple[RunSummary, ...], runs: tuple[Run, ...], merged: Mapping[int, Run]
+def update_summaries(
+    summaries: tuple[RunSummary, ...], runs: tuple[Run, ...], merged: Mapping[int, Run]
 ) -> tuple[RunSummary, ...]:
-    """The newest marks of runs that are not among the remembered `runs`, of those before and all `merged`."""
-    remembered_ids = {run.id for run in runs}
-    leaving = (summarize(run) for id_, run in merged.items() if id_ not in remembered_ids)
-    marks = [mark for mark in before if mark.id not in merged] + [mark for mark in leaving if mark]
-    places = max(RECENT_OUTCOMES - sum(counts_as_finished(run) for run in runs), 0)
-    return tuple(sorted(marks, key=lambda mark: mark.id, reverse=True)[:places])
+    """The newest summaries: previous ones, and those of the `merged` runs that are not kept in `runs`."""
+    kept_ids = {run.id for run in runs}
+    dropped = (summarize(run) for run_id, run in merged.items() if run_id not in kept_ids)
+    # A run that was received again replaces its summary, because its outcome may have been revised.
+    older = [summary for summary in summaries if summary.id not in merged]
+    older += [summary for summary in dropped if summary]
+    limit = max(MAX_RECENT_OUTCOMES - sum(counts_as_finished(run) for run in runs), 0)
+    return tuple(sorted(older, key=lambda summary: summary.id, reverse=True)[:limit])
 
 
-def last_passed(before: float | None, runs: Iterable[Run]) -> float | None:
-    ends = [run.ended for run in runs if run.outcome == Outcome.PASSED]
-    return max((end for end in (before, *ends) if end is not None), default=None)
+def latest_pass_time(previous: float | None, runs: Iterable[Run]) -> float | None:
+    """When the last passed run ended, in Unix seconds. It is kept after the run itself is dropped."""
+    times = [run.ended for run in runs if run.outcome == Outcome.PASSED]
+    return max((time for time in (previous, *times) if time is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything known. `members` are the tests to be watched, `tests` those of them that have been seen.
+    """Everything that is known. Tests are identified by id.
 
-    `as_of` is the monotonic moment of the poll that last learnt anything, `newest` the creation of the newest
-    run that any poll was told of, in Unix seconds.
-    `lagging` are the tests that this poll could not confirm, with the moment when one last did; `withheld`
-    those of them that have been so for too long: remembered, so that no count is lost, but not shown.
+    - `members`: the tests to watch.
+    - `tests`: those of them that have been fetched at least once.
+    - `unresolved`: entries of the configuration that match no test.
+    - `updated_at`: monotonic time of the last poll that fetched anything, None before the first.
+    - `newest_created`: creation time in Unix seconds of the newest run that any poll has received.
+    - `unconfirmed_since`: tests that the last poll could not fetch, each with the monotonic time of the last
+      poll that could.
+    - `stale_tests`: those of them whose series are dropped because this was too long ago. They stay in
+      `tests`, so that no count is lost.
     """
 
     retention: RetentionPolicy = RetentionPolicy()
     members: Mapping[int, LoadTest] = field(default_factory=dict)
     tests: Mapping[int, TestState] = field(default_factory=dict)
     unresolved: tuple[str, ...] = ()
-    as_of: float | None = None
+    updated_at: float | None = None
     newest_created: float | None = None
     unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
 
     def apply(self, poll: StateUpdate) -> "State":
-        """The state that follows; a pure step."""
+        """The state after a poll."""
+        created = [time for time in (self.newest_created, poll.newest_created) if time is not None]
+        confirmed_at = poll.monotonic if self.updated_at is None else self.updated_at
         return replace(
             self,
             members=self.members if poll.members is None else poll.members,
             tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
-            as_of=poll.monotonic,
-            newest_created=self.newest_created
-            if poll.newest_created is None
-            else max(poll.newest_created, self.newest_created or poll.newest_created),
-            unconfirmed_since=self._updated_missing_since(poll),
+            updated_at=poll.monotonic,
+            newest_created=max(created, default=None),
+            unconfirmed_since={
+                id_: self.unconfirmed_since.get(id_, confirmed_at) for id_ in poll.failed if id_ in self.tests
+            },
         ).expire(poll.monotonic)
 
-    def expire(self, moment: float) -> "State":
-        """The same state at a later (monotonic) moment: what lags for too long by then is withheld."""
-        # No series ever shows an old value as if it were fresh.
-        overdue = {
+    def expire(self, monotonic: float) -> "State":
+        """The same state at a later monotonic time: tests unconfirmed for too long have become stale.
+
+        An old value must not look like a current one.
+        """
+        stale = frozenset(
             id_
-            for id_, as_of in self.unconfirmed_since.items()
-            if moment - as_of > self.retention.stale_after
-        }
-        return self if overdue == self.stale_tests else replace(self, stale_tests=frozenset(overdue))
+            for id_, confirmed_at in self.unconfirmed_since.items()
+            if monotonic - confirmed_at > self.retention.stale_after
+        )
+        return self if stale == self.stale_tests else replace(self, stale_tests=stale)
+
+    def is_stale(self, monotonic: float) -> bool:
+        """Whether no poll has fetched anything for so long that all series are dropped."""
+        return self.updated_at is None or monotonic - self.updated_at > self.retention.stale_after
 
     def _updated_tests(self, poll: StateUpdate) -> Mapping[int, TestState]:
-        """The tests after a poll; the very same mapping if nothing about any of them has changed."""
-        tests = self.tests if poll.members is None else self._prune(poll.members, poll.now)
-        news = {}
+        """The tests after a poll; the same mapping if none of them has changed, so nothing is rendered."""
+        tests = self.tests if poll.members is None else self._pruned_tests(poll.members, poll.now)
+        changed = {}
         for id_, test_update in poll.updates.items():
-            step = apply_update if id_ in tests else apply_first_update
-            before = tests.get(id_, TestState(test_update.test))
-            after = step(before, test_update, self.retention, poll.now)
-            if id_ not in tests or after is not before:
-                news[id_] = after
-        return {**tests, **news} if news else tests
+            before = tests.get(id_)
+            if before is None:
+                after = create_test_state(test_update, self.retention, poll.now)
+            else:
+                after = apply_update(before, test_update, self.retention, poll.now)
+            if after is not before:
+                changed[id_] = after
+        return {**tests, **changed} if changed else tests
 
-    def _prune(self, members: Mapping[int, LoadTest], now: float) -> Mapping[int, TestState]:
-        """The tests that are still members, without runs that have grown too old to be shown."""
-        tests = {
-            id_: self._expire_runs(test_state, now)
-            for id_, test_state in self.tests.items()
-            if id_ in members
-        }
+    def _pruned_tests(self, members: Mapping[int, LoadTest], now: float) -> Mapping[int, TestState]:
+        """The tests that are still watched, without exposing runs that have become too old."""
+        tests = {}
+        for id_, test_state in self.tests.items():
+            if id_ in members:
+                exposed = select_exposed(test_state.runs, self.retention, now)
+                tests[id_] = (
+                    test_state
+                    if exposed == test_state.exposed_runs
+                    else replace(test_state, exposed_runs=exposed)
+                )
         is_same = len(tests) == len(self.tests) and all(one is self.tests[id_] for id_, one in tests.items())
         return self.tests if is_same else tests
-
-    def _updated_missing_since(self, poll: StateUpdate) -> Mapping[int, float]:
-        as_of = poll.monotonic if self.as_of is None else self.as_of
-        return {id_: self.unconfirmed_since.get(id_, as_of) for id_ in poll.failed if id_ in self.tests}
-
-    def _expire_runs(self, test_state: TestState, now: float) -> TestState:
-        """The same test, without showing runs that have grown too old."""
-        shown = within_max_age(test_state.runs, self.retention, now)
-        return test_state if shown == test_state.exposed_runs else replace(test_state, exposed_runs=shown)
-
-    def is_stale(self, at: float) -> bool:
-        """Whether nothing has been learnt for so long (`at` is monotonic) that nothing may be shown."""
-        return self.as_of is None or at - self.as_of > self.retention.stale_after

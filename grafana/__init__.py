@@ -1,1 +1,1 @@
-"""What people look at: dashboards, the rules that alert, and what provisions them."""
+"""Dashboards, alerting rules, and their provisioning."""

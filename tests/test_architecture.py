@@ -31,37 +31,46 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nesting": set(),
     "formatting": {"model"},
     "store": {"model"},
-    "config": {"credentials"},
+    "config": {"credentials", "formatting"},
     "config.reload": {"clock", "config", "credentials", "self_metrics"},
     "k6": {"clock", "model", "nesting"},
+    "k6.factory": {"__init__", "clock", "config", "credentials", "k6"},
     "exposition": {"model", "store"},
     "exposition.body": set(),
     "polling": {"clock", "k6", "model", "self_metrics", "store"},
-    "polling.factory": {"__init__", "clock", "config", "credentials", "k6", "polling"},
-    "polling.scheduler": {"app"},
+    "polling.factory": {"clock", "config", "credentials", "k6", "k6.factory", "polling"},
     "web": {"credentials", "exposition.body", "formatting", "model", "nesting", "self_metrics", "store"},
-    "web.security": {"clock", "config"},
+    "web.security": {"clock", "config", "formatting"},
     "app": {
-        *(
-            "__init__",
-            "clock",
-            "config",
-            "config.reload",
-            "credentials",
-            "exposition",
-            "exposition.body",
-            "k6",
-        ),
-        *("polling", "polling.factory", "self_metrics", "store", "web"),
+        *("__init__", "clock", "config", "config.reload", "credentials", "exposition", "exposition.body"),
+        *("k6", "k6.factory", "polling", "polling.factory", "self_metrics", "store", "web"),
     },
     "commands": {
-        *("app", "clock", "config", "credentials", "exposition", "formatting", "k6", "model"),
-        *("polling", "polling.factory", "store"),
+        *("clock", "commands.options", "commands.process", "config", "credentials", "exposition"),
+        *("formatting", "k6", "k6.factory", "model", "polling", "polling.factory", "store"),
+    },
+    "commands.options": {"config", "config.reload", "credentials", "logs"},
+    "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
+    "commands.check": {
+        *("app", "clock", "commands.options", "commands.process", "config", "credentials", "formatting"),
+        *("k6", "k6.factory", "model", "polling", "polling.factory", "store"),
+    },
+    "commands.once": {"app", "commands.options", "commands.process", "config", "credentials"},
+    "commands.serve": {
+        *("__init__", "app", "commands.options", "commands.process", "config", "config.reload"),
+        *("credentials", "web", "web.security"),
+    },
+    "commands.demo": {
+        *("clock", "commands.options", "commands.process", "commands.serve", "config"),
+        *("credentials", "logs", "simulator", "web"),
+    },
+    "commands.simulator": {
+        *("clock", "commands.options", "commands.process", "logs", "simulator", "web"),
     },
     "simulator": set(),
     "cli": {
-        *("__init__", "app", "clock", "commands", "config", "config.reload", "credentials", "logs"),
-        *("polling.factory", "polling.scheduler", "simulator", "web", "web.security"),
+        *("__init__", "commands", "commands.check", "commands.demo", "commands.once", "commands.options"),
+        *("commands.process", "commands.serve", "commands.simulator"),
     },
     "__main__": {"cli"},
 }
@@ -74,7 +83,6 @@ TO_THE_NETWORK = {"httpx", "httpcore", "requests", "urllib.request", "http.clien
 TIME = {
     "clock": {"time", "asyncio.sleep"},  # whose job it is
     "simulator.app": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
-    "cli": {"time"},  # the moment at which a simulated world begins
     "web.server": {"asyncio.get_running_loop().call_later"},  # how long a process takes to end
     "polling.scheduler": {"datetime.now"},  # APScheduler is told a date; Clock has no dates
 }
@@ -196,7 +204,7 @@ def test_a_scrape_can_never_cause_a_request(start: str) -> None:
 
 def test_only_the_border_and_the_composition_know_httpx() -> None:
     assert {module_of(file) for file in MODULES if "httpx" in imports(file)} == {
-        *("k6.transport", "app", "polling.factory")
+        *("k6.transport", "k6.factory", "app", "polling.factory")
     }
 
 
@@ -218,12 +226,14 @@ def test_serving_has_no_way_to_start_or_stop_a_run() -> None:
         assert not {name for name in calls if re.match("post|put|patch|delete|start|stop|abort", name)}
 
 
-def test_only_the_command_line_imports_the_simulator() -> None:
+def test_only_two_commands_import_the_simulator() -> None:
     outside = {
         module for module, others in GRAPH.items() if {"simulator"} & {o.split(".")[0] for o in others}
     }
 
-    assert {module for module in outside if not module.startswith("simulator")} == {"cli"}
+    assert {module for module in outside if not module.startswith("simulator")} == {
+        *("commands.demo", "commands.simulator")
+    }
 
 
 def test_nothing_but_the_clock_reads_the_time() -> None:
@@ -243,7 +253,7 @@ def test_nothing_but_the_command_line_reads_the_environment() -> None:
     ways = {"os.environ", "os.environb", "os.getenv"}
     readers = {named(file) for file in MODULES if ways & {*dotted(tree(file)), *imports(file)}}
 
-    assert readers == {"cli.py"}
+    assert readers == {"commands/options.py"}
 
 
 def test_nothing_uses_the_global_registry_of_prometheus_client() -> None:

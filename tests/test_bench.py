@@ -9,7 +9,7 @@ from bench import update as step
 from bench.client import samples
 from bench.measure import CLIENT_GOLANG
 from bench.plot import plot
-from tests.support.programs import program
+from tests.support.programs import require_program
 
 
 def test_the_readme_tells_what_was_measured() -> None:
@@ -87,6 +87,6 @@ def test_a_hint_can_be_measured() -> None:
 
 
 def test_an_import_of_the_past_can_be_measured() -> None:
-    row = past.row(past.SMALL, "v6", program("promtool", "prometheus"))
+    row = past.row(past.SMALL, "v6", require_program("promtool", "prometheus"))
 
     assert row["samples"] > 0  # type: ignore[operator]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.nesting import MOST_NESTING, is_too_deep, parse_json
+from exporter.nesting import MAX_NESTING, is_too_deep, parse_json
 
 
 def depth(value: object) -> int:
@@ -29,7 +29,7 @@ VALUES = st.recursive(
 
 @given(VALUES, st.integers(-2, 2))
 def test_depth_is_that_of_the_parsed_value(value: object, more: int) -> None:
-    around = MOST_NESTING - depth(value) + more
+    around = MAX_NESTING - depth(value) + more
     body = b"[1," * around + json.dumps(value).encode() + b"]" * around
 
     assert is_too_deep(body) is (more > 0)
@@ -41,13 +41,13 @@ def test_what_is_not_nested_is_not_too_deep(body: bytes) -> None:
 
 
 def test_json_of_a_hundred_levels_is_parsed() -> None:
-    assert depth(parse_json(b"[" * MOST_NESTING + b"]" * MOST_NESTING)) == MOST_NESTING
+    assert depth(parse_json(b"[" * MAX_NESTING + b"]" * MAX_NESTING)) == MAX_NESTING
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" * (MOST_NESTING + 1) + b"]" * (MOST_NESTING + 1),
+        b"[" * (MAX_NESTING + 1) + b"]" * (MAX_NESTING + 1),
         b"[" * 60_000,
         ("[" * 3000 + "]" * 3000).encode("utf-16"),
         b"\xff",

@@ -18,7 +18,7 @@ from exporter.config import Config, ConfigError, load
 from exporter.credentials import Secret, SecretError
 from exporter.simulator import Fault, Simulator, World, faults
 from tests.support.exporter_process import finished
-from tests.support.lab import START, TOKEN, Lab, Now
+from tests.support.lab import START, TOKEN, Lab, ManualClock
 
 CANARY = "canary"  # the beginning of TOKEN, so that a part of it is found as well
 
@@ -43,7 +43,7 @@ def logged() -> Iterator[list[str]]:
             lines.append(log.LogfmtFormatter().format(record) + log.JsonFormatter().format(record))
 
     root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in log.TALKATIVE)]
+    loggers = [root, *(logging.getLogger(name) for name in log.NOISY_LOGGERS)]
     handlers, levels = root.handlers[:], [logger.level for logger in loggers]
     root.handlers.clear()
     log.configure("debug", "logfmt")
@@ -136,7 +136,7 @@ def test_a_server_that_echoes_the_token_in_place_of_http_does_not_make_us_repeat
         server = await asyncio.start_server(parrot, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         config = Config.model_validate({"api": {"url": f"http://127.0.0.1:{port}"}})
-        async with server, create_exporter(config, Secret(TOKEN), clock=Now().clock) as polled:
+        async with server, create_exporter(config, Secret(TOKEN), clock=ManualClock().clock) as polled:
             return repr(await polled.poller.poll())
 
     told = asyncio.run(poll())
@@ -190,10 +190,10 @@ def test_a_malformed_token_is_not_shown(malformed: str, tmp_path: Path, logged: 
 
 
 async def polled_with(token: Secret) -> None:
-    simulator = Simulator(world(), tokens=[TOKEN], clock=Now().read)
+    simulator = Simulator(world(), tokens=[TOKEN], clock=ManualClock().read)
     config = Config.model_validate({"api": {"url": "http://k6.test"}})
     transport = httpx.ASGITransport(simulator)
-    async with create_exporter(config, token, clock=Now().clock, transport=transport) as polled:
+    async with create_exporter(config, token, clock=ManualClock().clock, transport=transport) as polled:
         poll_result = await polled.poller.poll()
     assert [failure.reason for failure in poll_result.failures] == ["unauthorized"]
     assert CANARY not in repr(poll_result.failures)
@@ -220,11 +220,11 @@ def test_a_rotated_token_is_in_the_very_next_request(tmp_path: Path) -> None:
     file.write_text("first")
 
     async def polls() -> AsyncIterator[list[str | None]]:
-        simulator = Simulator(world(), tokens=["first", "second"], clock=Now().read)
+        simulator = Simulator(world(), tokens=["first", "second"], clock=ManualClock().read)
         config = Config.model_validate({"api": {"url": "http://k6.test"}})
         transport = httpx.ASGITransport(simulator)
         async with create_exporter(
-            config, Secret(path=file), clock=Now().clock, transport=transport
+            config, Secret(path=file), clock=ManualClock().clock, transport=transport
         ) as polled:
             for _ in range(2):
                 simulator.requests.clear()

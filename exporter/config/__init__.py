@@ -1,6 +1,7 @@
 """The configuration: what can be set, and how it comes together."""
 
-from exporter.config.load import ENVIRONMENT, ConfigError, load
+from exporter.config.errors import ConfigError
+from exporter.config.load import ENVIRONMENT, load
 from exporter.config.schema import Config, Setting, TestSelector, settings
 
 __all__ = ["ENVIRONMENT", "Config", "ConfigError", "Setting", "TestSelector", "load", "settings"]

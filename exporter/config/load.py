@@ -1,11 +1,11 @@
-"""How file, environment and flags make one Config: flag > environment > file > default.
+"""Loads the configuration. Precedence: flags, then environment variables, then the file, then defaults.
 
-Mistakes are found all at once, each told in one sentence that names the setting, the value and the way out.
+All errors are reported at once. Each names what to change: the flag, the variable, or file and setting.
 """
 
-import difflib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -14,104 +14,160 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config.schema import Config, TestSelector, settings
-from exporter.config.types import escape_unprintable, file_path, quote_value
+from exporter.config.errors import ConfigError, Loc, closest_setting, drop_nulls, format_error, format_loc
+from exporter.config.schema import Config, settings
+from exporter.config.types import parse_file_path
 from exporter.credentials import Secret, SecretError, WebhookSecret
+from exporter.formatting import escape_unprintable, quote_value
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)
-STACK_VARIABLE = "K6_CLOUD_STACK_ID"  # k6's own name for it
-NOT_GIVEN = (
-    "no API token: set K6_CLOUD_TOKEN, or api.token_file to a file that holds one; "
-    "the k6 app in Grafana Cloud makes them under Settings, API tokens"
+STACK_VARIABLE = "K6_CLOUD_STACK_ID"  # as k6 spells it
+MISSING_CREDENTIALS = (
+    "no API token: set K6_CLOUD_TOKEN, or set api.token_file to a file that contains the token; "
+    "create one in Grafana Cloud under Testing & synthetics, Performance, Settings, Access"
 )
 
-MAX_PROBLEM_LENGTH = 200  # characters of what is wrong with a file
-# PyYAML is recursive. Without a bound of our own, which files can be read would be up to the interpreter.
-MOST_NESTING = 20  # values inside each other; no setting needs more than five
+MAX_PROBLEM_LENGTH = 200  # characters of a YAML parser's message
+# PyYAML is recursive. Without a bound of our own, the interpreter would decide which files can be read.
+MAX_NESTING = 20  # levels; no setting needs more than five
 
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+
+SENTENCES = {"tuple_type": '{shown} is not a list; write one like "[{{id: 1234}}]"'}
+EXAMPLES = {
+    "api": "timeout: 10s",
+    "poll": "interval: 15s",
+    "runs": "keep: 3",
+    "sharding": "total: 4",
+    "web": "telemetry_path: /metrics",
+    "log": "level: info",
+    "tests": "id: 1234",
+}
+HINTS = {"token": "the token cannot be set here; set K6_CLOUD_TOKEN or api.token_file"}
+# Flags that are not spelled like their settings.
+FLAGS = {
+    "sharding.shard": "--shard",
+    "sharding.total": "--total-shards",
+    "web.config_file": "--web.config.file",
+}
 
 Tree = dict[str, Any]
 
 
-class ConfigError(Exception):
-    """A configuration that cannot be used; `sentences` are all the reasons."""
-
-    def __init__(self, messages: Sequence[str]) -> None:
-        super().__init__("\n".join(messages))
-        self.messages = tuple(messages)
-
-
 def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Config, Secret]:
-    """The configuration in force and the token; `flags` is a tree like the file's. Raises ConfigError."""
-    environment, mistakes = from_environment(environ)
+    """The configuration and the token; `flags` is a tree like the file's. Raises ConfigError."""
+    environment, messages = read_environment(environ)
     try:
-        written = read_file(file) if file else {}
+        tree = read_file(file) if file else {}
     except ConfigError as error:
-        raise ConfigError([*error.messages, *mistakes]) from error
-    tree = deep_merge(deep_merge(written, environment), flags)
+        raise ConfigError([*error.messages, *messages]) from error
+    sources = Sources(flags, environment, tree, file, is_k6_stack=variable("api.stack") not in environ)
+    merged = deep_merge(deep_merge(tree, environment), flags)
     try:
-        config = Config.model_validate(tree)
+        config = Config.model_validate(merged)
     except ValidationError as error:
         config = None
-        mistakes += [format_error(details) for details in error.errors()]
-    token, trouble = find_token(tree, environ)
-    mistakes += [trouble] if trouble else []
+        messages += [sources.format_error(details) for details in error.errors()]
+    token, problem = find_token(merged, environ)
+    messages += [problem] if problem else []
     if config and config.web.webhook_secret_file:
-        mistakes += secret_problems(WebhookSecret(config.web.webhook_secret_file))
-    if mistakes or config is None:
-        raise ConfigError(mistakes)
+        messages += secret_problems(WebhookSecret(config.web.webhook_secret_file))
+    if messages or config is None:
+        raise ConfigError(messages)
     return config, token
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where settings come from, to name in an error what the user has to change."""
+
+    flags: Tree
+    environment: Tree
+    tree: Tree
+    file: Path | None
+    is_k6_stack: bool  # whether the stack comes from K6_CLOUD_STACK_ID, not from the exporter's own variable
+
+    def format_error(self, error: ErrorDetails) -> str:
+        message = format_error(error, Config, sentences=SENTENCES, examples=EXAMPLES, hints=HINTS)
+        loc = error["loc"]
+        place = format_loc(loc)
+        setting = "tests" if loc[:1] == ("tests",) else place
+        is_section = setting in EXAMPLES and setting != "tests"
+        found = [tree for tree in (self.flags, self.environment, self.tree) if has_setting(tree, loc)]
+        if not found or (is_section and found != [self.tree]):
+            return message  # settings of several sources contradict each other; the message names them
+        if found[0] is self.tree:
+            return f"{self.file}: {message}"
+        if found[0] is self.environment:
+            is_k6_stack = setting == "api.stack" and self.is_k6_stack
+            name = STACK_VARIABLE if is_k6_stack else variable(setting)
+            return f"{name}: {message.removeprefix(f'{setting}: ')}"
+        if setting == "tests":
+            setting = "project" if loc[-1] == "project" else "test"
+        return flag(setting) + message.removeprefix(place)
+
+
+def has_setting(tree: Tree, loc: Loc) -> bool:
+    """Whether a tree contains the setting at this place; `tests` comes from one source as a whole."""
+    if loc[:1] == ("tests",):
+        return "tests" in tree
+    value: Any = tree
+    for key in loc:
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    return True
+
+
+def flag(setting: str) -> str:
+    """The command-line flag of a setting."""
+    return FLAGS.get(setting, "--" + setting.replace("_", "-"))
+
+
+def variable(setting: str) -> str:
+    """The environment variable of a setting."""
+    return ENVIRONMENT + setting.replace(".", "__").upper()
+
+
 def read_file(file: Path) -> Tree:
-    """The file's settings. Raises ConfigError."""
-    tree = load_yaml(file, named_by="--config.file", example="poll: {interval: 15s}")
-    return {key: drop_nulls(value) for key, value in drop_nulls(tree).items()}
+    """The settings in a file. Raises ConfigError."""
+    return drop_nulls(load_yaml(file, named_by="--config.file", example="poll: {interval: 15s}"), Config)
 
 
 def load_yaml(file: Path, *, named_by: str, example: str) -> Tree:
-    """What a file of settings says, whatever they are; an empty one says nothing. Raises ConfigError."""
+    """The mapping in a YAML file; empty for an empty file. Raises ConfigError."""
     try:
         tree = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
     except OSError as error:
         raise ConfigError([f"{named_by}: cannot read {file}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{file}: this is not text in UTF-8"]) from error
+        raise ConfigError([f"{file}: not UTF-8 text"]) from error
     except yaml.YAMLError as error:
-        raise ConfigError([f"{file}: this cannot be read as YAML: {describe_yaml_error(error)}"]) from error
+        raise ConfigError([f"{file}: invalid YAML: {describe_yaml_error(error)}"]) from error
     if not isinstance(tree, dict | NoneType):
-        raise ConfigError([f'{file}: settings are expected, such as "{example}"'])
+        raise ConfigError([f'{file}: no settings; write some like "{example}"'])
     return tree or {}
 
 
-def drop_nulls(tree: Any) -> Any:
-    """Without what is null: a key whose value, or a section whose every line, is commented out."""
-    if not isinstance(tree, dict):
-        return tree
-    known = {part for setting in settings() for part in setting.name.split(".")}
-    return {key: value for key, value in tree.items() if value is not None or key not in known}
-
-
 class StrictLoader(yaml.SafeLoader):
-    """YAML in which a key that is given twice is a mistake, not a riddle, and a key is always a name."""
+    """YAML that rejects duplicate keys and reads every key as text."""
 
-    nesting = 0  # of what is being read
+    nesting = 0  # of the value that is being read
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         with self._nested(self.peek_event().start_mark):  # type: ignore[no-untyped-call]
             return super().compose_node(parent, index)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge what `<<` names, which may merge something else in turn."""
+        """Resolve `<<`, whose value may contain another `<<`."""
         with self._nested(node.start_mark):
             super().flatten_mapping(node)
 
     @contextmanager
     def _nested(self, mark: yaml.Mark) -> Iterator[None]:
-        if self.nesting >= MOST_NESTING:
-            raise yaml.composer.ComposerError(None, None, f"it is nested more than {MOST_NESTING} deep", mark)
+        if self.nesting >= MAX_NESTING:
+            raise yaml.composer.ComposerError(None, None, f"nested more than {MAX_NESTING} levels deep", mark)
         self.nesting += 1
         try:
             yield
@@ -129,100 +185,95 @@ class StrictLoader(yaml.SafeLoader):
                     None, None, f"{escape_unprintable(key.value)} is given twice", key.start_mark
                 )
             names.add(key.value)
-            key.tag = TEXT  # YAML would make other things of on, 1 and 2026-01-01
+            key.tag = TEXT  # otherwise `on` would be a boolean, and 2026-01-01 a date
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
         try:
             return super().construct_object(node, deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # PyYAML takes 2026-13-45 for a date and stumbles.
-            wrong = (
-                f"{quote_value(node.value)} looks like a number or a date and is none; "
-                "put it into quotation marks"
-            )
-            raise yaml.constructor.ConstructorError(None, None, wrong, node.start_mark) from error
+            # PyYAML takes 2026-13-45 for a date and fails to convert it.
+            problem = f"{quote_value(node.value)} is ambiguous YAML; put it in quotation marks"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def describe_yaml_error(error: yaml.YAMLError) -> str:
-    """What is wrong and where; never the line itself, which may hold a secret."""
+    """The problem and its position, but not the line itself, which may contain a secret."""
     match error:
         case yaml.reader.ReaderError():
-            return f"it holds the character U+{error.character:04X}"
-        case yaml.MarkedYAMLError(problem=str(said), problem_mark=yaml.Mark(line=line, column=column)):
-            if said.startswith("but ") and error.context:
-                said = f"{error.context} {said}"
-            said = " ".join(said.split())  # which may repeat what was written
-            said = said if len(said) <= MAX_PROBLEM_LENGTH else said[:MAX_PROBLEM_LENGTH] + "…"
-            return f"{said} (line {line + 1}, column {column + 1})"
-    return "it is broken"
+            return f"contains the character U+{error.character:04X}"
+        case yaml.MarkedYAMLError(problem=str(problem), problem_mark=yaml.Mark(line=line, column=column)):
+            if problem.startswith("but ") and error.context:
+                problem = f"{error.context} {problem}"
+            problem = " ".join(problem.split())  # one line, though a tag or an anchor in it may not be
+            problem = problem if len(problem) <= MAX_PROBLEM_LENGTH else problem[:MAX_PROBLEM_LENGTH] + "…"
+            return f"{problem} (line {line + 1}, column {column + 1})"
+    return "syntax error"
 
 
-def from_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
-    """Settings out of variables such as K6_CLOUD_EXPORTER_POLL__INTERVAL, and what is wrong with them.
+def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
+    """Settings from variables such as K6_CLOUD_EXPORTER_POLL__INTERVAL, and errors in their names.
 
-    Kubernetes puts variables of the same beginning into every pod beside a service of our name, so one that
-    has no double underscore and is no setting, nor one that lacks only that, is not ours.
+    Kubernetes adds variables with the same prefix to every pod if a service has our name, such as
+    K6_CLOUD_EXPORTER_PORT. So an unknown variable is an error only if it has a double underscore, or would be
+    a setting with one.
     """
     known = {variable(setting.name): setting.name for setting in settings()}
-    misspelt = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
-    # An empty variable is how many tools write one that is not set.
-    tree: Tree = {"api": {"stack_id": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
-    mistakes = []
+    misspelled = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
+    # Many tools write an unset variable as an empty one.
+    tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
+    messages = []
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
         if name in known:
             *sections, key = known[name].split(".")
             try:
                 value = parse_tests_variable(environ[name]) if key == "tests" else environ[name]
             except yaml.YAMLError as error:
-                mistakes.append(f"{name}: this cannot be read as YAML: {describe_yaml_error(error)}")
+                messages.append(f"{name}: invalid YAML: {describe_yaml_error(error)}")
             else:
                 tree = deep_merge(tree, {sections[0]: {key: value}} if sections else {key: value})
-        elif "__" in name or name in misspelt:
-            mistakes.append(unknown_variable(name))
-    return tree, mistakes
+        elif "__" in name or name in misspelled:
+            messages.append(describe_unknown_variable(name))
+    return tree, messages
 
 
 def parse_tests_variable(text: str) -> Any:
-    """The entries of `tests` in a variable; none if it is empty."""
+    """The YAML list in the variable for `tests`; an empty variable is an empty list."""
     tests = yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
     return () if tests is None else tests
 
 
-def unknown_variable(name: str) -> str:
+def describe_unknown_variable(name: str) -> str:
     words = name.removeprefix(ENVIRONMENT).lower()
     if words.replace("__", "_") in ("token", "api_token"):
-        return f"{name}: there is no such setting; the token is given as {TOKEN_VARIABLE}"
-    meant = [s.name for s in settings() if s.name.replace(".", "_") == words.replace("__", "_")]
-    alike = meant or closest_setting(words.rpartition("__")[2])
-    return f"{name}: there is no such setting" + (f"; did you mean {variable(alike[0])}?" if alike else "")
+        return f"{name}: there is no such setting; set the token in {TOKEN_VARIABLE}"
+    # The right words with the wrong number of underscores, or else a similar setting.
+    same = [s.name for s in settings() if s.name.replace(".", "_") == words.replace("__", "_")]
+    similar = same[0] if same else closest_setting(words.rpartition("__")[2], Config)
+    hint = f"; did you mean {variable(similar)}?" if similar else ""
+    return f"{name}: there is no such setting{hint}"
 
 
-def variable(setting: str) -> str:
-    """The environment variable of a setting."""
-    return ENVIRONMENT + setting.replace(".", "__").upper()
-
-
-def deep_merge(below: Tree, above: Tree) -> Tree:
-    """Both trees; where they differ, the one above."""
-    tree = dict(below)
-    for key, value in above.items():
-        under = tree.get(key)
-        tree[key] = deep_merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+def deep_merge(base: Tree, override: Tree) -> Tree:
+    """Both trees; where both have a value, the one of `override`. Lists are not merged."""
+    tree = dict(base)
+    for key, value in override.items():
+        old = tree.get(key)
+        tree[key] = deep_merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return tree
 
 
 def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Secret, str | None]:
-    """The token, and what is wrong with it that nobody else tells."""
+    """The token, and a problem with it, unless the validation of settings reports the problem already."""
     api = tree.get("api")
     path = api.get("token_file") if isinstance(api, dict) else None
     if environ.get(TOKEN_VARIABLE):
         token = Secret(environ[TOKEN_VARIABLE])
     elif path is None:
-        return Secret(), NOT_GIVEN
+        return Secret(), MISSING_CREDENTIALS
     else:
         try:
-            token = Secret(path=Path(file_path(path)))
+            token = Secret(path=Path(parse_file_path(path)))
         except ValueError:
             return Secret(), None
     return token, next(iter(secret_problems(token)), None)
@@ -234,69 +285,3 @@ def secret_problems(secret: Secret) -> list[str]:
     except SecretError as error:
         return [str(error)]
     return []
-
-
-SENTENCES = {
-    "int_type": "{shown} is not a whole number; write one like 10",
-    "int_parsing": "{shown} is not a whole number; write one like 10",
-    "int_parsing_size": "{shown} is too large",
-    "greater_than_equal": "{shown} is too small; the least is {ge}",
-    "less_than_equal": "{shown} is too large; the most is {le}",
-    "bool_type": "{shown} is neither true nor false",
-    "bool_parsing": "{shown} is neither true nor false",
-    "literal_error": "{shown} is not one of {expected}",
-    "string_type": "{shown} is not text; put it into quotation marks",
-    "string_too_short": "this is empty; write something, or leave it out",
-    "model_type": '{shown} stands where settings are expected, such as "{example}"',
-    "tuple_type": '{shown} stands where a list is expected, such as "[{{id: 1234}}]"',
-}
-EXAMPLES = {
-    "api": "timeout: 10s",
-    "poll": "interval: 15s",
-    "runs": "keep: 3",
-    "sharding": "total: 4",
-    "web": "telemetry_path: /metrics",
-    "log": "level: info",
-    "tests": "id: 1234",
-}
-
-
-def format_error(error: ErrorDetails) -> str:
-    """A validation error as a person would say it."""
-    where = format_loc(error["loc"])
-    context = error.get("ctx", {})
-    if error["type"] == "value_error":
-        return f"{where}: {context['error']}" if where else str(context["error"])
-    if error["type"] == "extra_forbidden":
-        if error["loc"][-1] == "token":
-            return f"{where}: a token does not belong here; set K6_CLOUD_TOKEN, or api.token_file"
-        return f"{where}: there is no such setting{did_you_mean(error['loc'])}"
-    template = SENTENCES.get(error["type"], "{shown} cannot be used here")
-    if error["type"] == "string_type" and isinstance(error["input"], list | dict):
-        template = "{shown} stands where text is expected"
-    example = EXAMPLES.get(str(error["loc"][0]), "")
-    return f"{where}: {template.format(shown=quote_value(error['input']), example=example, **context)}"
-
-
-def format_loc(where: tuple[int | str, ...]) -> str:
-    """A place in the tree as one would write it: tests[0].id."""
-    names = (f"[{key}]" if isinstance(key, int) else f".{escape_unprintable(key)}" for key in where)
-    return "".join(names).removeprefix(".")
-
-
-def did_you_mean(where: tuple[int | str, ...]) -> str:
-    """What may have been meant by a setting that does not exist."""
-    *place, name = where
-    if place and place[0] == "tests":
-        names = difflib.get_close_matches(str(name), TestSelector.model_fields, n=1)
-        alike = [format_loc((*place, key)) for key in names]
-    else:
-        alike = closest_setting(str(name))
-    return f"; did you mean {alike[0]}?" if alike else ""
-
-
-def closest_setting(name: str) -> list[str]:
-    """The section or setting, wherever it is, whose own name is most like this one; none if none is."""
-    names = {setting.name.rpartition(".")[2]: setting.name for setting in settings()}
-    names |= {section: section for section in Config.model_fields}
-    return [names[key] for key in difflib.get_close_matches(name, names, n=1)]

@@ -1,4 +1,4 @@
-"""Reading the configuration again while the process runs."""
+"""Reloading the configuration while the process runs."""
 
 import asyncio
 import logging
@@ -11,13 +11,13 @@ from exporter.self_metrics import SelfMetrics
 
 log = logging.getLogger(__name__)
 
-UNDER_WEB = "what has changed under web takes effect at the next start"
+RESTART_NEEDED = "changes under web require a restart"
 
 Read = Callable[[], tuple[Config, Secret]]  # raises ConfigError
 
 
 class ConfigReloader:
-    """Reads the configuration when told to; a good one is handed to `enforce`, a bad one changes nothing."""
+    """Reloads the configuration when called, and passes it to `apply`; an invalid one changes nothing."""
 
     def __init__(
         self,
@@ -29,41 +29,41 @@ class ConfigReloader:
         clock: Clock,
     ) -> None:
         self._read = read
-        self._enforce = apply
+        self._apply = apply
         self._web = started_with.web
-        self._last: object = started_with  # the configuration, or why it was refused
+        self._last_result: object = started_with  # the configuration, or the errors in it
         self._self_metrics = self_metrics
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def __call__(self) -> tuple[bool, tuple[str, ...]]:
-        """Whether the configuration was good, and what there is to say of it."""
-        async with self._turn:
+        """Whether the configuration was valid, and its errors, or notes on what was not applied."""
+        async with self._lock:
             try:
-                # In a thread: YAML takes a while over thousands of tests, and scrapes must not wait.
+                # In a thread, since YAML with thousands of tests takes a while and scrapes must not wait.
                 config, token = await asyncio.to_thread(self._read)
             except ConfigError as error:
                 return False, self._reject(error.messages)
-            notes = (UNDER_WEB,) if config.web != self._web else ()
-            self._enforce(config, token)
+            notes = (RESTART_NEEDED,) if config.web != self._web else ()
+            self._apply(config, token)
             record_reload_success(self._self_metrics, self._clock)
-            if self._is_new(config):
-                log.info("the configuration was read again")
+            if self._has_changed(config):
+                log.info("configuration reloaded")
                 for note in notes:
                     log.warning(note)
             return True, notes
 
-    def _reject(self, sentences: tuple[str, ...]) -> tuple[str, ...]:
+    def _reject(self, messages: tuple[str, ...]) -> tuple[str, ...]:
         self._self_metrics.reload_successful.set(0)
-        if self._is_new(sentences):
-            for sentence in sentences:
-                log.error("the configuration is refused, the old one stays: %s", sentence)
-        return sentences
+        if self._has_changed(messages):
+            for message in messages:
+                log.error("configuration rejected, the previous one stays active: %s", message)
+        return messages
 
-    def _is_new(self, read: object) -> bool:
-        """Whether this is not what was read the last time: whoever keeps reloading does not fill the log."""
-        before, self._last = self._last, read
-        return read != before
+    def _has_changed(self, result: object) -> bool:
+        """Whether the result differs from the last one. Otherwise frequent reloads would fill the log."""
+        previous, self._last_result = self._last_result, result
+        return result != previous
 
 
 def record_reload_success(self_metrics: SelfMetrics, clock: Clock) -> None:

@@ -6,138 +6,150 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic import model_validator as checked
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from exporter.config.types import (
-    file_path,
-    format_duration,
+    WHERE_IS_THE_STACK_ID,
+    parse_address,
     parse_duration,
+    parse_file_path,
     parse_path,
+    parse_regex,
     parse_shard,
-    quote_value,
-    regex,
+    parse_stack,
+    parse_url,
     reject_non_integer,
-    socket_address,
-    web_address,
 )
+from exporter.formatting import format_setting_duration, quote_value
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
-Whole = Annotated[int, BeforeValidator(reject_non_integer)]
-FilePath = Annotated[Path, BeforeValidator(file_path)]
-WebAddress = Annotated[str, BeforeValidator(web_address)]
-Regex = Annotated[str, AfterValidator(regex)]
+Integer = Annotated[int, BeforeValidator(reject_non_integer)]
+FilePath = Annotated[Path, BeforeValidator(parse_file_path)]
+Url = Annotated[str, BeforeValidator(parse_url)]
+Regex = Annotated[str, AfterValidator(parse_regex)]
 
 
 class Section(BaseModel):
+    """A group of settings. It is immutable, so that a reload can compare and replace it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Api(Section):
-    """k6 Cloud, and how it is asked."""
+    """The k6 Cloud API and the limits on requests to it."""
 
     version: Literal["auto", "legacy", "v6"] = Field(
-        "auto", description="generation of the API; auto is v6 if there is a stack id, else legacy"
+        "auto", description="API version; auto selects v6 if api.stack is set, otherwise legacy"
     )
-    stack_id: Whole | None = Field(
-        None, ge=1, description="id of the Grafana Cloud stack, for v6; also taken from K6_CLOUD_STACK_ID"
+    stack: Annotated[int, BeforeValidator(parse_stack)] | None = Field(
+        None, ge=1, description="id of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID"
     )
-    url: WebAddress = Field("https://api.k6.io", description="where the k6 Cloud REST API answers")
+    url: Url = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
     token_file: FilePath | None = Field(
         None,
-        description="file that holds the API token, read again when it changes; K6_CLOUD_TOKEN goes first",
+        description="file with the API token, re-read when it changes; K6_CLOUD_TOKEN takes precedence",
     )
-    timeout: Seconds = Field(10.0, description="longest wait for one answer")
-    concurrency: Whole = Field(10, ge=1, le=100, description="most requests under way at once")
-    requests_per_minute: Whole = Field(300, ge=1, le=100_000, description="most requests in any 60 seconds")
+    timeout: Seconds = Field(10.0, description="timeout of a request")
+    concurrency: Integer = Field(10, ge=1, le=100, description="maximum number of concurrent requests")
+    requests_per_minute: Integer = Field(
+        300, ge=1, le=100_000, description="maximum number of requests in any 60 seconds"
+    )
 
-    @checked(mode="after")
-    def validate_stack_id(self) -> "Api":
-        if self.version == "v6" and self.stack_id is None:
-            raise ValueError("version v6 needs the id of your stack; set K6_CLOUD_STACK_ID, or api.stack_id")
+    @model_validator(mode="after")
+    def validate_stack(self) -> "Api":
+        if self.version == "v6" and self.stack is None:
+            raise ValueError(
+                "version v6 needs the id of your stack; set K6_CLOUD_STACK_ID or api.stack; "
+                f"{WHERE_IS_THE_STACK_ID}"
+            )
         return self
 
     @property
     def effective_version(self) -> Literal["legacy", "v6"]:
-        """The generation that is asked."""
-        return "v6" if self.version == "v6" or (self.version == "auto" and self.stack_id) else "legacy"
+        """The API version that requests use."""
+        return "v6" if self.version == "v6" or (self.version == "auto" and self.stack) else "legacy"
 
 
 class TestSelector(Section):
     """One entry of `tests`: a test by its id, or tests by project and name."""
 
-    id: Whole | None = Field(None, ge=1, description="a test by its id")
-    name: str | None = Field(None, min_length=1, description="alias of this test, used for `test_name`")
-    project: Whole | None = Field(None, ge=1, description="all tests of a project")
-    include: Regex | None = Field(None, description="regular expression: only tests whose name matches")
-    exclude: Regex | None = Field(None, description="regular expression: no tests whose name matches")
+    id: Integer | None = Field(None, ge=1, description="test id")
+    name: str | None = Field(None, min_length=1, description="alias of this test, exposed as `test_name`")
+    project: Integer | None = Field(None, ge=1, description="project id; selects all its tests")
+    include: Regex | None = Field(
+        None, description="regular expression; selects only tests whose name matches"
+    )
+    exclude: Regex | None = Field(None, description="regular expression; excludes tests whose name matches")
 
-    @checked(mode="after")
+    @model_validator(mode="after")
     def validate_selector(self) -> "TestSelector":
-        by_rule = [key for key in ("project", "include", "exclude") if getattr(self, key) is not None]
-        if self.id is not None and by_rule:
-            raise ValueError(f"an id says which test is meant; remove {' and '.join(by_rule)}, or the id")
+        rules = [key for key in ("project", "include", "exclude") if getattr(self, key) is not None]
+        if self.id is not None and rules:
+            raise ValueError(f"an id already selects one test; remove {' and '.join(rules)}, or remove id")
         if self.id is None and self.name is not None:
-            raise ValueError(
-                f"an alias is for one test; add the id of {quote_value(self.name)}, or remove the name"
-            )
-        if self.id is None and not by_rule:
-            raise ValueError("this names no test; give it an id, a project, include or exclude")
+            raise ValueError(f"{quote_value(self.name)} is an alias without a test; add id, or remove name")
+        if self.id is None and not rules:
+            raise ValueError("this entry selects no test; add id, project, include or exclude")
         return self
 
 
 class Polling(Section):
-    """When k6 Cloud is asked."""
+    """When requests are sent to k6 Cloud."""
 
-    interval: Seconds = Field(15.0, description="time between polls while a watched run moves")
-    idle_interval: Seconds = Field(60.0, description="time between polls while none moves")
-    discovery_interval: Seconds = Field(300.0, description="time between looks at which tests there are")
-    stale_after: Seconds = Field(
-        300.0, description="series are withdrawn when nothing was learnt for so long"
-    )
+    interval: Seconds = Field(15.0, description="poll interval while a run is active")
+    idle_interval: Seconds = Field(60.0, description="poll interval while no run is active")
+    discovery_interval: Seconds = Field(300.0, description="test discovery interval")
+    stale_after: Seconds = Field(300.0, description="drop series after this long without a successful poll")
 
-    @checked(mode="after")
+    @model_validator(mode="after")
     def validate_stale_after(self) -> "Polling":
-        longest = max(self.interval, self.idle_interval)
-        if self.stale_after <= longest:
-            raise ValueError(
-                f"stale_after ({format_duration(self.stale_after)}) must be longer than "
-                "interval and idle_interval "
-                f"({format_duration(longest)}), or series vanish between polls"
-            )
+        for name, interval in (("interval", self.interval), ("idle_interval", self.idle_interval)):
+            if self.stale_after <= interval:
+                raise ValueError(
+                    f"stale_after ({format_setting_duration(self.stale_after)}) must be longer than "
+                    f"{name} ({format_setting_duration(interval)}); otherwise series vanish between polls"
+                )
         return self
 
 
 class Runs(Section):
-    """Which runs are told one by one, besides all that move."""
+    """Which finished runs have series. Active runs always have."""
 
-    keep: Whole = Field(3, ge=0, le=1000, description="most finished runs of each test")
-    max_age: Seconds = Field(604800.0, description="age beyond which a finished run is left out")
+    keep: Integer = Field(3, ge=0, le=1000, description="maximum number of finished runs per test")
+    max_age: Seconds = Field(604800.0, description="maximum age of finished runs")
 
 
 class Sharding(Section):
-    """Several processes that share the tests among them."""
+    """The distribution of tests over several processes."""
 
     shard: Annotated[int, BeforeValidator(parse_shard)] = Field(
-        0, ge=0, description="which of the processes this is, from 0; or a name that ends so, like a pod's"
+        0, ge=0, description="shard index from 0, or a name that ends in it, such as a pod name"
     )
-    total: Whole = Field(1, ge=1, le=1000, description="processes among which the tests are shared")
+    total: Integer = Field(1, ge=1, le=1000, description="number of shards")
 
-    @checked(mode="after")
+    @model_validator(mode="after")
     def validate_shard(self) -> "Sharding":
         if self.shard >= self.total:
             raise ValueError(
-                f"of {self.total} shards the last is {self.total - 1}, and this is {self.shard}; "
-                "set shard lower, or total higher"
+                f"shard {self.shard} is too large for a total of {self.total}, since shards are numbered "
+                "from 0; lower shard, or raise total"
             )
         return self
 
 
 class Web(Section):
-    """What the exporter serves."""
+    """The exporter's own web server. Changes require a restart."""
 
-    listen_address: Annotated[str, BeforeValidator(socket_address)] = Field(
+    listen_address: Annotated[str, BeforeValidator(parse_address)] = Field(
         ":10565", description="address to listen on"
     )
     telemetry_path: Annotated[str, BeforeValidator(parse_path)] = Field(
@@ -145,53 +157,52 @@ class Web(Section):
     )
     config_file: FilePath | None = Field(
         None,
-        description="file with TLS, users and headers, as of exporter-toolkit; read again when it changes",
+        description="web config file of exporter-toolkit (TLS, basic auth), re-read when it changes",
     )
     enable_reload: bool = Field(
-        default=True,
-        description="whether POST /-/reload reads the configuration again, as SIGHUP does",
+        default=True, description="whether POST /-/reload reloads the configuration, as SIGHUP does"
     )
     webhook_secret_file: FilePath | None = Field(
-        None,
-        description="file that holds a secret; POST /webhook/<secret> is a hint to poll at once",
+        None, description="file with a secret; POST /webhook/<secret> triggers a poll"
     )
 
 
 class Log(Section):
-    """What the exporter logs, on standard error."""
+    """Log lines on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least level that is logged"
-    )
-    format: Literal["logfmt", "json"] = Field("logfmt", description="form of a line")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="minimum log level")
+    format: Literal["logfmt", "json"] = Field("logfmt", description="log format")
 
 
 class Config(Section):
+    """The whole configuration."""
+
     api: Api = Api()
     tests: tuple[TestSelector, ...] = Field(
-        (), description="tests to watch; none: all that the token can see"
+        (), description="tests to watch; if empty, all tests visible to the token"
     )
     poll: Polling = Polling()
     runs: Runs = Runs()
     sharding: Sharding = Sharding()
     web: Web = Web()
     log: Log = Log()
-    app_url: WebAddress = Field(
-        "https://app.k6.io", description="where links to tests and runs lead: the k6 app of your stack"
+    app_url: Url = Field(
+        "https://app.k6.io", description="base URL of links to tests and runs: the k6 app of your stack"
     )
 
-    @checked(mode="after")
-    def validate_unique_ids(self) -> "Config":
-        times = Counter(entry.id for entry in self.tests if entry.id is not None)
-        often = [f"id {id_} is listed {count} times" for id_, count in times.items() if count > 1]
-        if often:
-            raise ValueError(f"tests: {', '.join(often)}; once is enough")
-        return self
+    @field_validator("tests")
+    @classmethod
+    def validate_unique_ids(cls, tests: tuple[TestSelector, ...]) -> tuple[TestSelector, ...]:
+        counts = Counter(entry.id for entry in tests if entry.id is not None)
+        repeated = [f"id {id_} is listed {count} times" for id_, count in counts.items() if count > 1]
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)}; list each id once")
+        return tests
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting as the documents list it."""
+    """A setting as `--help` and the documentation show it."""
 
     name: str
     default: str
@@ -200,21 +211,22 @@ class Setting:
 
 
 def settings() -> Iterator[Setting]:
-    """Every setting there is, in the order of the file."""
+    """Every setting, in the order of the file."""
     for name, field in Config.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
-            yield from (setting(f"{name}.{key}", inner) for key, inner in section.model_fields.items())
+            for key, inner in section.model_fields.items():
+                yield describe_setting(f"{name}.{key}", inner)
         else:
-            yield setting(name, field)
+            yield describe_setting(name, field)
 
 
-def setting(name: str, field: FieldInfo) -> Setting:
+def describe_setting(name: str, field: FieldInfo) -> Setting:
     default = field.default
     if default in (None, ()):
         default = ""
     elif isinstance(default, float):
-        default = format_duration(default)
+        default = format_setting_duration(default)
     elif isinstance(default, bool):
         default = str(default).lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

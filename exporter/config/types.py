@@ -1,36 +1,17 @@
-"""What settings are made of: functions from what was written to what is meant, or to why it is not."""
+"""Types of settings: functions that convert a value, or raise ValueError with a sentence for the user."""
 
 import re
 import warnings
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-MOST_GROUPS = 100  # in a regular expression; how many inside each other the interpreter bears differs
-MAX_QUOTED_LENGTH = 3650 * UNITS["d"]
+from exporter.formatting import SETTING_UNITS, format_setting_duration, quote_value
+
+# How deeply groups may be nested differs between versions of Python; a bound on their number does not.
+MAX_REGEX_GROUPS = 100
+MAX_DURATION = 3650 * 86400.0  # seconds
+WHERE_IS_THE_STACK_ID = "find it in Grafana Cloud under Testing & synthetics, Performance, Settings"
 HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]")
-
-
-def quote_value(value: object) -> str:
-    """What was written, on one line of bounded length. What is in a list or in settings may be secret."""
-    match value:
-        case str():
-            return f'"{escape_unprintable(value)}"'
-        case list() | tuple() | set():
-            return "a list"
-        case dict():
-            return "a group of settings"
-        case bool() | None:
-            return {True: "true", False: "false", None: "null"}[value]
-        case int() if value.bit_length() > 1000:
-            return "a number of more than 300 digits"
-    return escape_unprintable(str(value))
-
-
-def escape_unprintable(text: str) -> str:
-    """The text with what cannot be seen written as escapes, cut after 100 characters."""
-    cut = text if len(text) <= 100 else text[:100] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 def parse_duration(value: object) -> float:
@@ -41,40 +22,50 @@ def parse_duration(value: object) -> float:
     parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])", value) if isinstance(value, str) else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError(f'{quote_value(value)} is not a duration; write one like "15s", "1m30s" or "7d"')
-    total = sum(float(number) * UNITS[unit] for number, unit in parts)
+    total = sum(float(number) * SETTING_UNITS[unit] for number, unit in parts)
     if total <= 0:
-        raise ValueError(f'{quote_value(value)} is too short; it must be more than nothing, such as "15s"')
-    if total > MAX_QUOTED_LENGTH:
-        raise ValueError(
-            f"{quote_value(value)} is too long; the most is {format_duration(MAX_QUOTED_LENGTH)}"
-        )
+        raise ValueError(f'{quote_value(value)} is too short; write more than 0, such as "15s"')
+    if total > MAX_DURATION:
+        maximum = format_setting_duration(MAX_DURATION)
+        raise ValueError(f"{quote_value(value)} is too long; the maximum is {maximum}")
     return total
 
 
 def reject_non_integer(value: object) -> object:
-    """Not yet a number, but nothing that would be mistaken for one: true is not 1."""
+    """The value, which pydantic converts to a number, unless that would hide a mistake: true is not 1."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(f"{quote_value(value)} is not a whole number; write one like 10")
     return value
 
 
+def parse_stack(value: object) -> object:
+    """The number that identifies a Grafana Cloud stack; k6 Cloud takes neither its name nor its URL."""
+    if isinstance(value, str) and re.search(r"[a-z]", value, re.IGNORECASE):
+        raise ValueError(
+            f"{quote_value(value)} is not the id of a stack; use the number, not the name or the URL; "
+            f"{WHERE_IS_THE_STACK_ID}"
+        )
+    return reject_non_integer(value)
+
+
 def parse_shard(value: object) -> object:
-    """A number from 0; of a name that ends in one, as the pods of a StatefulSet have, that number."""
-    named = re.fullmatch(r"[a-z0-9][a-z0-9.-]*-([0-9]{1,9})", value) if isinstance(value, str) else None
-    return int(named[1]) if named else reject_non_integer(value)
+    """A shard index, or the index at the end of a name, as the pods of a StatefulSet have."""
+    pod = re.fullmatch(r"[a-z0-9][a-z0-9.-]*-([0-9]{1,9})", value) if isinstance(value, str) else None
+    return int(pod[1]) if pod else reject_non_integer(value)
 
 
-def web_address(value: object) -> str:
-    """An http or https URL without query, without a slash at its end."""
+def parse_url(value: object) -> str:
+    """An http or https URL without query; a slash at its end is removed."""
     if not isinstance(value, str) or not is_url(value):
-        raise ValueError(f'{quote_value(value)} is not a web address; write one like "https://example.com"')
+        raise ValueError(f'{quote_value(value)} is not a URL; write one like "https://example.com"')
     if "@" in value:
-        raise ValueError("a user name or password does not belong into a web address; leave it out")
+        # Not quoted: the value contains a password.
+        raise ValueError("the URL must not contain a user name or password; remove it")
     return value.rstrip("/")
 
 
 def is_url(value: str) -> bool:
-    """Whether it is one that can be asked: a host that can be looked up, a port there is."""
+    """Whether a request can be sent to this URL: it has a valid scheme, host and port, and no query."""
     try:
         parts = urlsplit(value)
         is_port = parts.port is None or parts.port > 0
@@ -87,8 +78,8 @@ def is_url(value: str) -> bool:
     return is_plain and is_port and parts.scheme in ("http", "https") and HOST.fullmatch(host) is not None
 
 
-def socket_address(value: object) -> str:
-    """host:port, :port or [v6]:port."""
+def parse_address(value: object) -> str:
+    """host:port, :port or [IPv6 address]:port."""
     match = re.fullmatch(r"(.*):([0-9]{1,5})", value) if isinstance(value, str) else None
     if not match or int(match[2]) > 65535 or not (match[1] == "" or HOST.fullmatch(match[1])):
         raise ValueError(f'{quote_value(value)} is not a listen address; write "host:port" or ":port"')
@@ -96,43 +87,34 @@ def socket_address(value: object) -> str:
 
 
 def parse_path(value: object) -> str:
-    """A path of ours that no other page has."""
+    """A path for the metrics; the paths of other pages are rejected."""
     if (
         not isinstance(value, str)
         or not re.fullmatch(r"(/[\w.~-]+)+/?", value, re.ASCII)
         or value.startswith(("/-/", "/webhook/"))
     ):
-        raise ValueError(f'{quote_value(value)} cannot be the path of the metrics; write one like "/metrics"')
+        raise ValueError(f'{quote_value(value)} cannot be used as a path; write one like "/metrics"')
     return value
 
 
-def regex(value: str) -> str:
-    """A regular expression, matched anywhere in a test's name."""
-    if value.count("(") > MOST_GROUPS:
-        raise ValueError(f"{quote_value(value)} is too much for a regular expression; make it simpler")
+def parse_regex(value: str) -> str:
+    """A regular expression; it is returned as text, since the configuration is compared on reloads."""
+    too_complex = f"{quote_value(value)} is too complex for a regular expression; simplify it"
+    if value.count("(") > MAX_REGEX_GROUPS:
+        raise ValueError(too_complex)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a later Python may read otherwise
+            warnings.simplefilter("ignore")  # of syntax that a later Python may interpret differently
             re.compile(value)
     except re.error as error:
         raise ValueError(f"{quote_value(value)} is not a regular expression: {error}") from error
     except OverflowError as error:
-        raise ValueError(
-            f"{quote_value(value)} is too much for a regular expression; make it simpler"
-        ) from error
+        raise ValueError(too_complex) from error
     return value
 
 
-def file_path(value: object) -> str:
-    """A path, not yet of anything that exists."""
+def parse_file_path(value: object) -> str:
+    """A file path; whether the file exists is checked where it is read."""
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(f'{quote_value(value)} is not the path of a file; write one like "/etc/k6/token"')
+        raise ValueError(f'{quote_value(value)} is not a file path; write one like "/etc/k6/token"')
     return value
-
-
-def format_duration(value: float) -> str:
-    """Seconds as one would write them: 604800 is 7d."""
-    for unit in "dhms":
-        if value >= UNITS[unit] and value % UNITS[unit] == 0:
-            return f"{value / UNITS[unit]:.0f}{unit}"
-    return f"{value:.10g}s"

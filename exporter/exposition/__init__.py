@@ -1,1 +1,1 @@
-"""From state to the bytes that Prometheus scrapes."""
+"""Rendering of the state as the bytes that Prometheus scrapes."""

@@ -1,6 +1,6 @@
-"""The one table of metric families about tests and runs; adding a metric is adding an entry.
+"""The table of all metric families about tests and runs; adding a metric is adding an entry.
 
-Nothing else in the exporter spells their names.
+No other module of the exporter contains their names.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,16 +11,18 @@ from typing import Any, Literal
 from exporter.model import ActiveState, Outcome, ProcessingStatus, ResultStatus, Run, RunStatus
 from exporter.store import TestState
 
-Labels = tuple[tuple[str, str], ...]
+Labels = tuple[tuple[str, str], ...]  # pairs of name and value
 Samples = Iterable[tuple[Labels, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric family, whose subjects are the shown runs or the test.
+    """A metric family: name, HELP text, and how to get its samples from a run or a test.
 
-    It says one thing of its subject, `value`, None being no sample; or several `samples`, each a value with
-    labels beyond those of the subject, which are named in `labels`.
+    `subject` is what the samples are about: each exposed run of a test, or the test itself. A family has
+    either `value`, which returns the one sample of a subject or None for no sample, or `samples`, which
+    returns several values with labels of their own. `labels` names these labels; those that identify the
+    subject, such as test_id, are added when rendering.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Family:
     type: Literal["gauge", "counter"] = "gauge"
 
 
+# The four kinds of family with one value: of a run, a test, its newest run, and its newest finished run.
 def run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
     return Family(name, help_, "run", value)
 
@@ -56,109 +59,134 @@ def last_finished_run_gauge(name: str, help_: str, value: Callable[[Run], float 
 
 
 def describe_enum(known: type[IntEnum]) -> str:
+    """The codes of an enumeration with their names, for HELP texts."""
     return ", ".join(f"{code.value} {code.name}" for code in known)
 
 
-STATUS = f"{describe_enum(RunStatus)}; an unknown code as it comes"
+STATUS = f"{describe_enum(RunStatus)}; unknown codes are exposed unchanged"
 PROCESSING = describe_enum(ProcessingStatus)
-RESULT = (
-    f"{describe_enum(ResultStatus)}. Absent until the run is over; an aborted run can say PASSED, "
-    "so look at the status or the outcome as well"
-)
-PLANNED = "Planned length of"
-VUS = "Configured maximum of virtual users of"
+# The APIs report PASSED for some aborted runs, so the outcome is the safer thing to alert on.
+RESULT = f"{describe_enum(ResultStatus)}; an aborted run can have PASSED"
+AS_CONFIGURED = "as configured in k6 Cloud"
 
 
-def families(app_url: str, api: str) -> tuple[Family, ...]:
-    """Every metric about tests and runs. `app_url` is where the k6 app shows them, `api` who told us."""
+def build_families(app_url: str, api: str) -> tuple[Family, ...]:
+    """All metric families about tests and runs, in the order of the exposition.
+
+    `app_url` is the base URL of the k6 app, to which labels link. `api` is the API version, "legacy" or "v6".
+    """
+    # Series of results and of real durations exist only for finished runs: before, k6 Cloud reports a result
+    # of 0, which means passed, and estimates.
     return (
-        run_gauge("k6_cloud_run_status", f"How far the run has come: {STATUS}.", lambda run: run.status),
+        run_gauge("k6_cloud_run_status", f"Status code of the run: {STATUS}.", lambda run: run.status),
         run_gauge(
             "k6_cloud_run_processing_status",
-            f"How far the metrics of the run are processed: {PROCESSING}.",
+            f"Processing status code of the run's metrics: {PROCESSING}.",
             lambda run: run.processing,
         ),
         run_gauge(
-            "k6_cloud_run_result_status", f"Verdict on the run: {RESULT}.", lambda run: run.final_result
+            "k6_cloud_run_result_status",
+            f"Result code of the finished run: {RESULT}.",
+            lambda run: run.final_result,
         ),
-        run_gauge("k6_cloud_run_duration_seconds", f"{PLANNED} the run.", lambda run: run.duration),
-        run_gauge("k6_cloud_run_vus", f"{VUS} the run.", lambda run: run.vus),
+        run_gauge(
+            "k6_cloud_run_duration_seconds",
+            f"Planned duration of the run in seconds, {AS_CONFIGURED}.",
+            lambda run: run.duration,
+        ),
+        run_gauge(
+            "k6_cloud_run_vus",
+            f"Maximum number of virtual users of the run, {AS_CONFIGURED}.",
+            lambda run: run.vus,
+        ),
         run_gauge(
             "k6_cloud_run_execution_seconds",
-            "How long the run really ran, once it is over.",
+            "Actual duration of the finished run in seconds.",
             lambda run: run.execution if run.is_finished else None,
         ),
         run_gauge(
-            "k6_cloud_run_created_timestamp_seconds", "When the run was created.", lambda run: run.created
+            "k6_cloud_run_created_timestamp_seconds",
+            "Creation time of the run in Unix seconds.",
+            lambda run: run.created,
         ),
         run_gauge(
             "k6_cloud_run_started_timestamp_seconds",
-            "When the load of the run began.",
+            "Start time of the run's load in Unix seconds.",
             lambda run: run.started,
         ),
-        run_gauge("k6_cloud_run_ended_timestamp_seconds", "When the run ended.", lambda run: run.ended),
+        run_gauge(
+            "k6_cloud_run_ended_timestamp_seconds",
+            "End time of the run in Unix seconds.",
+            lambda run: run.ended,
+        ),
         run_gauge(
             "k6_cloud_run_vuh",
-            "Virtual user hours that the run cost, once it is over (v6).",
+            "Virtual user hours consumed by the finished run (v6 only).",
             lambda run: run.vuh if run.is_finished else None,
         ),
         Family(
             "k6_cloud_run_info",
-            "The run's page in the k6 app, and the API generation that told of it; always 1.",
+            "Run metadata (API version, URL in the k6 app); always 1.",
             "run",
             samples=lambda run: (((("api", api), ("url", f"{app_url}/runs/{run.id}")), 1),),
             labels=("api", "url"),
         ),
         Family(
             "k6_cloud_test_info",
-            "The test's page in the k6 app; always 1.",
+            "Test metadata (URL in the k6 app); always 1.",
             "test",
             samples=lambda test_state: (((("url", f"{app_url}/tests/{test_state.test.id}"),), 1),),
             labels=("url",),
         ),
         test_gauge(
             "k6_cloud_test_schedule_next_run_timestamp_seconds",
-            "When a schedule will start the test next (v6, if the token may see schedules).",
+            "Next scheduled start of the test in Unix seconds (v6 only, if the token can read schedules).",
             lambda test_state: test_state.test.next_run,
         ),
-        last_run_gauge("k6_cloud_test_last_run_id", "Id of the newest run.", lambda run: run.id),
+        last_run_gauge("k6_cloud_test_last_run_id", "ID of the newest run.", lambda run: run.id),
         last_run_gauge(
             "k6_cloud_test_last_run_status",
-            f"How far the newest run has come: {STATUS}.",
+            f"Status code of the newest run: {STATUS}.",
             lambda run: run.status,
         ),
         last_run_gauge(
             "k6_cloud_test_last_run_processing_status",
-            f"How far the metrics of the newest run are processed: {PROCESSING}.",
+            f"Processing status code of the newest run's metrics: {PROCESSING}.",
             lambda run: run.processing,
         ),
         last_run_gauge(
             "k6_cloud_test_last_run_result_status",
-            f"Verdict on the newest run: {RESULT}.",
+            f"Result code of the newest run, absent until it has finished: {RESULT}.",
             lambda run: run.final_result,
         ),
         last_run_gauge(
-            "k6_cloud_test_last_run_duration_seconds", f"{PLANNED} the newest run.", lambda run: run.duration
+            "k6_cloud_test_last_run_duration_seconds",
+            f"Planned duration of the newest run in seconds, {AS_CONFIGURED}.",
+            lambda run: run.duration,
         ),
-        last_run_gauge("k6_cloud_test_last_run_vus", f"{VUS} the newest run.", lambda run: run.vus),
+        last_run_gauge(
+            "k6_cloud_test_last_run_vus",
+            f"Maximum number of virtual users of the newest run, {AS_CONFIGURED}.",
+            lambda run: run.vus,
+        ),
         last_run_gauge(
             "k6_cloud_test_last_run_created_timestamp_seconds",
-            "When the newest run was created.",
+            "Creation time of the newest run in Unix seconds.",
             lambda run: run.created,
         ),
         last_run_gauge(
             "k6_cloud_test_last_run_started_timestamp_seconds",
-            "When the load of the newest run began.",
+            "Start time of the newest run's load in Unix seconds.",
             lambda run: run.started,
         ),
         last_run_gauge(
             "k6_cloud_test_last_run_ended_timestamp_seconds",
-            "When the newest run ended.",
+            "End time of the newest run in Unix seconds.",
             lambda run: run.ended,
         ),
         Family(
             "k6_cloud_test_last_run_phase_seconds",
-            "Time that the newest run spent in each phase that is behind it; legacy tells only of running.",
+            "Duration of each completed phase of the newest run in seconds (legacy: only running).",
             "test",
             samples=lambda test_state: (
                 ((("phase", phase),), seconds)
@@ -168,37 +196,37 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
         ),
         Family(
             "k6_cloud_test_last_outcome",
-            "1 for what became of the newest run that has finished, 0 for the other outcomes; "
-            "none if no run has, or none with a verdict that is known.",
+            "Outcome of the last finished run: 1 for the current outcome, 0 for the others "
+            "(none: no finished run, or no known result).",
             "test",
-            samples=last_outcome,
+            samples=last_outcome_samples,
             labels=("outcome",),
         ),
         test_gauge(
             "k6_cloud_test_last_passed_timestamp_seconds",
-            "When the newest run that is known to have passed ended.",
+            "End time of the last passed run in Unix seconds.",
             lambda test_state: test_state.last_passed_time,
         ),
         last_finished_run_gauge(
             "k6_cloud_test_last_finished_run_id",
-            "Id of the newest run that has finished, the one k6_cloud_test_last_outcome speaks of.",
+            "ID of the last finished run, to which k6_cloud_test_last_outcome refers.",
             lambda run: run.id,
         ),
         last_finished_run_gauge(
             "k6_cloud_test_last_finished_timestamp_seconds",
-            "When the newest run that has finished ended.",
+            "End time of the last finished run in Unix seconds.",
             lambda run: run.ended,
         ),
         Family(
             "k6_cloud_test_active_runs",
-            "Runs that are not over, by what they are doing.",
+            "Number of active runs by status.",
             "test",
-            samples=active_runs,
+            samples=active_runs_samples,
             labels=("status",),
         ),
         Family(
             "k6_cloud_test_runs_finished_total",
-            "Runs seen to finish since the exporter started, by outcome; runs older than that do not count.",
+            "Total number of runs that finished since the exporter started, by outcome.",
             "test",
             samples=lambda test_state: (
                 ((("outcome", outcome),), count) for outcome, count in test_state.finished_counts
@@ -209,12 +237,14 @@ def families(app_url: str, api: str) -> tuple[Family, ...]:
     )
 
 
-def last_outcome(test_state: TestState) -> Samples:
+def last_outcome_samples(test_state: TestState) -> Samples:
+    """A sample for each outcome, so that a change of the outcome adds no series."""
     last = test_state.last_finished_run
-    became = (last.outcome if last else None) or Outcome.NONE
-    return (((("outcome", outcome),), outcome == became) for outcome in Outcome)
+    current = (last.outcome if last else None) or Outcome.NONE
+    return (((("outcome", outcome),), outcome == current) for outcome in Outcome)
 
 
-def active_runs(test_state: TestState) -> Samples:
-    doing = [run.active_state for run in test_state.active_runs]
-    return (((("status", activity),), doing.count(activity)) for activity in ActiveState)
+def active_runs_samples(test_state: TestState) -> Samples:
+    """A sample for each state, 0 included. Runs of unknown status are in none of them."""
+    states = [run.active_state for run in test_state.active_runs]
+    return (((("status", state),), states.count(state)) for state in ActiveState)

@@ -1,6 +1,6 @@
-"""State → bytes, as Prometheus reads them.
+"""Rendering of the state in text format 0.0.4 and in OpenMetrics 1.0.
 
-https://prometheus.io/docs/instrumenting/exposition_formats/ (text 0.0.4) and OpenMetrics 1.0.
+https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,106 +13,113 @@ from exporter.exposition.families import Family, Labels
 from exporter.model import LoadTest, Run
 from exporter.store import State, TestState
 
-Chunks = tuple[bytes, ...]
-Subject = tuple[Run | TestState, list[str], str]  # what is spoken of, its labels one by one, and joined
+Chunks = tuple[bytes, ...]  # the sample lines of one test, one chunk for each family
+Subject = tuple[Run | TestState, list[str], str]  # a run or test, its labels, and the same labels joined
 
 
 @dataclass(frozen=True, slots=True)
 class Exposition:
-    """A state rendered: a chunk of bytes per test and family, and each family's chunks joined.
+    """A rendered state, from which that of the next state is made.
 
-    Whatever still says the same is kept, so that a change costs what has changed.
+    `chunks` are the sample lines by test id and family, `line_counts` the number of them by test id, and
+    `bodies` the joined chunks of each family. All are reused as long as they are the same, so that the cost
+    of an update depends on how much has changed and not on the number of tests.
     """
 
     families: tuple[Family, ...]
     tests: Mapping[int, TestState] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
     chunks: Mapping[int, Chunks] = field(default_factory=dict)
-    lines: Mapping[int, int] = field(default_factory=dict)  # of each test
+    line_counts: Mapping[int, int] = field(default_factory=dict)
     bodies: tuple[bytes, ...] = ()
 
     def update(self, state: State) -> "Exposition":
-        """The exposition of another state; the very same object if nothing in it differs."""
+        """The exposition of another state without its stale tests; the same object if nothing has changed."""
         if state.tests is self.tests and state.stale_tests == self.stale_tests:
             return self
+        # Sorted by id, so that the order of the series does not depend on when tests were found.
         tests = {id_: state.tests[id_] for id_ in sorted(state.tests.keys() - state.stale_tests)}
-        anew = {
+        # A test that was stale has no chunks to reuse.
+        changed = {
             id_: render_test(test_state, self.families)
             for id_, test_state in tests.items()
             if self.tests.get(id_) is not test_state or id_ in self.stale_tests
         }
-        chunks = {id_: anew[id_] if id_ in anew else self.chunks[id_] for id_ in tests}
-        lines = {id_: line_count(anew[id_]) if id_ in anew else self.lines[id_] for id_ in tests}
-        bodies = self._bodies(chunks, anew)
-        return Exposition(self.families, state.tests, state.stale_tests, chunks, lines, bodies)
+        chunks = {id_: changed[id_] if id_ in changed else self.chunks[id_] for id_ in tests}
+        line_counts = {
+            id_: count_lines(changed[id_]) if id_ in changed else self.line_counts[id_] for id_ in tests
+        }
+        bodies = self._join_bodies(chunks, changed)
+        return Exposition(self.families, state.tests, state.stale_tests, chunks, line_counts, bodies)
 
-    def _bodies(self, chunks: Mapping[int, Chunks], anew: Mapping[int, Chunks]) -> tuple[bytes, ...]:
-        """Each family's chunks joined, again only where one differs."""
-        same_tests = self.bodies and chunks.keys() == self.chunks.keys()
+    def _join_bodies(self, chunks: Mapping[int, Chunks], changed: Mapping[int, Chunks]) -> tuple[bytes, ...]:
+        """The joined chunks of each family; joined again only if one of them differs."""
+        has_same_tests = self.bodies and chunks.keys() == self.chunks.keys()
         return tuple(
             self.bodies[i]
-            if same_tests and all(self.chunks[id_][i] == one[i] for id_, one in anew.items())
-            else b"".join([one[i] for one in chunks.values()])
+            if has_same_tests and all(self.chunks[id_][i] == new[i] for id_, new in changed.items())
+            else b"".join([test_chunks[i] for test_chunks in chunks.values()])
             for i in range(len(self.families))
         )
 
     def text(self) -> tuple[bytes, ...]:
-        """The page in text format 0.0.4, in parts."""
-        return self._page(text_metadata)
+        """The exposition in text format 0.0.4, in parts."""
+        return self._add_metadata(format_text_metadata)
 
     def openmetrics(self) -> tuple[bytes, ...]:
-        """The page in OpenMetrics 1.0, in parts, without the `# EOF` that ends it."""
-        return self._page(openmetrics_metadata)
+        """The exposition in OpenMetrics 1.0, in parts, without the final `# EOF`."""
+        return self._add_metadata(format_openmetrics_metadata)
 
     def series(self) -> int:
-        """How many series the page has."""
-        return sum(self.lines.values())
+        """The number of series."""
+        return sum(self.line_counts.values())
 
-    def _page(self, headed: Callable[[Family], bytes]) -> tuple[bytes, ...]:
-        """Headings and bodies in turn; the bodies are shared by all pages that have them."""
+    def _add_metadata(self, format_metadata: Callable[[Family], bytes]) -> tuple[bytes, ...]:
+        """HELP and TYPE of each family, each followed by its body. Both formats share the bodies."""
         bodies = self.bodies or (b"",) * len(self.families)
         return tuple(
             part
             for family, body in zip(self.families, bodies, strict=True)
-            for part in (headed(family), body)
+            for part in (format_metadata(family), body)
         )
 
 
-def text_metadata(family: Family) -> bytes:
+def format_text_metadata(family: Family) -> bytes:
+    """The HELP and TYPE lines in text format 0.0.4."""
     help_ = family.help.replace("\\", "\\\\").replace("\n", "\\n")
     return f"# HELP {family.name} {help_}\n# TYPE {family.name} {family.type}\n".encode()
 
 
-def openmetrics_metadata(family: Family) -> bytes:
-    # In OpenMetrics a counter's family goes without the suffix that its samples carry.
+def format_openmetrics_metadata(family: Family) -> bytes:
+    """The HELP and TYPE lines in OpenMetrics 1.0, where a counter's name lacks the suffix of its samples."""
     name = family.name.removesuffix("_total") if family.type == "counter" else family.name
     return f"# HELP {name} {escape_label_value(family.help)}\n# TYPE {name} {family.type}\n".encode()
 
 
 def render_test(test_state: TestState, families: Sequence[Family]) -> Chunks:
-    """The sample lines of a test, a chunk for each family."""
-    test = [
-        format_label("project_id", project_id_label(test_state.test)),
-        format_label("test_id", str(test_state.test.id)),
-    ]
-    test.append(format_label("test_name", test_state.test.name))
+    """The sample lines of a test, one chunk for each family."""
+    # Labels are sorted by name, and run_id stands between project_id and test_id.
+    project_id = format_label("project_id", project_id_label(test_state.test))
+    test_id = format_label("test_id", str(test_state.test.id))
+    test_name = format_label("test_name", test_state.test.name)
+    test_labels = [project_id, test_id, test_name]
     subjects: dict[str, list[Subject]] = {
-        "test": [(test_state, test, ",".join(test))],
+        "test": [(test_state, test_labels, ",".join(test_labels))],
         "run": [
-            (run, pairs, ",".join(pairs))
+            (run, labels, ",".join(labels))
             for run in test_state.exposed_runs
-            for pairs in [[test[0], format_label("run_id", str(run.id)), *test[1:]]]
+            for labels in [[project_id, format_label("run_id", str(run.id)), test_id, test_name]]
         ],
     }
     return tuple(render_family(family, subjects[family.subject]) for family in families)
 
 
-def line_count(chunks: Chunks) -> int:
-    return sum(one.count(b"\n") for one in chunks)
+def count_lines(chunks: Chunks) -> int:
+    return sum(chunk.count(b"\n") for chunk in chunks)
 
 
 def render_family(family: Family, subjects: Sequence[Subject]) -> bytes:
-    """The sample lines of a family."""
+    """The sample lines of a family for one test."""
     if family.value:
         lines = [
             f"{family.name}{{{labels}}} {format_float(value)}\n"
@@ -121,39 +128,43 @@ def render_family(family: Family, subjects: Sequence[Subject]) -> bytes:
         ]
     elif family.samples:
         lines = [
-            f"{family.name}{{{join_labels(pairs, more)}}} {format_float(value)}\n"
-            for subject, pairs, _ in subjects
-            for more, value in family.samples(subject)
+            f"{family.name}{{{join_labels(labels, own_labels)}}} {format_float(value)}\n"
+            for subject, labels, _ in subjects
+            for own_labels, value in family.samples(subject)
         ]
     else:
         lines = []
     return "".join(lines).encode()
 
 
-def join_labels(pairs: list[str], more: Labels) -> str:
-    return ",".join(sorted([*pairs, *[format_label(name, value) for name, value in more]]))
+def join_labels(labels: list[str], own_labels: Labels) -> str:
+    """The formatted labels of the subject and a family's own labels, sorted by name."""
+    return ",".join(sorted([*labels, *[format_label(name, value) for name, value in own_labels]]))
 
 
 def project_id_label(test: LoadTest) -> str:
+    """The label value; an empty label is the same as none to Prometheus."""
     return "" if test.project_id is None else str(test.project_id)
 
 
 @lru_cache(maxsize=4096)
 def format_label(name: str, value: str) -> str:
-    """A label as both formats write it. Sorted as strings, such pairs are in the order of their names."""
+    """A label with its value, for both formats. Sorting such strings sorts them by the label's name."""
     return f'{name}="{escape_label_value(value)}"'
 
 
 def escape_label_value(text: str) -> str:
+    """Escapes backslashes, newlines and quotation marks, which both formats require."""
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def format_float(value: float) -> str:
-    """A value as Go writes it, the reference for both formats."""
-    # Not from the cache, in which -0.0 is 0.0.
+    """A value in the format of Go, which both formats require."""
+    # 0.0 and -0.0 are equal and would share a place in the cache.
     return cached_go_float(value) if value else str(floatToGoString(value))
 
 
 @lru_cache(maxsize=4096)
 def cached_go_float(value: float) -> str:
+    """Most values are small codes, zeros and ones, which need not be formatted each time."""
     return str(floatToGoString(value))

@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.k6.errors import DecodeError
 from exporter.model import SkippedItem
-from exporter.nesting import MOST_NESTING, is_too_deep
+from exporter.nesting import MAX_NESTING, is_too_deep
 
 MAX_PAGES = 1000  # an API that goes on for longer is not telling us about runs
 MAX_ITEMS = 200_000  # of one list, all pages together
@@ -48,11 +48,11 @@ def parse_item(endpoint: str, read: Callable[[msgspec.Raw], I], raw: msgspec.Raw
     try:
         return read(raw)
     except UnexpectedItem as error:
-        return SkippedItem("foreign", f"{endpoint}: {error}")
+        return SkippedItem("unexpected", f"{endpoint}: {error}")
     except DecodeError as error:
-        return SkippedItem("unreadable", str(error))
+        return SkippedItem("invalid", str(error))
     except ValueError as error:
-        return SkippedItem("unreadable", f"{endpoint}: {error}")
+        return SkippedItem("invalid", f"{endpoint}: {error}")
 
 
 def decode(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
@@ -64,7 +64,7 @@ def decode(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
         if has_too_many_values(body):
             raise DecodeError(f"{endpoint}: the answer has more than {MAX_VALUES} values")
         if is_too_deep(body):
-            raise DecodeError(f"{endpoint}: the answer is nested more than {MOST_NESTING} deep")
+            raise DecodeError(f"{endpoint}: the answer is nested more than {MAX_NESTING} deep")
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

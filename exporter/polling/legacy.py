@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from exporter.k6.errors import ApiError, DecodeError
 from exporter.k6.legacy.client import RUNS, LegacyClient, batched
 from exporter.model import LoadTest, RunList
+from exporter.polling.concurrency import for_each
 from exporter.polling.discovery import Discovery
-from exporter.polling.result import PollResult, for_each
+from exporter.polling.result import PollResult
 from exporter.polling.selector import Rule, Selector
 from exporter.store import State, TestState, TestUpdate, unparsed_runs
 

@@ -5,12 +5,12 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized
 from exporter.model import Run, unrecognized_fields
 from exporter.polling.result import Failure, PollResult
+from exporter.polling.source import PollSource
 from exporter.self_metrics import SelfMetrics
 from exporter.store import RetentionPolicy, State
 
@@ -19,18 +19,6 @@ log = logging.getLogger(__name__)
 # Seconds for which a hint is believed: a run may appear in lists some time after it was created.
 ACTIVE_AFTER_TRIGGER = 120.0
 MAX_LOGGED_SKIPS = 1000  # things skipped that are remembered, so that each is named in the log once
-
-
-class Source(Protocol):
-    """How an API generation is asked."""
-
-    async def fetch(
-        self, state: State, poll_result: PollResult, *, now: float, discovery: int | None
-    ) -> None:
-        """Fill `findings` with what is new since `state`. Raises ApiError where all is lost."""
-
-    async def discover(self, state: State, poll_result: PollResult) -> object:
-        """Fill `findings` with which tests there are. Raises ApiError where all is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +34,7 @@ class Intervals:
 class PollConfig:
     """What of the configuration guides polls; `conceal` takes out of a sentence what must not be read."""
 
-    source: Source
+    source: PollSource
     intervals: Intervals
     retention: RetentionPolicy
     redact: Callable[[str], str]
@@ -144,7 +132,7 @@ class Poller:
     def interval(self) -> float:
         """Seconds from one poll to the next as things are now."""
         is_moving = any(test_state.active_runs for test_state in self.state.tests.values())
-        is_new = self.state.as_of is None
+        is_new = self.state.updated_at is None
         is_expected = self._clock.monotonic() < self._active_until
         intervals = self._config.intervals
         return intervals.active if is_moving or is_new or is_expected else intervals.idle

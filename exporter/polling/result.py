@@ -1,15 +1,11 @@
 """What a poll finds while it is under way; it may be cut short, and what was found until then is kept."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
-from exporter.k6.errors import ApiError, Unauthorized
+from exporter.k6.errors import ApiError
 from exporter.model import LoadTest, SkippedItem
 from exporter.store import State, StateUpdate, TestUpdate
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +58,3 @@ class PollResult:
             unresolved=self.unresolved,
             newest_created=self.newest_created,
         )
-
-
-async def for_each(
-    items: Iterable[T], action: Callable[[T], Awaitable[None]], poll_result: PollResult, *, concurrency: int
-) -> None:
-    """Ask about each item, `width` at a time; an item's failure is noted and costs only that item.
-
-    A refused token ends it all, lest it be tried again for every item. Raises Unauthorized.
-    """
-    rest = iter(items)
-
-    async def work() -> None:
-        for item in rest:
-            try:
-                await action(item)
-            except Unauthorized:
-                raise
-            except ApiError as error:
-                poll_result.add_failure(error)
-
-    refused: list[Unauthorized] = []
-    try:
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(concurrency):
-                workers.create_task(work())
-    except* Unauthorized as group:
-        refused += [error for error in group.exceptions if isinstance(error, Unauthorized)]
-    # Not above: before Python 3.11.4 what is raised there comes out wrapped in a group.
-    if refused:
-        raise refused[0]

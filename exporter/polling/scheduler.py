@@ -6,51 +6,55 @@ from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from exporter.app import Exporter
+from exporter.polling.poller import Poller
 
-SOON = timedelta(seconds=1)  # polls never follow each other faster
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
+MIN_PAUSE = timedelta(seconds=1)  # between the end of a poll and the next one
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def create_scheduler(polled: Exporter) -> AsyncIOScheduler:
-    """A scheduler that polls at once, then one interval after the last poll began; polls never overlap.
+class PollScheduler:
+    """Polls at the start, then one interval after the start of the last poll. Polls never overlap."""
 
-    From then on the exporter can wake it, to poll without waiting for the end of the interval, and can tell
-    when it will poll. It is not yet started.
-    """
-    scheduler = AsyncIOScheduler(timezone=UTC)
-    began = LONG_AGO
-    # From when on somebody wants a poll who has called while one was under way.
-    wanted: datetime | None = None
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._last_start = NEVER
+        # The earliest time of a poll that was triggered while another one was in progress.
+        self._triggered_for: datetime | None = None
 
-    async def poll() -> None:
-        nonlocal began, wanted
-        began, wanted = datetime.now(UTC), None
+    def start(self) -> None:
+        """Starts polling in the running event loop."""
+        self._schedule(datetime.now(UTC))
+        self._scheduler.start()
+
+    def shutdown(self) -> None:
+        """Cancels a poll that is in progress and starts no more."""
+        self._scheduler.shutdown(wait=False)
+
+    def trigger(self, min_interval: float) -> None:
+        """Brings the next poll forward, but to no less than `min_interval` seconds after the last start."""
+        self._triggered_for = max(datetime.now(UTC), self._last_start + timedelta(seconds=min_interval))
+        job = self._scheduler.get_job("poll")
+        if job and self._triggered_for < job.next_run_time:
+            job.modify(next_run_time=self._triggered_for)
+
+    def next_poll(self) -> float | None:
+        """Unix seconds of the next poll; None while one is in progress."""
+        job = self._scheduler.get_job("poll")
+        return job.next_run_time.timestamp() if job else None
+
+    async def _poll(self) -> None:
+        self._last_start, self._triggered_for = datetime.now(UTC), None
         try:
-            await polled.poller.poll()
+            await self._poller.poll()
         except asyncio.CancelledError:
-            return  # the process ends; a scheduler would log this as an error
-        except Exception as error:  # noqa: BLE001 (of any kind: it is logged with its traceback)
-            polled.poller.record_internal_error(error)
-        # Jitter: exporters that started together must not ask together for ever.
-        pause = timedelta(seconds=polled.poller.interval * random.uniform(0.95, 1.05))  # noqa: S311
-        due = min(began + pause, wanted) if wanted else began + pause
-        add(max(due, datetime.now(UTC) + min(pause, SOON)))
+            return  # the process shuts down; APScheduler would log this as an error
+        except Exception as error:  # noqa: BLE001 (logged with its traceback; polling must go on)
+            self._poller.record_internal_error(error)
+        # Jitter: exporters that started together must not send their requests together for ever.
+        pause = timedelta(seconds=self._poller.interval * random.uniform(0.95, 1.05))  # noqa: S311
+        due = min(self._last_start + pause, self._triggered_for or datetime.max.replace(tzinfo=UTC))
+        self._schedule(max(due, datetime.now(UTC) + min(pause, MIN_PAUSE)))
 
-    def add(when: datetime) -> None:
-        scheduler.add_job(poll, "date", run_date=when, id="poll", misfire_grace_time=None)
-
-    def wake(spacing: float) -> None:
-        nonlocal wanted
-        wanted = max(datetime.now(UTC), began + timedelta(seconds=spacing))
-        waiting = scheduler.get_job("poll")
-        if waiting and wanted < waiting.next_run_time:
-            waiting.modify(next_run_time=wanted)
-
-    def next_poll() -> float | None:
-        waiting = scheduler.get_job("poll")
-        return waiting.next_run_time.timestamp() if waiting else None
-
-    polled.wake, polled.next_poll = wake, next_poll
-    add(datetime.now(UTC))
-    return scheduler
+    def _schedule(self, when: datetime) -> None:
+        self._scheduler.add_job(self._poll, "date", run_date=when, id="poll", misfire_grace_time=None)

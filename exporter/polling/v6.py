@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from exporter.k6.errors import ApiError, DecodeError, NotFound, Unauthorized
 from exporter.k6.v6.client import RUNS, V6Client
 from exporter.model import LoadTest, Run, RunList
+from exporter.polling.concurrency import for_each
 from exporter.polling.discovery import Discovery
-from exporter.polling.result import PollResult, for_each
+from exporter.polling.result import PollResult
 from exporter.polling.selector import Selector
 from exporter.store import State, TestState, TestUpdate, counts_as_finished, unparsed_runs
 

@@ -1,4 +1,4 @@
-"""What the exporter serves over HTTP."""
+"""The routes of the exporter: metrics, status page, health checks, reload and webhook."""
 
 import asyncio
 import gzip
@@ -13,11 +13,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from exporter.exposition.body import ResponseBody
-from exporter.web.status_page import POLICY, Status
-from exporter.web.status_page import render as landing_page
+from exporter.web.status_page import POLICY, Status, render
 
 Answer = Callable[[Request], Awaitable[Response]]
-# Whether the configuration was good, and what there is to say of it.
+# Whether the configuration was loaded, and the reasons why not, or what needs a restart.
 Reloaded = tuple[bool, Sequence[str]]
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,17 +28,15 @@ STATUS_PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept-Encoding",
 }
-MAX_CHUNK = (
-    1024 * 1024
-)  # bytes of a part that are handed over at once; what a client does not read waits as it is
-MAX_CHUNK_TLS = (
-    128 * 1024
-)  # bytes likewise, where each client has to have a copy of its own, encrypted for it
+# Bytes of the body that are handed to the transport at once. Smaller with TLS, which needs a copy for each
+# client, while plain HTTP sends all clients the same memory.
+MAX_CHUNK = 1024 * 1024
+MAX_CHUNK_TLS = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The facts of one state in both formats, and how many series they are."""
+    """The series about tests and runs in both formats, and their number."""
 
     text: ResponseBody
     openmetrics: ResponseBody
@@ -48,10 +45,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """Where each answer comes from.
+    """Where the content of each response comes from.
 
-    `tail` is what the exporter says of itself, in OpenMetrics if so asked. `ailment` and `unreadiness` are
-    None if all is well, or else a sentence.
+    `self_metrics` renders what the exporter counts about itself, in OpenMetrics if its argument is true.
+    `liveness_problem` and `readiness_problem` return None, or a sentence that says what is wrong.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -62,9 +59,9 @@ class Handlers:
 
 
 class ChunkedResponse(Response):
-    """An answer sent part by part as it lies in memory; a page of megabytes is not copied for a scrape.
+    """A response sent in parts without copying them, since a body may have megabytes.
 
-    Nor for a client that is slow to read: one piece is under way, and TLS encrypts no more.
+    A slow client holds only one chunk at a time, and TLS encrypts no more than that in advance.
     """
 
     def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
@@ -73,19 +70,19 @@ class ChunkedResponse(Response):
         super().__init__(headers={**headers, "Content-Length": str(self.length)})
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
-        most = MAX_CHUNK_TLS if scope.get("scheme") == "https" else MAX_CHUNK
+        chunk_size = MAX_CHUNK_TLS if scope.get("scheme") == "https" else MAX_CHUNK
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for part in self.parts if scope["method"] != "HEAD" else ():
-            for piece in split_chunk(part, most):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            for chunk in split_chunk(part, chunk_size):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
-def split_chunk(part: bytes, most: int) -> Iterable[bytes | memoryview]:
-    """The part in pieces of at most so many bytes, which share its memory; itself if it is short."""
-    if len(part) <= most:
+def split_chunk(part: bytes, size: int) -> Iterable[bytes | memoryview]:
+    """Chunks of at most `size` bytes that share the memory of the part; the part itself if it is shorter."""
+    if len(part) <= size:
         return (part,)
-    return (memoryview(part)[start : start + most] for start in range(0, len(part), most))
+    return (memoryview(part)[start : start + size] for start in range(0, len(part), size))
 
 
 def application(
@@ -95,29 +92,30 @@ def application(
     reload: Callable[[], Awaitable[Reloaded]] | None = None,
     webhook: Answer | None = None,
 ) -> Starlette:
-    """The routes: metrics, landing page, health and readiness; reload and webhook, if there are any."""
+    """The ASGI app. Without `reload` or `webhook` there is no such route."""
 
     async def metrics(request: Request) -> Response:
         is_openmetrics = prefers_openmetrics(request.headers.get("Accept", ""))
         is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-        page = sources.snapshot().openmetrics if is_openmetrics else sources.snapshot().text
-        tail = sources.self_metrics(is_openmetrics)
+        snapshot = sources.snapshot()
+        body = snapshot.openmetrics if is_openmetrics else snapshot.text
+        self_metrics = sources.self_metrics(is_openmetrics)
         headers = {
             "Content-Type": OPENMETRICS if is_openmetrics else TEXT,
             "Vary": "Accept, Accept-Encoding",
             **({"Content-Encoding": "gzip"} if is_gzip else {}),
         }
-        return ChunkedResponse(page.gzip(tail) if is_gzip else page.plain(tail), headers)
+        return ChunkedResponse(body.gzip(self_metrics) if is_gzip else body.plain(self_metrics), headers)
 
-    rendering = asyncio.Lock()  # one at a time, however many look
+    rendering = asyncio.Lock()  # one page at a time, however many browsers refresh
 
-    async def landing(request: Request) -> Response:
-        refreshes = request.query_params.get("refresh") != "off"
+    async def status_page(request: Request) -> Response:
+        is_refreshing = request.query_params.get("refresh") != "off"
         is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
         async with rendering:
-            # In a thread: a page of a thousand tests takes a while, and scrapes must not wait.
+            # In a thread: a page of a thousand tests takes some 0.1 s, and scrapes must not wait for it.
             page = await run_in_threadpool(
-                render_status_page, sources.status(), refreshes=refreshes, is_gzip=is_gzip
+                render_status_page, sources.status(), is_refreshing=is_refreshing, is_gzip=is_gzip
             )
         encoding = {"Content-Encoding": "gzip"} if is_gzip else {}
         return HTMLResponse(page, headers=STATUS_PAGE_HEADERS | encoding)
@@ -128,18 +126,18 @@ def application(
     async def ready(_: Request) -> Response:
         return health_response(sources.readiness_problem(), "Ready.")
 
-    async def reloaded(_: Request) -> Response:
-        is_good, sentences = await reload() if reload else (False, ())
-        first = "The configuration was read again." if is_good else "The configuration is refused:"
-        return PlainTextResponse("\n".join([first, *sentences, ""]), status_code=200 if is_good else 500)
+    async def reload_config(_: Request) -> Response:
+        is_good, messages = await reload() if reload else (False, ())
+        first = "The configuration was reloaded." if is_good else "The configuration was not reloaded:"
+        return PlainTextResponse("\n".join([first, *messages, ""]), status_code=200 if is_good else 500)
 
     app = Starlette(
         routes=[
             Route(telemetry_path, metrics),
-            Route("/", landing),
+            Route("/", status_page),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
-            *([Route("/-/reload", reloaded, methods=["POST"])] if reload else []),
+            *([Route("/-/reload", reload_config, methods=["POST"])] if reload else []),
             *([Route("/webhook/{secret}", webhook, methods=["POST"])] if webhook else []),
         ]
     )
@@ -147,17 +145,17 @@ def application(
     return app
 
 
-def render_status_page(status: Status, *, refreshes: bool, is_gzip: bool) -> bytes:
-    page = landing_page(status, refreshes=refreshes).encode()
+def render_status_page(status: Status, *, is_refreshing: bool, is_gzip: bool) -> bytes:
+    page = render(status, is_refreshing=is_refreshing).encode()
     return gzip.compress(page, compresslevel=1) if is_gzip else page
 
 
-def health_response(trouble: str | None, good: str) -> Response:
-    return PlainTextResponse(f"{trouble or good}\n", status_code=503 if trouble else 200)
+def health_response(problem: str | None, good: str) -> Response:
+    return PlainTextResponse(f"{problem or good}\n", status_code=503 if problem else 200)
 
 
 def prefers_openmetrics(accept: str) -> bool:
-    """Whether an Accept header ranks OpenMetrics above the text format; it must be named to be preferred."""
+    """Whether an Accept header names OpenMetrics and ranks it at least as high as the text format."""
     openmetrics = text = 0.0
     for kind, quality, parameters in parse_accept(accept):
         if kind == "application/openmetrics-text" and parameters.get("version") in (None, "0.0.1", "1.0.0"):
@@ -174,14 +172,14 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 def parse_accept(header: str) -> list[tuple[str, float, dict[str, str]]]:
-    """The entries of an Accept… header: what, how much it is wanted (0 to 1), other parameters."""
-    found = []
+    """The entries of an Accept or Accept-Encoding header: value, quality (0 to 1), other parameters."""
+    entries = []
     for entry in header.split(","):
-        what, *rest = (part.strip() for part in entry.split(";"))
+        value, *rest = (part.strip() for part in entry.split(";"))
         parameters = dict(part.split("=", 1) for part in rest if "=" in part)
         try:
             quality = float(parameters.pop("q", "1"))
         except ValueError:
             quality = 0.0
-        found.append((what.lower(), quality, parameters))
-    return found
+        entries.append((value.lower(), quality, parameters))
+    return entries

@@ -36,15 +36,15 @@ class Webhook:
 
     async def handle(self, request: Request) -> Response:
         if not self._is_secret(request.path_params["secret"]):
-            return self._respond("refused", 404, "Not Found")
+            return self._respond("rejected", 404, "Not Found")
         body = await read_body(request)
         if body is None:
-            return self._respond("refused", 413, f"At most {MOST_BODY} bytes are read.")
+            return self._respond("rejected", 413, f"At most {MOST_BODY} bytes are read.")
         test = parse_test_id(body)
         if test is not None and not self._is_watched(test):
-            return self._respond("other_test", 202, "This test is not watched.")
+            return self._respond("ignored", 202, "This test is not watched.")
         self._trigger()
-        return self._respond("heeded", 202, "k6 Cloud is asked.")
+        return self._respond("accepted", 202, "k6 Cloud is asked.")
 
     def _is_secret(self, said: str) -> bool:
         try:

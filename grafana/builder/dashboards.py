@@ -1,4 +1,4 @@
-"""All dashboards, as the files they are written to."""
+"""All dashboards as JSON files."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,13 @@ from grafana.builder import exporter, overview, test
 FOLDER = Path(__file__).parent.parent / "dashboards"
 
 
-def dashboards() -> dict[str, str]:
-    """The text of each dashboard by the name of its file, which is its uid."""
-    made = (overview.dashboard(), test.dashboard(), exporter.dashboard())
+def render_dashboards() -> dict[str, str]:
+    """The JSON text of each dashboard by file name, which is its uid."""
+    built = (overview.build_overview(), test.build_test_dashboard(), exporter.build_exporter_dashboard())
     return {
-        f"{one.uid}.json": json.dumps(one, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
+        f"{dashboard.uid}.json": json.dumps(
+            dashboard, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False
+        )
         + "\n"
-        for one in made
+        for dashboard in built
     }

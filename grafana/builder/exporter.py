@@ -1,184 +1,194 @@
-"""k6 Cloud / Exporter: can I believe the data?"""
+"""The dashboard "k6 Cloud / Exporter": is the data up to date, and if not, why?"""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
-from grafana.builder import layout as frame
-from grafana.builder import text as words
-from grafana.builder.panels import Column, band, data_age_tile, laid_out, over_time, rows, series, tile
-from grafana.builder.queries import data_age, milliseconds
+from grafana.builder import layout, text
+from grafana.builder.panels import (
+    Column,
+    arrange,
+    build_series,
+    build_table,
+    data_age_tile,
+    panel_line,
+    tile,
+    time_series,
+)
+from grafana.builder.queries import seconds_since_poll, to_milliseconds
 
-HERE = 'job=~"$job", instance=~"$instance"'
-SELF = "k6_cloud_exporter"
-
-
-def of(metric: str, *more: str) -> str:
-    return f"{metric}{{{', '.join((HERE, *more))}}}"
-
-
-def own(name: str, *more: str) -> str:
-    return of(f"{SELF}_{name}", *more)
-
-
-def in_all(name: str) -> str:
-    """The sum over shards; of several exporters of one shard, the most."""
-    shard = own("shard_info")
-    return f"sum(max by (shard) ({own(name)} * on (job, instance) group_left (shard) {shard}))"
+MATCHERS = 'job=~"$job", instance=~"$instance"'
+PREFIX = "k6_cloud_exporter"
 
 
-def rate(name: str, by: str, *more: str) -> str:
-    return f"sum by ({by}) (rate({own(name, *more)}[$__rate_interval]))"
+def select(metric: str, *matchers: str) -> str:
+    """The series of a metric of the selected jobs and instances."""
+    return f"{metric}{{{', '.join((MATCHERS, *matchers))}}}"
 
 
-def quantile(share: float, name: str) -> str:
-    return f"histogram_quantile({share}, {rate(f'{name}_bucket', 'le')})"
+def self_metric(name: str, *matchers: str) -> str:
+    """The series of a self metric, by its name without the common prefix."""
+    return select(f"{PREFIX}_{name}", *matchers)
 
 
-def dashboard() -> Dashboard:
-    return frame.framed(
-        frame.EXPORTER,
+def sum_over_shards(name: str) -> str:
+    """The sum over shards. If several exporters have the same shard, only the highest value counts."""
+    shard = self_metric("shard_info")
+    return f"sum(max by (shard) ({self_metric(name)} * on (job, instance) group_left (shard) {shard}))"
+
+
+def rate_by(name: str, by: str, *matchers: str) -> str:
+    return f"sum by ({by}) (rate({self_metric(name, *matchers)}[$__rate_interval]))"
+
+
+def quantile(fraction: float, name: str) -> str:
+    return f"histogram_quantile({fraction}, {rate_by(f'{name}_bucket', 'le')})"
+
+
+def build_exporter_dashboard() -> Dashboard:
+    return layout.build_dashboard(
+        layout.EXPORTER,
         "Exporter",
-        "Whether the exporter of Grafana Cloud k6 learns what it should, and what that costs.",
-        variables=[frame.data_source(), frame.job(), frame.instance()],
-        annotations=[frame.alerts()],
-        panels=laid_out(
-            "May the data be believed?",
-            band(4, *believed()),
-            band(4, *test_state()),
+        "Health of the Grafana Cloud k6 exporter: polls, requests to k6 Cloud, scrapes and resource usage.",
+        variables=[layout.data_source_variable(), layout.job_variable(), layout.instance_variable()],
+        annotations=[layout.alert_annotation()],
+        panels=arrange(
+            "Health",
+            panel_line(4, *health_tiles()),
+            panel_line(4, *content_tiles()),
             "Polling",
-            band(8, durations(), polls(), ages()),
-            band(8, failures(), unusable()),
-            "The API of k6 Cloud",
-            band(8, requests(), errors(), latency()),
-            band(6, throttled(), hints(), worst_endpoints(), widths=(6, 6, 12)),
+            panel_line(8, poll_durations(), poll_outcomes(), data_ages()),
+            panel_line(8, poll_failures(), unusable_data()),
+            "k6 Cloud API",
+            panel_line(8, requests_by_status(), errors_by_endpoint(), request_durations()),
+            panel_line(6, throttling_and_retries(), webhook_requests(), endpoints_table(), widths=(6, 6, 12)),
             "Scrape and process",
-            band(7, scrape(), samples(), cpu()),
-            band(7, memory(), files(), garbage()),
+            panel_line(7, scrape_durations(), scrape_samples(), cpu()),
+            panel_line(7, memory(), open_files(), garbage_collections()),
         ),
     )
 
 
-def believed() -> list[Panel]:
+def health_tiles() -> list[Panel]:
     return [
-        data_age_tile(data_age(HERE)),
+        data_age_tile(seconds_since_poll(MATCHERS)),
         tile(
             "Target",
-            "Whether Prometheus reaches the exporter; down if any of several is.",
-            f"min({of('up')})",
-            mapped=words.mappings(words.TARGET, absent="not scraped", colour="red"),
-            absent="not scraped",
+            "Whether Prometheus can scrape the exporter. Down if any of several exporters is down.",
+            f"min({select('up')})",
+            mappings=text.build_mappings(text.TARGET, no_value="not scraped", colour="red"),
+            no_value="not scraped",
         ),
         tile(
             "Last poll",
-            "Whether the last poll of k6 Cloud succeeded in full; of several exporters, the worst.",
-            f"min({of('k6_cloud_up')})",
-            mapped=words.mappings(words.POLL),
+            "Whether the last poll of k6 Cloud was fully successful. With several exporters, the worst one"
+            " is shown.",
+            f"min({select('k6_cloud_up')})",
+            mappings=text.build_mappings(text.POLL),
         ),
         tile(
-            "Polled",
-            "When a poll last ended, well or badly. If this is long ago, the exporter hangs.",
-            milliseconds(f"min({own('last_poll_timestamp_seconds')})"),
+            "Last poll ended",
+            "When the last poll ended, successful or not. If this is long ago, polling is stuck.",
+            to_milliseconds(f"min({self_metric('last_poll_timestamp_seconds')})"),
             unit="dateTimeFromNow",
             filled=False,
         ),
         tile(
             "Poll interval",
-            "Time between polls at present: shorter while a watched run moves.",
-            f"max({own('poll_interval_seconds')})",
+            "Current poll interval. It is shorter while a watched test has an active run.",
+            f"max({self_metric('poll_interval_seconds')})",
             unit="s",
             filled=False,
         ),
         tile(
             "Configuration",
-            "Whether the configuration, and the web configuration, were good when they were last read. A "
-            "refused one leaves the old one in force.",
-            f"min({own('config_last_reload_successful')}) * min({own('web_config_last_reload_successful')})",
-            mapped=words.mappings(words.RELOAD),
+            "Whether the last reload of the configuration and of the web configuration succeeded. After a "
+            "failed reload the previous configuration stays in use.",
+            f"min({self_metric('config_last_reload_successful')})"
+            f" * min({self_metric('web_config_last_reload_successful')})",
+            mappings=text.build_mappings(text.RELOAD),
         ),
     ]
 
 
-def test_state() -> list[Panel]:
+def content_tiles() -> list[Panel]:
     return [
         tile(
             "Tests",
-            "Tests that are watched, by all shards together.",
-            in_all("tests"),
+            "Number of watched tests, summed over all shards.",
+            sum_over_shards("tests"),
             unit="short",
             filled=False,
         ),
         tile(
             "Not found",
-            "Entries of the configuration for which k6 Cloud has no test; the exporter's own page names "
-            "them.",
-            in_all("tests_unresolved"),
+            "Number of configuration entries that match no test. The status page of the exporter lists them.",
+            sum_over_shards("tests_unresolved"),
             unit="short",
             steps=((None, "green"), (1, "orange")),
         ),
         tile(
             "Runs",
-            "Runs that are remembered, by all shards together.",
-            in_all("runs"),
+            "Number of runs in memory, summed over all shards.",
+            sum_over_shards("runs"),
             unit="short",
             filled=False,
         ),
         tile(
             "Series",
-            "Series about tests and runs, of all shards together, the exporters' own aside.",
-            in_all("series"),
+            "Number of series about tests and runs, excluding self metrics, summed over all shards.",
+            sum_over_shards("series"),
             unit="short",
             filled=False,
         ),
         tile(
             "Version",
             "Version of the exporter.",
-            f"max by (version, revision) ({own('build_info')})",
+            f"max by (version, revision) ({self_metric('build_info')})",
             label="version",
-            mapped=[words.nothing(words.DASH, "transparent")],
+            mappings=[text.map_null(text.DASH, "transparent")],
             filled=False,
         ),
         tile(
-            "Configuration read",
-            "When the configuration in force was read.",
-            milliseconds(f"max({own('config_last_reload_success_timestamp_seconds')})"),
+            "Configuration loaded",
+            "When the current configuration was loaded.",
+            to_milliseconds(f"max({self_metric('config_last_reload_success_timestamp_seconds')})"),
             unit="dateTimeFromNow",
             filled=False,
         ),
     ]
 
 
-def durations() -> Panel:
-    return over_time(
-        "How long polls take",
-        "Quantiles of how long polls took, and the interval between them. Where they meet, polls follow "
-        "each other "
-        "without a pause.",
-        series(
-            (quantile(0.5, "poll_duration_seconds"), "half"),
-            (quantile(0.95, "poll_duration_seconds"), "19 of 20"),
-            (f"min({own('poll_interval_seconds')})", "interval"),
+def poll_durations() -> Panel:
+    return time_series(
+        "Poll duration",
+        "Quantiles of the poll duration, and the poll interval. If the duration reaches the interval, "
+        "polls follow each other without a pause.",
+        build_series(
+            (quantile(0.5, "poll_duration_seconds"), "p50"),
+            (quantile(0.95, "poll_duration_seconds"), "p95"),
+            (f"min({self_metric('poll_interval_seconds')})", "interval"),
         ),
         unit="s",
-        colours={"interval": words.GREY},
+        colours={"interval": text.GREY},
     )
 
 
-def polls() -> Panel:
-    return over_time(
+def poll_outcomes() -> Panel:
+    return time_series(
         "Polls by outcome",
-        "Polls a second; partial means that only some of what was asked could be learnt.",
-        series((rate("polls_total", "outcome"), "{{outcome}}")),
+        "Polls per second. A partial poll received only some of the requested data.",
+        build_series((rate_by("polls_total", "outcome"), "{{outcome}}")),
         unit="reqps",
         colours={"success": "green", "partial": "orange", "failure": "red"},
     )
 
 
-def ages() -> Panel:
-    return over_time(
+def data_ages() -> Panel:
+    return time_series(
         "Data age",
-        "Time since each exporter last learnt everything it wanted to know. A saw with small teeth is good.",
-        series(
+        "Time since the last fully successful poll of each exporter. A low sawtooth is healthy.",
+        build_series(
             (
-                f"max by (instance) (time() - {own('last_successful_poll_timestamp_seconds')} > 0)",
+                f"max by (instance) (time() - {self_metric('last_successful_poll_timestamp_seconds')} > 0)",
                 "{{instance}}",
             )
         ),
@@ -186,155 +196,155 @@ def ages() -> Panel:
     )
 
 
-def failures() -> Panel:
-    return over_time(
-        "Failures by reason",
-        "What went wrong in polls, a second; one poll can fail in several ways. Nothing but zeroes is good.",
-        series((rate("poll_failures_total", "reason"), "{{reason}}")),
+def poll_failures() -> Panel:
+    return time_series(
+        "Poll failures by reason",
+        "Failures per second. One poll can have several. Zero is healthy.",
+        build_series((rate_by("poll_failures_total", "reason"), "{{reason}}")),
         unit="reqps",
         bars=True,
     )
 
 
-def unusable() -> Panel:
-    skipped = f"sum by (reason) (increase({own('runs_skipped_total')}[$__rate_interval]))"
-    unknown = f"sum by (field) (increase({own('unknown_values_total')}[$__rate_interval]))"
-    return over_time(
-        "Answers that could not be used",
-        "Runs or tests in answers that had to be skipped, and values that this version of the exporter does "
-        "not "
-        "know. If a code is unknown for long, look for a newer version.",
-        series((skipped, "skipped: {{reason}}"), (unknown, "unknown {{field}}")),
+def unusable_data() -> Panel:
+    skipped = f"sum by (reason) (increase({self_metric('runs_skipped_total')}[$__rate_interval]))"
+    unknown = f"sum by (field) (increase({self_metric('unknown_values_total')}[$__rate_interval]))"
+    return time_series(
+        "Unusable data",
+        "Skipped runs and tests, and values that this version of the exporter does not know. If unknown "
+        "values continue, look for a newer version.",
+        build_series((skipped, "skipped: {{reason}}"), (unknown, "unknown {{field}}")),
         unit="short",
         bars=True,
-        least_interval="1m",
+        min_interval="1m",
     )
 
 
-def requests() -> Panel:
-    return over_time(
+def requests_by_status() -> Panel:
+    return time_series(
         "Requests by status",
-        "Requests to k6 Cloud a second, by the HTTP status of the answer, or timeout or network where there "
-        "was "
-        "none.",
-        series((rate("api_requests_total", "code"), "{{code}}")),
+        'Requests to k6 Cloud per second, by HTTP status code, or "timeout" or "network" if there was no '
+        "response.",
+        build_series((rate_by("api_requests_total", "code"), "{{code}}")),
         unit="reqps",
     )
 
 
-def errors() -> Panel:
-    bad, every = 'code!~"2.."', rate("api_requests_total", "api, endpoint")
-    failed = rate("api_requests_total", "api, endpoint", bad)
-    return over_time(
+def errors_by_endpoint() -> Panel:
+    every = rate_by("api_requests_total", "api, endpoint")
+    failed = rate_by("api_requests_total", "api, endpoint", 'code!~"2.."')
+    return time_series(
         "Errors by endpoint",
-        "Share of the requests to each endpoint that were not answered with success.",
-        series((f"({failed} or 0 * {every}) / ({every} > 0)", "{{api}} {{endpoint}}")),
+        "Share of failed requests to each endpoint.",
+        build_series((f"({failed} or 0 * {every}) / ({every} > 0)", "{{api}} {{endpoint}}")),
         unit="percentunit",
     )
 
 
-def latency() -> Panel:
+def request_durations() -> Panel:
     name = "api_request_duration_seconds"
-    return over_time(
-        "How long k6 Cloud takes to answer",
-        "Quantiles of the time until a request was answered, or given up.",
-        series(
-            (quantile(0.5, name), "half"),
-            (quantile(0.95, name), "19 of 20"),
-            (quantile(0.99, name), "99 of 100"),
+    return time_series(
+        "Request duration",
+        "Quantiles of the duration of requests to k6 Cloud, including failed ones.",
+        build_series(
+            (quantile(0.5, name), "p50"),
+            (quantile(0.95, name), "p95"),
+            (quantile(0.99, name), "p99"),
         ),
         unit="s",
     )
 
 
-def throttled() -> Panel:
-    return over_time(
-        "Throttled and tried again",
-        "Answers of k6 Cloud that it is asked too often, and requests that were tried again, a second.",
-        series(
-            (f"sum(rate({own('api_throttled_total')}[$__rate_interval]))", "throttled"),
-            (f"sum(rate({own('api_retries_total')}[$__rate_interval]))", "tried again"),
+def throttling_and_retries() -> Panel:
+    return time_series(
+        "Throttling and retries",
+        "Responses with status 429 (too many requests), and retried requests, per second.",
+        build_series(
+            (f"sum(rate({self_metric('api_throttled_total')}[$__rate_interval]))", "throttled"),
+            (f"sum(rate({self_metric('api_retries_total')}[$__rate_interval]))", "retried"),
         ),
         unit="reqps",
-        colours={"throttled": "orange", "tried again": "blue"},
+        colours={"throttled": "orange", "retried": "blue"},
     )
 
 
-def hints() -> Panel:
-    return over_time(
-        "Webhook calls",
-        "Calls of the webhook a second: heeded as a hint to poll, about another test, or refused for a wrong "
-        "path.",
-        series((rate("webhook_requests_total", "outcome"), "{{outcome}}")),
+def webhook_requests() -> Panel:
+    return time_series(
+        "Webhook requests",
+        "Webhook requests per second: accepted (triggers a poll), ignored (about another test) or rejected"
+        " (wrong path).",
+        build_series((rate_by("webhook_requests_total", "outcome"), "{{outcome}}")),
         unit="reqps",
-        colours={"heeded": "green", "other_test": "blue", "refused": "orange"},
+        colours={"accepted": "green", "ignored": "blue", "rejected": "orange"},
     )
 
 
-def worst_endpoints() -> Panel:
-    asked = f"sum by (api, endpoint) (increase({own('api_requests_total')}[$__range]))"
-    took = f"sum by (api, endpoint) (increase({own('api_request_duration_seconds_sum')}[$__range]))"
-    return rows(
+def endpoints_table() -> Panel:
+    sent = f"sum by (api, endpoint) (increase({self_metric('api_requests_total')}[$__range]))"
+    took = f"sum by (api, endpoint) (increase({self_metric('api_request_duration_seconds_sum')}[$__range]))"
+    return build_table(
         "Endpoints",
-        "What was asked of each endpoint within the range above, and how long an answer took on average.",
+        "Number of requests and average request duration of each endpoint in the selected time range.",
         (
-            Column("Endpoint", label="endpoint", more={"custom.minWidth": 260}),
+            Column("Endpoint", label="endpoint", more_properties={"custom.minWidth": 260}),
             Column("API", label="api", width=90),
-            Column("Requests", asked, unit="short", more={"decimals": 0}),
-            Column("Average", f"{took} / ({asked} > 0)", unit="s"),
+            Column("Requests", sent, unit="short", more_properties={"decimals": 0}),
+            Column("Average", f"{took} / ({sent} > 0)", unit="s"),
         ),
-        newest_first=("Requests",),
-        absent="Nothing was asked within this range.",
+        sort_by=("Requests",),
+        no_value="No requests in this time range.",
     )
 
 
-def scrape() -> Panel:
-    return over_time(
-        "How long a scrape takes",
-        "Time that Prometheus needs for a scrape. The exporter answers from memory, so this hardly depends "
-        "on k6 "
-        "Cloud.",
-        series((f"max by (instance) ({of('scrape_duration_seconds')})", "{{instance}}")),
+def scrape_durations() -> Panel:
+    return time_series(
+        "Scrape duration",
+        "Duration of each scrape. The exporter responds from memory, so it hardly depends on k6 Cloud.",
+        build_series((f"max by (instance) ({select('scrape_duration_seconds')})", "{{instance}}")),
         unit="s",
     )
 
 
-def samples() -> Panel:
-    return over_time(
-        "Samples of a scrape",
-        "How many samples a scrape brings.",
-        series((f"max by (instance) ({of('scrape_samples_scraped')})", "{{instance}}")),
+def scrape_samples() -> Panel:
+    return time_series(
+        "Samples per scrape",
+        "Number of samples in each scrape.",
+        build_series((f"max by (instance) ({select('scrape_samples_scraped')})", "{{instance}}")),
         unit="short",
     )
 
 
 def cpu() -> Panel:
-    return over_time(
+    return time_series(
         "CPU",
-        "Processor cores that the exporter uses.",
-        series(
-            (f"sum by (instance) (rate({of('process_cpu_seconds_total')}[$__rate_interval]))", "{{instance}}")
+        "CPU cores used by the exporter.",
+        build_series(
+            (
+                f"sum by (instance) (rate({select('process_cpu_seconds_total')}[$__rate_interval]))",
+                "{{instance}}",
+            )
         ),
         unit="short",
     )
 
 
 def memory() -> Panel:
-    return over_time(
+    return time_series(
         "Memory",
         "Resident memory of the exporter.",
-        series((f"max by (instance) ({of('process_resident_memory_bytes')})", "{{instance}}")),
+        build_series((f"max by (instance) ({select('process_resident_memory_bytes')})", "{{instance}}")),
         unit="bytes",
     )
 
 
-def files() -> Panel:
-    return over_time(
+def open_files() -> Panel:
+    opened, limit = select("process_open_fds"), select("process_max_fds")
+    return time_series(
         "Open files",
-        "Open files and connections as a share of what the process may have.",
-        series(
+        "Open file descriptors as a share of the limit of the process.",
+        build_series(
             (
-                f"max by (instance) ({of('process_open_fds')}) / max by (instance) ({of('process_max_fds')})",
+                f"max by (instance) ({opened}) / max by (instance) ({limit})",
                 "{{instance}}",
             )
         ),
@@ -342,11 +352,13 @@ def files() -> Panel:
     )
 
 
-def garbage() -> Panel:
-    collections = of("python_gc_collections_total")
-    return over_time(
+def garbage_collections() -> Panel:
+    collections = select("python_gc_collections_total")
+    return time_series(
         "Garbage collections",
-        "Collections of Python's garbage collector a second, by generation.",
-        series((f"sum by (generation) (rate({collections}[$__rate_interval]))", "generation {{generation}}")),
+        "Runs of the Python garbage collector per second, by generation.",
+        build_series(
+            (f"sum by (generation) (rate({collections}[$__rate_interval]))", "generation {{generation}}")
+        ),
         unit="ops",
     )

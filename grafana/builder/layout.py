@@ -1,4 +1,4 @@
-"""What all dashboards share: variables, links between them, annotations, range and refresh."""
+"""What all dashboards share: variables, links between them, annotations, time range and refresh."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,28 +19,30 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.builder.panels import DATA_SOURCE
-from grafana.builder.queries import Scope, milliseconds
+from grafana.builder.queries import Scope, to_milliseconds
 
 TAG = "k6-cloud"
 OVERVIEW = "k6-cloud-overview"
 TEST = "k6-cloud-test"
 EXPORTER = "k6-cloud-exporter"
 
-BUILD = "k6_cloud_exporter_build_info"
-TESTS = "k6_cloud_test_info"
+BUILD_INFO = "k6_cloud_exporter_build_info"
+TEST_INFO = "k6_cloud_test_info"
 
-# The link of a value to the dashboard of its test: the same data source, exporter and range.
-TO_TEST = (
+# Link to the dashboard of a test that keeps the data source, job, project and time range.
+TEST_LINK = (
     f"/d/{TEST}?${{datasource:queryparam}}&${{job:queryparam}}&${{project:queryparam}}&${{__url_time_range}}"
 )
 
 
-def data_source() -> builders.DatasourceVariable:
+def data_source_variable() -> builders.DatasourceVariable:
     return builders.DatasourceVariable("datasource").label("Data source").type("prometheus")
 
 
-def several(name: str, label: str, query: str, *, all_value: str = ".+") -> builders.QueryVariable:
-    """A choice of any number of values that Prometheus knows, at first all of them."""
+def multi_value_variable(
+    name: str, label: str, query: str, *, all_value: str = ".+"
+) -> builders.QueryVariable:
+    """A variable with several values from Prometheus; all are selected by default."""
     return (
         builders.QueryVariable(name)
         .label(label)
@@ -55,26 +57,30 @@ def several(name: str, label: str, query: str, *, all_value: str = ".+") -> buil
     )
 
 
-def job() -> builders.QueryVariable:
-    return several("job", "Job", f"label_values({BUILD}, job)")
+def job_variable() -> builders.QueryVariable:
+    return multi_value_variable("job", "Job", f"label_values({BUILD_INFO}, job)")
 
 
-def instance() -> builders.QueryVariable:
-    return several("instance", "Instance", f'label_values({BUILD}{{job=~"$job"}}, instance)')
+def instance_variable() -> builders.QueryVariable:
+    return multi_value_variable(
+        "instance", "Instance", f'label_values({BUILD_INFO}{{job=~"$job"}}, instance)'
+    )
 
 
-def project() -> builders.QueryVariable:
-    """The API need not tell the project of a test, so all of them includes the empty one."""
-    return several("project", "Project", f'label_values({TESTS}{{job=~"$job"}}, project_id)', all_value=".*")
+def project_variable() -> builders.QueryVariable:
+    """The API may omit the project of a test, so "All" includes the empty project."""
+    return multi_value_variable(
+        "project", "Project", f'label_values({TEST_INFO}{{job=~"$job"}}, project_id)', all_value=".*"
+    )
 
 
-def name() -> builders.TextBoxVariable:
+def name_variable() -> builders.TextBoxVariable:
     return builders.TextBoxVariable("name").label("Test name contains").default_value("")
 
 
-def test() -> builders.QueryVariable:
-    """One test by its id, shown by name and id, because names may be equal."""
-    tests = f'max by (test_id, test_name) ({TESTS}{{job=~"$job", project_id=~"$project"}})'
+def test_variable() -> builders.QueryVariable:
+    """One test. Name and id are shown, because several tests can have the same name."""
+    tests = f'max by (test_id, test_name) ({TEST_INFO}{{job=~"$job", project_id=~"$project"}})'
     shown = f'label_join({tests}, "text", " · ", "test_name", "test_id")'
     return (
         builders.QueryVariable("test")
@@ -87,8 +93,8 @@ def test() -> builders.QueryVariable:
     )
 
 
-class Event(AnnotationQuery):
-    """An annotation by Prometheus, in the fields of its own that the builder's model lacks."""
+class PrometheusAnnotation(AnnotationQuery):
+    """An annotation query for Prometheus, with fields that the model of the SDK lacks."""
 
     def __init__(self, title: str, text: str, *, at_value: bool, **common: Any) -> None:
         super().__init__(**common)
@@ -107,10 +113,10 @@ class Event(AnnotationQuery):
         }
 
 
-def runs(scope: Scope, *, enable: bool, title: str) -> list[Event]:
-    """Marks where runs started and ended: the value of the series is the moment."""
+def run_annotations(scope: Scope, *, enable: bool, title: str) -> list[PrometheusAnnotation]:
+    """Marks the start and end of runs, which are the values of the series."""
     return [
-        Event(
+        PrometheusAnnotation(
             f"{title} {word}",
             "run {{run_id}}",
             at_value=True,
@@ -118,14 +124,14 @@ def runs(scope: Scope, *, enable: bool, title: str) -> list[Event]:
             datasource=DATA_SOURCE,
             enable=enable,
             icon_color=colour,
-            expr=milliseconds(scope.by_run(f"k6_cloud_run_{word}_timestamp_seconds")),
+            expr=to_milliseconds(scope.by_run(f"k6_cloud_run_{word}_timestamp_seconds")),
         )
         for word, colour in (("started", "blue"), ("ended", "purple"))
     ]
 
 
-def alerts() -> Event:
-    return Event(
+def alert_annotation() -> PrometheusAnnotation:
+    return PrometheusAnnotation(
         "{{alertname}}",
         "{{test_name}}",
         at_value=False,
@@ -137,17 +143,17 @@ def alerts() -> Event:
     )
 
 
-def framed(
+def build_dashboard(
     uid: str,
     title: str,
     description: str,
     *,
     variables: Sequence[builders.QueryVariable | builders.DatasourceVariable | builders.TextBoxVariable],
-    annotations: Sequence[Event],
+    annotations: Sequence[PrometheusAnnotation],
     panels: list[Panel | RowPanel],
 ) -> Dashboard:
-    """A dashboard with its panels in the frame that all of ours have."""
-    made = (
+    """A dashboard with these panels and the settings that all dashboards share."""
+    builder = (
         builders.Dashboard(f"k6 Cloud / {title}")
         .uid(uid)
         .description(description)
@@ -166,15 +172,15 @@ def framed(
         )
     )
     for variable in variables:
-        made = made.with_variable(variable)
-    framed = made.build()
-    framed.annotations = models.AnnotationContainer([built_in(), *annotations])
-    framed.panels = panels
-    return framed
+        builder = builder.with_variable(variable)
+    dashboard = builder.build()
+    dashboard.annotations = models.AnnotationContainer([built_in_annotation(), *annotations])
+    dashboard.panels = panels
+    return dashboard
 
 
-def built_in() -> AnnotationQuery:
-    """The annotations that people make by hand; Grafana adds them to a dashboard that lacks them."""
+def built_in_annotation() -> AnnotationQuery:
+    """Manual annotations. Grafana would add them to a dashboard without them, which changes its JSON."""
     return AnnotationQuery(
         name="Annotations & Alerts",
         datasource=DataSourceRef("grafana", "-- Grafana --"),

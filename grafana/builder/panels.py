@@ -1,4 +1,4 @@
-"""What a panel looks like: a function for each kind, with where ours differ from Grafana's defaults."""
+"""A function for each kind of panel, with the settings that differ from Grafana's defaults."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,52 +32,54 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.builder.text import DASH, beyond, nothing
+from grafana.builder.text import DASH, map_from, map_null
 
 DATA_SOURCE = DataSourceRef("prometheus", "${datasource}")
 COLUMNS = 24
 NEUTRAL = "text"
 
-Steps = Sequence[tuple[float | None, str]]  # from this value on, this colour; the first has no beginning
+Steps = Sequence[tuple[float | None, str]]  # lower bound and colour; the first step has no bound
 
-PLAIN: Steps = ((None, NEUTRAL),)
-NONE_IS_GOOD: Steps = ((None, "green"), (1, "red"))
+NO_COLOUR_STEPS: Steps = ((None, NEUTRAL),)
+RED_FROM_ONE: Steps = ((None, "green"), (1, "red"))
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """An expression over time and what its series are called."""
+    """An expression over time, and the legend of its series."""
 
     expr: str
     legend: str
-    refers: str = "A"
+    ref_id: str = "A"
 
 
-def series(*pairs: tuple[str, str]) -> tuple[Series, ...]:
+def build_series(*expressions: tuple[str, str]) -> tuple[Series, ...]:
     """Several expressions with their legends."""
-    return tuple(Series(expr, legend, letter(index)) for index, (expr, legend) in enumerate(pairs))
+    return tuple(
+        Series(expr, legend, build_ref_id(index)) for index, (expr, legend) in enumerate(expressions)
+    )
 
 
-def letter(index: int) -> str:
-    """A, B, C …: how Grafana tells the queries of a panel apart."""
+def build_ref_id(index: int) -> str:
+    """A, B, C …: Grafana's ids for the queries of a panel."""
     return chr(ord("A") + index)
 
 
-def query(one: Series) -> prometheus.Dataquery:
+def range_query(series: Series) -> prometheus.Dataquery:
     return (
         prometheus.Dataquery()
-        .ref_id(one.refers)
+        .ref_id(series.ref_id)
         .datasource(DATA_SOURCE)
-        .expr(one.expr)
-        .legend_format(one.legend)
+        .expr(series.expr)
+        .legend_format(series.legend)
         .range()
     )
 
 
-def instant(expr: str, refers: str = "A", *, as_table: bool = False) -> prometheus.Dataquery:
+def instant_query(expr: str, ref_id: str = "A", *, as_table: bool = False) -> prometheus.Dataquery:
     return (
         prometheus.Dataquery()
-        .ref_id(refers)
+        .ref_id(ref_id)
         .datasource(DATA_SOURCE)
         .expr(expr)
         .instant()
@@ -85,7 +87,7 @@ def instant(expr: str, refers: str = "A", *, as_table: bool = False) -> promethe
     )
 
 
-def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+def build_thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
     return (
         dashboard.ThresholdsConfig()
         .mode(ThresholdsMode.ABSOLUTE)
@@ -93,8 +95,17 @@ def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
     )
 
 
+def legend_below() -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(looks.LegendDisplayMode.LIST)
+        .placement(looks.LegendPlacement.BOTTOM)
+    )
+
+
 def link(title: str, url: str, *, new_tab: bool = False) -> DashboardLink:
-    """A link of a value; what leads out of Grafana opens a tab of its own."""
+    """A link of a value. Links to other sites should open a new tab."""
     return DashboardLink(title=title, url=url, target_blank=new_tab)
 
 
@@ -104,72 +115,70 @@ def tile(
     expr: str,
     *,
     unit: str | None = None,
-    mapped: Sequence[ValueMapping] = (),
-    steps: Steps = PLAIN,
-    absent: str = DASH,
+    mappings: Sequence[ValueMapping] = (),
+    steps: Steps = NO_COLOUR_STEPS,
+    no_value: str = DASH,
     label: str = "",
     links: Sequence[DashboardLink] = (),
     filled: bool = True,
 ) -> Panel:
-    """One number, or with `label` the text of a label, on a coloured ground."""
+    """One number, or with `label` the value of that label, with a coloured background if `filled`."""
     reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
-    made = (
+    builder = (
         stat.Panel()
         .title(title)
         .description(description)
         .datasource(DATA_SOURCE)
-        .with_target(instant(expr, as_table=bool(label)))
+        .with_target(instant_query(expr, as_table=bool(label)))
         .reduce_options(reduce.fields(f"/^{label}$/" if label else ""))
         .color_mode(looks.BigValueColorMode.BACKGROUND_SOLID if filled else looks.BigValueColorMode.VALUE)
         .graph_mode(looks.BigValueGraphMode.NONE)
         .text_mode(looks.BigValueTextMode.VALUE)
         .justify_mode(looks.BigValueJustifyMode.CENTER)
         .orientation(looks.VizOrientation.AUTO)
-        .no_value(absent)
-        .mappings(list(mapped))
-        .thresholds(thresholds(steps))
+        .no_value(no_value)
+        .mappings(list(mappings))
+        .thresholds(build_thresholds(steps))
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     )
     if unit:
-        made = made.unit(unit)
-    panel = made.build()
+        builder = builder.unit(unit)
+    panel = builder.build()
     if links and panel.field_config:
         panel.field_config.defaults.links = list(links)
     return panel
 
 
 def data_age_tile(expr: str) -> Panel:
-    """Whether the rest of the dashboard may be believed."""
+    """The time since the last successful poll, the first panel of every dashboard."""
     return tile(
         "Data age",
-        "Time since the exporter last learnt everything it wanted to know from k6 Cloud, of the worst "
-        "exporter "
-        "if there are several. **If this is not green, what the rest says may be old.** With the default "
-        "poll "
-        "intervals orange means that three polls in a row went wrong; after five minutes (red) the exporter "
-        "withdraws what it can no longer vouch for.",
+        "Time since the last fully successful poll of k6 Cloud. With several exporters, the worst one is "
+        "shown. **If this is not green, the rest of the dashboard may be outdated.** With the default poll"
+        " intervals, orange means that three polls in a row failed. Red means more than five minutes, "
+        "after which the exporter drops series without new data.",
         expr,
         unit="s",
-        mapped=[nothing("no exporter", "red"), beyond(1e9, "never", "red")],
+        mappings=[map_null("no exporter", "red"), map_from(1e9, "never", "red")],
         steps=((None, "green"), (180, "orange"), (300, "red")),
-        absent="no exporter",
+        no_value="no exporter",
     )
 
 
-def over_time(
+def time_series(
     title: str,
     description: str,
-    shown: Sequence[Series],
+    series: Sequence[Series],
     *,
     unit: str,
     bars: bool = False,
     steps: bool = False,
     colours: Mapping[str, str] | None = None,
-    on_the_right: Mapping[str, str] | None = None,
-    least_interval: str = "",
+    right_axis_units: Mapping[str, str] | None = None,
+    min_interval: str = "",
 ) -> Panel:
-    """Lines, or stacked bars, over time. By name: colours of series, and units of those on the right axis."""
-    made = (
+    """Lines or stacked bars over time. `colours` and `right_axis_units` are by the name of the series."""
+    builder = (
         timeseries.Panel()
         .title(title)
         .description(description)
@@ -182,52 +191,47 @@ def over_time(
         .line_width(1)
         .show_points(looks.VisibilityMode.NEVER if bars else looks.VisibilityMode.AUTO)
         .tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(looks.LegendDisplayMode.LIST)
-            .placement(looks.LegendPlacement.BOTTOM)
-        )
+        .legend(legend_below())
     )
     if bars:
-        made = made.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL).group("A"))
+        builder = builder.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL).group("A"))
     if steps:
-        made = made.line_interpolation(looks.LineInterpolation.STEP_AFTER)
-    if least_interval:
-        made = made.interval(least_interval)
-    for one in shown:
-        made = made.with_target(query(one))
+        builder = builder.line_interpolation(looks.LineInterpolation.STEP_AFTER)
+    if min_interval:
+        builder = builder.interval(min_interval)
+    for one in series:
+        builder = builder.with_target(range_query(one))
     for name, colour in (colours or {}).items():
         properties = [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})]
-        if unit_of := (on_the_right or {}).get(name):
+        if unit_of := (right_axis_units or {}).get(name):
             properties += [
                 DynamicConfigValue("unit", unit_of),
                 DynamicConfigValue("custom.axisPlacement", "right"),
             ]
-        made = made.override_by_name(name, properties)
-    return made.build()
+        builder = builder.override_by_name(name, properties)
+    return builder.build()
 
 
-def states(
+def state_timeline(
     title: str,
     description: str,
-    shown: Sequence[Series],
-    mapped: Sequence[ValueMapping],
+    series: Sequence[Series],
+    mappings: Sequence[ValueMapping],
     *,
     links: Sequence[DashboardLink] = (),
 ) -> Panel:
-    """A band for each series, coloured by its state; twenty to a page.
+    """The states of each series over time, 20 series per page.
 
-    "Disconnect values" stays unset: Grafana then breaks a band wherever a step of the query has no value, at
-    every zoom. A fixed threshold would tear every band apart as soon as a step is longer than it.
+    "Disconnect values" stays unset: Grafana then shows a gap wherever a step of the query has no value, at
+    every zoom level. A fixed threshold would show gaps everywhere once a step is longer than the threshold.
     """
-    made = (
+    builder = (
         statetimeline.Panel()
         .title(title)
         .description(description)
         .datasource(DATA_SOURCE)
-        .mappings(list(mapped))
-        .thresholds(thresholds(PLAIN))
+        .mappings(list(mappings))
+        .thresholds(build_thresholds(NO_COLOUR_STEPS))
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .no_value(DASH)
         .merge_values(True)
@@ -236,17 +240,12 @@ def states(
         .row_height(0.85)
         .fill_opacity(80)
         .line_width(0)
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(looks.LegendDisplayMode.LIST)
-            .placement(looks.LegendPlacement.BOTTOM)
-        )
+        .legend(legend_below())
         .tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.SINGLE))
     )
-    for one in shown:
-        made = made.with_target(query(one))
-    panel = made.build()
+    for one in series:
+        builder = builder.with_target(range_query(one))
+    panel = builder.build()
     if links and panel.field_config:
         panel.field_config.defaults.links = list(links)
     return panel
@@ -256,87 +255,96 @@ def states(
 class Column:
     """A column of a table: the value of an expression, or one of its labels.
 
-    A label without an expression comes with that of another column. A hidden column is there to sort by.
+    A label without an expression comes from the result of another column. Hidden columns are for sorting.
     """
 
     title: str
     expr: str = ""
     label: str = ""
     unit: str = ""
-    mapped: Sequence[ValueMapping] = ()
+    mappings: Sequence[ValueMapping] = ()
     links: Sequence[DashboardLink] = ()
     width: int = 0
-    absent: str = ""
+    no_value: str = ""
     hidden: bool = False
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more_properties: Mapping[str, Any] = field(default_factory=dict)
 
-    def properties(self) -> list[DynamicConfigValue]:
-        """What an override sets for this column."""
-        said: dict[str, Any] = {}
+    def override_properties(self) -> list[DynamicConfigValue]:
+        """The settings of this column, as an override of the table."""
+        properties: dict[str, Any] = {}
         if self.unit:
-            said["unit"] = self.unit
-        if self.mapped:
-            said["mappings"] = list(self.mapped)
-            said["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
+            properties["unit"] = self.unit
+        if self.mappings:
+            properties["mappings"] = list(self.mappings)
+            properties["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
         if self.links:
-            said["links"] = list(self.links)
+            properties["links"] = list(self.links)
         if self.width:
-            said["custom.width"] = self.width
-        if self.absent:
-            said["noValue"] = self.absent
-        return [DynamicConfigValue(name, value) for name, value in {**said, **self.more}.items()]
+            properties["custom.width"] = self.width
+        if self.no_value:
+            properties["noValue"] = self.no_value
+        return [
+            DynamicConfigValue(name, value) for name, value in {**properties, **self.more_properties}.items()
+        ]
 
 
-def rows(
-    title: str, description: str, columns: Sequence[Column], *, newest_first: Sequence[str], absent: str
+def build_table(
+    title: str, description: str, columns: Sequence[Column], *, sort_by: Sequence[str], no_value: str
 ) -> Panel:
-    """A table with one row for each subject that all expressions speak of, joined by the labels they share.
+    """A table that joins the results of all columns by their common labels.
 
-    `newest_first` are titles of columns to sort by, descending, the least important first.
+    `sort_by` has titles of columns to sort by, descending, the most important one last.
     """
-    made = (
+    builder = (
         table.Panel()
         .title(title)
         .description(description)
         .datasource(DATA_SOURCE)
-        .no_value(absent)
+        .no_value(no_value)
         .show_header(True)
         .cell_height(looks.TableCellHeight.SM)
         .footer(common.TableFooterOptions().show(False).reducer(["sum"]).count_rows(False))
         .filterable(True)
-        .thresholds(thresholds(PLAIN))
+        .thresholds(build_thresholds(NO_COLOUR_STEPS))
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     )
-    asked = [column for column in columns if column.expr]
-    for index, column in enumerate(asked):
-        made = made.with_target(instant(column.expr, letter(index), as_table=True))
-    for transformation in transformations(columns, asked, newest_first):
-        made = made.with_transformation(transformation)
+    return build_with_columns(builder, columns, sort_by)
+
+
+def build_with_columns(
+    builder: table.Panel | barchart.Panel, columns: Sequence[Column], sort_by: Sequence[str]
+) -> Panel:
+    """Adds the queries, transformations and overrides of the columns to a panel, and builds it."""
+    queried = [column for column in columns if column.expr]
+    for index, column in enumerate(queried):
+        builder = builder.with_target(instant_query(column.expr, build_ref_id(index), as_table=True))
+    for transformation in build_transformations(columns, queried, sort_by):
+        builder = builder.with_transformation(transformation)
     for column in columns:
-        if properties := column.properties():
-            made = made.override_by_name(column.title, properties)
-    return made.build()
+        if properties := column.override_properties():
+            builder = builder.override_by_name(column.title, properties)
+    return builder.build()
 
 
-def transformations(
-    columns: Sequence[Column], asked: Sequence[Column], newest_first: Sequence[str]
+def build_transformations(
+    columns: Sequence[Column], queried: Sequence[Column], sort_by: Sequence[str]
 ) -> list[DataTransformerConfig]:
-    """Merge the answers, sort the rows, then name and order the columns."""
-    values = {column.title: f"Value #{letter(index)}" for index, column in enumerate(asked)}
+    """Merges the results, sorts the rows, then renames and orders the columns."""
+    values = {column.title: f"Value #{build_ref_id(index)}" for index, column in enumerate(queried)}
     names = {column.title: column.label or values[column.title] for column in columns}
     shown = [column for column in columns if not column.hidden]
-    unseen = {"Time"} | {name for title, name in values.items() if names[title] != name}
-    unseen |= {names[column.title] for column in columns if column.hidden}
+    hidden = {"Time"} | {name for title, name in values.items() if names[title] != name}
+    hidden |= {names[column.title] for column in columns if column.hidden}
     return [
         DataTransformerConfig(id_val="merge", options={}),
         *(
             DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": names[title], "desc": True}]})
-            for title in newest_first
+            for title in sort_by
         ),
         DataTransformerConfig(
             id_val="organize",
             options={
-                "excludeByName": dict.fromkeys(sorted(unseen), True),
+                "excludeByName": dict.fromkeys(sorted(hidden), True),
                 "indexByName": {names[column.title]: index for index, column in enumerate(shown)},
                 "renameByName": {names[column.title]: column.title for column in shown},
                 "includeByName": {},
@@ -345,18 +353,17 @@ def transformations(
     ]
 
 
-def bars(
+def bar_chart(
     title: str,
     description: str,
     columns: Sequence[Column],
     *,
     unit: str,
-    along: str,
-    newest_first: Sequence[str],
+    x_column: str,
+    sort_by: Sequence[str],
 ) -> Panel:
-    """A group of bars for each subject, `along` being the column that names it."""
-    asked = [column for column in columns if column.expr]
-    made = (
+    """A group of bars for each row. The column with the title `x_column` names the groups."""
+    builder = (
         barchart.Panel()
         .title(title)
         .description(description)
@@ -364,7 +371,7 @@ def bars(
         .unit(unit)
         .min(0)
         .no_value(DASH)
-        .x_field(along)
+        .x_field(x_column)
         .x_tick_label_max_length(12)
         .x_tick_label_spacing(80)
         .show_value(looks.VisibilityMode.NEVER)
@@ -374,25 +381,13 @@ def bars(
         .fill_opacity(80)
         .line_width(0)
         .tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
-        .legend(
-            common.VizLegendOptions()
-            .show_legend(True)
-            .display_mode(looks.LegendDisplayMode.LIST)
-            .placement(looks.LegendPlacement.BOTTOM)
-        )
+        .legend(legend_below())
     )
-    for index, column in enumerate(asked):
-        made = made.with_target(instant(column.expr, letter(index), as_table=True))
-    for transformation in transformations(columns, asked, newest_first):
-        made = made.with_transformation(transformation)
-    for column in columns:
-        if properties := column.properties():
-            made = made.override_by_name(column.title, properties)
-    return made.build()
+    return build_with_columns(builder, columns, sort_by)
 
 
-def words(title: str, description: str, content: str) -> Panel:
-    """Text, Markdown."""
+def markdown(title: str, description: str, content: str) -> Panel:
+    """A panel with Markdown text."""
     return (
         text.Panel()
         .title(title)
@@ -405,20 +400,21 @@ def words(title: str, description: str, content: str) -> Panel:
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """Panels side by side, as wide as each other unless `widths` says otherwise."""
+class PanelLine:
+    """Panels side by side. The widths are in columns of Grafana's grid, which has 24."""
 
     height: int
     panels: Sequence[Panel]
     widths: Sequence[int] = ()
 
 
-def band(height: int, *panels: Panel, widths: Sequence[int] = ()) -> Band:
-    return Band(height, panels, widths or [COLUMNS // len(panels)] * len(panels))
+def panel_line(height: int, *panels: Panel, widths: Sequence[int] = ()) -> PanelLine:
+    """Panels side by side, all of the same width by default."""
+    return PanelLine(height, panels, widths or [COLUMNS // len(panels)] * len(panels))
 
 
-def laid_out(*parts: str | Band) -> list[Panel | RowPanel]:
-    """Titles of rows and bands of panels from top to bottom, each panel with its place and an id."""
+def arrange(*parts: str | PanelLine) -> list[Panel | RowPanel]:
+    """Places row titles and lines of panels from top to bottom, and gives each panel an id."""
     placed: list[Panel | RowPanel] = []
     y = 0
     for part in parts:

@@ -1,121 +1,124 @@
-"""k6 Cloud / Test: what happened to this one?"""
+"""The dashboard "k6 Cloud / Test": the runs of one test."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardLink, Panel
 
-from grafana.builder import layout as frame
-from grafana.builder import panels
-from grafana.builder import text as words
+from grafana.builder import layout, panels, text
 from grafana.builder.panels import (
     Column,
-    band,
+    arrange,
+    build_series,
+    build_table,
     data_age_tile,
-    laid_out,
     link,
-    over_time,
-    rows,
-    series,
-    states,
+    panel_line,
+    state_timeline,
     tile,
+    time_series,
 )
-from grafana.builder.queries import Scope, data_age, milliseconds
+from grafana.builder.queries import Scope, seconds_since_poll, to_milliseconds
 
-# One test: its runs are told apart by their ids alone, so that a new name does not split them.
+# Runs are distinguished by their ids only, so that renaming the test does not split its series.
 SCOPE = Scope('job=~"$job", test_id="$test"', test="", run="run_id")
 
-LAST = "k6_cloud_test_last_run"
-JUDGED = "k6_cloud_test_last_finished_run_id"
+NEWEST_RUN = "k6_cloud_test_last_run"
+LAST_FINISHED_RUN_ID = "k6_cloud_test_last_finished_run_id"
 
-EXPLAINED = """\
-- **Planned** is the length that k6 Cloud expects of a run, **Ran** how long it really was under load, and
-  **Waited** the time between its creation and the first load.
-- The **verdict** is that of the newest *finished* run; *Newest run* speaks of the newest of all.
-- The exporter shows moving runs and the newest finished ones of each test. An older run is in the table for
-  as long as Prometheus remembers it and the range above reaches back to when it was shown.
-- States shorter than the poll interval may never be seen. Times of start and end are exact all the same.
-- Load, response times and thresholds are in the k6 app: follow the id of a run.
+EXPLANATION = """\
+- **Planned** is the duration that k6 Cloud expects for a run. **Duration** is how long it generated load.
+  **Waiting** is the time between its creation and the start of the load.
+- The **outcome** is that of the last *finished* run. *Newest run* is about the newest run, finished or not.
+- The exporter exposes active runs and the newest finished runs of each test. Older runs are in the table if
+  Prometheus still has their data and the selected time range includes it.
+- A state that lasts less than the poll interval may be missing. Start and end times are exact.
+- Load, response times and thresholds are in the k6 app. The id of a run links to it.
 """
 
 
-def dashboard() -> Dashboard:
-    return frame.framed(
-        frame.TEST,
+def build_test_dashboard() -> Dashboard:
+    return layout.build_dashboard(
+        layout.TEST,
         "Test",
-        "What happened to one load test in Grafana Cloud k6: its verdict, its newest run, and the runs "
-        "before.",
-        variables=[frame.data_source(), frame.job(), frame.project(), frame.test()],
-        annotations=[*frame.runs(SCOPE, enable=True, title="Run {{run_id}}"), frame.alerts()],
-        panels=laid_out(
-            "Verdict",
-            band(4, *verdict()),
+        "One load test in Grafana Cloud k6: its last result, its newest run and its earlier runs.",
+        variables=[
+            layout.data_source_variable(),
+            layout.job_variable(),
+            layout.project_variable(),
+            layout.test_variable(),
+        ],
+        annotations=[
+            *layout.run_annotations(SCOPE, enable=True, title="Run {{run_id}}"),
+            layout.alert_annotation(),
+        ],
+        panels=arrange(
+            "Outcome",
+            panel_line(4, *result_tiles()),
             "Newest run",
-            band(4, *newest()),
+            panel_line(4, *newest_run_tiles()),
             "Runs",
-            band(9, runs(), processing()),
-            band(10, table()),
+            panel_line(9, run_states(), processing_states()),
+            panel_line(10, runs_table()),
             "Trends",
-            band(8, lengths(), phases()),
-            band(8, against_plan(), users(), finished()),
-            band(6, explained()),
+            panel_line(8, run_durations(), run_phases()),
+            panel_line(8, duration_and_plan(), vus_and_age(), finished_runs_of_test()),
+            panel_line(6, explanation()),
         ),
     )
 
 
-def verdict() -> list[Panel]:
-    ended = SCOPE.of("k6_cloud_test_runs_finished_total", outcome="passed|failed|timed_out|error")
-    passed = SCOPE.of("k6_cloud_test_runs_finished_total", outcome="passed")
+def result_tiles() -> list[Panel]:
+    ended = SCOPE.select("k6_cloud_test_runs_finished_total", outcome="passed|failed|timed_out|error")
+    passed = SCOPE.select("k6_cloud_test_runs_finished_total", outcome="passed")
     return [
-        data_age_tile(data_age('job=~"$job"')),
+        data_age_tile(seconds_since_poll('job=~"$job"')),
         tile(
             "Test",
             "The name of the test; it leads to its page in the k6 app.",
             SCOPE.by_test("k6_cloud_test_info", and_by="test_name, url"),
             label="test_name",
-            mapped=[words.nothing(words.DASH, "transparent")],
+            mappings=[text.map_null(text.DASH, "transparent")],
             links=[link("Test in the k6 app", "${__data.fields.url}", new_tab=True)],
             filled=False,
-            absent="no such test",
+            no_value="no such test",
         ),
         tile(
-            "Verdict",
-            "What became of the newest run that has finished.",
-            SCOPE.outcome(),
+            "Outcome",
+            "Outcome of the last finished run.",
+            SCOPE.last_outcome(),
             label="outcome",
-            mapped=words.mappings(words.OUTCOME),
+            mappings=text.build_mappings(text.OUTCOME),
         ),
         tile(
-            "Judged run",
-            "The newest run that has finished, the one that the verdict speaks of; it leads to its page in "
-            "the "
-            "k6 app.",
-            SCOPE.run_of(JUDGED),
+            "Last finished run",
+            "The run that the outcome is about. It links to its page in the k6 app.",
+            SCOPE.run_with_id(LAST_FINISHED_RUN_ID),
             label="run_id",
-            mapped=[words.nothing(words.DASH, "transparent")],
+            mappings=[text.map_null(text.DASH, "transparent")],
             links=[link("Run in the k6 app", "${__data.fields.url}", new_tab=True)],
             filled=False,
         ),
-        moment("Finished", "When that run ended.", "k6_cloud_test_last_finished_timestamp_seconds"),
-        moment(
+        relative_time_tile(
+            "Finished", "When the last finished run ended.", "k6_cloud_test_last_finished_timestamp_seconds"
+        ),
+        relative_time_tile(
             "Last passed",
-            "When the newest run ended that is known to have passed.",
+            "When the last run that passed ended, as far as it is known.",
             "k6_cloud_test_last_passed_timestamp_seconds",
             absent="never",
         ),
         tile(
             "Pass rate",
-            "Of the runs seen to finish within the range above, those that passed; aborted ones and those "
-            "without "
-            "a verdict do not count.",
+            "Share of passed runs among the runs that finished in the selected time range. Runs aborted by"
+            " a user and runs without a result are not counted.",
             f"sum(max by (outcome) (increase({passed}[$__range])))"
             f" / sum(max by (outcome) (increase({ended}[$__range])))",
             unit="percentunit",
-            mapped=[words.nothing("no run ended", words.GREY)],
+            mappings=[text.map_null("no run ended", text.GREY)],
             steps=((None, "red"), (0.5, "orange"), (0.9, "green")),
-            absent="no run ended",
+            no_value="no run ended",
         ),
-        moment(
+        relative_time_tile(
             "Next run",
-            "When a schedule will start the test next. Only the v6 API tells, and only to a token that may "
-            "see "
+            "When a schedule will start the test next. Requires the v6 API and a token with access to "
             "schedules.",
             "k6_cloud_test_schedule_next_run_timestamp_seconds",
             absent="not scheduled",
@@ -123,109 +126,112 @@ def verdict() -> list[Panel]:
     ]
 
 
-def newest() -> list[Panel]:
+def newest_run_tiles() -> list[Panel]:
     return [
         tile(
             "Run",
-            "The newest run of the test, finished or not; it leads to its page in the k6 app.",
-            SCOPE.run_of(f"{LAST}_id"),
+            "The newest run of the test, finished or not. It links to its page in the k6 app.",
+            SCOPE.run_with_id(f"{NEWEST_RUN}_id"),
             label="run_id",
-            mapped=[words.nothing(words.DASH, "transparent")],
+            mappings=[text.map_null(text.DASH, "transparent")],
             links=[link("Run in the k6 app", "${__data.fields.url}", new_tab=True)],
             filled=False,
-            absent="never run",
+            no_value="never run",
         ),
         tile(
             "Status",
-            "How far the newest run has come.",
-            SCOPE.by_test(f"{LAST}_status"),
-            mapped=words.mappings(words.STATUS),
+            "Status of the newest run.",
+            SCOPE.by_test(f"{NEWEST_RUN}_status"),
+            mappings=text.build_mappings(text.STATUS),
         ),
         tile(
             "Processing",
-            "How far the metrics of the newest run are processed; there is no verdict before that is done.",
-            SCOPE.by_test(f"{LAST}_processing_status"),
-            mapped=words.mappings(words.PROCESSING),
+            "Status of the metrics processing of the newest run. There is no result before it has finished.",
+            SCOPE.by_test(f"{NEWEST_RUN}_processing_status"),
+            mappings=text.build_mappings(text.PROCESSING),
         ),
         tile(
             "Result",
-            "What k6 Cloud says of the thresholds of the newest run, once it is over. It says passed of some "
-            "aborted runs as well: the verdict above knows better.",
-            SCOPE.by_test(f"{LAST}_result_status"),
-            mapped=words.mappings(words.RESULT, absent="no verdict yet", colour=words.GREY),
-            absent="no verdict yet",
+            'Result of the newest run, as reported by k6 Cloud after its end. It can be "passed" for '
+            "aborted runs; the outcome above takes this into account.",
+            SCOPE.by_test(f"{NEWEST_RUN}_result_status"),
+            mappings=text.build_mappings(text.RESULT, no_value="no result yet", colour=text.GREY),
+            no_value="no result yet",
         ),
-        moment("Started", "When the load of the newest run began.", f"{LAST}_started_timestamp_seconds"),
-        moment(
+        relative_time_tile(
+            "Started",
+            "When the newest run started to generate load.",
+            f"{NEWEST_RUN}_started_timestamp_seconds",
+        ),
+        relative_time_tile(
             "Ended",
             "When the newest run ended.",
-            f"{LAST}_ended_timestamp_seconds",
+            f"{NEWEST_RUN}_ended_timestamp_seconds",
             absent="not yet",
         ),
         tile(
             "Planned",
-            "Planned length of the newest run.",
-            SCOPE.by_test(f"{LAST}_duration_seconds"),
+            "Planned duration of the newest run.",
+            SCOPE.by_test(f"{NEWEST_RUN}_duration_seconds"),
             unit="dthms",
             filled=False,
         ),
         tile(
             "VUs",
             "Configured maximum of virtual users of the newest run.",
-            SCOPE.by_test(f"{LAST}_vus"),
+            SCOPE.by_test(f"{NEWEST_RUN}_vus"),
             unit="short",
             filled=False,
         ),
     ]
 
 
-def moment(title: str, description: str, metric: str, *, absent: str = words.DASH) -> Panel:
-    """A tile that says how long ago, or how soon."""
+def relative_time_tile(title: str, description: str, metric: str, *, absent: str = text.DASH) -> Panel:
+    """A tile with a time relative to now, in the past or the future."""
     return tile(
         title,
         description,
-        milliseconds(SCOPE.by_test(metric)),
+        to_milliseconds(SCOPE.by_test(metric)),
         unit="dateTimeFromNow",
         filled=False,
-        absent=absent,
+        no_value=absent,
     )
 
 
-def runs() -> Panel:
-    return states(
+def run_states() -> Panel:
+    return state_timeline(
         "Runs",
-        "The status of each run over time: how long it was queued, initializing and running. Runs of the "
-        "test "
-        "that overlap have a band each.",
-        series((SCOPE.by_run("k6_cloud_run_status"), "{{run_id}}")),
-        words.mappings(words.STATUS),
+        "Status of each run over time: how long it was queued, initializing and running. Overlapping runs "
+        "are shown separately.",
+        build_series((SCOPE.by_run("k6_cloud_run_status"), "{{run_id}}")),
+        text.build_mappings(text.STATUS),
     )
 
 
-def processing() -> Panel:
-    return states(
+def processing_states() -> Panel:
+    return state_timeline(
         "Processing",
-        "How far the metrics of each run were processed, over time.",
-        series((SCOPE.by_run("k6_cloud_run_processing_status"), "{{run_id}}")),
-        words.mappings(words.PROCESSING),
+        "Status of the metrics processing of each run over time.",
+        build_series((SCOPE.by_run("k6_cloud_run_processing_status"), "{{run_id}}")),
+        text.build_mappings(text.PROCESSING),
     )
 
 
-def waited(asked: Scope) -> str:
-    started = asked.by_run_in_range("k6_cloud_run_started_timestamp_seconds")
-    return f"{started} - {asked.by_run_in_range('k6_cloud_run_created_timestamp_seconds')}"
+def waiting_time(scope: Scope) -> str:
+    started = scope.by_run_in_range("k6_cloud_run_started_timestamp_seconds")
+    return f"{started} - {scope.by_run_in_range('k6_cloud_run_created_timestamp_seconds')}"
 
 
-def table() -> Panel:
+def runs_table() -> Panel:
     zoom = link(
         "Zoom to this run",
-        f"{frame.TO_TEST.replace('&${__url_time_range}', '')}&var-test=${{test}}"
+        f"{layout.TEST_LINK.replace('&${__url_time_range}', '')}&var-test=${{test}}"
         "&from=${__data.fields.Started.numeric}&to=${__data.fields.Ended.numeric}",
     )
     columns = (
         Column(
             "Run",
-            SCOPE.pages_in_range(),
+            SCOPE.run_urls_in_range(),
             "run_id",
             links=[link("Run in the k6 app", '${__data.fields["Run page"]}', new_tab=True), zoom],
             width=110,
@@ -233,153 +239,150 @@ def table() -> Panel:
         Column(
             "Status",
             SCOPE.by_run_in_range("k6_cloud_run_status"),
-            mapped=words.mappings(words.STATUS),
+            mappings=text.build_mappings(text.STATUS),
             width=190,
         ),
         Column(
             "Result",
             SCOPE.by_run_in_range("k6_cloud_run_result_status"),
-            mapped=words.mappings(words.RESULT, absent="no verdict yet", colour=words.GREY),
+            mappings=text.build_mappings(text.RESULT, no_value="no result yet", colour=text.GREY),
             width=130,
         ),
         Column(
             "Processing",
             SCOPE.by_run_in_range("k6_cloud_run_processing_status"),
-            mapped=words.mappings(words.PROCESSING),
+            mappings=text.build_mappings(text.PROCESSING),
             width=120,
         ),
-        exactly("Started", "k6_cloud_run_started_timestamp_seconds", zoom),
-        exactly("Ended", "k6_cloud_run_ended_timestamp_seconds"),
-        Column("Waited", waited(SCOPE), unit="dthms", width=100, absent=words.DASH),
+        time_column("Started", "k6_cloud_run_started_timestamp_seconds", zoom),
+        time_column("Ended", "k6_cloud_run_ended_timestamp_seconds"),
+        Column("Waiting", waiting_time(SCOPE), unit="dthms", width=100, no_value=text.DASH),
         Column(
-            "Ran",
+            "Duration",
             SCOPE.by_run_in_range("k6_cloud_run_execution_seconds"),
             unit="dthms",
             width=100,
-            absent=words.DASH,
+            no_value=text.DASH,
         ),
         Column(
             "Planned",
             SCOPE.by_run_in_range("k6_cloud_run_duration_seconds"),
             unit="dthms",
             width=100,
-            absent=words.DASH,
+            no_value=text.DASH,
         ),
-        Column("VUs", SCOPE.by_run_in_range("k6_cloud_run_vus"), unit="short", width=80, absent=words.DASH),
+        Column("VUs", SCOPE.by_run_in_range("k6_cloud_run_vus"), unit="short", width=80, no_value=text.DASH),
         Column(
             "VUh",
             SCOPE.by_run_in_range("k6_cloud_run_vuh"),
             unit="short",
             width=80,
-            absent=words.DASH,
-            more={"decimals": 2},
+            no_value=text.DASH,
+            more_properties={"decimals": 2},
         ),
         Column(
             "Run page",
             label="url",
             links=[link("Open in the k6 app", "${__value.raw}", new_tab=True)],
-            absent=words.DASH,
+            no_value=text.DASH,
         ),
         Column(
             "Created",
-            milliseconds(SCOPE.by_run_in_range("k6_cloud_run_created_timestamp_seconds")),
+            to_milliseconds(SCOPE.by_run_in_range("k6_cloud_run_created_timestamp_seconds")),
             hidden=True,
         ),
     )
-    return rows(
+    return build_table(
         "Runs",
-        "Every run that was shown within the range above, as it was last known, the newest first. Its id "
-        "leads to "
-        "its page in the k6 app; its start offers to set the range to the run.",
+        "All runs with data in the selected time range, with their last known values, newest first. The id"
+        " links to the page of the run in the k6 app. The start time offers to set the time range to the "
+        "run.",
         columns,
-        newest_first=("Created",),
-        absent="No run of this test was shown within this range.",
+        sort_by=("Created",),
+        no_value="No run of this test in this time range.",
     )
 
 
-def exactly(title: str, metric: str, *links: DashboardLink) -> Column:
-    """A moment to the second."""
+def time_column(title: str, metric: str, *links: DashboardLink) -> Column:
+    """A column with an exact time."""
     return Column(
         title,
-        milliseconds(SCOPE.by_run_in_range(metric)),
+        to_milliseconds(SCOPE.by_run_in_range(metric)),
         unit="dateTimeAsIso",
         links=links,
         width=170,
-        absent=words.DASH,
+        no_value=text.DASH,
     )
 
 
-def lengths() -> Panel:
-    return panels.bars(
-        "How long each run waited and ran",
-        "For each run shown within the range: how long it waited for its first load, how long it ran, and "
-        "how "
-        "long it was meant to. The newest is on the left.",
+def run_durations() -> Panel:
+    return panels.bar_chart(
+        "Waiting and run duration",
+        "Waiting time, run duration and planned duration of each run in the selected time range, newest "
+        "first.",
         (
             Column("Run", SCOPE.by_run_in_range("k6_cloud_run_info"), "run_id"),
-            Column("Waited", waited(SCOPE)),
-            Column("Ran", SCOPE.by_run_in_range("k6_cloud_run_execution_seconds")),
+            Column("Waiting", waiting_time(SCOPE)),
+            Column("Duration", SCOPE.by_run_in_range("k6_cloud_run_execution_seconds")),
             Column("Planned", SCOPE.by_run_in_range("k6_cloud_run_duration_seconds")),
             Column("Created", SCOPE.by_run_in_range("k6_cloud_run_created_timestamp_seconds"), hidden=True),
         ),
         unit="s",
-        along="Run",
-        newest_first=("Created",),
+        x_column="Run",
+        sort_by=("Created",),
     )
 
 
-def phases() -> Panel:
-    return over_time(
+def run_phases() -> Panel:
+    return time_series(
         "Phases of the newest run",
-        "Time that the newest run spent in each phase that is behind it. The legacy API tells only of "
-        "running.",
-        series((SCOPE.by_test(f"{LAST}_phase_seconds", and_by="phase"), "{{phase}}")),
+        "Duration of each completed phase of the newest run. The legacy API provides only the running phase.",
+        build_series((SCOPE.by_test(f"{NEWEST_RUN}_phase_seconds", and_by="phase"), "{{phase}}")),
         unit="s",
         steps=True,
-        colours=words.PHASE,
+        colours=text.PHASE,
     )
 
 
-def against_plan() -> Panel:
-    ran = SCOPE.value_of_run("k6_cloud_run_execution_seconds", JUDGED)
-    planned = SCOPE.value_of_run("k6_cloud_run_duration_seconds", JUDGED)
-    return over_time(
-        "Ran against planned",
-        "How long the newest finished run ran, and how long it was meant to, over time.",
-        series((ran, "ran"), (planned, "planned")),
+def duration_and_plan() -> Panel:
+    ran = SCOPE.value_of_run_with_id("k6_cloud_run_execution_seconds", LAST_FINISHED_RUN_ID)
+    planned = SCOPE.value_of_run_with_id("k6_cloud_run_duration_seconds", LAST_FINISHED_RUN_ID)
+    return time_series(
+        "Run and planned duration",
+        "Run duration and planned duration of the last finished run over time.",
+        build_series((ran, "duration"), (planned, "planned")),
         unit="s",
         steps=True,
-        colours={"ran": "blue", "planned": words.GREY},
+        colours={"duration": "blue", "planned": text.GREY},
     )
 
 
-def users() -> Panel:
-    created = SCOPE.by_test(f"{LAST}_created_timestamp_seconds")
-    return over_time(
+def vus_and_age() -> Panel:
+    created = SCOPE.by_test(f"{NEWEST_RUN}_created_timestamp_seconds")
+    return time_series(
         "VUs and age of the newest run",
-        "Configured maximum of virtual users of the newest run, and, on the right, how long ago it was "
-        "created.",
-        series((SCOPE.by_test(f"{LAST}_vus"), "VUs"), (f"time() - {created}", "age")),
+        "Configured maximum of virtual users of the newest run, and the time since its creation on the "
+        "right axis.",
+        build_series((SCOPE.by_test(f"{NEWEST_RUN}_vus"), "VUs"), (f"time() - {created}", "age")),
         unit="short",
         steps=True,
-        colours={"VUs": "blue", "age": words.GREY},
-        on_the_right={"age": "s"},
+        colours={"VUs": "blue", "age": text.GREY},
+        right_axis_units={"age": "s"},
     )
 
 
-def finished() -> Panel:
-    ended = SCOPE.of("k6_cloud_test_runs_finished_total")
-    return over_time(
+def finished_runs_of_test() -> Panel:
+    ended = SCOPE.select("k6_cloud_test_runs_finished_total")
+    return time_series(
         "Runs by outcome",
-        "Runs of the test that the exporter saw finish, by what became of them, in steps of at least five "
-        "minutes.",
-        series((f"max by (outcome) (round(increase({ended}[$__rate_interval])))", "{{outcome}}")),
+        "Finished runs of the test by outcome, in steps of at least 5 minutes.",
+        build_series((f"max by (outcome) (round(increase({ended}[$__rate_interval])))", "{{outcome}}")),
         unit="short",
         bars=True,
-        colours={str(code): colour for code, (_, colour) in words.OUTCOME.items()},
-        least_interval="5m",
+        colours={str(code): colour for code, (_, colour) in text.OUTCOME.items()},
+        min_interval="5m",
     )
 
 
-def explained() -> Panel:
-    return panels.words("How to read this", "What the words on this dashboard mean.", EXPLAINED)
+def explanation() -> Panel:
+    return panels.markdown("Help", "Explanation of the terms on this dashboard.", EXPLANATION)

@@ -1,7 +1,7 @@
-"""What the codes mean, in words and colours: the one place where a dashboard learns it.
+"""Text and colour of every code, as value mappings of Grafana.
 
-A code that is not here shows as its number, which is what a code unknown to us deserves. Colour is never
-alone: the word is always there.
+A code that is missing here is shown as its number. Colours always come with a text, for readers who cannot
+distinguish them.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-DASH = "–"  # noqa: RUF001 (no value; a hyphen is too short to be seen)
+DASH = "–"  # noqa: RUF001 (shown for no value; a hyphen is hard to see)
 GREY = "#8e8e8e"
 LIGHT_GREY = "#b8b8b8"
 
-Words = Mapping[int | str, tuple[str, str]]
+ValueTexts = Mapping[int | str, tuple[str, str]]
 
-STATUS: Words = {
+STATUS: ValueTexts = {
     -2: ("created", LIGHT_GREY),
     -1: ("validated", LIGHT_GREY),
     0: ("queued", "super-light-blue"),
@@ -31,7 +31,7 @@ STATUS: Words = {
     2: ("running", "blue"),
     3: ("finished", "green"),
     4: ("timed out", "orange"),
-    5: ("aborted by user", "purple"),  # somebody's choice, not a fault
+    5: ("aborted by user", "purple"),  # a decision, not an error
     6: ("aborted by system", "dark-red"),
     7: ("aborted by script error", "red"),
     8: ("aborted by threshold", "semi-dark-red"),
@@ -39,26 +39,26 @@ STATUS: Words = {
     10: ("archived", GREY),
 }
 
-PROCESSING: Words = {
+PROCESSING: ValueTexts = {
     0: ("not started", GREY),
     1: ("processing", "blue"),
     2: ("finished", "green"),
     3: ("error", "red"),
 }
 
-RESULT: Words = {
+RESULT: ValueTexts = {
     0: ("passed", "green"),
     1: ("failed", "red"),
     2: ("error", "dark-red"),
 }
 
-OUTCOME: Words = {
+OUTCOME: ValueTexts = {
     "passed": ("passed", "green"),
     "failed": ("failed", "red"),
     "aborted": ("aborted", "purple"),
     "timed_out": ("timed out", "orange"),
     "error": ("error", "dark-red"),
-    "none": ("no verdict", GREY),
+    "none": ("no result", GREY),
 }
 
 PHASE: Mapping[str, str] = {
@@ -68,22 +68,24 @@ PHASE: Mapping[str, str] = {
     "processing": "purple",
 }
 
-POLL: Words = {0: ("failed", "red"), 1: ("succeeded", "green")}
-TARGET: Words = {0: ("down", "red"), 1: ("up", "green")}
-RELOAD: Words = {0: ("refused", "red"), 1: ("good", "green")}
+POLL: ValueTexts = {0: ("failed", "red"), 1: ("succeeded", "green")}
+TARGET: ValueTexts = {0: ("down", "red"), 1: ("up", "green")}
+RELOAD: ValueTexts = {0: ("reload failed", "red"), 1: ("valid", "green")}
 
 
-def mappings(words: Words, *, absent: str = DASH, colour: str = "transparent") -> list[ValueMapping]:
-    """The words as Grafana's value mappings, with what to say where there is no value."""
+def build_mappings(
+    texts: ValueTexts, *, no_value: str = DASH, colour: str = "transparent"
+) -> list[ValueMapping]:
+    """The texts as value mappings of Grafana, and a text for no value."""
     known = {
         str(code): ValueMappingResult(text=text, color=shade, index=index)
-        for index, (code, (text, shade)) in enumerate(words.items())
+        for index, (code, (text, shade)) in enumerate(texts.items())
     }
-    return [ValueMap(known), nothing(absent, colour, index=len(known))]
+    return [ValueMap(known), map_null(no_value, colour, index=len(known))]
 
 
-def nothing(text: str, colour: str, *, index: int = 0) -> SpecialValueMap:
-    """What to say of null and NaN."""
+def map_null(text: str, colour: str, *, index: int = 0) -> SpecialValueMap:
+    """Maps null and NaN to a text."""
     return SpecialValueMap(
         DashboardSpecialValueMapOptions(
             SpecialValueMatch.NULL_AND_NAN, ValueMappingResult(text=text, color=colour, index=index)
@@ -91,7 +93,7 @@ def nothing(text: str, colour: str, *, index: int = 0) -> SpecialValueMap:
     )
 
 
-def beyond(least: float, text: str, colour: str, *, index: int = 1) -> RangeMap:
-    """What to say of everything from `least` on."""
-    said = ValueMappingResult(text=text, color=colour, index=index)
-    return RangeMap(DashboardRangeMapOptions(from_val=least, result=said))
+def map_from(minimum: float, text: str, colour: str, *, index: int = 1) -> RangeMap:
+    """Maps every value from `minimum` on to a text."""
+    result = ValueMappingResult(text=text, color=colour, index=index)
+    return RangeMap(DashboardRangeMapOptions(from_val=minimum, result=result))

@@ -1,4 +1,4 @@
-"""Every rule is tested with the promtool of Prometheus 2 and with that of Prometheus 3."""
+"""The tests of the rules run with the promtool of Prometheus 2 and with that of Prometheus 3."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The alerts are good rules, on metrics that there are, each with its stories and its runbook."""
+"""The rules are valid, use metrics and labels that exist, and each alert has test cases and a runbook."""
 
 import re
 import subprocess
@@ -9,34 +9,34 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.promtool import STORIES, told
+from exporter import PROJECT_URL
+from tests.support.promtool import CASES, run_case
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = ROOT / "grafana" / "alerts.yaml"
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
 GOLDEN = [ROOT / "tests" / "exposition" / name for name in ("legacy.prom", "v6.prom")]
 
-BASE = "https://github.com/k6-cloud-exporter/k6-cloud-exporter/blob/main/docs/runbooks.md"
+RUNBOOK_URL = f"{PROJECT_URL}/blob/main/docs/runbooks.md"
 TEST = {"project_id", "test_id", "test_name"}
-# What Prometheus adds to each series, and the series that it makes itself.
-OF_PROMETHEUS = {"job", "instance"}
-# What users may record themselves; see the runbook of K6CloudTestNotRun.
-OF_USERS = {"k6_cloud:test_expected_every_seconds"}
+TARGET = {"job", "instance"}  # the labels that Prometheus adds to each series
+# Recorded by users themselves; see the runbook of K6CloudTestNotRun.
+USER_RECORDED = {"k6_cloud:test_expected_interval_seconds"}
 
 Rule = dict[str, Any]
 
 
-def rules() -> list[Rule]:
+def load_rules() -> list[Rule]:
     groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
-ALERTS: dict[str, Rule] = {rule["alert"]: rule for rule in rules() if "alert" in rule}
-RECORDED = {rule["record"] for rule in rules() if "record" in rule}
+ALERTS: dict[str, Rule] = {rule["alert"]: rule for rule in load_rules() if "alert" in rule}
+RECORDED = {rule["record"] for rule in load_rules() if "record" in rule}
 
 
-def exposed() -> dict[str, set[str]]:
-    """The labels of each metric that the exporter tells, from the golden files."""
+def exposed_labels() -> dict[str, set[str]]:
+    """The labels of each metric that the exporter exposes, from the golden expositions."""
     found: dict[str, set[str]] = {}
     for golden in GOLDEN:
         for line in golden.read_text(encoding="utf-8").splitlines():
@@ -48,27 +48,28 @@ def exposed() -> dict[str, set[str]]:
     return found
 
 
-def metrics(expression: str) -> set[str]:
+def find_metrics(expression: str) -> set[str]:
     return set(re.findall(r"\bk6_cloud[\w:]+", expression))
 
 
-def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
+def find_selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
     """Each metric in an expression that is selected by labels, and these labels."""
     for name, matchers in re.findall(r"\b(k6_cloud[\w:]+)\{([^}]*)\}", expression):
         yield name, set(re.findall(r"(\w+)\s*[=!]~?", matchers))
 
 
-def grouped_by(expression: str) -> set[str]:
-    """Every label by which something is aggregated, matched or brought along, or that is made."""
+def find_grouping_labels(expression: str) -> set[str]:
+    """Every label that an expression aggregates by, matches on or copies."""
     lists = re.findall(r"\b(?:by|on|group_left|ignoring|without)\s*\(([^)]*)\)", expression)
     return {label.strip() for labels in lists for label in labels.split(",") if label.strip()}
 
 
-def made_by(expression: str) -> set[str]:
+def find_created_labels(expression: str) -> set[str]:
+    """The labels that count_values adds."""
     return set(re.findall(r'count_values by \([^)]*\) \("(\w+)"', expression))
 
 
-def test_promtool_finds_nothing_to_say_about_the_rules(promtool: str) -> None:
+def test_promtool_lint_finds_no_problem_in_the_rules(promtool: str) -> None:
     checked = subprocess.run(
         [promtool, "check", "rules", "--lint=all", "--lint-fatal", RULES],
         capture_output=True,
@@ -77,142 +78,149 @@ def test_promtool_finds_nothing_to_say_about_the_rules(promtool: str) -> None:
     )
 
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert f"SUCCESS: {len(rules())} rules found" in checked.stdout
+    assert f"SUCCESS: {len(load_rules())} rules found" in checked.stdout
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.stem)
-def test_a_story_goes_as_it_is_told(story: Path, promtool: str) -> None:
-    said = told(promtool, story, yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_alerts_fire_as_the_case_expects(case: Path, promtool: str) -> None:
+    result = run_case(promtool, case, yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"])
 
-    assert said.returncode == 0, said.stdout + said.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_has_a_silent_a_firing_and_a_resolved_story(alert: str) -> None:
-    (file,) = [story for story in STORIES if story.stem == alert]
+def test_every_alert_has_silent_firing_and_resolved_cases(alert: str) -> None:
+    (file,) = [case for case in CASES if case.stem == alert]
     kinds: dict[str, list[list[int]]] = {"silent": [], "firing": [], "resolved": []}
-    for story in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
-        checks = story["alert_rule_test"]
+    for case in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
+        checks = case["alert_rule_test"]
         assert {check["alertname"] for check in checks} == {alert}
-        kinds[story["name"].split(":")[0]].append([len(check.get("exp_alerts", [])) for check in checks])
+        kinds[case["name"].split(":")[0]].append([len(check.get("exp_alerts", [])) for check in checks])
 
     assert all(kinds.values())
     assert not any(any(counts) for counts in kinds["silent"])
-    # The minute before is told as well, but for what is there from the beginning.
+    # A firing case also checks the minute before, unless the alert fires from the start.
     assert all(counts[-1] for counts in kinds["firing"] if len(counts) == 1)
     assert any(counts[0] == 0 and counts[1] > 0 for counts in kinds["firing"] if len(counts) > 1)
     assert all(counts[0] > 0 and counts[-1] == 0 for counts in kinds["resolved"])
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_says_how_bad_it_is_what_it_is_and_where_to_read_on(alert: str) -> None:
+def test_alert_has_severity_summary_description_and_runbook(alert: str) -> None:
     rule = ALERTS[alert]
     annotations = rule["annotations"]
 
     assert alert.startswith("K6Cloud")
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-    assert annotations["summary"].endswith(".")
-    assert "{{" not in annotations["summary"]
-    assert annotations["runbook_url"] == f"{BASE}#{alert.lower()}"
-    assert "{{ $labels." in annotations["description"] or alert == "K6CloudExporterAbsent"
+    assert not annotations["summary"].endswith(".")
+    assert "{{ $labels." in annotations["summary"] or alert == "K6CloudExporterAbsent"
+    assert annotations["runbook_url"] == f"{RUNBOOK_URL}#{alert.lower()}"
 
 
 @pytest.mark.parametrize("alert", [alert for alert in ALERTS if alert.startswith("K6CloudTest")])
-def test_an_alert_on_a_test_names_it_and_links_to_its_page_without_being_another_for_each(alert: str) -> None:
+def test_alert_on_a_test_names_and_links_it(alert: str) -> None:
     rule = ALERTS[alert]
 
+    assert rule["annotations"]["summary"].startswith("k6 test {{ $labels.test_name }} ")
     for label in TEST:
         assert f"$labels.{label}" in rule["annotations"]["description"]
     assert "{{ $labels.url }}" in {
         rule["annotations"].get("run_url", ""),
         rule["annotations"].get("test_url", ""),
     }
+    # Otherwise each run would raise an alert of its own.
     assert rule["labels"]["url"] == ""
 
 
-def test_every_metric_in_a_rule_is_told_by_the_exporter_or_recorded() -> None:
-    known = exposed().keys() | RECORDED | OF_USERS
+def test_every_metric_in_a_rule_is_exposed_or_recorded() -> None:
+    known = exposed_labels().keys() | RECORDED | USER_RECORDED
 
-    assert {name for rule in rules() for name in metrics(rule["expr"])} <= known
+    assert {name for rule in load_rules() for name in find_metrics(rule["expr"])} <= known
 
 
 def test_every_recorded_series_is_used() -> None:
-    used = {name for rule in rules() for name in metrics(rule["expr"]) if rule.get("record") != name}
+    used = {
+        name for rule in load_rules() for name in find_metrics(rule["expr"]) if rule.get("record") != name
+    }
 
     assert used >= RECORDED
 
 
-def test_every_label_that_selects_is_one_that_the_metric_has() -> None:
-    labels: Mapping[str, set[str]] = exposed() | {"k6_cloud:test_last_finished_status": TEST | {"outcome"}}
+def test_selectors_use_labels_of_the_metric() -> None:
+    labels: Mapping[str, set[str]] = exposed_labels() | {
+        "k6_cloud:test_last_finished_status": TEST | {"outcome"}
+    }
 
-    for rule in rules():
-        for name, selected in selectors(rule["expr"]):
+    for rule in load_rules():
+        for name, selected in find_selectors(rule["expr"]):
             assert selected <= labels[name], (name, selected)
 
 
-def test_every_label_that_groups_or_joins_is_told_by_one_of_the_metrics_or_made() -> None:
-    told = {label for labels in exposed().values() for label in labels} | OF_PROMETHEUS
+def test_grouping_and_joining_labels_exist() -> None:
+    known = {label for labels in exposed_labels().values() for label in labels} | TARGET
 
-    for rule in rules():
-        assert grouped_by(rule["expr"]) <= told | made_by(rule["expr"]), rule
+    for rule in load_rules():
+        assert find_grouping_labels(rule["expr"]) <= known | find_created_labels(rule["expr"]), rule
 
 
-def test_no_rule_about_tests_keeps_which_exporter_told_it() -> None:
-    """They begin with recorded series, and what these keep is spelled out."""
+def test_alerts_on_tests_do_not_depend_on_the_exporter() -> None:
+    """They use recorded series only, whose labels are listed explicitly."""
     for alert, rule in ALERTS.items():
         if alert.startswith("K6CloudTest"):
-            assert metrics(rule["expr"]) <= RECORDED | OF_USERS
+            assert find_metrics(rule["expr"]) <= RECORDED | USER_RECORDED
 
 
-def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
+def test_alerts_and_runbooks_match() -> None:
     text = RUNBOOKS.read_text(encoding="utf-8")
     sections = re.findall(r"^## (K6Cloud\w+)$", text, re.MULTILINE)
 
     assert sections == list(ALERTS)
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         if section.startswith("K6Cloud"):
-            for part in ("**Means:**", "**Look at:**", "**Do:**"):
-                assert part in section, section
+            for part in ("**Meaning:**", "**Impact:**", "**Check:**", "**Fix:**"):
+                assert section.count(part) == 1, section
 
 
-def queries() -> list[str]:
+def read_runbook_queries() -> list[str]:
     text = RUNBOOKS.read_text(encoding="utf-8")
     return [
         line for block in re.findall(r"```promql\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
     ]
 
 
-def test_every_query_in_a_runbook_is_promql_on_metrics_and_labels_that_there_are(
-    tmp_path: Path, promtool: str
-) -> None:
-    asked = [{"record": f"q:{number}", "expr": query} for number, query in enumerate(queries())]
+def test_runbook_queries_use_existing_metrics_and_labels(tmp_path: Path, promtool: str) -> None:
+    recorded = [
+        {"record": f"q:{number}", "expr": query} for number, query in enumerate(read_runbook_queries())
+    ]
     file = tmp_path / "queries.yaml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": asked}]}), encoding="utf-8")
+    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": recorded}]}), encoding="utf-8")
 
     subprocess.run([promtool, "check", "rules", file], check=True, capture_output=True)
-    for query in queries():
-        assert metrics(query) <= exposed().keys()
-        for name, selected in selectors(query):
-            assert selected <= (exposed()[name] or TEST), query  # no test of the golden files has a schedule
+    for query in read_runbook_queries():
+        assert find_metrics(query) <= exposed_labels().keys()
+        for name, selected in find_selectors(query):
+            # No test in the golden expositions has a schedule.
+            assert selected <= (exposed_labels()[name] or TEST), query
 
 
-def test_every_link_within_the_runbooks_leads_somewhere() -> None:
+def test_links_within_the_runbooks_have_targets() -> None:
     text = RUNBOOKS.read_text(encoding="utf-8")
     headings = {heading.lower() for heading in re.findall(r"^## (\w+)$", text, re.MULTILINE)}
 
     assert set(re.findall(r"\]\(#(\w+)\)", text)) <= headings
 
 
-def example(name: str) -> str:
+def read_example(name: str) -> str:
+    """The YAML block of docs/runbooks.md after the comment with this name."""
     found = re.search(f"<!-- {name} -->\n```yaml\n(.*?)```", RUNBOOKS.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     return found[1]
 
 
-def test_the_alertmanager_example_names_only_alerts_that_there_are() -> None:
-    told = yaml.safe_load(example("alertmanager"))
+def test_alertmanager_example_names_existing_alerts() -> None:
+    config = yaml.safe_load(read_example("alertmanager"))
 
-    for rule in told["inhibit_rules"]:
+    for rule in config["inhibit_rules"]:
         for matcher in rule["source_matchers"] + rule["target_matchers"]:
             pattern = re.fullmatch(r'alertname=~?"(.*)"', matcher)
             assert pattern
@@ -220,12 +228,10 @@ def test_the_alertmanager_example_names_only_alerts_that_there_are() -> None:
                 assert any(re.fullmatch(name, alert) for alert in ALERTS), name
 
 
-def test_the_rule_by_which_users_say_how_often_a_test_should_run_is_good(
-    tmp_path: Path, promtool: str
-) -> None:
+def test_example_of_the_expected_interval_is_valid(tmp_path: Path, promtool: str) -> None:
     file = tmp_path / "expected.yaml"
-    file.write_text(example("expected"), encoding="utf-8")
+    file.write_text(read_example("expected"), encoding="utf-8")
 
     subprocess.run([promtool, "check", "rules", file], check=True, capture_output=True)
-    (rule,) = yaml.safe_load(example("expected"))["groups"][0]["rules"]
-    assert rule["record"] in OF_USERS
+    (rule,) = yaml.safe_load(read_example("expected"))["groups"][0]["rules"]
+    assert rule["record"] in USER_RECORDED

@@ -1,1 +1,1 @@
-"""What can be configured, and what is said about what cannot."""
+"""Tests of exporter/config."""

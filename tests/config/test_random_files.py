@@ -1,4 +1,4 @@
-"""Whatever a file holds, it makes a configuration or a ConfigError."""
+"""Random input results in a configuration or in a ConfigError, never in another exception."""
 
 from pathlib import Path
 from typing import Any
@@ -39,64 +39,66 @@ trees = st.recursive(
     max_leaves=12,
 )
 sections = st.dictionaries(st.sampled_from(KEYS), scalars | trees, max_size=4)
-lifelike = st.dictionaries(
+realistic = st.dictionaries(
     st.sampled_from(KEYS), sections | st.lists(sections, max_size=3) | scalars, min_size=1, max_size=4
 )
-often = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many_examples = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
-def outcome(file: Path | None, environ: dict[str, str]) -> Config | tuple[str, ...]:
+def load_or_messages(file: Path | None, environ: dict[str, str]) -> Config | tuple[str, ...]:
     try:
         return load(file, environ, {})[0]
     except ConfigError as error:
         return error.messages
 
 
-def judged(file: Path | None, **environ: str) -> None:
-    told = outcome(file, TOKEN | environ)
-    assert told
-    if not isinstance(told, Config):
-        assert all(sentence.isprintable() and len(sentence) < 500 for sentence in told)
+def assert_loads_or_fails(file: Path | None, **environ: str) -> None:
+    result = load_or_messages(file, TOKEN | environ)
+    assert result
+    if not isinstance(result, Config):
+        assert all(message.isprintable() and len(message) < 500 for message in result)
 
 
-@often
-@given(tree=trees | lifelike)
-def test_any_tree_gives_a_configuration_or_sentences(tree: Any, tmp_path: Path) -> None:
+@many_examples
+@given(tree=trees | realistic)
+def test_any_tree_loads_or_fails(tree: Any, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(tree, allow_unicode=False), encoding="utf-8")
 
-    judged(file)
+    assert_loads_or_fails(file)
 
 
-@often
+@many_examples
 @given(text=st.text(max_size=80) | st.text("{}[]:,-&*!|>'\"%@`#<>?= \n\t0159._zeT~", max_size=60))
-def test_any_text_gives_a_configuration_or_sentences(text: str, tmp_path: Path) -> None:
+def test_any_text_loads_or_fails(text: str, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
 
-    judged(file)
+    assert_loads_or_fails(file)
 
 
-@often
+@many_examples
 @given(content=st.binary(max_size=60))
-def test_any_bytes_give_a_configuration_or_sentences(content: bytes, tmp_path: Path) -> None:
+def test_any_bytes_load_or_fail(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_bytes(content)
 
-    judged(file)
+    assert_loads_or_fails(file)
 
 
-@often
+@many_examples
 @given(name=st.sampled_from([one.name for one in all_settings()]), text=st.text(max_size=40))
-def test_any_variable_gives_a_configuration_or_sentences(name: str, text: str) -> None:
-    judged(None, **{"K6_CLOUD_EXPORTER_" + name.upper().replace(".", "__"): text})
+def test_any_variable_loads_or_fails(name: str, text: str) -> None:
+    assert_loads_or_fails(None, **{"K6_CLOUD_EXPORTER_" + name.upper().replace(".", "__"): text})
 
 
 @pytest.mark.parametrize(
     "tag", ["timestamp", "int", "float", "bool", "binary", "null", "set", "omap", "pairs", "map", "seq"]
 )
 @pytest.mark.parametrize("content", ["x", "''", "[x]", "{x: y}", "[[x]]", "[{x: y}]"])
-def test_any_yaml_tag_on_anything_gives_sentences(tag: str, content: str, tmp_path: Path) -> None:
+def test_any_yaml_tag_on_any_value_fails(tag: str, content: str, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(f"api: {{url: !!{tag} {content}}}\nrunz: !!{tag} {content}")
 

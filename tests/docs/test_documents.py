@@ -19,7 +19,7 @@ from exporter.cli import main
 from exporter.commands.runs import exit_codes
 from exporter.config import TestSelector, load, settings
 from exporter.config.load import variable
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.simulator import Phases, World
 from exporter.web import protocol, server
 from exporter.web.security import basic_auth
@@ -38,7 +38,7 @@ from tests.support.documents import (
 )
 from tests.support.golden import assert_section
 from tests.support.lab import START
-from tests.support.programs import program
+from tests.support.programs import require_program
 from tests.support.public_names import METRICS, SELF_METRICS, commands
 from tests.support.runs_shell import Shell
 
@@ -48,7 +48,7 @@ def metrics() -> str:
         ("metric", "of", "further labels", "meaning"),
         (
             (f"`{family.name}`", family.subject, format_names(family.labels), family.help)
-            for family in families("", "legacy")
+            for family in build_families("", "legacy")
         ),
     )
 
@@ -215,7 +215,7 @@ def test_example_scrape_config_with_tls_is_valid(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret")
 
     subprocess.run(
-        [program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True
+        [require_program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True
     )
 
 
@@ -224,7 +224,7 @@ def test_example_rules_are_valid(tmp_path: Path) -> None:
     file.write_text(read_example(DOCS / "dashboards-and-alerts.md", "alerts"))
 
     subprocess.run(
-        [program("promtool", "prometheus"), "check", "rules", file], check=True, capture_output=True
+        [require_program("promtool", "prometheus"), "check", "rules", file], check=True, capture_output=True
     )
     [rule] = yaml.safe_load(file.read_text())["groups"][0]["rules"]
     assert rule["record"] in read_document(ROOT / "grafana" / "alerts.yaml")

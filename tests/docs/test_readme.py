@@ -13,7 +13,7 @@ from exporter.simulator import Phases, World
 from tests.support.documents import DOCS, README, ROOT, read_document, read_example, read_section
 from tests.support.golden import assert_section
 from tests.support.lab import START, Lab
-from tests.support.programs import program
+from tests.support.programs import require_program
 
 ALERTS = ROOT / "grafana" / "alerts.yaml"
 CHART = ROOT / "helm" / "k6-cloud-exporter" / "Chart.yaml"
@@ -76,7 +76,7 @@ def test_readme_scrape_config_is_valid(tmp_path: Path) -> None:
     file.write_text(read_example(README, "scrape-config"))
 
     subprocess.run(
-        [program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True
+        [require_program("promtool", "prometheus"), "check", "config", file], check=True, capture_output=True
     )
 
 

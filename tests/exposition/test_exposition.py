@@ -12,18 +12,18 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from exporter.exposition.families import Family, Labels, families
+from exporter.exposition.families import Family, Labels, build_families
 from exporter.exposition.render import Exposition
 from exporter.model import LoadTest, Phase, Run
 from exporter.simulator import EndStatus, Phases, World
 from exporter.store import State, StateUpdate, TestState, TestUpdate
 from tests.support.lab import START, Lab
-from tests.support.scripted_world import WEIRD
+from tests.support.scripted_world import UNUSUAL_NAME
 
-TABLE = families("https://app.k6.io", "legacy")
+TABLE = build_families("https://app.k6.io", "legacy")
 
 NAMES = st.one_of(
-    st.text(max_size=255), st.sampled_from([WEIRD, "|", "\\", '"', "\n", "\r\n", "ü" * 255, "{}=,"])
+    st.text(max_size=255), st.sampled_from([UNUSUAL_NAME, "|", "\\", '"', "\n", "\r\n", "ü" * 255, "{}=,"])
 )
 MOMENTS = st.one_of(st.none(), st.floats(0, 4e9))
 NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))

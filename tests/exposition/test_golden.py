@@ -11,15 +11,15 @@ import pytest
 from exporter import __version__
 from tests.support.golden import assert_golden
 from tests.support.lab import Lab
-from tests.support.scripted_world import world
+from tests.support.scripted_world import build_scripted_world
 
 FOLDER = Path(__file__).parent
 
 
-@pytest.mark.parametrize(("api_version", "stack"), [("legacy", {}), ("v6", {"stack_id": 1})])
+@pytest.mark.parametrize(("api_version", "stack"), [("legacy", {}), ("v6", {"stack": 1})])
 def test_the_whole_exposition_is_as_written(api_version: str, stack: dict[str, int]) -> None:
     golden = FOLDER / f"{api_version}.prom"
-    with Lab(world(), api={"url": "http://k6.test"} | stack) as lab:
+    with Lab(build_scripted_world(), api={"url": "http://k6.test"} | stack) as lab:
         lab.poll()
         lab.at(15).poll()
         lab.at(30).poll()

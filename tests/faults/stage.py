@@ -17,7 +17,7 @@ from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.simulator import EndStatus, Options, Phases, Simulator, World
 from tests.faults.truth import FINISHED, OUTCOMES, Fact, counts, told, truth
-from tests.support.lab import START, TOKEN, Now, dated
+from tests.support.lab import START, TOKEN, ManualClock, add_date_header
 
 STALE_AFTER = 300.0
 INTERVAL = 15.0
@@ -26,7 +26,7 @@ STACK = {"legacy": None, "v6": 1}
 NOTHING: frozenset[str] = frozenset()
 
 
-class Passing(Now):
+class Passing(ManualClock):
     """The time of an event loop that skips what nothing happens in; to wait is to let it pass."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Passing(Now):
         await asyncio.sleep(moment - self.read())
 
 
-class Numbered(Now):
+class Numbered(ManualClock):
     """A number, where the loop has a real network to wait for."""
 
     async def until(self, moment: float) -> None:
@@ -157,11 +157,11 @@ class Stage:
         self.write_token(TOKEN)
         self.token = Secret(path=self.token_file)
         self.simulator = self._simulator()
-        self.network: httpx.AsyncBaseTransport = httpx.ASGITransport(dated(self.simulator))
+        self.network: httpx.AsyncBaseTransport = httpx.ASGITransport(add_date_header(self.simulator))
         self._api = {
             "url": "http://k6.test",
             "requests_per_minute": 100_000,
-            "stack_id": STACK[api_version],
+            "stack": STACK[api_version],
         } | api
         self._stack = AsyncExitStack()
         self._truths: dict[float, dict[Fact, float]] = {}
@@ -170,7 +170,7 @@ class Stage:
     async def __aenter__(self) -> Self:
         clock = Clock(lambda: self.now.read() + self.skew, self.now.read, self.now.clock.sleep)
         self.exporter = await self._enter(self.token, clock, self.network)
-        clean = httpx.ASGITransport(dated(self._simulator()))
+        clean = httpx.ASGITransport(add_date_header(self._simulator()))
         self.twin = await self._enter(Secret(TOKEN), self.now.clock, clean)
         return self
 

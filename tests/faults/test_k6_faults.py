@@ -16,7 +16,7 @@ OTHERS = ("/loadtests/v2/tests", "/cloud/v6/load_tests", "/cloud/v6/schedules")
 LONG = Phases(running=10_000)
 API: dict[str, dict[str, Any]] = {
     "legacy": {"url": "http://k6.test", "timeout": "30ms"},
-    "v6": {"url": "http://k6.test", "timeout": "30ms", "stack_id": 1},
+    "v6": {"url": "http://k6.test", "timeout": "30ms", "stack": 1},
 }
 
 # Counters of the exporter about itself, by their names without the prefix.
@@ -156,7 +156,7 @@ def missing(*names: str) -> list[Case]:
     ]
 
 
-SKIPS = {REQUESTS.format(200): 1, SKIPPED.format("unreadable"): 1}
+SKIPS = {REQUESTS.format(200): 1, SKIPPED.format("invalid"): 1}
 ALL_CASES = {
     "legacy": [
         *CASES,
@@ -170,7 +170,7 @@ ALL_CASES = {
         Case(
             "a stranger",
             faults.strangers(),
-            counted={REQUESTS.format(200): 1, SKIPPED.format("foreign"): 1},
+            counted={REQUESTS.format(200): 1, SKIPPED.format("unexpected"): 1},
         ),
     ],
     "v6": [
@@ -294,7 +294,7 @@ def test_an_unreadable_run_keeps_what_was_known_of_it_and_costs_no_other(api_ver
         # The newest comes first, so it is the one that could not be read; by its id it is found all the same.
         assert scene.status_of(scene.running) == 2
         assert scene.status_of(new) == 2
-        assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="unreadable"}') == 1
+        assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="invalid"}') == 1
 
 
 @pytest.mark.parametrize("api_version", GENERATIONS)

@@ -24,7 +24,7 @@ EXAMPLES = 60  # of each kind and generation
 FEWEST = 250  # spoilt answers of each, together a thousand
 APIS = {
     "legacy": {"url": "http://k6.test", "requests_per_minute": 6000},
-    "v6": {"url": "http://k6.test", "requests_per_minute": 6000, "stack_id": 1},
+    "v6": {"url": "http://k6.test", "requests_per_minute": 6000, "stack": 1},
 }
 FOREVER = Phases(running=10_000_000)
 

@@ -26,7 +26,7 @@ from exporter.simulator.options import V6Options
 from tests.faults.truth import FINISHED, counts, told, truth
 from tests.support.lab import START, Lab
 
-APIS = {"legacy": {"url": "http://k6.test"}, "v6": {"url": "http://k6.test", "stack_id": 1}}
+APIS = {"legacy": {"url": "http://k6.test"}, "v6": {"url": "http://k6.test", "stack": 1}}
 
 HOUR, DAY, FOREVER = 3600.0, 86400.0, 1e6
 CALM = 13  # discoveries: each looks anew at a twelfth of the old runs of legacy

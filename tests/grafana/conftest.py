@@ -1,6 +1,6 @@
-"""A real Prometheus that scrapes the demo, and beside it a second exporter on the same tests.
+"""A real Prometheus that scrapes the demo and a second exporter that watches the same tests.
 
-The second one asks v6, so that every metric has samples, and each test is told twice.
+The second exporter uses the v6 API, so that every metric has samples and each test is exposed twice.
 """
 
 import os
@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.processes import eventually, free_port, ours, running
-from tests.support.programs import program
+from tests.support.programs import require_program
 
 CONFIGURATION = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -26,28 +26,28 @@ scrape_configs:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """Asked as Grafana asks it."""
+    """Client of the query API, which Grafana uses too."""
 
     url: str
 
     def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
-        question = {"query": expression} | ({} if at is None else {"time": str(at)})
-        answer = httpx.post(f"{self.url}/api/v1/query", data=question).json()
-        assert answer["status"] == "success", (expression, answer)
-        assert not answer.get("warnings"), (expression, answer)
-        result: list[dict[str, Any]] = answer["data"]["result"]
+        parameters = {"query": expression} | ({} if at is None else {"time": str(at)})
+        response = httpx.post(f"{self.url}/api/v1/query", data=parameters).json()
+        assert response["status"] == "success", (expression, response)
+        assert not response.get("warnings"), (expression, response)
+        result: list[dict[str, Any]] = response["data"]["result"]
         return result
 
 
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    prometheus_program = program("prometheus", "prometheus")
+    prometheus_program = require_program("prometheus", "prometheus")
     folder = tmp_path_factory.mktemp("dashboards")
     demo, second, port = free_port(), free_port(), free_port()
     configuration = folder / "prometheus.yml"
     configuration.write_text(CONFIGURATION.format(demo=demo, second=second))
     with running(*ours("demo", "--web.listen-address", f"127.0.0.1:{demo}"), log=folder / "demo.log"):
-        cloud = eventually(lambda: cloud_in(folder / "demo.log"))
+        cloud = eventually(lambda: read_cloud_url(folder / "demo.log"))
         settings = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "K6_CLOUD_TOKEN": "demo",
@@ -69,26 +69,26 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             ),
             running(*scraping, log=folder / "prometheus.log"),
         ):
-            found = Prometheus(f"http://127.0.0.1:{port}")
-            eventually(lambda: httpx.get(f"{found.url}/-/ready").status_code == 200)
+            server = Prometheus(f"http://127.0.0.1:{port}")
+            eventually(lambda: httpx.get(f"{server.url}/-/ready").status_code == 200)
             both = "count(count by (instance) (k6_cloud_run_status)) == 2"
-            eventually(lambda: found.query(both), seconds=120)
-            # Some have gone through all phases since, and rates have something to grow from.
+            eventually(lambda: server.query(both), seconds=120)
+            # By then some runs have passed all phases, and the counters that rates need have increased.
             eventually(
-                lambda: found.query("sum(increase(k6_cloud_test_runs_finished_total[5m])) > 4"), seconds=120
+                lambda: server.query("sum(increase(k6_cloud_test_runs_finished_total[5m])) > 4"), seconds=120
             )
-            yield found
+            yield server
 
 
-def cloud_in(log: Path) -> str | None:
-    """The address of the simulated k6 Cloud, once the demo has said it."""
-    said = re.search(r"k6 Cloud is at (http://[^\s,]+)", log.read_text(encoding="utf-8"))
-    return said[1] if said else None
+def read_cloud_url(log: Path) -> str | None:
+    """The URL of the simulated k6 Cloud, once the demo has logged it."""
+    found = re.search(r"k6 Cloud is at (http://[^\s,]+)", log.read_text(encoding="utf-8"))
+    return found[1] if found else None
 
 
 @pytest.fixture(scope="session")
 def finished_test(prometheus: Prometheus) -> str:
-    """The id of a test of which runs have passed."""
+    """The id of a test with passed runs."""
     (newest, *_) = prometheus.query(
         "topk(1, sum by (test_id) (k6_cloud_test_runs_finished_total{outcome='passed'}))"
     )
@@ -97,4 +97,4 @@ def finished_test(prometheus: Prometheus) -> str:
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    return program("promtool", "prometheus")
+    return require_program("promtool", "prometheus")

@@ -68,7 +68,7 @@ def world() -> World:
 
 
 async def poll(url: str, stack_id: int | None) -> PollResult:
-    config = Config.model_validate({"api": {"url": url, "stack_id": stack_id}})
+    config = Config.model_validate({"api": {"url": url, "stack": stack_id}})
     async with create_exporter(config, Secret(TOKEN)) as polling:
         return await polling.poller.poll()
 

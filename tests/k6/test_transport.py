@@ -27,7 +27,7 @@ from exporter.k6.errors import (
 )
 from exporter.k6.transport import RateLimiter, retry_after
 from tests.support.k6_server import CLOCK, RUNS, TOKEN, Desk, Script, answers, refusal, swiftly
-from tests.support.lab import START, Now
+from tests.support.lab import START, ManualClock
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -568,7 +568,7 @@ def test_a_body_that_is_not_encoded_as_it_says_is_unreadable(coding: str, told: 
     assert len(desk.notes.asked_of) == 1
 
 
-async def dense(budget: RateLimiter, now: Now, gaps: list[float]) -> list[float]:
+async def dense(budget: RateLimiter, now: ManualClock, gaps: list[float]) -> list[float]:
     departures = []
     for gap in gaps:
         now.value += gap
@@ -583,7 +583,7 @@ async def dense(budget: RateLimiter, now: Now, gaps: list[float]) -> list[float]
     per_minute=st.integers(1, 12),
 )
 def test_no_sixty_seconds_ever_see_more_requests_than_the_budget(gaps: list[float], per_minute: int) -> None:
-    now = Now(0.0)
+    now = ManualClock(0.0)
 
     departures = asyncio.run(dense(RateLimiter(per_minute, now.clock), now, gaps))
 
@@ -600,7 +600,7 @@ def test_requests_that_wait_together_keep_the_budget_too(arrivals: list[float], 
     """Each question arrives at its own moment of one clock, while those before it may still be waiting."""
     departures: list[float] = []
     waits: list[float] = []
-    now = Now(0.0)
+    now = ManualClock(0.0)
 
     async def note(seconds: float) -> None:
         waits.append(seconds)

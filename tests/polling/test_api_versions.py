@@ -81,7 +81,7 @@ def test_the_same_world_gives_the_same_series_through_both_generations() -> None
     same = 0
     with (
         Lab(world(), api={"url": "http://k6.test"}) as legacy,
-        Lab(world(), api={"url": "http://k6.test", "stack_id": 1}) as v6,
+        Lab(world(), api={"url": "http://k6.test", "stack": 1}) as v6,
     ):
         for second in range(0, 260, 2):
             legacy.at(second).poll()

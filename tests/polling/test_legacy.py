@@ -37,32 +37,32 @@ def all_of(world: World) -> list[dict[str, int]]:
 def test_a_steady_poll_of_500_tests_with_3_moving_runs_asks_at_most_11_times() -> None:
     with Lab(many_tests(500, moving=3), api={"url": "http://k6.test", "requests_per_minute": 6000}) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         lab.at(15).poll()
 
-        assert counted(lab.asked()) == {TESTS: 5, RUNS: 3}
+        assert counted(lab.take_requests()) == {TESTS: 5, RUNS: 3}
 
 
 def test_an_idle_poll_asks_a_page_for_each_hundred_tests() -> None:
     world = many_tests(250)
     with Lab(world, tests=all_of(world)) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         lab.at(60).poll()
 
-        assert counted(lab.asked()) == {TESTS: 3}
+        assert counted(lab.take_requests()) == {TESTS: 3}
 
 
 def test_news_cost_one_list_of_runs_and_moving_runs_one_more_at_most() -> None:
     world = many_tests(100, moving=3)
     with Lab(world, tests=all_of(world)) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         for test in list(world.tests)[:3]:
             world.start(test, START + 10)
         lab.at(15).poll()
 
-        assert counted(lab.asked()) == {TESTS: 1, RUNS: 3}
+        assert counted(lab.take_requests()) == {TESTS: 1, RUNS: 3}
 
 
 def test_news_that_push_a_moving_run_off_the_first_page_cost_two_lists() -> None:
@@ -73,11 +73,11 @@ def test_news_that_push_a_moving_run_off_the_first_page_cost_two_lists() -> None
         world.add_run(test, created=START - 4000 + i)
     with Lab(world, tests=[{"id": test}]) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         new = world.add_run(test, created=START + 10)
         lab.at(15).poll()
 
-        assert counted(lab.asked()) == {TESTS: 1, RUNS: 2}
+        assert counted(lab.take_requests()) == {TESTS: 1, RUNS: 2}
         runs = {run.id for run in lab.exporter.poller.state.tests[test].active_runs}
         assert runs == {old, new}
 
@@ -133,10 +133,10 @@ def test_a_renamed_test_gets_its_new_name_without_asking_for_its_runs() -> None:
     with Lab(world, tests=[{"id": test}]) as lab:
         lab.poll()
         world.rename_test(test, "renamed")
-        lab.asked()
+        lab.take_requests()
         lab.at(60).poll()
 
-        assert counted(lab.asked()) == {TESTS: 1}
+        assert counted(lab.take_requests()) == {TESTS: 1}
         assert 'test_name="renamed"' in lab.page()
         assert "test 0" not in lab.page()
 
@@ -309,7 +309,7 @@ def test_a_refused_token_is_not_tried_again_for_every_test(tests: int) -> None:
         lab.simulator.tokens.clear()
         poll_result = lab.poll()
 
-        assert len(lab.asked()) == 1
+        assert len(lab.take_requests()) == 1
         assert [failure.reason for failure in poll_result.failures] == ["unauthorized"]
         assert lab.value("k6_cloud_up") == 0
 
@@ -320,7 +320,7 @@ def test_a_token_refused_in_the_middle_of_a_poll_ends_it() -> None:
         lab.simulator.faults.add(faults.error(401).on(RUNS))
         lab.poll()
 
-        assert counted(lab.asked())[RUNS] == 1
+        assert counted(lab.take_requests())[RUNS] == 1
 
 
 def test_a_poll_that_takes_too_long_keeps_what_it_learnt() -> None:
@@ -364,7 +364,7 @@ def test_an_unreadable_test_in_a_list_withdraws_none() -> None:
         lab.at(300).poll()
 
         assert lab.exporter.poller.state.members.keys() == set(world.tests)
-        assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="unreadable"}') == 1
+        assert lab.value('k6_cloud_exporter_runs_skipped_total{reason="invalid"}') == 1
 
 
 def test_a_token_that_the_api_echoes_does_not_get_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -381,10 +381,10 @@ def test_a_steady_poll_of_1000_tests_and_5000_runs_of_which_7_move_asks_at_most_
     world = many_tests(1000, moving=7, runs=5)
     with Lab(world, api={"url": "http://k6.test", "requests_per_minute": 100_000}) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         lab.at(15).poll()
 
-        assert counted(lab.asked()) == {TESTS: 10, RUNS: 7}
+        assert counted(lab.take_requests()) == {TESTS: 10, RUNS: 7}
 
 
 def test_polls_that_succeed_never_let_what_they_learn_grow_stale() -> None:

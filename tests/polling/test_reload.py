@@ -12,7 +12,7 @@ from tests.support.lab import START, Lab
 
 SUCCESSFUL = "k6_cloud_exporter_config_last_reload_successful"
 WHEN = "k6_cloud_exporter_config_last_reload_success_timestamp_seconds"
-V6 = {"url": "http://k6.test", "stack_id": 1}
+V6 = {"url": "http://k6.test", "stack": 1}
 
 
 def two_tests() -> tuple[World, int, int]:
@@ -119,7 +119,7 @@ def test_a_configuration_that_is_refused_changes_nothing_and_says_why(
         answer = lab.get("/-/reload", "POST")
 
         assert answer.status_code == 500
-        assert answer.text == "The configuration is refused:\npoll.interval: no\ntests: no\n"
+        assert answer.text == "The configuration was not reloaded:\npoll.interval: no\ntests: no\n"
         assert [record.args for record in caplog.records] == [("poll.interval: no",), ("tests: no",)]
         lab.at(60).poll()
         assert tracked(lab) == {first}
@@ -152,9 +152,9 @@ def test_who_keeps_reloading_does_not_fill_the_log(caplog: pytest.LogCaptureFixt
         lab.reload(**only(second))
 
         assert said() == [
-            "the configuration was read again",
-            "the configuration is refused, the old one stays: no",
-            "the configuration was read again",
+            "configuration reloaded",
+            "configuration rejected, the previous one stays active: no",
+            "configuration reloaded",
         ]
 
 
@@ -227,7 +227,7 @@ def test_what_is_served_where_takes_a_restart_and_the_answer_says_so() -> None:
         answer = lab.reload(web={"telemetry_path": "/elsewhere"})
 
         assert answer.status_code == 200
-        assert "what has changed under web takes effect at the next start" in answer.text
+        assert "changes under web require a restart" in answer.text
         assert lab.get("/elsewhere").status_code == 404
 
 

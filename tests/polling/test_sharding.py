@@ -10,7 +10,7 @@ from exporter.polling.sharding import ALONE, shard_of
 from exporter.simulator import World
 from tests.support.lab import START, Lab
 
-GENERATIONS = ({"version": "legacy"}, {"version": "v6", "stack_id": 1})
+GENERATIONS = ({"version": "legacy"}, {"version": "v6", "stack": 1})
 both = pytest.mark.parametrize("api", GENERATIONS, ids=["legacy", "v6"])
 TESTS = 1000
 
@@ -104,7 +104,7 @@ def test_only_the_tests_of_its_own_are_asked_for_their_runs(api: dict[str, Any])
     with shard(1, 4, made, api) as one:
         one.poll()
         own = set(tracked(one))
-        asked = {test for line in one.asked() for test in re.findall("test_id=([0-9]+)", line)}
+        asked = {test for line in one.take_requests() for test in re.findall("test_id=([0-9]+)", line)}
 
     assert asked <= own
 

@@ -9,7 +9,7 @@ import pytest
 from exporter.simulator import EndStatus, NextLink, Options, Phases, V6Options, World, faults
 from tests.support.lab import START, Lab
 
-V6 = {"url": "http://k6.test", "stack_id": 1, "requests_per_minute": 100_000}
+V6 = {"url": "http://k6.test", "stack": 1, "requests_per_minute": 100_000}
 RUNS = "/cloud/v6/test_runs"
 LONG = Phases(created=1, validated=1, queued=1, initializing=1, running=100_000, processing=10)
 HASTY = Phases(created=2, validated=None, queued=None, initializing=None, running=None, processing=None)
@@ -56,9 +56,9 @@ def outcomes(one: Lab) -> set[str]:
 def test_a_steady_poll_of_1000_tests_and_5000_runs_of_which_7_move_asks_8_times() -> None:
     with lab(many_tests(1000, moving=7, runs=5)) as one:
         one.poll()
-        one.asked()
+        one.take_requests()
         one.at(15).poll()
-        asked = paths(one.asked())
+        asked = paths(one.take_requests())
 
     assert asked.count(RUNS) == 1
     assert len(asked) == 8
@@ -68,10 +68,10 @@ def test_an_idle_poll_asks_once_however_many_tests_there_are() -> None:
     for tests in (1, 1000):
         with lab(many_tests(tests)) as one:
             one.poll()
-            one.asked()
+            one.take_requests()
             one.at(60).poll()
 
-            assert paths(one.asked()) == [RUNS]
+            assert paths(one.take_requests()) == [RUNS]
 
 
 def test_a_moving_run_that_the_list_reaches_costs_nothing() -> None:
@@ -80,10 +80,10 @@ def test_a_moving_run_that_the_list_reaches_costs_nothing() -> None:
         one.poll()
         new = world.add_run(next(iter(world.tests)), created=START + 10, phases=LONG)
         one.at(15).poll()
-        one.asked()
+        one.take_requests()
         one.at(30).poll()
 
-        assert paths(one.asked()) == [RUNS]
+        assert paths(one.take_requests()) == [RUNS]
         assert f'run_id="{new}"' in one.page()
 
 
@@ -96,7 +96,7 @@ def test_the_first_poll_asks_test_by_test_only_where_the_list_says_too_little() 
     with lab(world) as one:
         one.poll()
 
-        assert sorted(paths(one.asked())) == [
+        assert sorted(paths(one.take_requests())) == [
             "/cloud/v6/load_tests",
             f"/cloud/v6/load_tests/{quiet}/test_runs",
             f"/cloud/v6/load_tests/{never}/test_runs",
@@ -256,7 +256,7 @@ def test_tests_are_chosen_by_id_by_project_and_by_name() -> None:
         one.poll()
         assert one.exporter.poller.state.tests.keys() == {by_id, by_project}
         assert 'test_name="uno"' in one.page()
-        assert f"/cloud/v6/load_tests/{by_id}" in paths(one.asked())
+        assert f"/cloud/v6/load_tests/{by_id}" in paths(one.take_requests())
 
     with lab(world, tests=[{"include": "^t"}]) as one:
         one.poll()
@@ -273,7 +273,7 @@ def test_many_tests_named_by_id_are_found_by_one_list() -> None:
     with lab(world, tests=[*some, {"id": 99}]) as one:
         one.poll()
 
-        assert paths(one.asked()).count("/cloud/v6/load_tests") == 1
+        assert paths(one.take_requests()).count("/cloud/v6/load_tests") == 1
         assert len(one.exporter.poller.state.tests) == 200
         assert one.exporter.poller.state.unresolved == ("test 99",)
 
@@ -382,12 +382,12 @@ def test_a_refused_token_ends_the_poll_with_one_request() -> None:
         one.simulator.tokens.clear()
         poll_result = one.poll()
 
-        assert len(one.asked()) == 1
+        assert len(one.take_requests()) == 1
         assert [failure.reason for failure in poll_result.failures] == ["unauthorized"]
 
 
 def test_a_stack_that_is_not_ours_is_forbidden_in_a_sentence() -> None:
-    with lab(many_tests(1), api=V6 | {"stack_id": 2}) as one:
+    with lab(many_tests(1), api=V6 | {"stack": 2}) as one:
         poll_result = one.poll()
 
     assert {failure.reason for failure in poll_result.failures} == {"forbidden"}

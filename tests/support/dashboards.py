@@ -1,4 +1,4 @@
-"""The committed dashboards, as Grafana reads them."""
+"""The committed dashboards and their queries, as Grafana reads them."""
 
 import json
 import re
@@ -13,7 +13,7 @@ DASHBOARDS: dict[str, dict[str, Any]] = {
     file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.json"))
 }
 
-# What Grafana would put for its variables; `$test` is put by whoever knows a test.
+# Values for Grafana's variables. `$test` has no default: tests pass the id of a test.
 VARIABLES = {
     "$job": ".+",
     "$instance": ".+",
@@ -25,63 +25,65 @@ VARIABLES = {
 
 
 @dataclass(frozen=True)
-class Asked:
-    """An expression, and what asks it: the target of a panel, a variable or an annotation.
+class DashboardQuery:
+    """An expression of a panel, a variable or an annotation, with its origin.
 
-    `needs` are the labels without which the answer could not be shown.
+    `labels` are the labels that the result must have to be displayed.
     """
 
     dashboard: str
     title: str
     expr: str
     panel: dict[str, Any] | None = None
-    needs: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return f"{self.dashboard}: {self.title}: {self.expr}"
 
     def with_variables(self, **more: str) -> str:
-        """The expression as Prometheus gets it."""
-        put = {**VARIABLES, **{f"${name}": value for name, value in more.items()}}
-        names = "|".join(re.escape(name) for name in sorted(put, key=len, reverse=True))
-        return re.sub(names, lambda found: put[found[0]], self.expr)
+        """The expression with the variables replaced, as Grafana sends it to Prometheus."""
+        values = {**VARIABLES, **{f"${name}": value for name, value in more.items()}}
+        names = "|".join(re.escape(name) for name in sorted(values, key=len, reverse=True))
+        return re.sub(names, lambda found: values[found[0]], self.expr)
 
 
 def panels(uid: str) -> list[dict[str, Any]]:
-    """The panels of a dashboard but its rows."""
+    """The panels of a dashboard without its row titles."""
     return [panel for panel in DASHBOARDS[uid]["panels"] if panel["type"] != "row"]
 
 
-def every_panel() -> list[tuple[str, dict[str, Any]]]:
+def all_panels() -> list[tuple[str, dict[str, Any]]]:
     return [(uid, panel) for uid in DASHBOARDS for panel in panels(uid)]
 
 
-def asking_panels() -> list[tuple[str, dict[str, Any]]]:
-    """All panels but those of text."""
-    return [(uid, panel) for uid, panel in every_panel() if panel["type"] != "text"]
+def query_panels() -> list[tuple[str, dict[str, Any]]]:
+    """All panels with queries, which are those that are not text."""
+    return [(uid, panel) for uid, panel in all_panels() if panel["type"] != "text"]
 
 
-def in_braces(legend: str) -> frozenset[str]:
+def legend_labels(legend: str) -> frozenset[str]:
     return frozenset(re.findall(r"{{(\w+)}}", legend))
 
 
-def of_panels() -> Iterator[Asked]:
-    for uid, panel in asking_panels():
+def panel_queries() -> Iterator[DashboardQuery]:
+    for uid, panel in query_panels():
         for target in panel["targets"]:
-            needs = in_braces(target.get("legendFormat", ""))
+            labels = legend_labels(target.get("legendFormat", ""))
             fields = panel.get("options", {}).get("reduceOptions", {}).get("fields", "")
-            yield Asked(uid, panel["title"], target["expr"], panel, needs | set(re.findall(r"\w+", fields)))
+            yield DashboardQuery(
+                uid, panel["title"], target["expr"], panel, labels | set(re.findall(r"\w+", fields))
+            )
 
 
-def of_annotations() -> Iterator[Asked]:
+def annotation_queries() -> Iterator[DashboardQuery]:
     for uid, dashboard in DASHBOARDS.items():
         for one in dashboard["annotations"]["list"]:
             if "expr" in one:
-                yield Asked(uid, one["name"], one["expr"], None, in_braces(one["titleFormat"]))
+                yield DashboardQuery(uid, one["name"], one["expr"], None, legend_labels(one["titleFormat"]))
 
 
-def of_variables() -> Iterator[Asked]:
-    """The expressions of variables; label_values(SERIES, LABEL) asks for the series."""
+def variable_queries() -> Iterator[DashboardQuery]:
+    """The expressions of variables. For label_values(SERIES, LABEL) it is SERIES."""
     for uid, dashboard in DASHBOARDS.items():
         for one in dashboard["templating"]["list"]:
             if one["type"] != "query":
@@ -89,17 +91,17 @@ def of_variables() -> Iterator[Asked]:
             values = re.fullmatch(r"label_values\((.*), (\w+)\)", one["query"])
             result = re.fullmatch(r"query_result\((.*)\)", one["query"])
             if values:
-                yield Asked(uid, one["name"], values[1], None, frozenset({values[2]}))
+                yield DashboardQuery(uid, one["name"], values[1], None, frozenset({values[2]}))
             else:
                 assert result, one["query"]
-                yield Asked(uid, one["name"], result[1], None, frozenset({"test_id", "text"}))
+                yield DashboardQuery(uid, one["name"], result[1], None, frozenset({"test_id", "text"}))
 
 
-def everything_asked() -> list[Asked]:
-    return [*of_panels(), *of_annotations(), *of_variables()]
+def all_queries() -> list[DashboardQuery]:
+    return [*panel_queries(), *annotation_queries(), *variable_queries()]
 
 
-def panel(uid: str, title: str, kind: str = "") -> dict[str, Any]:
-    """The panel with this title, and of this kind if several have it."""
+def find_panel(uid: str, title: str, kind: str = "") -> dict[str, Any]:
+    """The panel with this title, and of this type if several have the title."""
     (found,) = (one for one in panels(uid) if one["title"] == title and one["type"].endswith(kind))
     return found

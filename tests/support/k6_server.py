@@ -10,7 +10,7 @@ import httpx
 
 from exporter.clock import Clock
 from exporter.k6.write import WriteTransport
-from tests.support.lab import START, Now
+from tests.support.lab import START, ManualClock
 
 T = TypeVar("T")
 TOKEN = "canary-5d1f0b"
@@ -64,7 +64,7 @@ class Desk:
         authorize: Callable[[], dict[str, str]] = lambda: {"Authorization": f"Token {TOKEN}"},
         clock: Clock | None = None,
     ) -> None:
-        self.now = Now()
+        self.now = ManualClock()
         self.notes = Notes()
         self.pauses: list[float] = []
         self.client = httpx.AsyncClient(

@@ -29,7 +29,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-class Now:
+class ManualClock:
     """A clock that is a number; whoever sleeps moves it on."""
 
     def __init__(self, value: float = START) -> None:
@@ -44,7 +44,7 @@ class Now:
         await asyncio.sleep(0)
 
 
-def dated(simulator: Simulator) -> App:
+def add_date_header(simulator: Simulator) -> App:
     """The simulator with the Date header that a web server adds to each answer."""
 
     async def answer(scope: Message, receive: Receive, send: Send) -> None:
@@ -63,7 +63,7 @@ class Lab:
     """Polls and scrapes step by step: `with Lab(world) as lab: lab.at(60); lab.poll(); lab.series()`."""
 
     def __init__(self, world: World, *, options: Options | None = None, **settings: Any) -> None:
-        self.now = Now()
+        self.now = ManualClock()
         self.simulator = Simulator(
             world,
             tokens=[TOKEN],
@@ -85,7 +85,7 @@ class Lab:
                     self.config,
                     self.token,
                     clock=self.now.clock,
-                    transport=httpx.ASGITransport(dated(self.simulator)),
+                    transport=httpx.ASGITransport(add_date_header(self.simulator)),
                     read=self._written,
                 )
             )
@@ -107,7 +107,7 @@ class Lab:
     def poll(self) -> PollResult:
         return self.run(self.exporter.poller.poll())
 
-    def asked(self) -> list[str]:
+    def take_requests(self) -> list[str]:
         """The requests since this was last called, each as METHOD path?query."""
         requests = [
             f"{asked.method} {asked.path}" + "".join(f" {name}={value}" for name, value in asked.query)

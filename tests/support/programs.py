@@ -12,7 +12,7 @@ import pytest
 BUILT = Path(__file__).parent.parent.parent / ".tools"
 
 
-def program(name: str, package: str) -> str:
+def require_program(name: str, package: str) -> str:
     """The path of a program."""
     if package == "prometheus" and os.environ.get("TEST_PROMETHEUS") == "3":
         return prometheus_3(f"{name}-3")

@@ -1,42 +1,76 @@
-"""The stories that rules must bear out, told by promtool."""
+"""Runs the test cases of the rules with promtool, for grafana/alerts.yaml and for the rules of the chart."""
 
+import ast
+import re
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.support.programs import program, prometheus_3
+from tests.support.programs import prometheus_3, require_program
 
-STORIES = sorted((Path(__file__).parents[1] / "alerts" / "cases").glob("*.yaml"))
+CASES = sorted((Path(__file__).parents[1] / "alerts" / "cases").glob("*.yaml"))
 RULES = "../../../grafana/alerts.yaml"
-# Debian's, of Prometheus 2.42, and the one that `make tools-prometheus-3` builds. In Prometheus 3 a range,
-# and the lookback of five minutes, no longer include their oldest instant.
+# Version 2.42 of Debian, and the one that `make tools-prometheus-3` builds. Since Prometheus 3, ranges and
+# the lookback of five minutes exclude the sample at their start.
 PROMTOOLS = ("promtool", "promtool-3")
+
+Groups = list[dict[str, Any]]
 
 
 def find_promtool(name: str) -> str:
     """The path of one of PROMTOOLS; a test that needs a missing one is skipped."""
-    return program(name, "prometheus") if name == "promtool" else prometheus_3(name)
+    return require_program(name, "prometheus") if name == "promtool" else prometheus_3(name)
 
 
-def told(promtool: str, story: Path, groups: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
-    """What a promtool says of a story that these groups of rules are put to."""
-    return of_text(promtool, story, yaml.safe_dump({"groups": groups}))
+def run_case(promtool: str, case: Path, groups: Groups) -> subprocess.CompletedProcess[str]:
+    """Tests these groups of rules with a file of CASES: which alerts fire, when, and with which labels.
+
+    The annotations are removed first. Their text is in tests/alerts/messages.txt, see `render_messages`.
+    """
+    rules = {"groups": [_without_annotations(group) for group in groups]}
+    return _run(promtool, case.read_text(encoding="utf-8"), yaml.safe_dump(rules))
 
 
-# A story takes a second, and the rules of the chart are put to it too; of the same rules it says the same.
+def render_messages(promtool: str, case: Path, groups: Groups) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Every alert that a file of CASES expects: its name, time and test case, and annotations.
+
+    The cases have no annotations, so promtool reports every alert as a difference and prints the annotations.
+    """
+    content = yaml.safe_load(case.read_text(encoding="utf-8"))
+    content["tests"] = [test for test in content["tests"] if count_expected_alerts(test)]
+    output = _run(promtool, yaml.safe_dump(content), yaml.safe_dump({"groups": groups})).stderr
+    failure = r"name: ([^\n]*),\s+alertname: (\w+), time: (\w+),.*?got:\[(.*?)\n +\]"
+    for name, alert, time, got in re.findall(failure, output, re.DOTALL):
+        for annotations in re.findall(r"Annotations:\{(.*)\}$", got, re.MULTILINE):
+            # Go quotes strings as Python does.
+            pairs = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")', annotations)
+            yield alert, f"{time}: {name}", {key: ast.literal_eval(value) for key, value in pairs}
+
+
+def count_expected_alerts(test: dict[str, Any]) -> int:
+    """How many alerts a test case expects, at all of its times together."""
+    return sum(len(check.get("exp_alerts", [])) for check in test.get("alert_rule_test", []))
+
+
+def _without_annotations(group: dict[str, Any]) -> dict[str, Any]:
+    rules = [{key: value for key, value in rule.items() if key != "annotations"} for rule in group["rules"]]
+    return group | {"rules": rules}
+
+
+# A file of cases takes a second. The rules of the chart are usually the same, and so is the result.
 @cache
-def of_text(promtool: str, story: Path, rules: str) -> subprocess.CompletedProcess[str]:
-    text = story.read_text(encoding="utf-8")
-    assert yaml.safe_load(text)["rule_files"] == [RULES]
+def _run(promtool: str, cases: str, rules: str) -> subprocess.CompletedProcess[str]:
+    assert yaml.safe_load(cases)["rule_files"] == [RULES]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "rules.yaml").write_text(rules, encoding="utf-8")
-        (Path(folder) / story.name).write_text(text.replace(RULES, "rules.yaml"), encoding="utf-8")
+        (Path(folder) / "cases.yaml").write_text(cases.replace(RULES, "rules.yaml"), encoding="utf-8")
         return subprocess.run(
-            [promtool, "test", "rules", Path(folder) / story.name],
+            [promtool, "test", "rules", Path(folder) / "cases.yaml"],
             capture_output=True,
             text=True,
             check=False,

@@ -10,7 +10,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.cli import main
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
 from exporter.self_metrics import SelfMetrics
 from exporter.web.app import Handlers, application
 from tests.support.documents import ROOT, read_document
@@ -40,7 +40,7 @@ def self_metric(metric: MetricWrapperBase) -> Metric:
 
 METRICS = [
     Metric(family.name, family.type, (*SUBJECT_LABELS[family.subject], *family.labels), family.help)
-    for family in families("", "legacy")
+    for family in build_families("", "legacy")
 ]
 SELF_METRICS = [
     self_metric(metric)

@@ -15,10 +15,10 @@ from exporter.commands.runs.opening import WIDE
 from exporter.commands.runs.opening import console as terminal
 from exporter.config import Config
 from exporter.credentials import Secret
+from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
-from exporter.polling.factory import open_transport
 from exporter.simulator import Options, Simulator, World
-from tests.support.lab import START, TOKEN, App, Now, dated
+from tests.support.lab import START, TOKEN, App, ManualClock, add_date_header
 
 GENERATIONS: tuple[Literal["legacy", "v6"], ...] = ("legacy", "v6")
 Message = MutableMapping[str, Any]
@@ -40,7 +40,7 @@ class Shell:
         token: str = TOKEN,
         **settings: Any,
     ) -> None:
-        self.now = Now()
+        self.now = ManualClock()
         self.world = world
         self.simulator = Simulator(
             world,
@@ -51,7 +51,7 @@ class Shell:
             broken=httpx.ReadError,
         )
         api = {"url": "http://k6.test", "requests_per_minute": 6000} | settings.pop("api", {})
-        api |= {"stack_id": 1} if api_version == "v6" else {}
+        api |= {"stack": 1} if api_version == "v6" else {}
         self.config = Config.model_validate({"api": api} | settings)
         self.token = Secret(token)
         self.meanwhile: dict[float, Callable[[], object]] = {}
@@ -86,7 +86,7 @@ class Shell:
             self.token,
             WriteTransport,
             clock=self.now.clock,
-            transport=httpx.ASGITransport(self._eventful(dated(self.simulator))),
+            transport=httpx.ASGITransport(self._eventful(add_date_header(self.simulator))),
         )
 
     def _eventful(self, app: App) -> App:

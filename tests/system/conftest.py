@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.exporter_process import Cloud, Process
 from tests.support.processes import eventually
-from tests.support.programs import program
+from tests.support.programs import require_program
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,14 @@ def cloud(shared_cloud: Cloud) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def prometheus_program() -> str:
-    return program("prometheus", "prometheus")
+    return require_program("prometheus", "prometheus")
 
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    return program("promtool", "prometheus")
+    return require_program("promtool", "prometheus")
 
 
 @pytest.fixture(scope="session")
 def alertmanager_program() -> str:
-    return program("prometheus-alertmanager", "prometheus-alertmanager")
+    return require_program("prometheus-alertmanager", "prometheus-alertmanager")

@@ -90,7 +90,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> 
     with running(
         *ours("simulator", "--web.listen-address", "127.0.0.1:0"), log=folder / "cloud.log", **environment()
     ):
-        cloud = found(folder / "cloud.log", r"k6 Cloud is at (http://[^\s;]+)")
+        cloud = found(folder / "cloud.log", r"k6 Cloud: (http://\S+)\n")
         given = environment(K6_CLOUD_TOKEN=TOKEN, K6_CLOUD_EXPORTER_API__URL=cloud)
         serve = ours("--web.listen-address", "127.0.0.1:0", "--web.config.file", str(folder / "web.yml"))
         with running(*serve, log=folder / "exporter.logs", **given):

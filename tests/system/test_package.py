@@ -29,5 +29,6 @@ def test_the_wheel_runs_without_the_source(tmp_path: Path) -> None:
         check=True,
     )
     assert said.stdout == f"k6-cloud-exporter, version {__version__}\n"
-    assert (tmp_path / "installed" / "exporter" / "py.typed").exists()
+    for file in ("py.typed", "web/templates/status.html", "web/static/status.css"):
+        assert (tmp_path / "installed" / "exporter" / file).exists()
     assert not (tmp_path / "installed" / "tests").exists()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.lab import Lab
 from tests.support.processes import eventually, free_port, ours, running
-from tests.support.scripted_world import world
+from tests.support.scripted_world import build_scripted_world
 
 CONFIGURATION = """
 global: {{scrape_interval: 1s}}
@@ -58,7 +58,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> I
         running(*prometheus, log=folder / "prometheus.log"),
     ):
         said = folder / "demo.log"
-        cloud = eventually(lambda: re.search(r"k6 Cloud is at (http://[^\s,]+)", said.read_text()))
+        cloud = eventually(lambda: re.search(r"k6 Cloud: (http://\S+)\n", said.read_text()))
         found = Demo(f"http://127.0.0.1:{port}", cloud[1], f"http://127.0.0.1:{prometheus_port}")
         eventually(lambda: found.query("k6_cloud_run_status"), seconds=40)
         yield found
@@ -127,7 +127,7 @@ def test_no_scrape_was_refused_or_cut(demo: Demo) -> None:
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics(promtool: str) -> None:
-    with Lab(world()) as lab:
+    with Lab(build_scripted_world()) as lab:
         lab.poll()
         page = lab.get().content
 

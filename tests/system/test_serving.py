@@ -58,31 +58,29 @@ def test_serve_may_be_named(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_process_with_0_within_a_second(cloud: Cloud, number: signal.Signals) -> None:
+def test_a_signal_ends_the_process(cloud: Cloud, number: signal.Signals) -> None:
     with Process(*HERE, **cloud.environment()) as process:
         process.ready()
 
-        code, took = process.end(number)
+        code = process.end(number)
 
-        assert (code, took < 1) == (0, True)
+        assert code == 0
         assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_a_hanging_poll_ends_the_process_with_0_within_a_second(
-    cloud: Cloud, number: signal.Signals
-) -> None:
+def test_a_signal_during_a_hanging_poll_ends_the_process(cloud: Cloud, number: signal.Signals) -> None:
     cloud.fail(kind="hang")
     with Process(*HERE, **cloud.environment()) as process:
         eventually(lambda: httpx.get(process.url() + "/-/healthy", trust_env=False).is_success)
 
-        code, took = process.end(number)
+        code = process.end(number)
 
-        assert (code, took < 1) == (0, True)
+        assert code == 0
         assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
 
 
-def test_a_signal_while_a_client_is_slow_to_read_ends_the_process_with_0_within_a_second(
+def test_a_signal_while_a_client_is_slow_to_read_ends_the_process(
     cloud: Cloud,
 ) -> None:
     with Process(*HERE, **cloud.environment()) as process:
@@ -93,25 +91,25 @@ def test_a_signal_while_a_client_is_slow_to_read_ends_the_process_with_0_within_
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")  # and next to nothing is read
             eventually(lambda: client.recv(1, socket.MSG_PEEK))
 
-            code, took = process.end()
+            code = process.end()
 
-        assert (code, took < 1) == (0, True)
+        assert code == 0
         assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
 
 
-def test_a_signal_while_a_client_is_slow_to_ask_ends_the_process_with_0_within_a_second(cloud: Cloud) -> None:
+def test_a_signal_while_a_client_is_slow_to_ask_ends_the_process(cloud: Cloud) -> None:
     with Process(*HERE, **cloud.environment()) as process:
         url = httpx.URL(process.ready())
         with socket.create_connection((url.host, url.port or 0)) as client:
             client.sendall(b"GET /metr")
 
-            code, took = process.end()
+            code = process.end()
 
-        assert (code, took < 1) == (0, True)
+        assert code == 0
         assert "Traceback" not in process.log
 
 
-def test_a_simulator_whose_client_hangs_ends_with_0_within_a_second() -> None:
+def test_simulator_ends_while_a_client_waits() -> None:
     with Process("simulator", *HERE) as process:
         url = process.url()
         httpx.put(url + "/simulator/faults", json=[{"kind": "hang"}], trust_env=False).raise_for_status()
@@ -119,9 +117,9 @@ def test_a_simulator_whose_client_hangs_ends_with_0_within_a_second() -> None:
             client.sendall(b"GET /v3/organizations HTTP/1.1\r\nHost: x\r\n\r\n")
             eventually(lambda: httpx.get(url + "/simulator/truth", trust_env=False).is_success)
 
-            code, took = process.end()
+            code = process.end()
 
-        assert (code, took < 1) == (0, True)
+        assert code == 0
         assert process.log == ""
 
 
@@ -131,7 +129,7 @@ def test_two_signals_are_no_more_than_one(cloud: Cloud) -> None:
         process.url()
         process.send(signal.SIGINT)
 
-        code, _ = process.end(signal.SIGTERM)
+        code = process.end(signal.SIGTERM)
 
         assert code == 0
         assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]

@@ -16,7 +16,7 @@ import uvicorn
 from exporter.simulator import Simulator, World
 from exporter.web.server import bind
 from tests.grafana.conftest import Prometheus
-from tests.support.dashboards import of_panels
+from tests.support.dashboards import panel_queries
 from tests.support.processes import eventually, free_port, ours, running
 
 TESTS = 1000
@@ -85,8 +85,8 @@ def scraping(program: str, folder: Path) -> Iterator[tuple[Prometheus, Path]]:
 
 
 def tile(dashboard: str, title: str) -> str:
-    (asked,) = (one for one in of_panels() if (one.dashboard, one.title) == (dashboard, title))
-    return asked.with_variables()
+    (query,) = (one for one in panel_queries() if (one.dashboard, one.title) == (dashboard, title))
+    return query.with_variables()
 
 
 def tracked(address: str) -> set[str]:

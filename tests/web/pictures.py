@@ -1,6 +1,6 @@
-"""Takes the README's pictures of the landing page anew: `make pictures`.
+"""Takes the pictures of the status page for the documents: `make pictures`.
 
-The world in them is made up, and its clock is a number, so that each time shows the same.
+The world in them is made up and its clock stands still, so that each time the pictures show the same.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from tests.support.lab import START, Lab
 DOCS = Path(__file__).parent.parent.parent / "docs"
 HOUR = 3600.0
 
-# What the letters below mean: how a run ended.
+# How a run ends, by the letters below.
 ENDINGS: dict[str, dict[str, Any]] = {
     "p": {},
     "F": {"failed": True},
@@ -29,89 +29,90 @@ ENDINGS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Habit:
-    """A test that runs every so many hours, with its `ends`, the last one last.
+class TestPlan:
+    """A test that runs every `interval` hours; each letter of `endings` is a finished run, the last one last.
 
-    `lasts` are seconds. `began` is how many seconds ago a run began that is not over; it will take `takes`.
+    Durations are seconds. `active_since` is the age of its active run, which will take `active_duration`.
     """
 
     name: str
-    every: float
-    ends: str
-    lasts: int
+    interval: float
+    endings: str
+    duration: int
     vus: int
-    began: float | None = None
-    takes: int = 0
+    active_since: float | None = None
+    active_duration: int = 0
 
 
-HABITS = (
-    Habit("checkout-soak", 6.0, "pppppppppp", 1200, 200, began=500, takes=1200),
-    Habit("login-spike", 1.0, "ppppFppppp", 300, 500, began=440, takes=900),
-    Habit("search-load", 2.0, "pppppppFFX", 600, 80, began=4, takes=600),
-    Habit("ledger-load", 3.0, "pppAppppTp", 900, 60),
-    Habit("invoice-export", 4.0, "pppppppppT", 600, 40),
-    Habit("websocket-fanout", 8.0, "ppEppppp", 600, 25),
-    Habit("größentabelle-smoke", 0.5, "pppppppppA", 60, 5),
-    Habit("draft-script", 1.0, "", 60, 1),
+PLANS = (
+    TestPlan("checkout-soak", 6.0, "pppppppppp", 1200, 200, active_since=500, active_duration=1200),
+    TestPlan("login-spike", 1.0, "ppppFppppp", 300, 500, active_since=440, active_duration=900),
+    TestPlan("search-load", 2.0, "pppppppFFX", 600, 80, active_since=4, active_duration=600),
+    TestPlan("ledger-load", 3.0, "pppAppppTp", 900, 60),
+    TestPlan("invoice-export", 4.0, "pppppppppT", 600, 40),
+    TestPlan("websocket-fanout", 8.0, "ppEppppp", 600, 25),
+    TestPlan("größentabelle-smoke", 0.5, "pppppppppA", 60, 5),
+    TestPlan("draft-script", 1.0, "", 60, 1),
 )
 
 
-def world() -> World:
-    """A shop's load tests: two that fail, two that run, one of them for too long."""
-    made = World()
-    runs = [run for number, habit in enumerate(HABITS) for run in runs_of(made.add_test(habit.name), number)]
-    for created, test, plan in sorted(runs, key=lambda run: run[0]):  # ids are given in order
-        made.add_run(test, created=created, **plan)
-    return made
+def create_shop() -> World:
+    """The load tests of a shop: two are failing, two are running, one of them for too long."""
+    world = World()
+    runs = [run for number, plan in enumerate(PLANS) for run in plan_runs(world.add_test(plan.name), number)]
+    for created, test, settings in sorted(runs, key=lambda run: run[0]):  # ids are given in order
+        world.add_run(test, created=created, **settings)
+    return world
 
 
-def runs_of(test: int, number: int) -> Iterator[tuple[float, int, dict[str, Any]]]:
-    """When each run of a test begins, and how it goes."""
-    habit = HABITS[number]
-    common = {"duration": habit.lasts, "vus": habit.vus}
-    for back, end in enumerate(reversed(habit.ends), start=1):
-        created = START - back * habit.every * HOUR - 700 * number
-        yield created, test, {"phases": Phases(running=habit.lasts), **common, **ENDINGS[end]}
-    if habit.began is not None:
-        yield START - habit.began, test, {"phases": Phases(running=habit.takes), **common}
+def plan_runs(test: int, number: int) -> Iterator[tuple[float, int, dict[str, Any]]]:
+    """When each run of a test is created, the test's id, and how the run goes."""
+    plan = PLANS[number]
+    common = {"duration": plan.duration, "vus": plan.vus}
+    for back, letter in enumerate(reversed(plan.endings), start=1):
+        created = START - back * plan.interval * HOUR - 700 * number
+        yield created, test, {"phases": Phases(running=plan.duration), **common, **ENDINGS[letter]}
+    if plan.active_since is not None:
+        yield START - plan.active_since, test, {"phases": Phases(running=plan.active_duration), **common}
 
 
-def site(lab: Lab) -> Site:
-    """The exporter's own web server, asked in process."""
+def create_site(lab: Lab) -> Site:
+    """The exporter's web server, called in this process."""
 
-    def answer(path: str) -> tuple[int, dict[str, str], bytes]:
-        given = lab.get(path)
-        return given.status_code, dict(given.headers), given.content
+    def respond(path: str) -> tuple[int, dict[str, str], bytes]:
+        response = lab.get(path)
+        return response.status_code, dict(response.headers), response.content
 
-    return answer
+    return respond
 
 
 def main() -> None:
     program = shutil.which("chromium") or sys.exit("Chromium is needed (Debian: apt-get install chromium).")
-    wanted = [{"id": 400_001 + number} for number in range(len(HABITS))]
-    with Lab(world(), tests=[*wanted, {"include": "^nightly-"}]) as lab:
+    selectors = [{"id": 400_001 + number} for number in range(len(PLANS))]
+    with Lab(create_shop(), tests=[*selectors, {"include": "^nightly-"}]) as lab:
         lab.exporter.next_poll = lambda: START + 15
         lab.poll()
         lab.at(2)
         with Chromium(program) as browser:
-            take(browser, site(lab), "landing", width=1060, height=200)
-            take(browser, site(lab), "landing-dark", width=1060, height=200, scheme="dark")
-            take(browser, site(lab), "landing-phone", width=360, height=780, whole=False)
+            site = create_site(lab)
+            take(browser, site, "status-page", width=1060, height=200)
+            take(browser, site, "status-page-dark", width=1060, height=200, scheme="dark")
+            take(browser, site, "status-page-phone", width=360, height=780, is_whole=False)
 
 
 def take(
     browser: Chromium,
-    of: Site,
+    site: Site,
     name: str,
     *,
     width: int,
     height: int,
     scheme: str = "light",
-    whole: bool = True,
+    is_whole: bool = True,
 ) -> None:
-    browser.look(width=width, height=height, scheme=scheme)
-    browser.open(of)
-    (DOCS / f"{name}.png").write_bytes(browser.picture(whole=whole))
+    browser.set_screen(width=width, height=height, scheme=scheme)
+    browser.open(site)
+    (DOCS / f"{name}.png").write_bytes(browser.take_screenshot(is_whole=is_whole))
     print(f"docs/{name}.png")
 
 

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from exporter.simulator import World, faults
 from exporter.web.app import accepts_gzip, prefers_openmetrics
 from tests.support.lab import START, Lab
-from tests.support.scripted_world import world as scripted_world
+from tests.support.scripted_world import build_scripted_world as scripted_world
 
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -111,23 +111,23 @@ def test_no_created_series_is_told() -> None:
 def test_a_scrape_asks_nothing_of_k6_cloud() -> None:
     with Lab(watched_world()) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         lab.get()
         lab.get("/")
 
-        assert lab.asked() == []
+        assert lab.take_requests() == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_no_request_to_the_exporter_changes_anything_at_k6_cloud(method: str) -> None:
     with Lab(watched_world()) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         for path in ("/", "/metrics", "/-/healthy", "/-/ready"):
             assert lab.get(path, method).status_code == 405
         assert lab.get("/loadtests/v2/tests/1/start", method).status_code == 404
 
-        assert lab.asked() == []
+        assert lab.take_requests() == []
 
 
 def test_it_is_ready_once_a_poll_has_succeeded() -> None:
@@ -159,7 +159,7 @@ def test_a_failed_poll_keeps_the_last_good_facts_until_they_are_stale() -> None:
         lab.at(301)
         assert lab.page() == ""
         assert lab.value("k6_cloud_exporter_series") == 0
-        assert lab.get("/-/ready").text == "Nothing has been learnt for 301s.\n"
+        assert lab.get("/-/ready").text == "No poll has returned data for 301s.\n"
 
         lab.simulator.faults.clear()
         lab.at(315).poll()

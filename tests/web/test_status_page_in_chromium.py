@@ -1,4 +1,4 @@
-"""The page for people as a real browser shows it: on a phone and a desk, in light and in dark."""
+"""The status page in a real browser: on a phone and a desktop, in light and dark."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from exporter.simulator import Phases, World
-from exporter.web.style import DARK, LIGHT, SIGNS
+from exporter.web.status_page import LEGEND
 from tests.support.chromium import ORIGIN, Chromium
 from tests.support.lab import START, TOKEN, Lab
-from tests.support.programs import program
-from tests.web.pictures import site, world
+from tests.support.programs import require_program
+from tests.web.pictures import create_shop, create_site
 
-# Each text that is seen, with its colour and what is behind it.
+# Each visible text, with its colour and its background.
 TEXTS = """
 (() => {
   const solid = (at) => {
@@ -34,7 +34,11 @@ TEXTS = """
   return [...found];
 })()
 """
-STICKING_OUT = """
+BADGE_COLOURS = """
+Object.fromEntries([...document.querySelectorAll(".badge")].map((at) =>
+  [at.className, [getComputedStyle(at).color, getComputedStyle(at).backgroundColor]]))
+"""
+OVERFLOWING = """
 [...document.body.querySelectorAll("*")]
   .filter((at) => at.getBoundingClientRect().right > innerWidth + 0.5 && at.tagName !== "I")
   .map((at) => at.outerHTML.slice(0, 80))
@@ -43,16 +47,16 @@ STICKING_OUT = """
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chromium]:
-    with Chromium(program("chromium", "chromium")) as started:
+    with Chromium(require_program("chromium", "chromium")) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Lab]:
-    """Everything at once: each outcome, runs that move, an entry for nothing, and errors."""
-    made = world()
-    made.rename_test(400_006, "w" * 255)
-    with Lab(made, tests=[{"id": 400_001 + i} for i in range(8)] + [{"include": "^" + "n" * 200}]) as lab:
+    """Everything at once: each outcome, active runs, a selector without a match, and errors."""
+    world = create_shop()
+    world.rename_test(400_006, "w" * 255)
+    with Lab(world, tests=[{"id": 400_001 + i} for i in range(8)] + [{"include": "^" + "n" * 200}]) as lab:
         lab.poll()
         lab.simulator.tokens.clear()
         lab.at(15).poll()
@@ -61,7 +65,7 @@ def shop() -> Iterator[Lab]:
 
 
 def luminance(colour: str) -> float:
-    """How bright a colour is, from 0 to 1: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance"""
+    """The brightness of a colour, from 0 to 1: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance"""
     if colour.startswith("#"):
         parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     else:
@@ -74,137 +78,147 @@ def luminance(colour: str) -> float:
 
 
 def contrast(one: str, other: str) -> float:
-    """From 1, the same, to 21, black on white: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
+    """From 1 for equal colours to 21 for black on white: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
     darker, brighter = sorted((luminance(one), luminance(other)))
     return (brighter + 0.05) / (darker + 0.05)
 
 
-def test_black_on_white_is_the_most_contrast_and_a_known_grey_just_enough() -> None:
+def test_contrast_of_known_colours() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("rgb(118, 118, 118)", "#ffffff") == pytest.approx(4.54, abs=0.005)
 
 
-@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
-def test_every_mark_stands_out_from_the_page_and_its_sign_from_the_mark(colours: dict[str, str]) -> None:
-    for state in SIGNS.keys() - {"passed"}:
-        assert contrast(colours[state], colours["page"]) >= 4.5, state
-        assert contrast(colours["on"], colours[state]) >= 4.5, state
-    assert contrast(colours["passed"], colours["calm"]) >= 4.5
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_badges_have_enough_contrast(browser: Chromium, shop: Lab, scheme: str) -> None:
+    browser.set_screen(width=1060, scheme=scheme)
+    browser.open(create_site(shop))
+    badges = browser.evaluate(BADGE_COLOURS)
+    page = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    assert badges.keys() == {f"badge {css_class}" for css_class, _ in LEGEND}
+    for name, (sign, background) in badges.items():
+        assert contrast(sign, background) >= 4.5, name
+        # The pale badge of a pass need not stand out from the page.
+        assert contrast(background, page) >= 4.5 or name == "badge passed", name
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_that_is_seen_can_be_read(browser: Chromium, shop: Lab, scheme: str) -> None:
-    browser.look(width=1060, scheme=scheme)
-    browser.open(site(shop))
-    texts = browser.ask(TEXTS)
-    behind = browser.ask("getComputedStyle(document.body).backgroundColor")
+def test_visible_text_has_enough_contrast(browser: Chromium, shop: Lab, scheme: str) -> None:
+    browser.set_screen(width=1060, scheme=scheme)
+    browser.open(create_site(shop))
+    texts = browser.evaluate(TEXTS)
+    background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
 
     poor = [text for text in texts if contrast(*text.split("|")[1:]) < 4.5]
     assert not poor
     shown = {text.split("|")[0] for text in texts}
-    assert shown >= {f"mark {state}" for state in ("passed", "failed", "error", "timed_out", "aborted")}
-    assert shown >= {"mark moving", "failed", "timed_out", "moving", "dim", "TIME", "SMALL", "name"}
-    assert luminance(behind) > 0.9 if scheme == "light" else luminance(behind) < 0.05
+    assert shown >= {f"badge {state}" for state in ("passed", "failed", "error", "timed_out", "aborted")}
+    assert shown >= {"badge active", "failed", "timed_out", "active", "dim", "TIME", "SMALL", "name"}
+    assert luminance(background) > 0.9 if scheme == "light" else luminance(background) < 0.05
 
 
 @pytest.mark.parametrize("width", [320, 360, 700, 831, 833, 1060, 1920])
-def test_nothing_sticks_out_of_the_screen(browser: Chromium, shop: Lab, width: int) -> None:
-    browser.look(width=width)
-    browser.open(site(shop))
+def test_nothing_overflows_the_screen(browser: Chromium, shop: Lab, width: int) -> None:
+    browser.set_screen(width=width)
+    browser.open(create_site(shop))
 
-    assert browser.ask("document.documentElement.scrollWidth") <= width
-    assert browser.ask(STICKING_OUT) == []
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate(OVERFLOWING) == []
 
 
-def test_marks_are_far_enough_apart_for_a_finger(browser: Chromium, shop: Lab) -> None:
-    browser.look(width=360)
-    browser.open(site(shop))
-    strips = browser.ask(
-        "[...document.querySelectorAll('.strip')].map((strip) => [...strip.children].map((at) => {"
+def test_badges_are_far_enough_apart_to_touch(browser: Chromium, shop: Lab) -> None:
+    browser.set_screen(width=360)
+    browser.open(create_site(shop))
+    groups = browser.evaluate(
+        "[...document.querySelectorAll('.outcomes')].map((group) => [...group.children].map((at) => {"
         "const box = at.getBoundingClientRect(); return [box.left, box.top]}))"
     )
 
     # WCAG 2.5.8: circles of 24 px around each target do not touch.
-    for strip in strips:
-        assert all(b[0] - a[0] >= 24 or b[1] - a[1] >= 24 for a, b in pairwise(strip)), strip
-    assert max(map(len, strips)) == 11
+    for group in groups:
+        assert all(b[0] - a[0] >= 24 or b[1] - a[1] >= 24 for a, b in pairwise(group)), group
+    assert max(map(len, groups)) == 11
 
 
-def test_a_mark_shows_its_sign_and_tells_its_words_to_who_cannot_see_it(browser: Chromium, shop: Lab) -> None:
-    browser.look(width=360)
-    browser.open(site(shop))
-    signs = browser.ask(
-        "Object.fromEntries([...document.querySelectorAll('a.mark')].map((at) => "
+def test_badge_has_a_sign_and_an_accessible_name(browser: Chromium, shop: Lab) -> None:
+    browser.set_screen(width=360)
+    browser.open(create_site(shop))
+    signs = browser.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('a.badge')].map((at) => "
         "[at.className, getComputedStyle(at, '::before').content]))"
     )
-    told = [(node["name"]["value"], described(node)) for node in accessible(browser, "link")]
+    links = [(node["name"]["value"], get_description(node)) for node in find_accessible(browser, "link")]
 
-    assert signs == {f"mark {state}": f'"{sign}" / ""' for state, sign in SIGNS.items() if state != "none"}
-    assert ("timed out", f"run {run_of(shop, 400_005)}: timed out, ended 4 h 36 min ago") in told
-    assert ("running", f"run {run_of(shop, 400_001)}: running") in told
+    assert signs == {
+        f"badge {css_class}": f'"{sign}" / ""'
+        for css_class, sign in zip(
+            ("passed", "failed", "error", "timed_out", "aborted", "active"), "✓✗!T■▸", strict=True
+        )
+    }
+    assert ("timed out", f"run {get_last_run_id(shop, 400_005)}: timed out, ended 4 h 36 min ago") in links
+    assert ("running", f"run {get_last_run_id(shop, 400_001)}: running") in links
 
 
-def run_of(lab: Lab, test: int) -> int:
-    """The id of a test's last run."""
+def get_last_run_id(lab: Lab, test: int) -> int:
     last = lab.exporter.poller.state.tests[test].last_run
     assert last
     return last.id
 
 
-def accessible(browser: Chromium, role: str) -> list[dict[str, Any]]:
-    """What a screen reader is told of everything that has this role."""
-    nodes = browser.tell("Accessibility.getFullAXTree")["nodes"]
+def find_accessible(browser: Chromium, role: str) -> list[dict[str, Any]]:
+    """The elements of a role in the accessibility tree, which screen readers use."""
+    nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
     return [node for node in nodes if not node["ignored"] and node["role"]["value"] == role]
 
 
-def described(node: dict[str, Any]) -> str:
+def get_description(node: dict[str, Any]) -> str:
     return str(node.get("description", {}).get("value", ""))
 
 
-def test_a_screen_reader_hears_how_far_a_run_has_come(browser: Chromium, shop: Lab) -> None:
-    browser.look(width=360)
-    browser.open(site(shop))
-    bars = {node["name"]["value"]: node for node in accessible(browser, "progressbar")}
+def test_progress_bar_is_accessible(browser: Chromium, shop: Lab) -> None:
+    browser.set_screen(width=360)
+    browser.open(create_site(shop))
+    bars = {node["name"]["value"]: node for node in find_accessible(browser, "progressbar")}
 
     assert len(bars) == 2
-    assert f"run {run_of(shop, 400_001)}" in bars
+    assert f"run {get_last_run_id(shop, 400_001)}" in bars
 
 
-def test_it_refreshes_itself_and_shows_what_has_become_of_a_run(browser: Chromium) -> None:
+def test_refresh_shows_the_outcome_of_a_run(browser: Chromium) -> None:
     world = World()
     world.add_run(world.add_test("checkout"), created=START - 60, phases=Phases(running=60, processing=5))
     with Lab(world) as lab:
         lab.exporter.next_poll = lambda: lab.now.value
         lab.poll()
-        browser.look(width=360)
-        browser.open(site(lab))
-        assert browser.ask("document.querySelectorAll('.mark.moving').length") == 2  # one in the legend
+        browser.set_screen(width=360)
+        browser.open(create_site(lab))
+        assert browser.evaluate("document.querySelectorAll('.badge.active').length") == 2  # one in the legend
         lab.at(60).poll()
         browser.wait(lambda: browser.loads == 2)
-        assert browser.ask("document.querySelector('.test .mark').className") == "mark passed"
-        browser.open(site(lab), "/?refresh=off")
-        browser.ask("new Promise((done) => setTimeout(done, 3000))")
+        assert browser.evaluate("document.querySelector('.test .badge').className") == "badge passed"
+        browser.open(create_site(lab), "/?refresh=off")
+        browser.evaluate("new Promise((done) => setTimeout(done, 3000))")
         assert browser.loads == 1
 
 
-def test_it_requests_nothing_but_itself_and_keeps_to_its_own_policy(browser: Chromium, shop: Lab) -> None:
-    browser.look(width=1060)
-    browser.open(site(shop))
+def test_page_loads_only_itself_within_its_policy(browser: Chromium, shop: Lab) -> None:
+    browser.set_screen(width=1060)
+    browser.open(create_site(shop))
     assert browser.requested == [ORIGIN + "/"]
-    assert browser.complaints == []
-    assert browser.ask("getComputedStyle(document.querySelector('.test')).display") == "grid"
+    assert browser.console_messages == []
+    assert browser.evaluate("getComputedStyle(document.querySelector('.test')).display") == "grid"
 
 
-def test_its_policy_forbids_scripts_other_styles_and_pictures(browser: Chromium, shop: Lab) -> None:
+def test_policy_forbids_scripts_styles_and_images(browser: Chromium, shop: Lab) -> None:
     added = b'<p style="color: red">x</p><script>document.title = "y"</script><img src="/z"></body>'
 
-    def worse(path: str) -> tuple[int, Mapping[str, str], bytes]:
-        status, headers, body = site(shop)(path)
+    def serve_changed_page(path: str) -> tuple[int, Mapping[str, str], bytes]:
+        status, headers, body = create_site(shop)(path)
         changed = body.replace(b"</body>", added).replace(b"<style>", b"<style> ")
         return status, {name: value for name, value in headers.items() if name != "content-length"}, changed
 
-    browser.open(worse)
-    assert browser.ask("getComputedStyle(document.querySelector('.test')).display") == "list-item"
-    assert browser.ask("document.title") != "y"
+    browser.open(serve_changed_page)
+    assert browser.evaluate("getComputedStyle(document.querySelector('.test')).display") == "list-item"
+    assert browser.evaluate("document.title") != "y"
     assert browser.requested == [ORIGIN + "/"]
-    assert len(browser.complaints) == 4
+    assert len(browser.console_messages) == 4

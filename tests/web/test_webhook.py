@@ -78,13 +78,13 @@ def test_a_call_of_the_secret_path_wakes_the_poller(body: bytes, secret_file: Pa
     made = world()
     with Hinted(made, secret_file) as lab:
         lab.poll()
-        lab.asked()
+        lab.take_requests()
         answer = lab.call(body=body.replace(b"ID", str(next(iter(made.tests))).encode()))
 
         assert answer.status_code == 202
         assert lab.woken == [5]
-        assert lab.asked() == []
-        assert lab.counted() == {"heeded": 1}
+        assert lab.take_requests() == []
+        assert lab.counted() == {"accepted": 1}
 
 
 def test_a_call_about_a_test_that_is_not_watched_wakes_nobody(secret_file: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_call_about_a_test_that_is_not_watched_wakes_nobody(secret_file: Path)
 
         assert lab.call(body=b'{"load_test_id": 99999}').status_code == 202
         assert lab.woken == []
-        assert lab.counted() == {"other_test": 1}
+        assert lab.counted() == {"ignored": 1}
 
 
 @pytest.mark.parametrize(

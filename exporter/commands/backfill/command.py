@@ -10,11 +10,12 @@ import click
 
 from exporter.commands.backfill.fetch import FetchWindow, History, Told, fetch_history
 from exporter.commands.backfill.openmetrics import OpenMetricsWriter, render_samples
-from exporter.commands.backfill.options import BackfillOptions, format_time
+from exporter.commands.backfill.options import BackfillOptions
 from exporter.commands.backfill.replay import clip, replay
 from exporter.config import Config
 from exporter.credentials import Secret
-from exporter.exposition.families import families
+from exporter.exposition.families import build_families
+from exporter.formatting import format_iso_timestamp
 from exporter.polling.factory import K6Client
 from exporter.polling.result import PollResult
 from exporter.store import RetentionPolicy
@@ -84,7 +85,7 @@ def validate_history(past: History, poll_result: PollResult, wish: BackfillOptio
     if not past.tests:
         return ["the configuration means no test that the token sees; k6-cloud-exporter check says why"]
     if not any(past.runs.get(test.id) for test in past.tests):
-        until = format_time(wish.span.until)
+        until = format_iso_timestamp(wish.span.until)
         return [f"k6 Cloud knows no run before {until} of the tests that are meant, {len(past.tests)} in all"]
     return []
 
@@ -92,7 +93,7 @@ def validate_history(past: History, poll_result: PollResult, wish: BackfillOptio
 def write(config: Config, wish: BackfillOptions, past: History, told: Told) -> int:
     """Write what is wished for; how many samples that is. Raises OSError."""
     retention = RetentionPolicy(config.runs.keep, config.runs.max_age, config.poll.stale_after)
-    catalogue = families(config.app_url, config.api.effective_version)
+    catalogue = build_families(config.app_url, config.api.effective_version)
     pieces = list(wish.splits())
     samples = 0
     for number, (piece, output) in enumerate(pieces):
@@ -165,7 +166,7 @@ def print_summary(wish: BackfillOptions, past: History, samples: int) -> None:
     runs = sum(len(past.runs.get(test.id, [])) for test in past.tests)
     echo_err(
         f"{samples} samples of {len(past.tests)} tests and {runs} runs, "
-        f"from {format_time(span.since)} to {format_time(span.until)}"
+        f"from {format_iso_timestamp(span.since)} to {format_iso_timestamp(span.until)}"
     )
     missing = [name for name in ("job", "instance") if name not in dict(wish.labels)]
     if missing:

@@ -11,7 +11,8 @@ from exporter.k6.legacy.client import RUNS as LEGACY_RUNS
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.v6.client import RUNS, V6Client
 from exporter.model import LoadTest, Run
-from exporter.polling.result import PollResult, for_each
+from exporter.polling.concurrency import for_each
+from exporter.polling.result import PollResult
 from exporter.store import State, counts_as_finished
 
 OLDER = 10  # runs of a test that are asked for where there is none in the look back

@@ -12,7 +12,7 @@ from typing import IO, Self
 
 from exporter.commands.backfill.replay import Snapshot
 from exporter.exposition.families import Family, Labels
-from exporter.exposition.render import Chunks, format_label, openmetrics_metadata, render_test
+from exporter.exposition.render import Chunks, format_label, format_openmetrics_metadata, render_test
 from exporter.store import TestState
 
 Series = dict[bytes, list[bytes]]  # each with its values and moments
@@ -83,7 +83,7 @@ class OpenMetricsWriter:
         """All that was told, to its end."""
         for family, file in zip(self._families, self._files, strict=True):
             if file.tell():
-                out.write(openmetrics_metadata(family))
+                out.write(format_openmetrics_metadata(family))
                 file.seek(0)
                 shutil.copyfileobj(file, out, 1 << 20)
         out.write(b"# EOF\n")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from exporter.commands.backfill.replay import TimeRange
-from exporter.config.types import format_duration, parse_duration, quote_value
-from exporter.exposition.families import Labels, families
+from exporter.config.types import parse_duration
+from exporter.exposition.families import Labels, build_families
+from exporter.formatting import format_iso_timestamp, format_setting_duration, quote_value
 
 T = TypeVar("T")
 NO_LABELS: Labels = ()
@@ -19,7 +20,7 @@ SHORTEST = 7200.0  # seconds; the shortest block there is
 DEFAULTS = {"step": "4m", "idle_step": "1h"}
 
 OURS = {"project_id", "test_id", "test_name", "run_id"} | {
-    label for family in families("", "") for label in family.labels
+    label for family in build_families("", "") for label in family.labels
 }
 
 
@@ -51,7 +52,7 @@ class BackfillOptions:
         since = self.span.since
         while since < self.span.until:
             until = min(since + self.split, self.span.until)
-            name = f"{self.output.stem}.{format_time(since).replace(':', '')}{self.output.suffix}"
+            name = f"{self.output.stem}.{format_iso_timestamp(since).replace(':', '')}{self.output.suffix}"
             yield replace(self.span, since=since, until=until), self.output.with_name(name)
             since = until
 
@@ -114,9 +115,9 @@ def parse_until(text: str, latest: float, now: float) -> float:
     end = parse_time(text, now)
     if end > latest:
         raise ValueError(
-            f"{quote_value(text)} is less than {format_duration(HEAD)} ago; "
+            f"{quote_value(text)} is less than {format_setting_duration(HEAD)} ago; "
             "Prometheus has the last hours in its head, "
-            f'which no block may overlap; write "{format_duration(HEAD)}" or more, or leave it out'
+            f'which no block may overlap; write "{format_setting_duration(HEAD)}" or more, or leave it out'
         )
     return end
 
@@ -125,7 +126,7 @@ def parse_since(text: str, end: float, now: float) -> float:
     begin = parse_time(text, now)
     if begin >= end:
         raise ValueError(
-            f"{quote_value(text)} is not before the end, {format_time(end)}; write an earlier moment"
+            f"{quote_value(text)} is not before the end, {format_iso_timestamp(end)}; write an earlier moment"
         )
     return begin
 
@@ -141,7 +142,8 @@ def parse_split(text: str, output: str) -> float:
     length = parse_step(text)
     if length < SHORTEST:
         raise ValueError(
-            f'{quote_value(text)} is too short; the least is {format_duration(SHORTEST)}, and "7d" is good'
+            f"{quote_value(text)} is too short; the least is {format_setting_duration(SHORTEST)}, "
+            'and "7d" is good'
         )
     if output == "-":
         raise ValueError("standard output is one file; leave --split out, or give --output a name")
@@ -173,7 +175,3 @@ def parse_labels(given: Sequence[str]) -> Labels:
             raise ValueError(f"{quote_value(name)} is given twice; once is enough")
         labels[name] = value
     return tuple(sorted(labels.items()))
-
-
-def format_time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from exporter.commands.backfill.timeline import run_timeline
 from exporter.model import LoadTest, Run
-from exporter.store import RetentionPolicy, TestState, TestUpdate, apply_first_update, apply_update
+from exporter.store import RetentionPolicy, TestState, TestUpdate, apply_update, create_test_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ def initial_state(
 ) -> TestState:
     """The test before anything is counted: what was over at the beginning is history."""
     # When a schedule would have started the test next, nobody knows any more.
-    unplanned = TestState(replace(test, next_run=None, last_run_id=None))
+    unscheduled = replace(test, next_run=None, last_run_id=None)
     past = runs if moment == span.since else ()
-    return apply_first_update(unplanned, TestUpdate(unplanned.test, past), retention, moment)
+    return create_test_state(TestUpdate(unscheduled, past), retention, moment)
 
 
 def heartbeat_snapshots(

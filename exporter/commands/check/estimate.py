@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from exporter.k6.legacy import client as legacy
 from exporter.k6.v6 import client as v6
+from exporter.polling.legacy import SWEEP_PARTS
 
 HOUR = 3600.0  # seconds
 ABOUT_RUNS = frozenset({legacy.RUNS, legacy.RUN, v6.RUNS, v6.RUN, v6.TEST_RUNS})
-SWEEP = 12  # on legacy each discovery lists the runs of one test in so many
 
 Requests = Mapping[str, int]  # how often each endpoint was asked
 
@@ -42,7 +42,7 @@ def estimate_requests(first: Requests, second: Requests, *, api_version: str, te
         return RequestEstimate(poll=second.get(v6.RUNS, 1), discovery=discovering)
     listing = sum(second.values()) - count_run_requests(second)
     # A discovery lists the tests in its own way.
-    return RequestEstimate(poll=listing, discovery=discovering - listing + tests / SWEEP)
+    return RequestEstimate(poll=listing, discovery=discovering - listing + tests / SWEEP_PARTS)
 
 
 def count_run_requests(requests: Requests) -> int:

@@ -1,4 +1,4 @@
-"""What `check` and `once` print: a poll, told to a person or as a scrape would get it."""
+"""What `check` prints."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ from exporter.clock import Clock
 from exporter.commands.check.estimate import RequestEstimate, estimate_requests
 from exporter.commands.check.suggestions import Inventory, fetch_inventory, suggest, unresolved_ids
 from exporter.config import Config
-from exporter.config.types import escape_unprintable, format_duration
 from exporter.credentials import Secret
+from exporter.formatting import escape_unprintable, format_setting_duration, pluralize
 from exporter.k6.errors import ApiError, Forbidden, Unauthorized
+from exporter.k6.factory import open_transport
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.transport import Transport
 from exporter.k6.v6.client import V6Client
 from exporter.model import LoadTest
-from exporter.polling.factory import build_selector, open_transport
+from exporter.polling.factory import build_selector
 from exporter.store import State
 
 MOST_NAMED = 50  # tests that are named under an entry
@@ -32,7 +33,7 @@ async def run_check(config: Config, token: Secret) -> int:
             label = "token" if failure.reason == Unauthorized.reason else "failed"
             click.echo(f"{label:13}{failure.message}")
             if failure.reason == Forbidden.reason and config.api.effective_version == "v6":
-                click.echo(f"             is {config.api.stack_id} the id of your stack?")
+                click.echo(f"             is {config.api.stack} the id of your stack?")
         if poll_result.outcome != "failure":
             click.echo(f"token        accepted by {config.api.url}")
         click.echo(f"api          {api_version(config)}")
@@ -61,7 +62,7 @@ def api_version(config: Config) -> str:
     if api.version != "auto":
         return f"{api.effective_version}, for api.version says so"
     if api.effective_version == "v6":
-        return f"v6, for there is the id of a stack: {api.stack_id}"
+        return f"v6, for there is the id of a stack: {api.stack}"
     return "legacy, for there is no stack id; set K6_CLOUD_STACK_ID for v6, which needs fewer requests"
 
 
@@ -123,20 +124,17 @@ def print_estimate(config: Config, paid: RequestEstimate, *, moving: int) -> Non
     look = f"plus {paid.discovery:.1f} for each look at which tests there are, every"
     click.echo(
         f"requests     {idle:.0f} an hour while no run moves: {paid.poll:g} every "
-        f"{format_duration(poll.idle_interval)}, {look} {format_duration(poll.discovery_interval)}"
+        f"{format_setting_duration(poll.idle_interval)}, "
+        f"{look} {format_setting_duration(poll.discovery_interval)}"
     )
     runs = f"{moving} runs move, as now" if moving > 1 else "one run moves"
     click.echo(
         f"             up to {busy:.0f} an hour while {runs}: {paid.poll:g} every "
-        f"{format_duration(poll.interval)}, and one more for each of them"
+        f"{format_setting_duration(poll.interval)}, and one more for each of them"
     )
     click.echo(f"             never more than {most}: api.requests_per_minute")
     if max(idle, busy) > most:
         click.echo("too many     polls will be cut short; raise api.requests_per_minute or poll.interval")
-
-
-def pluralize(count: int, things: str) -> str:
-    return f"{count} {things}{'' if count == 1 else 's'}"
 
 
 def request_counts(polled: Exporter) -> dict[str, int]:
@@ -147,12 +145,3 @@ def request_counts(polled: Exporter) -> dict[str, int]:
             if sample.name.endswith("_total"):
                 counted[sample.labels["endpoint"]] += int(sample.value)
     return dict(counted)
-
-
-async def run_once(config: Config, token: Secret, *, revision: str) -> int:
-    """Poll once and print what a scrape would get; the exit status."""
-    async with create_exporter(config, token, revision=revision) as polled:
-        poll_result = await polled.poller.poll()
-        page = polled.snapshot().text
-        click.echo(b"".join(page.plain(polled.self_metrics.text())), nl=False)
-        return 0 if poll_result.outcome == "success" else 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Protocol
 
-from exporter.config.types import escape_unprintable
+from exporter.formatting import escape_unprintable
 from exporter.k6.errors import ApiError
 from exporter.model import LoadTest, Run, TestList
 from exporter.polling.selector import Rule, Selector

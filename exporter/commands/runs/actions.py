@@ -18,8 +18,7 @@ from exporter.commands.runs.list import RunListing, RunRow, list_newest
 from exporter.commands.runs.output import as_json, details, run_url, table
 from exporter.commands.runs.watch import JsonLineView, LineView, ProgressView, WatchView, watch_run
 from exporter.config import Config
-from exporter.config.types import escape_unprintable
-from exporter.formatting import describe_run, format_duration
+from exporter.formatting import describe_run, escape_unprintable, format_age
 from exporter.k6.errors import (
     ApiError,
     Conflict,
@@ -165,7 +164,7 @@ class RunsCommand:
         run = row.run
         if run.is_finished or run.status == RunStatus.FINISHED:
             raise Conflict(f"run {run_id} of test {format_test(row.test)} has ended: {describe_run(run)}")
-        age = "" if run.created is None else f", created {format_duration(max(now - run.created, 0))} ago"
+        age = "" if run.created is None else f", created {format_age(run.created, now)}"
         what = f"This stops run {run_id} of test {format_test(row.test)}: {describe_run(run)}{age}."
         refused = self._confirm(what, yes=yes)
         if refused:

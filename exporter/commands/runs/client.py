@@ -3,11 +3,11 @@
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.errors import ApiError
-from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.factory import build_api_client
 from exporter.k6.v6.client import V6Client
 from exporter.k6.write import LegacyWriter, V6Writer, WriteTransport
 from exporter.model import LoadTest, Run
-from exporter.polling.factory import source
+from exporter.polling.factory import build_source
 from exporter.polling.result import PollResult
 from exporter.store import State
 
@@ -18,10 +18,10 @@ class RunsClient:
     """The configured generation of the API. Every call raises ApiError."""
 
     def __init__(self, config: Config, transport: WriteTransport, clock: Clock) -> None:
-        is_v6 = config.api.effective_version == "v6"
         self.config = config
         self.clock = clock
-        self.api: LegacyClient | V6Client = V6Client(transport) if is_v6 else LegacyClient(transport)
+        self.api = build_api_client(config, transport)
+        is_v6 = isinstance(self.api, V6Client)
         self._acts: LegacyWriter | V6Writer = V6Writer(transport) if is_v6 else LegacyWriter(transport)
         self._transport = transport
         self._ahead = 0.0
@@ -52,7 +52,7 @@ class RunsClient:
         """The tests that the configuration means, and what went wrong in finding them; raises nothing."""
         poll_result = PollResult()
         try:
-            await source(self.config, self._transport).discover(State(), poll_result)
+            await build_source(self.config, self.api).discover(State(), poll_result)
         except ApiError as error:
             poll_result.add_failure(error)
         return poll_result

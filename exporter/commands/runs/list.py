@@ -7,7 +7,8 @@ from exporter.commands.runs.client import RunsClient
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.v6.client import V6Client
 from exporter.model import LoadTest, Run, RunList, SkippedItem
-from exporter.polling.result import Failure, PollResult, for_each
+from exporter.polling.concurrency import for_each
+from exporter.polling.result import Failure, PollResult
 
 DAY = 86400.0
 # Up to so many tests, each is asked for its newest runs; beyond, v6 is asked for the runs of all at once.

@@ -14,8 +14,8 @@ from exporter.clock import Clock
 from exporter.commands.runs.actions import Connect, RunsCommand, Streams
 from exporter.config import Config
 from exporter.credentials import Secret
+from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
-from exporter.polling.factory import open_transport
 
 WIDE = 10_000  # columns; what is not a terminal breaks no lines
 

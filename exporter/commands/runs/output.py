@@ -1,7 +1,6 @@
 """A run in words for a terminal, and in JSON for scripts."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import RenderableType
@@ -10,8 +9,14 @@ from rich.text import Text
 
 from exporter.commands.runs.list import RunRow
 from exporter.config import Config
-from exporter.config.types import escape_unprintable
-from exporter.formatting import describe_run, format_duration
+from exporter.formatting import (
+    describe_run,
+    escape_unprintable,
+    format_age,
+    format_duration,
+    format_iso_timestamp,
+    format_timestamp,
+)
 from exporter.model import Outcome, Run
 
 COLOURS: Mapping[str, str] = {
@@ -42,9 +47,9 @@ def as_json(row: RunRow, config: Config) -> dict[str, Any]:
         "run_status": run.status,
         "processing_status": run.processing,
         "result_status": run.final_result,
-        "created": iso(run.created),
-        "started": iso(run.started),
-        "ended": iso(run.ended),
+        "created": iso_or_null(run.created),
+        "started": iso_or_null(run.started),
+        "ended": iso_or_null(run.ended),
         "planned_seconds": run.duration,
         "execution_seconds": run.execution if run.is_finished else None,
         "phase_seconds": {phase.value: seconds for phase, seconds in run.phases},
@@ -70,7 +75,7 @@ def table(rows: Sequence[RunRow], now: float) -> Table:
             str(run.id),
             test_of(row),
             state(run),
-            format_age(run.created, now),
+            "" if run.created is None else format_age(run.created, now),
             progress(run, now),
             "" if run.vus is None else f"{run.vus:g}",
         )
@@ -89,14 +94,14 @@ def details(row: RunRow, config: Config, now: float) -> Table:
         ("project", "" if row.test.project_id is None else str(row.test.project_id)),
         ("state", state(run)),
         ("outcome", run.outcome.replace("_", " ") if run.outcome else ""),
-        ("created", format_time(run.created, now)),
-        ("started", format_time(run.started, now)),
-        ("ended", format_time(run.ended, now)),
+        ("created", timestamp_cell(run.created, now)),
+        ("started", timestamp_cell(run.started, now)),
+        ("ended", timestamp_cell(run.ended, now)),
         ("ran", progress(run, now)),
         ("phases", ", ".join(f"{phase} {format_duration(seconds)}" for phase, seconds in run.phases)),
         ("VUs", "" if run.vus is None else f"{run.vus:g}"),
         ("VU hours", "" if run.vuh is None else f"{run.vuh:g}" + ("" if run.is_finished else " (forecast)")),
-        ("not understood", ", ".join(run.unknown)),
+        ("not understood", ", ".join(run.invalid_fields)),
         ("page", run_url(run, config)),
     ]
     for name, fact in facts:
@@ -138,16 +143,9 @@ def run_url(run: Run, config: Config) -> str:
     return f"{config.app_url}/runs/{run.id}"
 
 
-def format_age(at: float | None, now: float) -> str:
-    return "" if at is None else f"{format_duration(max(now - at, 0.0))} ago"
+def timestamp_cell(timestamp: float | None, now: float) -> str:
+    return "" if timestamp is None else f"{format_timestamp(timestamp)} ({format_age(timestamp, now)})"
 
 
-def format_time(at: float | None, now: float) -> str:
-    if at is None:
-        return ""
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC ({format_age(at, now)})"
-
-
-def iso(at: float | None) -> str | None:
-    """A moment as 2026-09-21T14:13:20Z, with as much of the second as is known."""
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+def iso_or_null(timestamp: float | None) -> str | None:
+    return None if timestamp is None else format_iso_timestamp(timestamp)

@@ -11,10 +11,9 @@ from rich.text import Text
 from exporter.clock import Clock
 from exporter.commands.runs.client import RunsClient
 from exporter.commands.runs.list import RunRow
-from exporter.commands.runs.output import as_json, elapsed, iso, progress, run_url, state
+from exporter.commands.runs.output import as_json, elapsed, progress, run_url, state
 from exporter.config import Config
-from exporter.config.types import escape_unprintable
-from exporter.formatting import describe_run
+from exporter.formatting import describe_run, escape_unprintable, format_iso_timestamp
 from exporter.k6.errors import (
     ApiError,
     DecodeError,
@@ -70,7 +69,7 @@ class LineView:
         if said != self._said:
             more = f" ({ran})" if (ran := progress(run, now)) else ""
             self._out(
-                f"{iso(float(round(now)))} run {run.id} of "
+                f"{format_iso_timestamp(round(now))} run {run.id} of "
                 f"{escape_unprintable(self._test.name)}: {said}{more}"
             )
         self._said = said

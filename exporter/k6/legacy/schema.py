@@ -121,7 +121,7 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         execution=execution,
         # Legacy does not say when a run left the queue, nor when its processing was done.
         phases=((Phase.RUNNING, execution),) if execution is not None else (),
-        unknown=tuple(unknown),
+        invalid_fields=tuple(unknown),
     )
 
 

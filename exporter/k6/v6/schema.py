@@ -137,7 +137,7 @@ def parse_run(body: RunBody) -> Run:
         execution=None if started is None else read("execution_duration", to_float, body.execution_duration),
         vuh=read("vuh", total_vuh, body.cost),
         phases=phase_durations(history),
-        unknown=tuple(unknown),
+        invalid_fields=tuple(unknown),
     )
 
 

@@ -7,15 +7,16 @@ what was written for a password.
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 from pydantic import model_validator as checked
-from pydantic_core import ErrorDetails
 
-from exporter.config.load import ConfigError, format_error, format_loc, load_yaml
-from exporter.config.schema import Section, Whole
-from exporter.config.types import escape_unprintable, file_path, parse_duration, quote_value
+from exporter.config.errors import ConfigError, drop_nulls, format_error
+from exporter.config.load import load_yaml
+from exporter.config.schema import Integer, Section
+from exporter.config.types import parse_duration, parse_file_path
+from exporter.formatting import quote_value
 
 # The salt, of 16 bytes, ends in two bits; bcrypt takes no other ends.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -36,18 +37,27 @@ SUITES = {
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 
 UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
-REFUSED = {
-    **{
-        f"tls_server_config.{name}": f"PEM within this file is not read; name a file in {name}_file"
-        for name in ("cert", "key", "client_ca")
-    },
+HINTS = {
+    f"tls_server_config.{name}": f"PEM within this file is not read; name a file in {name}_file"
+    for name in ("cert", "key", "client_ca")
+}
+EXAMPLES = {
+    "tls_server_config": "cert_file: tls.crt",
+    "http_server_config": "headers: {X-Frame-Options: deny}",
+    "headers": "X-Frame-Options: deny",
+    "rate_limit": "burst: 20",
+}
+SENTENCES = {
+    "missing": "this is missing; name the file, in PEM",
+    "dict_type": "a bcrypt hash is expected for each user, such as alice: $2y$10$…",
+    "too_long": "only one curve can be offered here; keep the one that you want most",
 }
 
 
 def relative_path(value: object, info: ValidationInfo) -> Path:
     """A file; a relative path starts where the web configuration is."""
     folder: Path = (info.context or {})["folder"]
-    return folder / file_path(value)
+    return folder / parse_file_path(value)
 
 
 def client_auth(value: object) -> object:
@@ -195,7 +205,7 @@ class RateLimit(Section):
     """At most `burst` requests at once, and one more each `interval` seconds; 0 is no limit."""
 
     interval: Annotated[float, BeforeValidator(parse_interval)] = 0.0
-    burst: Whole = Field(0, ge=0, le=1_000_000)
+    burst: Integer = Field(0, ge=0, le=1_000_000)
 
     @checked(mode="after")
     def validate_burst(self) -> "RateLimit":
@@ -221,56 +231,10 @@ def read_web_file(file: Path) -> WebConfig:
     try:
         return WebConfig.model_validate(drop_nulls(tree, WebConfig), context={"folder": file.parent})
     except ValidationError as error:
-        sentences = [f"{file}: {format_web_error(details)}" for details in error.errors(include_input=True)]
-    raise ConfigError(sentences)  # not from what pydantic says, which shows what was written
-
-
-def drop_nulls(tree: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """Without what is null or empty: a key whose value, or a section whose every line, is commented out."""
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    found = {}
-    for key, value in tree.items():
-        inner = SECTIONS.get(key) if key in fields else None
-        kept = drop_nulls(value, inner) if inner and isinstance(value, dict) else value
-        if key not in fields or (kept is not None and not (inner and kept == {})):
-            found[key] = kept
-    return found
-
-
-SECTIONS: dict[str, type[BaseModel]] = {
-    "tls_server_config": Tls,
-    "http_server_config": Http,
-    "headers": Headers,
-    "rate_limit": RateLimit,
-}
-
-
-SENTENCES = {
-    "missing": "this is missing; name the file, in PEM",
-    "bool_type": "{shown} is neither true nor false",
-    "bool_parsing": "{shown} is neither true nor false",
-    "model_type": "{shown} stands where settings are expected",
-    "dict_type": "a bcrypt hash is expected for each user, such as alice: $2y$10$…",
-    "tuple_type": "{shown} stands where a list is expected",
-    "too_long": "only one curve can be offered here; keep the one that you want most",
-}
-
-
-def format_web_error(error: ErrorDetails) -> str:
-    """A mistake as a person would say it."""
-    place = tuple(key for key in error["loc"] if key != "[key]")
-    where = format_loc(place)
-    if error["type"] == "extra_forbidden":
-        return f"{where}: {REFUSED.get(where) or f'there is no such setting{did_you_mean(place)}'}"
-    if error["type"] in SENTENCES:
-        return f"{where}: {SENTENCES[error['type']].format(shown=quote_value(error['input']))}"
-    return format_error({**error, "loc": place})
-
-
-def did_you_mean(place: tuple[int | str, ...]) -> str:
-    """What may have been meant by a setting that does not exist."""
-    *above, name = place
-    model = SECTIONS.get(str(above[-1]), WebConfig) if above else WebConfig
-    names = {(alias := field.alias or key).lower(): alias for key, field in model.model_fields.items()}
-    found = difflib.get_close_matches(escape_unprintable(str(name)).lower(), names, n=1)
-    return f"; did you mean {format_loc((*above, names[found[0]]))}?" if found else ""
+        messages = [
+            format_error(details, WebConfig, sentences=SENTENCES, examples=EXAMPLES, hints=HINTS)
+            for details in error.errors()
+        ]
+    raise ConfigError(
+        [f"{file}: {message}" for message in messages]
+    )  # not from what pydantic says, which shows what was written

@@ -14,10 +14,10 @@ from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.polling.factory import open_client
 from exporter.simulator import EndStatus, Options, Phases, RunScript, Simulator, World
-from tests.support.lab import START, TOKEN, Now, dated
+from tests.support.lab import START, TOKEN, ManualClock, add_date_header
 
 DAY = 86400.0
-GENERATIONS: dict[str, dict[str, Any]] = {"legacy": {}, "v6": {"stack_id": 1}}
+GENERATIONS: dict[str, dict[str, Any]] = {"legacy": {}, "v6": {"stack": 1}}
 PHASES = Phases(created=10, validated=10, queued=30, initializing=40, running=600, processing=50)
 ENDINGS = (
     EndStatus.FINISHED,
@@ -51,7 +51,7 @@ def told(
     **flags: Any,
 ) -> tuple[int, Simulator]:
     """Run the command at START; its exit status, and who was asked."""
-    now = Now()
+    now = ManualClock()
     simulator = Simulator(
         made,
         tokens=[TOKEN],
@@ -66,7 +66,9 @@ def told(
     config, token = Config.model_validate({"api": api} | (settings or {})), Secret(TOKEN)
     given = {"since": "1d", "until": None, "label": (), "split": None} | DEFAULTS | flags
     wished = parse_options(output=str(output), now=START, **given)
-    connected = open_client(config, token, clock=now.clock, transport=httpx.ASGITransport(dated(simulator)))
+    connected = open_client(
+        config, token, clock=now.clock, transport=httpx.ASGITransport(add_date_header(simulator))
+    )
     return run_backfill(config, token, wished, connected, run=asyncio.run), simulator
 
 

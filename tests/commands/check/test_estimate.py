@@ -29,7 +29,7 @@ def hour(lab: Lab) -> tuple[RequestEstimate, int]:
     second = {name: count - first.get(name, 0) for name, count in request_counts(lab.exporter).items()}
     tests = len(lab.exporter.poller.state.tests)
     paid = estimate_requests(first, second, api_version=lab.config.api.effective_version, tests=tests)
-    lab.asked()
+    lab.take_requests()
     began = lab.now.value
     at = lab.exporter.poller.interval
     while at <= 3600:
@@ -37,10 +37,10 @@ def hour(lab: Lab) -> tuple[RequestEstimate, int]:
         lab.now.value = max(lab.now.value, began)
         lab.poll()
         at += lab.exporter.poller.interval
-    return paid, len(lab.asked())
+    return paid, len(lab.take_requests())
 
 
-@pytest.mark.parametrize("api", [{}, {"stack_id": 1}], ids=["legacy", "v6"])
+@pytest.mark.parametrize("api", [{}, {"stack": 1}], ids=["legacy", "v6"])
 @pytest.mark.parametrize(("tests", "moving"), [(1, 0), (130, 0), (30, 1), (30, 4)])
 def test_the_reckoned_price_of_an_hour_is_what_it_costs(api: dict[str, int], tests: int, moving: int) -> None:
     budget = {"url": "http://k6.test", "requests_per_minute": 100_000}

@@ -24,7 +24,7 @@ def with_run() -> World:
     return made
 
 
-@pytest.mark.parametrize("api", [{}, {"stack_id": 1}], ids=GENERATIONS)
+@pytest.mark.parametrize("api", [{}, {"stack": 1}], ids=GENERATIONS)
 def test_polls_do_nothing_but_ask(api: dict[str, int]) -> None:
     with Lab(with_run(), api={"url": "http://k6.test"} | api) as lab:
         for second in range(0, 600, 15):

@@ -483,7 +483,7 @@ def test_an_unreadable_run_costs_only_itself_and_the_certainty_of_what_is_missin
 
     assert (ids(listing.runs), listing.complete_since) == (runs[1:], UNSURE)
     [skipped] = listing.skipped
-    assert skipped.reason == "unreadable"
+    assert skipped.reason == "invalid"
     assert skipped.description.startswith(
         "/loadtests/v2/runs: the answer is not what the API's documents promise:"
     )
@@ -500,7 +500,7 @@ def test_what_is_no_run_is_skipped_once_however_often_it_comes(spoilt: object) -
     listing = run(client(lambda _: {"k6-runs": runs, "meta": {"count": 100}}).list_runs(7))
 
     assert ids(listing.runs) == [1, 2]
-    assert [skipped.reason for skipped in listing.skipped] == ["unreadable"]
+    assert [skipped.reason for skipped in listing.skipped] == ["invalid"]
 
 
 def test_an_unreadable_run_is_named_in_few_words() -> None:
@@ -520,7 +520,10 @@ def test_a_run_of_another_test_is_not_taken_for_one_of_this() -> None:
 
     assert ids(listing.runs) == runs
     assert [(skipped.reason, skipped.description) for skipped in listing.skipped] == [
-        ("foreign", f"/loadtests/v2/runs: run {runs[-1] + 77} of test {test + 77} in the list of test {test}")
+        (
+            "unexpected",
+            f"/loadtests/v2/runs: run {runs[-1] + 77} of test {test + 77} in the list of test {test}",
+        )
     ]
     assert listing.complete_since == UNSURE
 
@@ -540,7 +543,7 @@ def test_a_field_that_cannot_be_understood_is_left_out_and_named() -> None:
     [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
 
     assert (read.status, read.vus, read.started, read.ended, read.duration) == (None, None, None, None, 90)
-    assert read.unknown == ("started", "ended", "run_status", "result_status", "vus")
+    assert read.invalid_fields == ("started", "ended", "run_status", "result_status", "vus")
 
 
 def test_a_run_that_ended_before_it_started_did_not_run_for_a_negative_time() -> None:
@@ -625,7 +628,7 @@ def test_a_test_without_a_name_goes_by_its_id() -> None:
 
     assert [(test.id, test.name) for test in listing.tests] == [(7, "7"), (8, "8"), (9, "9")]
     assert [(skipped.reason, skipped.description) for skipped in listing.skipped] == [
-        ("unreadable", "/loadtests/v2/tests: a test without an id")
+        ("invalid", "/loadtests/v2/tests: a test without an id")
     ]
 
 

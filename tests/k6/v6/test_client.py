@@ -294,7 +294,7 @@ def test_a_run_of_another_test_is_not_among_the_newest_of_this_and_is_named() ->
     assert ids(listing.runs) == runs[::-1]
     assert [(it.reason, it.description) for it in listing.skipped] == [
         (
-            "foreign",
+            "unexpected",
             f"/cloud/v6/load_tests/{{id}}/test_runs: "
             f"run {runs[0] + 77} of test {test + 77} in the list of test {test}",
         )
@@ -397,9 +397,9 @@ def test_a_test_that_cannot_be_read_costs_not_the_list() -> None:
 
     assert listing.tests == (LoadTest(7, "7"), LoadTest(8, "b"))
     assert [(it.reason, it.description) for it in listing.skipped] == [
-        ("unreadable", "/cloud/v6/load_tests: a test without an id"),
+        ("invalid", "/cloud/v6/load_tests: a test without an id"),
         (
-            "unreadable",
+            "invalid",
             "/cloud/v6/load_tests: the answer is not what the API's documents promise: "
             "Expected `object`, got `null`",
         ),
@@ -830,11 +830,11 @@ def test_an_unreadable_run_costs_itself_and_the_certainty_but_not_its_page() -> 
     assert (ids(listing.runs), listing.complete_since) == ([1, 3], UNSURE)
     promise = "/cloud/v6/test_runs: the answer is not what the API's documents promise: "
     assert [(it.reason, it.description) for it in listing.skipped] == [
-        ("unreadable", f"{promise}Expected `object`, got `str`"),
-        ("unreadable", "/cloud/v6/test_runs: a run without a test_id"),
-        ("unreadable", f"{promise}Expected `object`, got `null`"),
-        ("unreadable", "/cloud/v6/test_runs: a run without an id"),
-        ("unreadable", "/cloud/v6/test_runs: 'x' is not a number"),
+        ("invalid", f"{promise}Expected `object`, got `str`"),
+        ("invalid", "/cloud/v6/test_runs: a run without a test_id"),
+        ("invalid", f"{promise}Expected `object`, got `null`"),
+        ("invalid", "/cloud/v6/test_runs: a run without an id"),
+        ("invalid", "/cloud/v6/test_runs: 'x' is not a number"),
     ]
 
 
@@ -843,7 +843,7 @@ def test_a_run_that_is_not_utf_8_costs_itself() -> None:
 
     listing = run(api_of(server).list_runs(SINCE))
 
-    assert (ids(listing.runs), [it.reason for it in listing.skipped]) == ([2], ["unreadable"])
+    assert (ids(listing.runs), [it.reason for it in listing.skipped]) == ([2], ["invalid"])
 
 
 def test_an_unreadable_run_is_skipped_by_the_newest_too() -> None:
@@ -853,7 +853,7 @@ def test_an_unreadable_run_is_skipped_by_the_newest_too() -> None:
 
     listing = run(cloud.api.list_newest_runs(test, 3))
 
-    assert (ids(listing.runs), [it.reason for it in listing.skipped]) == ([runs[1], runs[0]], ["unreadable"])
+    assert (ids(listing.runs), [it.reason for it in listing.skipped]) == ([runs[1], runs[0]], ["invalid"])
 
 
 def test_a_run_that_comes_twice_is_one_and_the_later_news_holds() -> None:

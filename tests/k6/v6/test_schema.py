@@ -245,7 +245,7 @@ def test_a_status_has_its_two_codes_whatever_the_result_and_what_is_extra(
     told = run(status=status, result=result, status_details=details, status_history=[details])
 
     assert (told.status, told.processing, told.result) == (*codes, RESULTS[result])
-    assert told.unknown == ()
+    assert told.invalid_fields == ()
 
 
 @pytest.mark.parametrize(
@@ -319,14 +319,14 @@ def test_what_is_extra_to_another_status_aborts_nothing() -> None:
 def test_what_is_extra_in_another_shape_says_nothing(extra: object) -> None:
     told = run(status="aborted", status_details={"type": "aborted", "extra": extra})
 
-    assert (told.status, told.unknown) == (6, ())
+    assert (told.status, told.invalid_fields) == (6, ())
 
 
 @pytest.mark.parametrize("word", ["warming_up", "", "Running", "running ", 2, 2.5, True, [], {}, ["running"]])
 def test_a_status_that_is_unknown_is_named_and_not_guessed(word: object) -> None:
     told = run(status=word, result="passed")
 
-    assert (told.status, told.processing, told.unknown) == (None, None, ("run_status",))
+    assert (told.status, told.processing, told.invalid_fields) == (None, None, ("run_status",))
     assert unrecognized_fields(told) == ("run_status",)
     assert (told.active_state, told.outcome) == (None, None)
 
@@ -339,7 +339,7 @@ def test_a_status_that_is_not_told_is_not_unknown() -> None:
 def test_a_result_that_is_unknown_is_named_and_never_a_pass(word: object) -> None:
     told = run(status="completed", result=word)
 
-    assert (told.result, told.unknown, told.outcome) == (None, ("result_status",), Outcome.NONE)
+    assert (told.result, told.invalid_fields, told.outcome) == (None, ("result_status",), Outcome.NONE)
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def test_a_field_of_another_kind_costs_that_field_alone_and_is_named(
 ) -> None:
     told = run(**{"max_vus": 5, "created": "2026-03-01T10:00:00Z", field: odd})
 
-    assert told.unknown == (name,)
+    assert told.invalid_fields == (name,)
     assert not getattr(told, ours)
     assert told.vus == (None if field == "max_vus" else 5)
     assert told.created == (None if field == "created" else TEN)
@@ -413,7 +413,7 @@ def test_a_history_that_is_no_list_costs_what_only_it_tells(odd: object) -> None
     told = run(status="completed", result="passed", ended="2026-03-01T10:00:00Z", status_history=odd)
 
     assert told == Run(
-        id=1, test_id=7, status=3, processing=2, result=0, ended=TEN, unknown=("status_history",)
+        id=1, test_id=7, status=3, processing=2, result=0, ended=TEN, invalid_fields=("status_history",)
     )
 
 
@@ -466,7 +466,7 @@ def test_numbers_may_come_in_strings() -> None:
         1800.0,
         600.0,
     )
-    assert told.unknown == ()
+    assert told.invalid_fields == ()
 
 
 @pytest.mark.parametrize(
@@ -487,14 +487,14 @@ def test_numbers_may_come_in_strings() -> None:
 def test_a_cost_is_a_number_a_string_or_not_yet_known(cost: object, vuh: float | None) -> None:
     told = run(cost=cost)
 
-    assert (told.vuh, told.unknown) == (vuh, ())
+    assert (told.vuh, told.invalid_fields) == (vuh, ())
 
 
 @pytest.mark.parametrize("cost", [5, "5", [], [{"total_vuh": 5}], {"total_vuh": "much"}, {"total_vuh": True}])
 def test_a_cost_in_another_shape_costs_not_the_run(cost: object) -> None:
     told = run(status="running", cost=cost)
 
-    assert (told.status, told.vuh, told.unknown) == (2, None, ("vuh",))
+    assert (told.status, told.vuh, told.invalid_fields) == (2, None, ("vuh",))
 
 
 @pytest.mark.parametrize("details", [None, {}, [], "failed", {"type": "failed", "message": None, "code": 1}])
@@ -641,7 +641,7 @@ def test_a_step_that_cannot_be_read_costs_neither_the_run_nor_the_other_steps(st
 
     assert told.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 4.0))
     assert (told.started, told.ended, told.outcome) == (TEN + 9, TEN + 30, Outcome.PASSED)
-    assert told.unknown == ()
+    assert told.invalid_fields == ()
 
 
 def test_an_unknown_step_ends_the_phase_before_it_and_is_none_itself() -> None:

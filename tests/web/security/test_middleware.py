@@ -12,7 +12,7 @@ import trustme
 from exporter.config import ConfigError
 from exporter.web.security import WebConfigMiddleware, is_public_path
 from tests.support.certificates import CHEAP, issue
-from tests.support.lab import Now
+from tests.support.lab import ManualClock
 from tests.support.tcp_client import greet, until
 
 ALICE = ("alice", "right")
@@ -24,7 +24,7 @@ class Door:
     """A guard before a small app, and the file that it reads."""
 
     def __init__(self, folder: Path, content: str) -> None:
-        self.now = Now()
+        self.now = ManualClock()
         self.file = folder / "web.yml"
         self.file.write_text(content)
         self.guard = WebConfigMiddleware(self.file, self.now.clock)
@@ -246,7 +246,7 @@ def test_files_behind_a_link_that_is_swapped_are_read_again(tmp_path: Path) -> N
         (tmp_path / name / "web.yml").write_text(USERS.replace("alice", user))
         os.utime(tmp_path / name / "web.yml", (1, 1))
     (tmp_path / "data").symlink_to("first")
-    guard = WebConfigMiddleware(tmp_path / "data" / "web.yml", Now().clock)
+    guard = WebConfigMiddleware(tmp_path / "data" / "web.yml", ManualClock().clock)
     (tmp_path / "data_tmp").symlink_to("second")
     (tmp_path / "data_tmp").replace(tmp_path / "data")
     guard.reload_if_changed()

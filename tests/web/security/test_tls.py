@@ -14,7 +14,7 @@ import uvloop
 from exporter.web.app import MAX_CHUNK, MAX_CHUNK_TLS, ChunkedResponse
 from exporter.web.security import WebConfigMiddleware
 from tests.support.certificates import CHEAP, client, issue
-from tests.support.lab import App, Message, Now, Receive, Send
+from tests.support.lab import App, ManualClock, Message, Receive, Send
 from tests.support.tcp_client import Host, greet, request, served, until
 
 TLS = "tls_server_config: {cert_file: tls.crt, key_file: tls.key%s}\n"
@@ -36,7 +36,7 @@ class Place:
 
     def write(self, content: str) -> WebConfigMiddleware:
         (self.folder / "web.yml").write_text(content)
-        return WebConfigMiddleware(self.folder / "web.yml", Now().clock)
+        return WebConfigMiddleware(self.folder / "web.yml", ManualClock().clock)
 
     def client(self, *names: str, by: trustme.CA | None = None) -> ssl.SSLContext:
         return client(self.authority, self.folder / "client.pem", *names, by=by)

@@ -95,18 +95,21 @@ def test_tls_is_spoken_from_1_2_on_and_asks_for_no_certificate_unless_told(tmp_p
 
 
 MISTAKES = [
-    ("1", 'settings are expected, such as "basic_auth_users: {…}"'),
+    ("1", 'no settings; write some like "basic_auth_users: {…}"'),
     (
         "{",
-        "this cannot be read as YAML: expected the node content, but found '<stream end>' (line 1, column 2)",
+        "invalid YAML: expected the node content, but found '<stream end>' (line 1, column 2)",
     ),
     (
         "rate_limit: {}\nrate_limit: {}",
-        "this cannot be read as YAML: rate_limit is given twice (line 2, column 1)",
+        "invalid YAML: rate_limit is given twice (line 2, column 1)",
     ),
     ("tls_config: {}", "tls_config: there is no such setting; did you mean tls_server_config?"),
     ("zebra:", "zebra: there is no such setting"),
-    ("tls_server_config: tls.crt", f'{T}: "tls.crt" stands where settings are expected'),
+    (
+        "tls_server_config: tls.crt",
+        f'{T}: "tls.crt" is not a group of settings; write one like "cert_file: tls.crt"',
+    ),
     ("tls_server_config: {cert_file: tls.crt}", f"{T}.key_file: this is missing; name the file, in PEM"),
     ("tls_server_config: {key_file: tls.key}", f"{T}.cert_file: this is missing; name the file, in PEM"),
     (TLS + "cert: PEM}", f"{T}.cert: PEM within this file is not read; name a file in cert_file"),
@@ -145,7 +148,7 @@ MISTAKES = [
         TLS + "client_ca_file: c, client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []}",
         f"{T}: client_allowed_sans allows nobody; name someone, or remove it",
     ),
-    (TLS + "client_allowed_sans: a}", f'{T}.client_allowed_sans: "a" stands where a list is expected'),
+    (TLS + "client_allowed_sans: a}", f'{T}.client_allowed_sans: "a" is not a list'),
     (
         TLS + "min_version: TLS10}",
         f"{T}.min_version: TLS10 is broken and not spoken here; write TLS12 or TLS13",
@@ -237,7 +240,7 @@ MISTAKES = [
     ),
     ("rate_limit: {interval: 5}", 'rate_limit.interval: 5 has no unit; write "5s"'),
     ("rate_limit: {interval: 5s}", "rate_limit: a burst of 0 lets nothing through; write one like 20"),
-    ("rate_limit: {burst: -1}", "rate_limit.burst: -1 is too small; the least is 0"),
+    ("rate_limit: {burst: -1}", "rate_limit.burst: -1 is too small; the minimum is 0"),
 ]
 
 

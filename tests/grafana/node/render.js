@@ -1,14 +1,14 @@
-// What Grafana would show: reads [{panel, frames}] from standard input, writes what becomes of each.
+// Renders panels as Grafana does: reads {panels: [{panel, frames}], gaps} from standard input and writes the cells.
 //
-// The frames are those of the data source; the panel's transformations, overrides and value mappings are applied
-// by Grafana's own code, which wants a browser's globals.
+// The frames are those of the data source. Grafana's own code applies the transformations, overrides and value
+// mappings of the panel; it requires the globals of a browser.
 const { JSDOM } = require("jsdom");
 
 const { window } = new JSDOM("", { url: "http://localhost/" });
 Object.assign(globalThis, { window, document: window.document });
 Object.defineProperty(globalThis, "navigator", { value: window.navigator, configurable: true });
 
-console.info = console.log = console.error; // what is required may greet; the answer alone goes to standard output
+console.info = console.log = console.error; // libraries may log; standard output is for the result only
 
 const grafana = require("@grafana/data");
 const { firstValueFrom } = require("rxjs");
@@ -19,7 +19,7 @@ grafana.standardTransformersRegistry.setInit(() =>
 );
 const theme = grafana.createTheme();
 
-async function look({ panel, frames }) {
+async function render({ panel, frames }) {
   const given = frames.map((frame) => grafana.toDataFrame(frame));
   const steps = (panel.transformations ?? []).map(({ id, options }) => ({ id, options }));
   const shown = await firstValueFrom(grafana.transformDataFrame(steps, given));
@@ -36,16 +36,16 @@ function column(panel, frame, field) {
     .filter(({ matcher }) => grafana.fieldMatchers.get(matcher.id).get(matcher.options)(field, frame, [frame]))
     .flatMap(({ properties }) => properties.map(({ id, value }) => [id, value]));
   field.config = { ...defaults, ...field.config, ...Object.fromEntries(own) };
-  const say = grafana.getDisplayProcessor({ field, theme, timeZone: "utc" });
+  const display = grafana.getDisplayProcessor({ field, theme, timeZone: "utc" });
   const cells = [...field.values].map((value) => {
-    const { text, prefix = "", suffix = "", color } = say(value);
+    const { text, prefix = "", suffix = "", color } = display(value);
     return { value, text: prefix + text + suffix, color };
   });
   return { name, cells };
 }
 
-// Where Grafana breaks a band: the moments it inserts for steps of the query that have no value.
-function gaps({ times, step }) {
+// The times that Grafana inserts into a series, without a value, for steps of the query that have none.
+function findGaps({ times, step }) {
   const time = { name: "Time", type: "time", values: times, config: { interval: step } };
   const value = { name: "status", type: "number", values: times.map(() => 2), config: { custom: {} } };
   const frame = { fields: [time, value], length: times.length };
@@ -54,12 +54,12 @@ function gaps({ times, step }) {
 }
 
 async function main() {
-  let asked = "";
-  for await (const chunk of process.stdin) asked += chunk;
-  const { looks = [], breaks = [] } = JSON.parse(asked);
-  const told = [];
-  for (const one of looks) told.push(await look(one));
-  process.stdout.write(JSON.stringify({ looks: told, breaks: breaks.map(gaps) }));
+  let input = "";
+  for await (const chunk of process.stdin) input += chunk;
+  const { panels = [], gaps = [] } = JSON.parse(input);
+  const rendered = [];
+  for (const one of panels) rendered.push(await render(one));
+  process.stdout.write(JSON.stringify({ panels: rendered, gaps: gaps.map(findGaps) }));
 }
 
 main();

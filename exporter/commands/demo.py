@@ -1,0 +1,56 @@
+"""The command `demo`: the exporter on a simulated k6 Cloud, both in this process."""
+
+import click
+
+from exporter import logs
+from exporter.clock import Clock
+from exporter.commands.options import DEMO_TOKEN, SETTINGS, simulator_options
+from exporter.commands.process import bind_or_exit, run_async
+from exporter.commands.serve import serve_exporter
+from exporter.config import Config
+from exporter.credentials import Secret
+from exporter.web.server import Endpoint, base_url
+
+
+@click.command()
+@click.option(
+    "--web.listen-address",
+    "address",
+    default="127.0.0.1:10565",
+    show_default=True,
+    help=SETTINGS["web.listen_address"].help,
+)
+@click.option(
+    "--api.version",
+    "version",
+    type=click.Choice(["legacy", "v6"]),
+    default="legacy",
+    show_default=True,
+    help="API version to poll",
+)
+@simulator_options
+def demo(address: str, version: str, seed: int, speed: float) -> None:
+    """Run the exporter on a simulated k6 Cloud; no account needed."""
+    # Imported here, since the other commands would pay for it with memory and a slower start.
+    from exporter.simulator import Simulator, demo_world  # noqa: PLC0415
+
+    logs.configure("warning", "logfmt")
+    listening, cloud = bind_or_exit(address), bind_or_exit("127.0.0.1:0")
+    config = Config.model_validate(
+        {
+            "api": {"url": base_url(cloud), "requests_per_minute": 6000, "version": version, "stack": 1},
+            "poll": {
+                "interval": "2s",
+                "idle_interval": "2s",
+                "discovery_interval": "30s",
+                "stale_after": "1m",
+            },
+        }
+    )
+    url = base_url(listening)
+    click.echo(f"Simulated k6 Cloud: {base_url(cloud)}")
+    click.echo(f"Status page:        {url}/")
+    click.echo(f"Metrics:            {url}/metrics")
+    click.echo("The demo shows every state of a run within a minute. Press Ctrl-C to stop it.")
+    simulator = Simulator(demo_world(Clock().time(), seed, speed), tokens=[DEMO_TOKEN])
+    run_async(serve_exporter(config, Secret(DEMO_TOKEN), listening, Endpoint(simulator, cloud)))

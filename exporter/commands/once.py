@@ -1,0 +1,29 @@
+"""The command `once`: one poll, and the metrics on standard output."""
+
+import sys
+from typing import Any
+
+import click
+
+from exporter.app import create_exporter
+from exporter.commands.options import REVISION, config_options, load_config_or_exit
+from exporter.commands.process import run_async
+from exporter.config import Config
+from exporter.credentials import Secret
+
+
+@click.command(epilog="Exit status: 0 complete, 1 the poll failed in part or in full, 2 wrong configuration.")
+@config_options
+def once(**flags: Any) -> None:
+    """Poll once and print the metrics."""
+    config, token = load_config_or_exit(**flags)
+    sys.exit(run_async(run_once(config, token)))
+
+
+async def run_once(config: Config, token: Secret) -> int:
+    """Poll once and print the metrics as Prometheus would scrape them. Returns the exit status."""
+    async with create_exporter(config, token, revision=REVISION) as exporter:
+        poll_result = await exporter.poller.poll()
+        body = exporter.snapshot().text
+        click.echo(b"".join(body.plain(exporter.self_metrics.render_text())), nl=False)
+        return 0 if poll_result.outcome == "success" else 1

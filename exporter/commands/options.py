@@ -1,0 +1,123 @@
+"""Options that several commands share, and the configuration that they make together."""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from exporter import logs
+from exporter.config import Config, ConfigError, load, settings
+from exporter.config.load import flag
+from exporter.config.reload import Read
+from exporter.credentials import Secret
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Command], Command]
+
+SETTINGS = {setting.name: setting for setting in settings()}
+REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where an image is built
+DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
+
+
+class SpeedType(click.FloatRange):
+    """A bounded number; click's own type accepts nan, which is neither below nor above a bound."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        return self.fail(f"{value} is not a number", param, ctx) if math.isnan(number) else number
+
+
+def setting_option(name: str) -> Callable[[Command], Command]:
+    """The flag of a setting. It takes any text, so that its errors are reported together with the file's."""
+    setting = SETTINGS[name]
+    return click.option(
+        flag(name),
+        name.replace(".", "__"),
+        metavar="|".join(setting.choices) or "TEXT",
+        help=f"{setting.help} [default: {setting.default}]" if setting.default else setting.help,
+    )
+
+
+def add_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    # click lists options in the reverse order of their decorators.
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def api_options(command: Command) -> Command:
+    """Add the options that every command with a configuration has."""
+    file = click.option(
+        "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
+    )
+    return add_options(command, (file, *map(setting_option, ("api.version", "log.level", "log.format"))))
+
+
+def config_options(command: Command) -> Command:
+    """Add the options of commands that poll: those of `api_options`, test selection and sharding."""
+    selection = [
+        click.option(
+            f"--{kind}", kind, type=int, multiple=True, metavar="ID", help=f"{kind} to watch; repeatable"
+        )
+        for kind in ("test", "project")
+    ]
+    sharding = map(setting_option, ("sharding.shard", "sharding.total"))
+    return api_options(add_options(command, (*selection, *sharding)))
+
+
+def web_options(command: Command) -> Command:
+    """Add the options of the web server."""
+    options = map(setting_option, ("web.listen_address", "web.telemetry_path", "web.config_file"))
+    return add_options(command, tuple(options))
+
+
+def simulator_options(command: Command) -> Command:
+    """Add the options of the simulated k6 Cloud."""
+    seed = click.option("--seed", default=0, show_default=True, help="random seed")
+    speed = click.option(
+        "--speed", type=SpeedType(0.01, 100), default=1.0, show_default=True, help="speed factor of the runs"
+    )
+    return add_options(command, (seed, speed))
+
+
+def config_reader(
+    file: Path | None, test: Sequence[int] = (), project: Sequence[int] = (), **flags: str | None
+) -> Read:
+    """A function that reads the configuration anew each time, and applies its logging settings at once."""
+    tree: dict[str, Any] = {}
+    for name, value in flags.items():
+        if value is not None:
+            section, key = name.split("__", 1)
+            tree.setdefault(section, {})[key] = value
+    if test or project:
+        tree["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
+
+    def read() -> tuple[Config, Secret]:
+        config, token = load(file, os.environ, tree)
+        logs.configure(config.log.level, config.log.format)
+        return config, token
+
+    return read
+
+
+def load_config_or_exit(**flags: Any) -> tuple[Config, Secret]:
+    """The configuration and the token. Prints every error and exits with 2 if it is not valid."""
+    return read_or_exit(config_reader(**flags))
+
+
+def read_or_exit(read: Read) -> tuple[Config, Secret]:
+    try:
+        return read()
+    except ConfigError as error:
+        exit_with_errors(error.messages)
+
+
+def exit_with_errors(messages: Sequence[str]) -> NoReturn:
+    """Print every error to standard error and exit with 2."""
+    for message in messages:
+        click.echo(f"error: {message}", err=True)
+    sys.exit(2)

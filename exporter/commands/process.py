@@ -1,0 +1,45 @@
+"""What commands need around their work: a listening socket, the web configuration, an event loop."""
+
+import asyncio
+import socket
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from exporter.clock import Clock
+from exporter.commands.options import exit_with_errors
+from exporter.config import Config, ConfigError
+from exporter.config.types import parse_address
+from exporter.web.security import WebConfigMiddleware
+from exporter.web.server import ListenError, bind
+
+T = TypeVar("T")
+
+
+def bind_or_exit(address: str) -> socket.socket:
+    """A listening socket. Prints the reason and exits with 2 if the address cannot be used."""
+    try:
+        return bind(parse_address(address))
+    except ValueError as error:
+        exit_with_errors([f"--web.listen-address: {error}"])
+    except ListenError as error:
+        exit_with_errors([str(error)])
+
+
+def load_web_config_or_exit(config: Config) -> WebConfigMiddleware | None:
+    """The access policy, if a web configuration file is set. Prints every error in it and exits with 2."""
+    if config.web.config_file is None:
+        return None
+    try:
+        return WebConfigMiddleware(config.web.config_file, Clock())
+    except ConfigError as error:
+        exit_with_errors(error.messages)
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, on uvloop where it is installed."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 (not on every platform)
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)

@@ -1,0 +1,65 @@
+"""The command `serve`: poll k6 Cloud and serve metrics."""
+
+import logging
+import signal
+import socket
+from typing import Any
+
+import click
+
+from exporter import __version__
+from exporter.app import create_exporter
+from exporter.commands.options import REVISION, config_options, config_reader, read_or_exit, web_options
+from exporter.commands.process import bind_or_exit, load_web_config_or_exit, run_async
+from exporter.config import Config
+from exporter.config.reload import Read
+from exporter.credentials import Secret
+from exporter.web.security import WebConfigMiddleware, is_health_check, is_public_path
+from exporter.web.server import Endpoint, base_url
+from exporter.web.server import serve as serve_endpoints
+
+log = logging.getLogger(__name__)
+
+
+@click.command()
+@config_options
+@web_options
+def serve(**flags: Any) -> None:
+    """Poll k6 Cloud and serve metrics until SIGTERM or SIGINT."""
+    if hasattr(signal, "SIGHUP"):
+        # Its default action ends the process; a reload sent during the start must not do that.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    read = config_reader(**flags)
+    config, token = read_or_exit(read)
+    middleware = load_web_config_or_exit(config)
+    listening = bind_or_exit(config.web.listen_address)
+    run_async(serve_exporter(config, token, listening, read=read, middleware=middleware))
+
+
+async def serve_exporter(
+    config: Config,
+    token: Secret,
+    listening: socket.socket,
+    *others: Endpoint,
+    read: Read | None = None,
+    middleware: WebConfigMiddleware | None = None,
+) -> None:
+    """Serve an exporter, and other endpoints beside it, until the process receives a signal to end.
+
+    `read` enables reloads of the configuration; `middleware` enforces the web configuration.
+    """
+    async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
+        scheduler = exporter.start_polling()
+        url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
+        log.info("listening", extra={"url": url, "version": __version__})
+        try:
+            if middleware is None:
+                await serve_endpoints(Endpoint(exporter.web, listening), *others, reload=exporter.reload)
+            else:
+                async with middleware.watch(exporter.self_metrics.web_reload_successful.set):
+                    # k6 Cloud can send neither a password nor a certificate; the webhook has its own secret.
+                    is_open = is_public_path if config.web.webhook_secret_file else is_health_check
+                    site = Endpoint(middleware.wrap(exporter.web, is_open), listening, middleware.tls)
+                    await serve_endpoints(site, *others, reload=exporter.reload)
+        finally:
+            scheduler.shutdown()

@@ -1,0 +1,42 @@
+"""The command `simulator`: the simulated k6 Cloud on its own, for an exporter in another process."""
+
+from collections.abc import Sequence
+
+import click
+
+from exporter import logs
+from exporter.clock import Clock
+from exporter.commands.options import DEMO_TOKEN, SETTINGS, simulator_options
+from exporter.commands.process import bind_or_exit, run_async
+from exporter.web.server import Endpoint, base_url, serve
+
+
+@click.command()
+@click.option(
+    "--web.listen-address",
+    "address",
+    default="127.0.0.1:10566",
+    show_default=True,
+    help=SETTINGS["web.listen_address"].help,
+)
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    default=[DEMO_TOKEN],
+    show_default=True,
+    help="accepted API token; repeatable",
+)
+@simulator_options
+def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> None:
+    """Serve the simulated k6 Cloud alone."""
+    # Imported here, since the other commands would pay for it with memory and a slower start.
+    from exporter.simulator import Simulator, demo_world  # noqa: PLC0415
+
+    logs.configure("info", "logfmt")
+    listening = bind_or_exit(address)
+    click.echo(f"Simulated k6 Cloud: {base_url(listening)}")
+    click.echo(f"Tokens:             {', '.join(tokens)}")
+    click.echo("Stack id:           1")
+    world = demo_world(Clock().time(), seed, speed)
+    run_async(serve(Endpoint(Simulator(world, tokens=tokens), listening)))

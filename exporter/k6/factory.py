@@ -1,0 +1,88 @@
+"""From the configuration to an API client: the only place that knows how a client is configured."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import httpx
+
+from exporter import __version__
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.credentials import Secret, SecretError
+from exporter.k6.errors import Unauthorized
+from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.transport import NullObserver, RequestObserver, Transport
+from exporter.k6.v6.client import V6Client
+
+AnyTransport = TypeVar("AnyTransport", bound=Transport)
+
+
+def build_http_client(config: Config, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """The HTTP client, with the configured base URL and timeout.
+
+    `transport` replaces the network; tests pass one that leads to the simulator.
+    """
+    headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
+    return httpx.AsyncClient(
+        base_url=config.api.url, timeout=config.api.timeout, transport=transport, headers=headers
+    )
+
+
+def reconfigure_http_client(client: httpx.AsyncClient, config: Config) -> None:
+    """Changes the base URL and timeout of a client that has no request in flight."""
+    client.base_url = httpx.URL(config.api.url)
+    client.timeout = httpx.Timeout(config.api.timeout)
+
+
+def build_transport(
+    client: httpx.AsyncClient,
+    config: Config,
+    token: Secret,
+    kind: type[AnyTransport],
+    *,
+    clock: Clock,
+    observer: RequestObserver,
+    previous: Transport | None = None,
+) -> AnyTransport:
+    """A transport as configured; it continues the rate limit and Retry-After of `previous`."""
+    return kind(
+        client,
+        lambda: auth_headers(config, token),
+        clock=clock,
+        timeout=config.api.timeout,
+        concurrency=config.api.concurrency,
+        requests_per_minute=config.api.requests_per_minute,
+        observer=observer,
+        previous=previous,
+    )
+
+
+@asynccontextmanager
+async def open_transport(
+    config: Config,
+    token: Secret,
+    kind: type[AnyTransport],
+    *,
+    clock: Clock,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[AnyTransport]:
+    """A transport with connections of its own, for commands that run no exporter."""
+    async with build_http_client(config, transport) as client:
+        yield build_transport(client, config, token, kind, clock=clock, observer=NullObserver())
+
+
+def build_api_client(config: Config, transport: Transport) -> LegacyClient | V6Client:
+    """The client of the configured API version."""
+    return V6Client(transport) if config.api.effective_version == "v6" else LegacyClient(transport)
+
+
+def auth_headers(config: Config, token: Secret) -> dict[str, str]:
+    """The headers that authenticate a request. Raises Unauthorized if the token cannot be read."""
+    try:
+        secret = token.read()
+    except SecretError as error:
+        raise Unauthorized(str(error)) from error
+    if config.api.effective_version == "v6":
+        return {"Authorization": f"Bearer {secret}", "X-Stack-Id": str(config.api.stack)}
+    return {"Authorization": f"Token {secret}"}
