@@ -119,7 +119,7 @@ def alert_table() -> str:
             (
                 f"[{rule['alert']}](runbooks.md#{rule['alert'].lower()})",
                 rule["labels"]["severity"],
-                rule["annotations"]["summary"],
+                re.sub(r"\{\{[^}]*?(\w+) \}\}", r"*\1*", rule["annotations"]["summary"]),
             )
             for rule in alerts
         ),
@@ -182,6 +182,14 @@ def test_named_metrics_and_settings_exist() -> None:
             assert name in known or name == "sharding.total", (document, name)
         for name in re.findall(r"`(k6_cloud_\w+)", text):
             assert name in exposed or name.endswith("_"), (document, name)
+
+
+def test_named_files_exist() -> None:
+    folders = "|".join(("exporter", "tests", "grafana", "helm", "bench", "docs"))
+
+    for document in (*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+        for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", read_document(document)):
+            assert (ROOT / name).exists(), (document, name)
 
 
 def test_example_configuration_is_valid(tmp_path: Path) -> None:
