@@ -87,7 +87,7 @@ soak: $(VENV)/dev
 	$(BIN)/python -m tests.faults soak --reload
 
 pictures: $(VENV)/dev
-	@$(BIN)/python -m tests.runs.pictures
+	@$(BIN)/python -m tests.commands.runs.pictures
 	@echo "docs/runs-list.svg docs/runs-watch.svg"
 	@$(BIN)/python -m tests.web.pictures
 

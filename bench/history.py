@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.measure import HERE, Json
 from bench.trigger import cloud
-from tests.commands.backfill.past import world
+from tests.commands.backfill.harness import build_world
 
 HOUR = 3600.0
 
@@ -36,7 +36,7 @@ def run(past: Past = Past()) -> list[Json]:
 def row(past: Past, api: str, promtool: str) -> Json:
     print(f"  {api}, {past.days} days of {past.tests} tests", flush=True)
     now = float(int(time.time()))
-    made = world(days=past.days, tests=past.tests, every=4 * HOUR, present=now)
+    made = build_world(days=past.days, tests=past.tests, every=4 * HOUR, present=now)
     made.advance(now)
     with cloud(made) as url, tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -3,13 +3,11 @@
 import click
 
 from exporter import __version__
-from exporter.commands.backfill.cli import backfill
+from exporter.commands.backfill.command import backfill
 from exporter.commands.check.command import check
 from exporter.commands.demo import demo
 from exporter.commands.once import once
-from exporter.commands.options import api_options, config_options, load_config_or_exit
-from exporter.commands.process import run_async
-from exporter.commands.runs import flags as runs
+from exporter.commands.runs.command import runs
 from exporter.commands.serve import serve
 from exporter.commands.simulator import simulator
 
@@ -32,6 +30,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, demo, simulator, check, once, backfill):
+for _command in (serve, demo, simulator, check, once, backfill, runs):
     main.add_command(_command)
-main.add_command(runs.group(config_options, api_options, load_config_or_exit, run_async))

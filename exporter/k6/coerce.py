@@ -1,34 +1,34 @@
-"""Reading values out of answers whose types cannot be trusted: numbers in strings, times without zones.
+"""Converts values of responses whose types vary: numbers in strings, times without a time zone.
 
-Each function gives None for "not said" and raises ValueError for what it cannot understand.
+Each function returns None for an absent value and raises ValueError for one that it cannot convert.
 """
 
 import math
 from datetime import UTC, datetime
-from reprlib import repr as brief  # what cannot be understood can be megabytes, and ends in a log
+from reprlib import repr as short_repr  # a value can have megabytes, and ends in a log
 
-LARGEST = 2**63 - 1
-END_OF_TIME = 1e11  # seconds; the year 5138
-LONGEST_TEXT = 1000  # characters; the name of a test stands in each of its series
+MAX_INT = 2**63 - 1
+MAX_TIMESTAMP = 1e11  # Unix seconds, in the year 5138
+MAX_TEXT = 1000  # characters; the name of a test is a label of each of its series
 
 
 def to_int(value: object) -> int | None:
     """An integer: 3, 3.0 or "3"."""
-    read = to_float(value)
-    if read is None:
+    number = to_float(value)
+    if number is None:
         return None
-    if not read.is_integer() or abs(read) > LARGEST:
-        raise ValueError(f"{brief(value)} is not a whole number")
-    # By way of float an id beyond 2**53 would be another id.
+    if not number.is_integer() or abs(number) > MAX_INT:
+        raise ValueError(f"{short_repr(value)} is not a whole number")
+    # As a float, an id beyond 2**53 would become another id.
     return (
         int(value)
         if isinstance(value, int | str) and str(value).strip().lstrip("+-").isdigit()
-        else int(read)
+        else int(number)
     )
 
 
 def to_int_or_none(value: object) -> int | None:
-    """An integer, or None for what cannot be understood."""
+    """An integer; None also for a value that cannot be converted."""
     try:
         return to_int(value)
     except ValueError:
@@ -40,16 +40,17 @@ def to_float(value: object) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{brief(value)} is not a number")
+        raise ValueError(f"{short_repr(value)} is not a number")
     try:
-        read = float(value if isinstance(value, int | float) else value.replace("_", "?"))
+        # Python would accept underscores between digits.
+        number = float(value if isinstance(value, int | float) else value.replace("_", "?"))
     except OverflowError as error:
-        raise ValueError("a number beyond all bounds") from error
+        raise ValueError("the number is too large") from error
     except ValueError as error:
-        raise ValueError(f"{brief(value)} is not a number") from error
-    if not math.isfinite(read):
-        raise ValueError(f"{brief(value)} is not a finite number")
-    return read
+        raise ValueError(f"{short_repr(value)} is not a number") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{short_repr(value)} is not a finite number")
+    return number
 
 
 def to_timestamp(value: object) -> float | None:
@@ -57,17 +58,17 @@ def to_timestamp(value: object) -> float | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError(f"{brief(value)} is not a time")
+        raise ValueError(f"{short_repr(value)} is not an ISO 8601 time")
     try:
-        read = datetime.fromisoformat(value)
+        time = datetime.fromisoformat(value)
     except ValueError as error:
-        raise ValueError(f"{brief(value)} is not a time") from error
-    seconds = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= seconds < END_OF_TIME:
-        raise ValueError(f"{brief(value)} is no time at which a test can have run")
+        raise ValueError(f"{short_repr(value)} is not an ISO 8601 time") from error
+    seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds < MAX_TIMESTAMP:
+        raise ValueError(f"{short_repr(value)} is not between the years 1970 and 5138")
     return seconds
 
 
 def to_str(value: object) -> str:
-    """A string, the beginning of one that is too long; anything else, also nothing, is empty."""
-    return value[:LONGEST_TEXT] if isinstance(value, str) else ""
+    """A string, cut to a limited length; empty for any other value."""
+    return value[:MAX_TEXT] if isinstance(value, str) else ""

@@ -1,56 +1,49 @@
-"""Reading an answer's body within bounds: what has to be inflated is cut while it inflates."""
+"""Reading the body of a response within bounds: compressed data is cut while it is inflated."""
 
 import zlib
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterable
 
-# Pages of a thousand runs have been seen with more than 2 MB, for each run brings its options. This is more
+# Pages of a thousand runs have been seen with more than 2 MB, since each run has its options. This is more
 # than ten times as much.
 MAX_BYTES = 32 * 2**20
-MAX_PARTS = 4096  # that wait to be joined: one of a byte takes forty
-ACCEPTED = "gzip"  # one coding, applied once; several would multiply what each may do
+MAX_PARTS = 4096  # that wait to be joined: a part of one byte takes forty
+ACCEPTED = "gzip"  # one encoding, applied once: several would multiply the size
 
 
 class BodyTooLarge(ValueError):
-    """A body beyond the bound, as it came or inflated."""
+    """A body that is longer than the limit, compressed or inflated."""
 
 
 class DecodingError(ValueError):
-    """A body that is not encoded as its header says, or in a way that was not asked for."""
+    """A body that does not match its Content-Encoding, or has one that we do not accept."""
 
 
-class Streamed(Protocol):
-    """A body that comes in parts, as it travels."""
-
-    def aiter_raw(self) -> AsyncIterator[bytes]: ...
-
-
-async def read(response: Streamed, coding: str, most: int = MAX_BYTES) -> bytes:
-    """The body as it was before it was encoded. Raises TooLong or WronglyEncoded."""
-    is_gzip = is_compressed(coding)
-    inflating = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_gzip else None
-    parts: list[bytes] = []
+async def read(parts: AsyncIterable[bytes], encoding: str, limit: int = MAX_BYTES) -> bytes:
+    """Joins and inflates the parts of a body. Raises BodyTooLarge or DecodingError."""
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_gzip(encoding) else None
+    inflated: list[bytes] = []
     received = length = 0
-    async for part in response.aiter_raw():
+    async for part in parts:
         received += len(part)
         try:
-            told = inflating.decompress(part, most + 1 - length) if inflating else part
+            # One byte more than the limit shows that it is exceeded; the rest is never inflated.
+            data = inflater.decompress(part, limit + 1 - length) if inflater else part
         except zlib.error as error:
-            raise DecodingError("not encoded as its header says") from error
-        length += len(told)
-        if received > most or length > most:
-            raise BodyTooLarge(f"longer than {most} bytes")
-        parts.append(told)
-        if len(parts) == MAX_PARTS:
-            parts = [b"".join(parts)]
-    if inflating and received and not inflating.eof:
-        raise DecodingError("not encoded as its header says")
-    return b"".join(parts)
+            raise DecodingError("not valid gzip") from error
+        length += len(data)
+        if received > limit or length > limit:
+            raise BodyTooLarge(f"longer than {limit} bytes")
+        inflated.append(data)
+        if len(inflated) == MAX_PARTS:
+            inflated = [b"".join(inflated)]
+    if inflater and received and not inflater.eof:
+        raise DecodingError("not valid gzip")
+    return b"".join(inflated)
 
 
-def is_compressed(coding: str) -> bool:
-    """Whether a Content-Encoding means gzip, or else nothing at all. Raises WronglyEncoded for any other."""
-    codings = [name for part in coding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
-    if codings not in ([], ["gzip"], ["x-gzip"]):
-        raise DecodingError(f"encoded as {', '.join(codings)!r}, which was not asked for")
-    return bool(codings)
+def is_gzip(encoding: str) -> bool:
+    """Whether a Content-Encoding means gzip; False for no encoding. Raises DecodingError for any other."""
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
+    if names not in ([], ["gzip"], ["x-gzip"]):
+        raise DecodingError(f"encoded as {', '.join(names)!r}, but only {ACCEPTED} is accepted")
+    return bool(names)

@@ -1,63 +1,63 @@
-"""What can go wrong while asking k6 Cloud; `reason` is the label under which it is counted."""
+"""What can fail in a request to k6 Cloud; `reason` is the label value under which it is counted."""
 
 
 class ApiError(Exception):
-    """A question to k6 Cloud that got no usable answer. The message is a sentence for an operator."""
+    """A request to k6 Cloud without a usable response. The message is a sentence for an operator."""
 
     reason = "rejected"
 
 
 class BadRequest(ApiError):
-    """400: the API does not understand a parameter."""
+    """Status 400: the API does not accept a parameter."""
 
 
 class Unauthorized(ApiError):
-    """401: the token is refused."""
+    """Status 401: the token is rejected, or it cannot be read."""
 
     reason = "unauthorized"
 
 
 class Forbidden(ApiError):
-    """403: the token is good, but not for this."""
+    """Status 403: the token has no permission for this."""
 
     reason = "forbidden"
 
 
 class NotFound(ApiError):
-    """404: no such test, run or project, or not one that the token can see."""
+    """Status 404: no such test, run or project, or not visible to the token."""
 
     reason = "not_found"
 
 
 class Conflict(ApiError):
-    """409: this cannot be done now, such as stopping a run that has ended."""
+    """Status 409: not possible now, such as stopping a run that has ended."""
 
 
 class RateLimited(ApiError):
-    """429: asked too often, and the wait would outlast the poll."""
+    """Status 429, and Retry-After is longer than a poll can wait."""
 
     reason = "rate_limited"
 
 
 class ServerError(ApiError):
-    """5xx, still after the last try."""
+    """Status 5xx, also at the last try."""
 
     reason = "server"
 
 
 class RequestTimeout(ApiError):
-    """No answer in time, still after the last try."""
+    """No response in time, also at the last try."""
 
     reason = "timeout"
 
 
 class NetworkError(ApiError):
-    """No connection, or one that broke, still after the last try."""
+    """No connection, or one that broke, also at the last try."""
 
     reason = "network"
 
 
 class DecodeError(ApiError):
-    """An answer that is not what the API's documents promise."""
+    """A response that is not as the API documents it."""
 
     reason = "decode"

@@ -1,6 +1,6 @@
-"""What both generations do with a list: decode it, read each item by itself, and say what was whole."""
+"""Lists in both API versions: each item is parsed by itself, and a list knows whether it is complete."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -10,13 +10,15 @@ from exporter.k6.errors import DecodeError
 from exporter.model import SkippedItem
 from exporter.nesting import MAX_NESTING, is_too_deep
 
-MAX_PAGES = 1000  # an API that goes on for longer is not telling us about runs
+MAX_PAGES = 1000  # a list with more is not a list of runs
 MAX_ITEMS = 200_000  # of one list, all pages together
-# What is decoded takes some 60 bytes for each value; `[[],[],...` has one in three bytes of the answer.
-MAX_VALUES = 2_000_000  # in one answer: a thousand runs with 20 kB of options each
+# A decoded value takes some 60 bytes; `[[],[],...` has one in three bytes of the response.
+MAX_VALUES = 2_000_000  # in one response: a thousand runs with 20 kB of options each
 
 
 class Item(Protocol):
+    """A test, a run or a schedule."""
+
     @property
     def id(self) -> int: ...
 
@@ -26,15 +28,15 @@ I = TypeVar("I", bound=Item)  # noqa: E741
 
 
 class UnexpectedItem(ValueError):
-    """An item that was not asked for."""
+    """An item that does not belong to the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class PagedItems(Generic[I]):
-    """What following the pages of a list brought, and whether to its `whole` end.
+    """The items of all pages of a list, and whether its end was reached.
 
-    `on_first_page` of the items are sure: for each that was deleted while we turned the pages, one after
-    them was never told.
+    Only the first `on_first_page` items are certain to have no gap before them: where an item is deleted
+    between the requests of two pages, the one after it moves to a page that was read already.
     """
 
     items: tuple[I, ...]
@@ -43,49 +45,71 @@ class PagedItems(Generic[I]):
     on_first_page: int = 0
 
 
-def parse_item(endpoint: str, read: Callable[[msgspec.Raw], I], raw: msgspec.Raw) -> I | SkippedItem:
-    """An item by itself, so that an unreadable one does not cost its page."""
-    try:
-        return read(raw)
-    except UnexpectedItem as error:
-        return SkippedItem("unexpected", f"{endpoint}: {error}")
-    except DecodeError as error:
-        return SkippedItem("invalid", str(error))
-    except ValueError as error:
-        return SkippedItem("invalid", f"{endpoint}: {error}")
+class PageCollector(Generic[I]):
+    """Collects the items of a list page by page, each once, although pages can overlap."""
+
+    def __init__(self, endpoint: str, parse: Callable[[msgspec.Raw], I]) -> None:
+        self.items: dict[int, I] = {}
+        self.skipped: dict[int, SkippedItem] = {}  # by hash, because an item can have megabytes
+        self._endpoint = endpoint
+        self._parse = parse
+
+    def __len__(self) -> int:
+        return len(self.items) + len(self.skipped)
+
+    def check_limit(self, page: Sequence[msgspec.Raw]) -> None:
+        """Raises DecodeError if the list has too many items with this page."""
+        if len(self) + len(page) > MAX_ITEMS:
+            raise DecodeError(f"GET {self._endpoint}: the list has more than {MAX_ITEMS} items")
+
+    def add(self, page: Sequence[msgspec.Raw]) -> None:
+        """Parses items; one that cannot be parsed is skipped, and does not affect the others."""
+        for raw in page:
+            try:
+                item = self._parse(raw)
+            except UnexpectedItem as error:
+                self._skip(raw, "unexpected", f"{self._endpoint}: {error}")
+            except DecodeError as error:
+                self._skip(raw, "invalid", str(error))
+            except ValueError as error:
+                self._skip(raw, "invalid", f"{self._endpoint}: {error}")
+            else:
+                self.items[item.id] = item
+
+    def _skip(self, raw: msgspec.Raw, reason: str, description: str) -> None:
+        self.skipped[hash(bytes(raw))] = SkippedItem(reason, description)
+
+    def result(self, *, is_complete: bool, on_first_page: int = 0) -> PagedItems[I]:
+        """What was collected."""
+        return PagedItems(
+            tuple(self.items.values()), tuple(self.skipped.values()), is_complete, on_first_page
+        )
 
 
 def decode(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
-    """JSON of the shape that the documents promise. Raises Unreadable.
+    """Decodes JSON of the documented shape. Raises DecodeError.
 
-    Bytes are a whole answer and are checked against our bounds; a Raw is a part of one that was checked.
+    Bytes are a whole response and are checked against our bounds; a Raw is a part of a checked one.
     """
     if isinstance(body, bytes):
         if has_too_many_values(body):
-            raise DecodeError(f"{endpoint}: the answer has more than {MAX_VALUES} values")
+            raise DecodeError(f"{endpoint}: the response has more than {MAX_VALUES} values")
         if is_too_deep(body):
-            raise DecodeError(f"{endpoint}: the answer is nested more than {MAX_NESTING} deep")
+            raise DecodeError(f"{endpoint}: the response is nested more than {MAX_NESTING} levels deep")
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DecodeError(
-            f"{endpoint}: the answer is not what the API's documents promise: {error}"
-        ) from error
+        raise DecodeError(f"{endpoint}: the response is not as documented: {error}") from error
 
 
 def has_too_many_values(body: bytes) -> bool:
-    """Each value but the first of all follows on one of these, as may something in a text."""
+    """Whether a response has more than MAX_VALUES values, or more such characters in its strings."""
+    # Each value but the first follows on one of these three.
     return len(body) > MAX_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES
 
 
-def check_item_limit(items: int, endpoint: str) -> None:
-    """Raises Unreadable for a list of more items than there can be."""
-    if items > MAX_ITEMS:
-        raise DecodeError(f"GET {endpoint}: the list has more than {MAX_ITEMS} items")
-
-
 def check_id(item: I, id_: int, endpoint: str) -> I:
-    """The item that was asked for by its id. Raises Unreadable for another."""
+    """The item, which was requested by its id. Raises DecodeError if it has another."""
     if item.id != id_:
-        raise DecodeError(f"{endpoint}: asked for {id_}, told of {item.id}")
+        raise DecodeError(f"{endpoint}: requested id {id_}, received id {item.id}")
     return item

@@ -1,13 +1,14 @@
-"""One authenticated question to k6 Cloud, asked as often as it takes and not more often than allowed.
+"""Authenticated requests to k6 Cloud, with retries, a rate limit and bounds.
 
-The border: httpx and its errors are known on this side only.
+This is the border to httpx: its errors become ours here, and are not known elsewhere.
 """
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 import httpx
 
 from exporter.clock import Clock
-from exporter.k6 import decoding as body
+from exporter.k6 import decoding
 from exporter.k6.errors import (
     ApiError,
     BadRequest,
@@ -36,40 +37,50 @@ Params = Sequence[tuple[str, str | int]]
 
 MAX_TRIES = 3
 FIRST_BACKOFF = 0.5  # seconds before the second try, doubled before each further one
-MAX_BACKOFF = 30.0  # seconds; a longer Retry-After ends the question and holds back those after it
-MAX_RETRY_AFTER = 3600.0  # seconds; a Retry-After beyond an hour is taken for a mistake
-MAX_ERROR_BODY = 2**16  # bytes of the body of a refusal; a longer one explains nothing
+MAX_BACKOFF = 30.0  # seconds; a longer Retry-After fails the request and those after it
+MAX_RETRY_AFTER = 3600.0  # seconds; a longer Retry-After is taken for a mistake
+MAX_ERROR_BODY = 2**16  # bytes of the body of an error; a longer one explains nothing
+MAX_ERROR_MESSAGE = 200  # characters of a server's own words in our error
 
 
 class RateLimiter:
-    """Lets at most `per_minute` requests go in any 60 seconds: a sliding window that no burst can exceed."""
+    """Lets at most `per_minute` requests go in any 60 seconds: a sliding window that no burst can exceed.
+
+    It continues the window of `previous`, so that a reload does not double the rate.
+    """
 
     def __init__(self, per_minute: int, clock: Clock, previous: "RateLimiter | None" = None) -> None:
         self._clock = clock
         self.send_times: deque[float] = deque(previous.send_times if previous else (), maxlen=per_minute)
 
     async def acquire(self) -> None:
-        """Take the next free place and sleep until it comes."""
+        """Takes the next free slot and sleeps until it begins."""
         now = self._clock.monotonic()
-        full = len(self.send_times) == self.send_times.maxlen
-        departure = max(now, self.send_times[0] + 60) if full else now
-        self.send_times.append(departure)
-        if departure > now:
-            await self._clock.sleep(departure - now)
+        is_full = len(self.send_times) == self.send_times.maxlen
+        slot = max(now, self.send_times[0] + 60) if is_full else now
+        self.send_times.append(slot)
+        if slot > now:
+            await self._clock.sleep(slot - now)
 
 
 class RequestObserver(Protocol):
-    """Who is told of each request: its template, its HTTP status (or timeout or network), its seconds."""
+    """Is notified of each request, for metrics."""
 
-    def observe_request(self, endpoint: str, code: str, took: float) -> None: ...
+    def observe_request(self, endpoint: str, code: str, took: float) -> None:
+        """A request to this endpoint template ended after `took` seconds.
 
-    def count_retry(self) -> None: ...
+        `code` is its HTTP status, or `timeout` or `network`.
+        """
 
-    def count_throttled(self) -> None: ...
+    def count_retry(self) -> None:
+        """A request is about to be sent again."""
+
+    def count_throttled(self) -> None:
+        """k6 Cloud answered with status 429."""
 
 
 class NullObserver:
-    """A witness for who keeps no metrics."""
+    """An observer for commands without metrics."""
 
     def observe_request(self, endpoint: str, code: str, took: float) -> None: ...
 
@@ -78,13 +89,30 @@ class NullObserver:
     def count_throttled(self) -> None: ...
 
 
-class Transport:
-    """Asks k6 Cloud: authenticates, bounds concurrency and rate, retries what may pass, names what may not.
+@dataclass(slots=True)
+class Exchange:
+    """A request in flight: `status` is the HTTP status as soon as the headers of the response are here."""
 
-    `client` carries the base URL; a path is all that is ever added to it, and redirects are not followed, so
-    the token goes to no other host. `authorize` makes the headers anew for each try: a rotated token is used
-    at once. It may raise Unauthorized. `after` is the transport in whose place this one steps: requests that
-    went through it count, and what k6 Cloud has asked of it holds.
+    endpoint: str
+    request: httpx.Request
+    status: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"{self.request.method} {self.endpoint}"
+
+    @property
+    def host(self) -> str:
+        return f"{self.request.url.scheme}://{self.request.url.netloc.decode()}"
+
+
+class Transport:
+    """Sends requests to k6 Cloud: authenticates, limits concurrency and rate, retries, maps errors.
+
+    `client` has the base URL. Only a path is ever added to it, and redirects are not followed, so the token
+    reaches no other host. `authorize` returns the headers for each try, so that a rotated token is used at
+    once; it may raise Unauthorized. `previous` is the transport that this one replaces: its requests still
+    count for the rate limit, and its Retry-After still holds.
     """
 
     def __init__(
@@ -99,7 +127,7 @@ class Transport:
         observer: RequestObserver,
         previous: "Transport | None" = None,
     ) -> None:
-        # A cookie is of no use here, and one that is not ASCII would break every request after it.
+        # A cookie is of no use here, and one that is not ASCII would break every later request.
         client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self._client = client
         self._authorize = authorize
@@ -110,55 +138,97 @@ class Transport:
             requests_per_minute, clock, previous.rate_limiter if previous else None
         )
         self._observer = observer
-        self.server_time: float | None = None  # Unix seconds by k6 Cloud's own clock, when it last answered
-        # Monotonic; set by Retry-After, holds for all questions.
+        self.server_time: float | None = None  # Unix seconds, the Date of k6 Cloud's last response
+        # Monotonic seconds; set by Retry-After, holds for all requests.
         self.retry_after_until: float = previous.retry_after_until if previous else float("-inf")
 
     async def get(self, endpoint: str, params: Params = (), **ids: int) -> bytes:
-        """Ask until answered or out of tries; `endpoint` is a template such as /runs/{id}, filled from `ids`.
+        """Sends a GET and returns the body; failures that may pass are retried. Raises ApiError.
 
-        Raises ApiError.
+        `endpoint` is a template such as /runs/{id}, filled in from `ids`.
         """
-        for pause in (FIRST_BACKOFF * 2**n for n in range(MAX_TRIES - 1)):
+        for backoff in (FIRST_BACKOFF * 2**n for n in range(MAX_TRIES - 1)):
             try:
-                return await self._try("GET", endpoint, params, ids)
+                return await self._send("GET", endpoint, params, ids)
             except (RateLimited, ServerError, RequestTimeout, NetworkError):
-                # Jitter: exporters that failed together must not come back together.
-                pause *= random.uniform(0.5, 1.5)  # noqa: S311, PLW2901
                 if self._retry_after_remaining() > MAX_BACKOFF:
                     raise
                 self._observer.count_retry()
+            # Jitter: exporters that failed together must not come back together.
+            pause = backoff * random.uniform(0.5, 1.5)  # noqa: S311
             await self._clock.sleep(max(pause, self._retry_after_remaining()))
-        return await self._try("GET", endpoint, params, ids)
+        return await self._send("GET", endpoint, params, ids)
 
     async def yield_to_loop(self) -> None:
-        """Let everything else have its turn, in the midst of work that is long."""
+        """Lets other tasks run, such as scrapes, in the middle of long work."""
         await self._clock.sleep(0)
 
-    async def _try(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
+    async def _send(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
+        """One try. Raises ApiError."""
         async with self._semaphore:
-            await self._wait_for_turn()
-            response, told = await self._send(method, endpoint, params, ids)
+            await self._wait_for_slot()
+            exchange = Exchange(endpoint, self._build_request(method, endpoint, params, ids))
+            # httpx limits the time of each read; a body that drips for ever needs a limit on the whole.
+            with self._observe(exchange):
+                async with asyncio.timeout(self._timeout):
+                    response = await self._client.send(exchange.request, stream=True, follow_redirects=False)
+                    exchange.status = str(response.status_code)
+                    async with aclosing(response):
+                        body = await read_body(response)
+        self.server_time = date_of(response) or self.server_time
         if response.status_code in (429, 503):
             self._apply_retry_after(response)
         if not response.is_success:
-            raise error_for_response(response, told, f"{method} {endpoint}")
-        return told
+            raise error_for_response(response, body, exchange.where)
+        return body
 
-    async def _wait_for_turn(self) -> None:
-        heeded = None
-        while heeded != self.retry_after_until:
-            # The budget can hold back for a minute; another question may be told to wait meanwhile.
-            heeded = self.retry_after_until
-            await self._wait_retry_after()
+    def _build_request(
+        self, method: str, endpoint: str, params: Params, ids: dict[str, int]
+    ) -> httpx.Request:
+        headers = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize()
+        return self._client.build_request(
+            method, endpoint.format(**ids), params=list(params) or None, headers=headers
+        )
+
+    @contextmanager
+    def _observe(self, exchange: Exchange) -> Iterator[None]:
+        """Reports a request to the observer, and raises our errors in place of httpx's."""
+        began, code = self._clock.monotonic(), "network"
+        where, host = exchange.where, exchange.host
+        try:
+            yield
+            code = exchange.status
+        except (TimeoutError, httpx.TimeoutException) as error:
+            code = "timeout"
+            raise RequestTimeout(
+                f"no response from {host} within {self._timeout:g}s ({where}); see api.timeout"
+            ) from error
+        except (decoding.BodyTooLarge, decoding.DecodingError) as error:
+            code = exchange.status
+            raise DecodeError(
+                f"{where}: the response body is {_sanitize(str(error), exchange.request)}"
+            ) from error
+        except httpx.TransportError as error:
+            reason = _sanitize(str(error), exchange.request) or type(error).__name__
+            if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+                sentence = f"cannot reach {host} ({where}): {reason}; check api.url, HTTPS_PROXY and NO_PROXY"
+            else:
+                sentence = f"connection to {host} failed ({where}): {reason}"
+            raise NetworkError(sentence) from error
+        finally:
+            self._observer.observe_request(exchange.endpoint, code, self._clock.monotonic() - began)
+
+    async def _wait_for_slot(self) -> None:
+        applied = None
+        while applied != self.retry_after_until:
+            # The rate limiter can wait for a minute, and another response may bring a Retry-After meanwhile.
+            applied = self.retry_after_until
+            remaining = self._retry_after_remaining()
+            if remaining > MAX_BACKOFF:
+                raise RateLimited(f"rate limited by k6 Cloud for another {remaining:.0f}s (Retry-After)")
+            if remaining > 0:
+                await self._clock.sleep(remaining)
             await self.rate_limiter.acquire()
-
-    async def _wait_retry_after(self) -> None:
-        silence = self._retry_after_remaining()
-        if silence > MAX_BACKOFF:
-            raise RateLimited(f"k6 Cloud asked not to be asked for another {silence:.0f}s")
-        if silence > 0:
-            await self._clock.sleep(silence)
 
     def _retry_after_remaining(self) -> float:
         return self.retry_after_until - self._clock.monotonic()
@@ -166,117 +236,89 @@ class Transport:
     def _apply_retry_after(self, response: httpx.Response) -> None:
         if response.status_code == 429:
             self._observer.count_throttled()
-        wait = retry_after(response.headers.get("Retry-After"), self._clock.time())
+        wait = parse_retry_after(response.headers.get("Retry-After"), self._clock.time())
         self.retry_after_until = max(self.retry_after_until, self._clock.monotonic() + wait)
-
-    async def _send(
-        self, method: str, endpoint: str, params: Params, ids: dict[str, int]
-    ) -> tuple[httpx.Response, bytes]:
-        headers = {"Accept-Encoding": body.ACCEPTED} | self._authorize()
-        request = self._client.build_request(
-            method, endpoint.format(**ids), params=list(params) or None, headers=headers
-        )
-        where = f"{method} {endpoint}"
-        began, code = self._clock.monotonic(), "network"
-        try:
-            # httpx bounds each read; a body that drips for ever needs a bound on the whole.
-            async with asyncio.timeout(self._timeout):
-                response = await self._client.send(request, stream=True, follow_redirects=False)
-                async with aclosing(response):
-                    told = await read_body(response)
-            code = str(response.status_code)
-            self.server_time = date_of(response) or self.server_time
-        except (TimeoutError, httpx.TimeoutException) as error:
-            code = "timeout"
-            raise RequestTimeout(f"no answer to {where} within {self._timeout:g}s") from error
-        except (body.BodyTooLarge, body.DecodingError) as error:
-            code = str(response.status_code)
-            raise DecodeError(f"{where}: the body is {_sanitize(str(error), request)}") from error
-        except httpx.TransportError as error:
-            raise NetworkError(
-                f"{where}: {_sanitize(str(error), request) or type(error).__name__}"
-            ) from error
-        finally:
-            self._observer.observe_request(endpoint, code, self._clock.monotonic() - began)
-        return response, told
 
 
 async def read_body(response: httpx.Response) -> bytes:
-    """The body; of a refusal, whose status says all, only if it comes as it should.
+    """The body of a response. Raises BodyTooLarge, DecodingError and httpx's errors.
 
-    Raises TooLong, WronglyEncoded and what httpx raises.
+    The body of an error only explains its status, so one that cannot be read is empty.
     """
-    coding = response.headers.get("Content-Encoding", "")
+    encoding = response.headers.get("Content-Encoding", "")
     if response.is_success:
-        return await body.read(response, coding)
+        return await decoding.read(response.aiter_raw(), encoding)
     try:
-        return await body.read(response, coding, most=MAX_ERROR_BODY)
-    except (body.BodyTooLarge, body.DecodingError, httpx.TransportError):
+        return await decoding.read(response.aiter_raw(), encoding, limit=MAX_ERROR_BODY)
+    except (decoding.BodyTooLarge, decoding.DecodingError, httpx.TransportError):
         return b""
 
 
-def retry_after(header: str | None, now: float) -> float:
-    """Seconds that a Retry-After header asks to wait, given as seconds or as an HTTP date; 0 without one."""
+def parse_retry_after(header: str | None, now: float) -> float:
+    """Seconds to wait by a Retry-After header, which has seconds or an HTTP date; 0 without a valid one.
+
+    `now` is the Unix time in seconds.
+    """
     if header is None:
         return 0.0
     try:
-        wait = float(header) if header.strip().isdigit() else http_date(header) - now
+        wait = float(header) if header.strip().isdigit() else parse_http_date(header) - now
     except (ValueError, OverflowError):
         return 0.0
     return min(max(wait, 0.0), MAX_RETRY_AFTER)
 
 
 def date_of(response: httpx.Response) -> float | None:
-    """The moment at which a response was made, by the server's clock, in Unix seconds."""
+    """Unix seconds of the Date header: when the response was made, by the server's clock."""
     try:
-        return http_date(response.headers["Date"])
+        return parse_http_date(response.headers["Date"])
     except (KeyError, ValueError, OverflowError):
         return None
 
 
-def http_date(text: str) -> float:
-    """Unix seconds of an HTTP date; one without a zone is UTC."""
-    read = parsedate_to_datetime(text)
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+def parse_http_date(text: str) -> float:
+    """Unix seconds of an HTTP date; one without a time zone is UTC. Raises ValueError or OverflowError."""
+    date = parsedate_to_datetime(text)
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
-REFUSALS: dict[int, tuple[type[ApiError], str]] = {
-    400: (BadRequest, "k6 Cloud does not understand the question {at}"),
+STATUS_ERRORS: dict[int, tuple[type[ApiError], str]] = {
+    400: (BadRequest, "k6 Cloud rejected a parameter {at}"),
     401: (
         Unauthorized,
-        "k6 Cloud refuses the token {at}; "
-        "put a valid one into K6_CLOUD_TOKEN, or into the file that api.token_file names",
+        "k6 Cloud rejected the token {at}; "
+        "set a valid one in K6_CLOUD_TOKEN or in the file named by api.token_file",
     ),
     403: (
         Forbidden,
-        "the token may not do this {at}; "
-        "use one that may see these tests, or configure only tests that it may see",
+        "the token has no permission for this {at}; "
+        "use a token with access to these tests, or configure only tests that it can access",
     ),
-    404: (NotFound, "k6 Cloud knows no such thing, or not for this token {at}"),
+    404: (NotFound, "not found, or not visible to this token {at}"),
     409: (Conflict, "k6 Cloud cannot do this now {at}"),
-    429: (RateLimited, "k6 Cloud is asked too often {at}; lower api.requests_per_minute"),
+    429: (RateLimited, "k6 Cloud is rate limiting the token {at}; lower api.requests_per_minute"),
 }
-IN_TROUBLE = (ServerError, "k6 Cloud is in trouble {at}")
-REDIRECTED = (
+SERVER_ERROR = (ServerError, "k6 Cloud server error {at}")
+REDIRECT = (
     ApiError,
-    "k6 Cloud redirects {at}; so that the token stays home this is not followed: "
-    "set api.url to the API's own address",
+    "k6 Cloud redirected the request {at}; redirects are not followed, to keep the token from reaching "
+    "another host; set api.url to the API's own address",
 )
-REFUSED = (ApiError, "k6 Cloud refuses {at}")
+OTHER_ERROR = (ApiError, "k6 Cloud rejected the request {at}")
 
 
-def error_for_response(response: httpx.Response, told: bytes, where: str) -> ApiError:
-    """The error that a response and its body stand for, in a sentence that says what to do."""
+def error_for_response(response: httpx.Response, body: bytes, where: str) -> ApiError:
+    """The error for a response that is not a success, with what to do about it."""
     status = response.status_code
-    otherwise = REDIRECTED if response.has_redirect_location else IN_TROUBLE if status >= 500 else REFUSED
-    error, sentence = REFUSALS.get(status, otherwise)
-    return error(sentence.format(at=f"({status} at {where}{_error_message(told, response.request)})"))
+    default = REDIRECT if response.has_redirect_location else SERVER_ERROR if status >= 500 else OTHER_ERROR
+    error, sentence = STATUS_ERRORS.get(status, default)
+    return error(sentence.format(at=f"({status} at {where}{_error_message(body, response.request)})"))
 
 
-def _error_message(told: bytes, request: httpx.Request) -> str:
-    """What the body says, as both generations phrase it: {"error": {"message": ...}}; else nothing."""
+def _error_message(body: bytes, request: httpx.Request) -> str:
+    """The message in the body of an error, in both API versions {"error": {"message": ...}}; or nothing."""
     try:
-        parsed: Any = parse_json(told)
+        parsed: Any = parse_json(body)
         message = str(parsed["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return ""
@@ -284,9 +326,9 @@ def _error_message(told: bytes, request: httpx.Request) -> str:
 
 
 def _sanitize(text: str, request: httpx.Request) -> str:
-    """What a server said, as one printable line of bounded length."""
+    """A server's own words as one printable line of limited length, without the token."""
     # A server may echo what it was sent. The token must not come back through a log.
     _, _, token = request.headers.get("Authorization", "").partition(" ")
     if token:
         text = text.replace(token, "***")
-    return "".join(c if c.isprintable() else " " for c in text)[:200].strip()
+    return "".join(c if c.isprintable() else " " for c in text)[:MAX_ERROR_MESSAGE].strip()

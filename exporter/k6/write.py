@@ -1,11 +1,11 @@
 """The calls that change something in k6 Cloud: starting a test and stopping a run.
 
-Nothing that serves imports this: polls are given a Transport, which can only ask.
+Nothing that serves imports this module: polls get a Transport, which can only read.
 """
 
 from exporter.k6.legacy.schema import decode_run
 from exporter.k6.transport import Transport
-from exporter.k6.v6.client import decode_one
+from exporter.k6.v6.client import decode_item
 from exporter.k6.v6.schema import RunBody, parse_run
 from exporter.model import Run
 
@@ -16,38 +16,38 @@ V6_ABORT = "/cloud/v6/test_runs/{id}/abort"
 
 
 class WriteTransport(Transport):
-    """A transport that can also tell k6 Cloud to do something."""
+    """A transport that can also send a POST."""
 
     async def post(self, endpoint: str, **ids: int) -> bytes:
-        """Tell it once: a repeated start would be a second run. Raises ApiError."""
-        return await self._try("POST", endpoint, (), ids)
+        """Sends a POST once, without retries: a repeated start would be a second run. Raises ApiError."""
+        return await self._send("POST", endpoint, (), ids)
 
 
 class LegacyWriter:
-    """The legacy calls that act. All raise ApiError."""
+    """The writing calls of the legacy API. All raise ApiError."""
 
     def __init__(self, transport: WriteTransport) -> None:
         self._transport = transport
 
     async def start_run(self, test_id: int) -> Run:
-        """Start a test; the run that this makes."""
+        """Starts a test and returns its new run."""
         return decode_run(await self._transport.post(LEGACY_START, id=test_id), LEGACY_START)
 
     async def stop_run(self, run_id: int) -> None:
-        """Ask for the end of a run; it comes a few moments later, as ABORTED_BY_USER."""
+        """Stops a run; some seconds later it has the status ABORTED_BY_USER."""
         await self._transport.post(LEGACY_STOP, id=run_id)
 
 
 class V6Writer:
-    """The v6 calls that act. All raise ApiError."""
+    """The writing calls of the v6 API. All raise ApiError."""
 
     def __init__(self, transport: WriteTransport) -> None:
         self._transport = transport
 
     async def start_run(self, test_id: int) -> Run:
-        """Start a test; the run that this makes."""
-        return decode_one(await self._transport.post(V6_START, id=test_id), RunBody, parse_run, V6_START)
+        """Starts a test and returns its new run."""
+        return decode_item(await self._transport.post(V6_START, id=test_id), RunBody, parse_run, V6_START)
 
     async def stop_run(self, run_id: int) -> None:
-        """Ask for the end of a run; Conflict if it has none to come."""
+        """Aborts a run. Raises Conflict if it has ended."""
         await self._transport.post(V6_ABORT, id=run_id)

@@ -1,1 +1,1 @@
-"""Polling: which tests, what to ask about them, and when."""
+"""Polling: which tests, with which requests, and when."""

@@ -1,51 +1,44 @@
-"""Finding out which tests the selection means; where that cannot be learnt, members stay members."""
+"""Which tests the selector matches. Where a request fails, the tests it was for stay as they were."""
 
 from collections.abc import Collection
-from typing import Protocol
 
 from exporter.k6.errors import ApiError, DecodeError, NotFound
+from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.v6.client import V6Client
 from exporter.model import LoadTest, TestList
 from exporter.polling.result import PollResult
 from exporter.polling.selector import Selector
 from exporter.store import State
 
 
-class Lister(Protocol):
-    """What both API generations can tell of tests."""
-
-    async def list_tests(self, project_id: int | None = None) -> TestList: ...
-
-    async def read_test(self, test_id: int) -> LoadTest: ...
-
-
 class Discovery:
-    """Collects tests, question by question; a question that fails leaves those it was about in doubt.
+    """Collects the selected tests, request by request, into `tests`, of whichever shard they are."""
 
-    `tests` are all that the selection means, by whichever shard they are watched; `ours` those of this one.
-    """
-
-    def __init__(self, api: Lister, selection: Selector, state: State, poll_result: PollResult) -> None:
+    def __init__(
+        self, api: LegacyClient | V6Client, selector: Selector, state: State, poll_result: PollResult
+    ) -> None:
         self.tests: dict[int, LoadTest] = {}
         self._api = api
-        self._selection = selection
+        self._selector = selector
         self._members = state.members
         self._known_unresolved = state.unresolved
         self._poll_result = poll_result
         self._kept: set[int] = set()
         self._projects: set[int] = set()
 
-    async def add_projects(self, projects: Collection[int]) -> None:
-        """Projects that k6 Cloud says there are; where it leaves out one that was there, it may be wrong."""
+    def add_projects(self, projects: Collection[int]) -> set[int]:
+        """Takes note of all projects that exist. Returns those of members that are not among them."""
         self._projects.update(projects)
-        for gone in {test.project_id for test in self._members.values()} - {*projects, None}:
-            await self._verify_empty(gone)
+        return {test.project_id for test in self._members.values() if test.project_id is not None} - {
+            *projects
+        }
 
     async def fetch_project(self, project: int | None) -> None:
-        """The tests of a project; of None, all that a list without a project has."""
+        """Fetches the tests of a project; of None, all tests. Raises ApiError."""
         try:
             listing = await self._api.list_tests(project)
         except NotFound:
-            # That a project is no more may be so, but neither of one just told nor of all of them together.
+            # A project may have been deleted; but not one that was just listed, and not all of them.
             if project is not None and project not in self._projects:
                 return
             self._keep_project(project)
@@ -54,12 +47,13 @@ class Discovery:
             self._keep_project(project)
             raise
         if not listing.tests:
-            await self._verify_empty(project)
+            await self.verify_empty(project)
         self.add(listing)
         if listing.skipped or not listing.is_complete:
             self._keep_project(project)
 
     async def fetch_test(self, id_: int) -> None:
+        """Fetches a test by its id. Raises ApiError."""
         try:
             self.tests[id_] = await self._api.read_test(id_)
         except NotFound:
@@ -68,23 +62,10 @@ class Discovery:
             self.keep_members([id_])
             raise
 
-    def add(self, listing: TestList) -> None:
-        """Take those that the selection means."""
-        self._poll_result.skipped += listing.skipped
-        self.tests |= {test.id: test for test in listing.tests if self._selection.matches(test)}
+    async def verify_empty(self, project: int | None) -> None:
+        """Checks that a project is empty, by reading one of its known tests. Raises ApiError.
 
-    @property
-    def sharded_tests(self) -> dict[int, LoadTest]:
-        return {id_: test for id_, test in self.tests.items() if self._selection.is_assigned(test)}
-
-    def keep_members(self, ids: Collection[int]) -> None:
-        """These are members if they were; nothing else could be learnt of them."""
-        self._kept.update(ids)
-
-    async def _verify_empty(self, project: int | None) -> None:
-        """An empty list would withdraw every test and its counts: believe it only if one of them is gone.
-
-        Raises ApiError.
+        A wrong empty list would drop the series of every test, and its counters.
         """
         for id_ in self._members_of(project)[:1]:
             try:
@@ -95,7 +76,21 @@ class Discovery:
                 self._keep_project(project)
                 raise
             self._keep_project(project)
-            raise DecodeError(f"the list of tests is empty, and yet there is test {id_}")
+            raise DecodeError(f"the list of tests is empty, but test {id_} exists")
+
+    def add(self, listing: TestList) -> None:
+        """Adds the tests of a list that the selector matches."""
+        self._poll_result.skipped += listing.skipped
+        self.tests |= {test.id: test for test in listing.tests if self._selector.matches(test)}
+
+    @property
+    def sharded_tests(self) -> dict[int, LoadTest]:
+        """The tests of this shard."""
+        return {id_: test for id_, test in self.tests.items() if self._selector.is_assigned(test)}
+
+    def keep_members(self, ids: Collection[int]) -> None:
+        """Those of these tests that are members remain so, because they could not be fetched."""
+        self._kept.update(ids)
 
     def _keep_project(self, project: int | None) -> None:
         self.keep_members(self._members_of(project))
@@ -103,11 +98,11 @@ class Discovery:
     def _members_of(self, project: int | None) -> list[int]:
         return [id_ for id_, test in self._members.items() if project in (None, test.project_id)]
 
-    def report(self, tests: Collection[LoadTest]) -> None:
-        """Tell the findings that these are the tests there are for us."""
+    def finish(self, tests: Collection[LoadTest]) -> None:
+        """Writes the result of the discovery: these tests are the members, beside those that are kept."""
         kept = {id_: test for id_, test in self._members.items() if id_ in self._kept}
-        self._poll_result.members = kept | {test.id: self._selection.with_alias(test) for test in tests}
-        # After a failure nothing can be said to be missing that was not missing before.
-        is_known = not self._poll_result.failures
-        unresolved = self._selection.unresolved(self.tests.values()) if is_known else self._known_unresolved
+        self._poll_result.members = kept | {test.id: self._selector.with_alias(test) for test in tests}
+        # After a failure, an entry without a test cannot be distinguished from one that was not fetched.
+        is_certain = not self._poll_result.failures
+        unresolved = self._selector.unresolved(self.tests.values()) if is_certain else self._known_unresolved
         self._poll_result.unresolved = unresolved

@@ -1,9 +1,10 @@
-"""One poll after another: ask, succeed the state or keep the old one, tell how it went."""
+"""A poll: fetch, derive the next state or keep the old one, record how it went."""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from exporter.clock import Clock
@@ -16,14 +17,14 @@ from exporter.store import RetentionPolicy, State
 
 log = logging.getLogger(__name__)
 
-# Seconds for which a hint is believed: a run may appear in lists some time after it was created.
+# Seconds of active polling after a trigger: a run may appear in lists only some time after it was created.
 ACTIVE_AFTER_TRIGGER = 120.0
-MAX_LOGGED_SKIPS = 1000  # things skipped that are remembered, so that each is named in the log once
+MAX_LOGGED_SKIPS = 1000  # skipped items that are remembered, so that each is logged once
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Seconds between polls while runs move, between polls while none does, and between discoveries."""
+    """Seconds between polls with active runs, between polls without any, and between discoveries."""
 
     active: float = 15.0
     idle: float = 60.0
@@ -32,26 +33,35 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True)
 class PollConfig:
-    """What of the configuration guides polls; `conceal` takes out of a sentence what must not be read."""
+    """What a poll needs of the configuration. `redact` removes secrets from a sentence."""
 
     source: PollSource
     intervals: Intervals
     retention: RetentionPolicy
     redact: Callable[[str], str]
 
+    @property
+    def deadline(self) -> float:
+        """Seconds after which a poll is cut short.
+
+        Two polls and the pause between them fit into stale_after: what one fetches at its start is not yet
+        stale when the next one ends.
+        """
+        return (self.retention.stale_after - max(self.intervals.active, self.intervals.idle)) / 2
+
 
 @dataclass(frozen=True, slots=True)
 class RecentError:
-    """A failure and when it was last seen, in Unix seconds."""
+    """A failure and when it occurred, in Unix seconds."""
 
     at: float
     failure: Failure
 
 
 class Poller:
-    """Holds the one reference to the state; each poll points it at a successor.
+    """Holds the one reference to the state; each poll replaces it by the next state.
 
-    `prepare` makes ready what is served of a state and returns how to show it.
+    `publish` prepares what is served of a state, and returns a function that begins to serve it.
     """
 
     def __init__(
@@ -65,7 +75,7 @@ class Poller:
         self.state = State(config.retention)
         self.recent_errors: deque[RecentError] = deque(maxlen=10)
         self.last_poll: float | None = None
-        self.polling_since: float | None = None  # when the poll under way began, in Unix seconds
+        self.polling_since: float | None = None  # Unix seconds, the start of the poll in progress
         self.last_outcome = ""
         self._config = config
         self._new_config: Callable[[], PollConfig] | None = None
@@ -79,102 +89,97 @@ class Poller:
         self._logged_skips: dict[str, None] = {}
 
     async def poll(self) -> PollResult:
-        """Ask once, and show the state that follows."""
+        """Polls once and publishes the next state. A failure is a part of the result; nothing is raised."""
+        poll_result = PollResult()
         self.polling_since = self._clock.time()
         try:
-            return await self._poll()
+            began, discovery = self._begin()
+            async with self._collect_failures(poll_result):
+                source = self._config.source
+                await source.fetch(self.state, poll_result, now=self._clock.time(), discovery=discovery)
+                if discovery is None and self._unreported_tests(poll_result):
+                    # A test is missing from the list, or could not be parsed: discover at once, not later.
+                    poll_result.skipped.clear()
+                    discovery = self._discoveries
+                    await source.fetch(self.state, poll_result, now=self._clock.time(), discovery=discovery)
+            await self._finish(poll_result, began)
         finally:
             self.polling_since = None
+        return poll_result
 
-    async def _poll(self) -> PollResult:
+    def _begin(self) -> tuple[float, int | None]:
+        """Applies a new configuration; the start of the poll, and its number if it is a discovery."""
         if self._new_config:
-            self._apply_config(self._new_config())
+            self._config = self._new_config()
             self._new_config = None
+            self.state = replace(self.state, retention=self._config.retention)
+            self._discovered_at = float("-inf")
         began = self._clock.monotonic()
-        is_discovery = began - self._discovered_at >= self._config.intervals.discovery
-        poll_result = await self._fetch(self._discoveries if is_discovery else None)
+        is_due = began - self._discovered_at >= self._config.intervals.discovery
+        return began, self._discoveries if is_due else None
+
+    @asynccontextmanager
+    async def _collect_failures(self, poll_result: PollResult) -> AsyncIterator[None]:
+        """Cuts a poll short at its deadline, and adds what failed to its result, without secrets."""
+        deadline = self._config.deadline
+        try:
+            async with asyncio.timeout(deadline):
+                yield
+        except TimeoutError:
+            poll_result.add_failure(
+                RequestTimeout(f"poll cut short after {deadline:g}s; tests fetched until then are updated")
+            )
+        except ApiError as error:
+            poll_result.add_failure(error)
+        if missing := self._unreported_tests(poll_result):
+            poll_result.add_failure(
+                DecodeError(f"no data returned for {len(missing)} tests, such as {min(missing)}")
+            )
+        poll_result.redact(self._config.redact)
+
+    async def _finish(self, poll_result: PollResult, began: float) -> None:
         before = self.state
-        # In a thread: a first poll of many tests brings news of all of them, and scrapes must not wait.
+        # In a thread, so that scrapes need not wait: the first poll of many tests brings updates of them all.
         after = await asyncio.to_thread(self._next_state, poll_result, at=began)
         show = await self._publish(after)
-        # Nothing below waits: a scrape sees all of a poll, or nothing of it.
+        # There is no await below: a scrape sees all of a poll, or nothing of it.
         self.state = after
         self._count_unknown(before, after, poll_result)
         self._record(poll_result, took=self._clock.monotonic() - began)
         show()
-        return poll_result
 
-    def reconfigure(self, change: Callable[[], PollConfig]) -> None:
-        """Poll by another setup from the next poll on, which finds out anew which tests there are.
+    def reconfigure(self, new_config: Callable[[], PollConfig]) -> None:
+        """Changes the configuration with the next poll, which is a discovery.
 
-        `change` is called when that poll begins: one under way ends as it began.
+        `new_config` is called at the start of that poll, so that the one in progress ends as it began.
         """
-        self._new_config = change
-
-    def _apply_config(self, setup: PollConfig) -> None:
-        self._config = setup
-        self.state = replace(self.state, retention=setup.retention)
-        self._discovered_at = float("-inf")
+        self._new_config = new_config
 
     def poll_actively(self) -> None:
-        """Poll as if something moved for a while: somebody says that it does."""
+        """Polls at the active interval for a while, since a trigger reported an active run."""
         self._active_until = self._clock.monotonic() + ACTIVE_AFTER_TRIGGER
 
     def record_internal_error(self, error: Exception) -> None:
-        """Tell of a poll that failed for a reason of its own; it may fail, the exporter may not."""
-        log.error("a poll failed for a reason of its own; this is a bug", exc_info=error)
-        poll_result = PollResult(
-            failures=[Failure("internal", f"a bug of the exporter: {type(error).__name__}")]
-        )
-        self._record(poll_result, took=0.0)
+        """Records a poll that raised an exception, which is a bug: a poll may fail, the exporter may not."""
+        log.error("unexpected error during poll (please report)", exc_info=error)
+        failure = Failure("internal", f"internal error: {type(error).__name__} (please report)")
+        self._record(PollResult(failures=[failure]), took=0.0)
 
     @property
     def interval(self) -> float:
-        """Seconds from one poll to the next as things are now."""
-        is_moving = any(test_state.active_runs for test_state in self.state.tests.values())
-        is_new = self.state.updated_at is None
-        is_expected = self._clock.monotonic() < self._active_until
+        """Seconds from the start of a poll to the next one, at present."""
+        has_active_runs = any(test_state.active_runs for test_state in self.state.tests.values())
+        is_first = self.state.updated_at is None
+        is_triggered = self._clock.monotonic() < self._active_until
         intervals = self._config.intervals
-        return intervals.active if is_moving or is_new or is_expected else intervals.idle
-
-    async def _fetch(self, discovery: int | None) -> PollResult:
-        poll_result = PollResult()
-        # Two polls and the pause between them fit into stale_after: what one learnt at its beginning is not
-        # too old to be shown when the next is done.
-        setup = self._config
-        longest_pause = max(setup.intervals.active, setup.intervals.idle)
-        deadline = (self.state.retention.stale_after - longest_pause) / 2
-        try:
-            async with asyncio.timeout(deadline):
-                await self._fetch_once(setup, poll_result, discovery)
-                if discovery is None and self._unreported_tests(poll_result):
-                    # A test that is not listed any more, or not legibly: which tests are there?
-                    poll_result.skipped.clear()
-                    await self._fetch_once(setup, poll_result, self._discoveries)
-        except TimeoutError:
-            poll_result.add_failure(
-                RequestTimeout(f"the poll was not done after {deadline:g}s; what it learnt is kept")
-            )
-        except ApiError as error:
-            poll_result.add_failure(error)
-        if lost := self._unreported_tests(poll_result):
-            poll_result.add_failure(
-                DecodeError(f"nothing is told of {len(lost)} tests, among them {min(lost)}")
-            )
-        poll_result.redact(setup.redact)
-        return poll_result
-
-    async def _fetch_once(self, setup: PollConfig, poll_result: PollResult, discovery: int | None) -> None:
-        await setup.source.fetch(self.state, poll_result, now=self._clock.time(), discovery=discovery)
+        return intervals.active if has_active_runs or is_first or is_triggered else intervals.idle
 
     def _unreported_tests(self, poll_result: PollResult) -> set[int]:
-        """The tests of which nothing was told, although nothing failed."""
+        """The tests without data although nothing failed."""
+        if poll_result.failures:
+            return set()
         members = self.state.members if poll_result.members is None else poll_result.members
-        return (
-            set()
-            if poll_result.failures
-            else members.keys() - poll_result.updates.keys() - poll_result.unchanged
-        )
+        return members.keys() - poll_result.updates.keys() - poll_result.unchanged
 
     def _next_state(self, poll_result: PollResult, at: float) -> State:
         if not poll_result.has_data:
@@ -185,13 +190,12 @@ class Poller:
         return self.state.apply(poll_result.to_state_update(self.state, at=at, now=self._clock.time()))
 
     def _count_unknown(self, before: State, after: State, poll_result: PollResult) -> None:
-        """Count each value that we do not know once, when it first shows, not at every poll."""
+        """Counts each unknown value once, when it first appears, and not at every poll."""
         for id_ in poll_result.updates if after is not before else ():
-            known = {(run.id, unrecognized_fields(run)) for run in runs_of(before, id_)}
+            counted = {(run.id, unrecognized_fields(run)) for run in runs_of(before, id_)}
             for run in runs_of(after, id_):
-                for field in (
-                    unrecognized_fields(run) if (run.id, unrecognized_fields(run)) not in known else ()
-                ):
+                fields = unrecognized_fields(run)
+                for field in fields if (run.id, fields) not in counted else ():
                     self._self_metrics.unknown_values.labels(field).inc()
 
     def _record(self, poll_result: PollResult, took: float) -> None:
@@ -214,30 +218,32 @@ class Poller:
         self.last_poll, self.last_outcome = now, poll_result.outcome
         self._log(poll_result, now)
 
-    def _is_known(self, failure: Failure) -> bool:
-        """Whether the poll before failed in this way; a token that is refused is so wherever it is shown."""
-        if failure.reason == Unauthorized.reason:
-            return any(known.reason == failure.reason for known in self._logged_failures)
-        return failure in self._logged_failures
-
     def _log(self, poll_result: PollResult, now: float) -> None:
-        """A line for each thing that has changed, none for what is as it was."""
-        trouble = frozenset(poll_result.failures)
-        for failure in sorted(trouble, key=lambda failure: failure.message):
+        """Logs what has changed since the last poll, so that an outage does not fill the log."""
+        failures = frozenset(poll_result.failures)
+        for failure in sorted(failures, key=lambda failure: failure.message):
             self.recent_errors.append(RecentError(now, failure))
-            if not self._is_known(failure):
-                log.warning(failure.message, extra={"reason": failure.reason})
-        if self._logged_failures and not trouble:
-            log.info("polls succeed again", extra={"tests": len(self.state.tests)})
-        self._logged_failures = trouble
+            if not self._is_logged(failure):
+                log.warning("poll failed", extra={"reason": failure.reason, "error": failure.message})
+        if self._logged_failures and not failures:
+            log.info("poll succeeded again", extra={"tests": len(self.state.tests)})
+        self._logged_failures = failures
         for skipped in poll_result.skipped:
             if skipped.description not in self._logged_skips:
-                log.warning("skipped %s", skipped.description, extra={"reason": skipped.reason})
+                log.warning("item skipped", extra={"reason": skipped.reason, "error": skipped.description})
             self._logged_skips[skipped.description] = None
         while len(self._logged_skips) > MAX_LOGGED_SKIPS:
             del self._logged_skips[next(iter(self._logged_skips))]
 
+    def _is_logged(self, failure: Failure) -> bool:
+        """Whether the last poll failed in the same way."""
+        if failure.reason == Unauthorized.reason:
+            # The endpoint is a part of the message, but a rejected token is rejected at all of them.
+            return any(logged.reason == failure.reason for logged in self._logged_failures)
+        return failure in self._logged_failures
+
 
 def runs_of(state: State, test_id: int) -> tuple[Run, ...]:
+    """The remembered runs of a test; none for an unknown test."""
     test_state = state.tests.get(test_id)
     return test_state.runs if test_state else ()

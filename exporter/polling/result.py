@@ -1,4 +1,4 @@
-"""What a poll finds while it is under way; it may be cut short, and what was found until then is kept."""
+"""The result of a poll. It is filled in as responses arrive, so that a poll cut short keeps what it has."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from exporter.store import State, StateUpdate, TestUpdate
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something that a poll could not learn: a label value, and a sentence for the log."""
+    """Something that a poll could not fetch: a label value, and a sentence for the log."""
 
     reason: str
     message: str
@@ -18,7 +18,7 @@ class Failure:
 
 @dataclass(slots=True)
 class PollResult:
-    """Filled as answers come in. `confirmed` are tests about which there is nothing new."""
+    """What a poll fetched. `unchanged` are tests without news; `members` is None unless discovered."""
 
     updates: dict[int, TestUpdate] = field(default_factory=dict)
     unchanged: set[int] = field(default_factory=set)
@@ -29,25 +29,28 @@ class PollResult:
     skipped: list[SkippedItem] = field(default_factory=list)
 
     def add_failure(self, error: ApiError) -> None:
+        """Adds an error as a failure."""
         self.failures.append(Failure(error.reason, str(error)))
 
-    def redact(self, hidden: Callable[[str], str]) -> None:
-        """Take out of every sentence what must not be read."""
-        self.failures = [replace(failure, message=hidden(failure.message)) for failure in self.failures]
-        self.skipped = [replace(skipped, description=hidden(skipped.description)) for skipped in self.skipped]
+    def redact(self, redact: Callable[[str], str]) -> None:
+        """Removes secrets from every sentence."""
+        self.failures = [replace(failure, message=redact(failure.message)) for failure in self.failures]
+        self.skipped = [replace(skipped, description=redact(skipped.description)) for skipped in self.skipped]
 
     @property
     def has_data(self) -> bool:
+        """Whether the state is to be replaced: something was fetched, or there was nothing to fetch."""
         return bool(self.updates or self.unchanged) or not self.failures
 
     @property
     def outcome(self) -> str:
+        """The label value: success, partial or failure."""
         if not self.failures:
             return "success"
         return "partial" if self.has_data else "failure"
 
     def to_state_update(self, state: State, *, at: float, now: float) -> StateUpdate:
-        """What was found, as the step from `state` to its successor."""
+        """The update from `state` to the next one. `at` is monotonic, `now` is Unix time, in seconds."""
         members = state.members if self.members is None else self.members
         return StateUpdate(
             monotonic=at,

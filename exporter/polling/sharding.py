@@ -1,4 +1,4 @@
-"""Which process watches a test, where several share the tests."""
+"""Which process polls a test, where several processes share the tests."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -14,6 +14,7 @@ class Shard:
     total: int = 1
 
     def contains(self, test_id: int) -> bool:
+        """Whether a test belongs to this shard."""
         return self.total == 1 or shard_of(test_id, self.total) == self.index
 
 
@@ -21,15 +22,15 @@ ALONE = Shard()
 
 
 def shard_of(test_id: int, total: int) -> int:
-    """The process that watches a test: the same everywhere and for ever.
+    """The shard of a test, which never changes for the same `total`.
 
-    With one process more, one test in `total` moves, to the new process; the others stay where they are.
+    With one shard more, one test in `total` moves to the new shard; the others stay where they are.
     Jump consistent hash, https://arxiv.org/abs/1406.2294.
     """
     key = int.from_bytes(blake2b(str(test_id).encode(), digest_size=8).digest())
-    here, ahead = 0, 0
-    while ahead < total:
-        here = ahead
+    shard, jump = 0, 0
+    while jump < total:
+        shard = jump
         key = (key * 2862933555777941757 + 1) & MASK
-        ahead = ((here + 1) << 31) // ((key >> 33) + 1)
-    return here
+        jump = ((shard + 1) << 31) // ((key >> 33) + 1)
+    return shard

@@ -1,12 +1,12 @@
-"""What to ask the v6 API so that little is asked.
+"""Polls the v6 API with few requests.
 
-One list tells the runs of all tests that were created lately. So a poll costs that list, however many tests
-there are, and a read of each moving run that was created too long ago to be in it.
+One list has the recently created runs of all tests. So a poll costs that list, however many tests there are,
+and one request for each active run that was created too long ago to be in it.
 """
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exporter.k6.errors import ApiError, DecodeError, NotFound, Unauthorized
@@ -20,119 +20,139 @@ from exporter.store import State, TestState, TestUpdate, counts_as_finished, unp
 
 log = logging.getLogger(__name__)
 
-# Seconds before the newest run that was told from which on the next list goes: a run may appear in lists some
+# Seconds that the next list goes back before the newest run of the last one: a run may appear in lists some
 # time after it was created. Counted from a run or by k6 Cloud's clock, so that ours need not be right.
 OVERLAP = 120.0
-# How far back the first list goes, in seconds. What is older is asked for test by test.
+# Seconds that the first list goes back. Older runs are fetched test by test.
 FIRST_WINDOW = 86400.0
-# Runs that a test's own list brings, beyond the finished ones that are kept: there may be moving ones.
-SPARE = 7
-# Up to so many tests named by id, each is asked for; beyond, listing them all is cheaper.
+# Runs to fetch beyond the finished ones that are kept, since some of the newest may be active.
+SPARE_RUNS = 7
+# Up to this number of configured ids each test is fetched by itself; beyond, one list of all is cheaper.
 FEW_TESTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class RunQuery:
-    """A test about which there is something to say or to ask: what is `known`, and what the list `told`."""
+    """A test to update: what is known of it, and its runs in the list of all runs."""
 
     test: LoadTest
     known: TestState | None
-    runs: Sequence[Run]
+    listed: Sequence[Run]
 
 
 class V6Source:
-    """Asks what a poll must know. Raises ApiError where all is lost; any other costs the part it befalls."""
+    """Implements PollSource for v6."""
 
-    def __init__(self, api: V6Client, selection: Selector, *, concurrency: int) -> None:
+    def __init__(self, api: V6Client, selector: Selector, *, concurrency: int) -> None:
         self._api = api
-        self._selection = selection
+        self._selector = selector
         self._concurrency = concurrency
 
     async def fetch(
         self, state: State, poll_result: PollResult, *, now: float, discovery: int | None
     ) -> None:
-        """Fill `findings`; with `discovery`, also find out which tests there are."""
+        """See PollSource. Raises ApiError where the list of all runs cannot be fetched."""
         if discovery is not None:
             await self.discover(state, poll_result)
-        members = state.members if poll_result.members is None else poll_result.members
-        present = self._api.server_time or now
-        since = present - FIRST_WINDOW if state.newest_created is None else state.newest_created - OVERLAP
+        # Our clock only counts where k6 Cloud sends no Date.
+        server_now = self._api.server_time or now
+        since = server_now - FIRST_WINDOW if state.newest_created is None else state.newest_created - OVERLAP
         listing = await self._api.list_runs(since)
         poll_result.skipped += listing.skipped
         if not listing.is_complete:
-            poll_result.add_failure(DecodeError(f"GET {RUNS}: the list breaks off and says that it goes on"))
+            poll_result.add_failure(DecodeError(f"GET {RUNS}: incomplete list: a next page has nothing new"))
 
-        told_of = defaultdict[int, list[Run]](list)
-        for run in listing.runs:
-            told_of[run.test_id].append(run)
-        questions = []
-        for id_, test in members.items():
-            known = state.tests.get(id_)
-            is_puzzling = discovery is not None and known is not None and bool(unparsed_runs(known))
-            if known is None or known.active_runs or known.test != test or id_ in told_of or is_puzzling:
-                questions.append(RunQuery(test, known, told_of[id_]))
-            else:
-                poll_result.unchanged.add(id_)
-
-        async def ask(question: RunQuery) -> None:
-            poll_result.updates[question.test.id] = await self._fetch_test(
-                question, listing, state, poll_result
-            )
-
-        await for_each(questions, ask, poll_result, concurrency=self._concurrency)
-        # At first all runs are history, and none that is missing would be missed.
-        told = [run.created for run in listing.runs if run.created is not None]
-        sure_up_to = max(told, default=since) if state.newest_created is None else listing.complete_until
-        # A run from the future, by a fault of whoever wrote it down, must not hide those of the present.
-        newest = max(min(sure_up_to, present), since + OVERLAP)
-        is_taken_in = (
-            len(poll_result.updates) + len(poll_result.unchanged) == len(members) and not listing.skipped
+        queries = plan_queries(state, poll_result, listing, is_discovery=discovery is not None)
+        await for_each(
+            queries,
+            lambda query: self._fetch_test(query, listing, state, poll_result),
+            poll_result,
+            concurrency=self._concurrency,
         )
-        # What could not be taken in is asked for again with the next list, for a day at most.
-        poll_result.newest_created = newest if is_taken_in else max(since + OVERLAP, newest - FIRST_WINDOW)
+        poll_result.newest_created = next_window_start(state, poll_result, listing, since, server_now)
 
     async def _fetch_test(
-        self, question: RunQuery, listing: RunList, state: State, poll_result: PollResult
-    ) -> TestUpdate:
-        """The test's runs: those in the list of all, and by themselves those that it does not reach."""
-        test, known, told = question.test, question.known, question.runs
+        self, query: RunQuery, listing: RunList, state: State, poll_result: PollResult
+    ) -> None:
+        """Updates a test with its listed runs and those that the list does not reach. Raises ApiError."""
+        test, known, listed_ids = query.test, query.known, {run.id for run in query.listed}
         if known is None:
             wanted = max(state.retention.keep, 1)
-            if sum(counts_as_finished(run) for run in told) >= wanted:
-                return TestUpdate(test, tuple(told))
-            newest = await self._api.list_newest_runs(test.id, wanted + SPARE)
-            poll_result.skipped += newest.skipped
-            return TestUpdate(test, (*told, *newest.runs))
-        named = {run.id for run in told}
-        read, gone = [], {run.id for run in known.runs if run.id not in named and listing.should_contain(run)}
-        for run in {run.id: run for run in (*known.active_runs, *unparsed_runs(known))}.values():
-            if run.id not in named:
+            older: Sequence[Run] = ()
+            if sum(counts_as_finished(run) for run in query.listed) < wanted:
+                newest = await self._api.list_newest_runs(test.id, wanted + SPARE_RUNS)
+                poll_result.skipped += newest.skipped
+                older = newest.runs
+            poll_result.updates[test.id] = TestUpdate(test, (*query.listed, *older))
+            return
+        read: list[Run] = []
+        gone = {run.id for run in known.runs if run.id not in listed_ids and listing.should_contain(run)}
+        for run_id in {run.id: None for run in (*known.active_runs, *unparsed_runs(known))}:
+            if run_id not in listed_ids:
                 try:
-                    read.append(await self._api.read_run(run.id))
+                    read.append(await self._api.read_run(run_id))
                 except NotFound:
-                    gone.add(run.id)
-        return TestUpdate(test, (*told, *read), frozenset(gone - {run.id for run in read}))
+                    gone.add(run_id)
+        gone -= {run.id for run in read}
+        poll_result.updates[test.id] = TestUpdate(test, (*query.listed, *read), frozenset(gone))
 
     async def discover(self, state: State, poll_result: PollResult) -> None:
-        """Find out which tests the selection means; where that cannot be learnt, members stay members."""
-        discovery = Discovery(self._api, self._selection, state, poll_result)
-        projects = {rule.project for rule in self._selection.rules}
-        ids = self._selection.ids
+        """See PollSource."""
+        discovery = Discovery(self._api, self._selector, state, poll_result)
+        projects = {rule.project for rule in self._selector.rules}
+        ids = self._selector.ids
         if None in projects or len(ids) > FEW_TESTS:
             await for_each([None], discovery.fetch_project, poll_result, concurrency=1)
         else:
             await for_each(projects, discovery.fetch_project, poll_result, concurrency=self._concurrency)
             rest = set(ids) - discovery.tests.keys()
             await for_each(rest, discovery.fetch_test, poll_result, concurrency=self._concurrency)
-        discovery.report(await self._with_schedules(discovery.sharded_tests))
+        next_runs: dict[int, float] = {}
+        await for_each([next_runs], self._fetch_schedules, poll_result, concurrency=1)
+        tests = discovery.sharded_tests.items()
+        discovery.finish([replace(test, next_run=next_runs.get(id_)) for id_, test in tests])
 
-    async def _with_schedules(self, tests: Mapping[int, LoadTest]) -> list[LoadTest]:
-        """The tests with their schedules. Not every token may see these, and nothing depends on them."""
+    async def _fetch_schedules(self, next_runs: dict[int, float]) -> None:
+        """Fills in the next run of each test. Raises only Unauthorized."""
         try:
-            next_runs = await self._api.list_schedules()
+            next_runs.update(await self._api.list_schedules())
         except Unauthorized:
             raise
         except ApiError as error:
-            log.debug("schedules are not known: %s", error)
-            next_runs = {}
-        return [replace(test, next_run=next_runs.get(id_)) for id_, test in tests.items()]
+            # Not every token has access to schedules, and nothing else depends on them.
+            log.debug("schedules not available", extra={"error": str(error)})
+
+
+def plan_queries(
+    state: State, poll_result: PollResult, listing: RunList, *, is_discovery: bool
+) -> list[RunQuery]:
+    """The tests to update; the others are added to the result as unchanged."""
+    listed = defaultdict[int, list[Run]](list)
+    for run in listing.runs:
+        listed[run.test_id].append(run)
+    queries = []
+    for id_, test in (state.members if poll_result.members is None else poll_result.members).items():
+        known = state.tests.get(id_)
+        # The next response may be clearer, but need not be requested at each poll.
+        is_unparsed = is_discovery and known is not None and bool(unparsed_runs(known))
+        if known is None or known.active_runs or known.test != test or id_ in listed or is_unparsed:
+            queries.append(RunQuery(test, known, listed[id_]))
+        else:
+            poll_result.unchanged.add(id_)
+    return queries
+
+
+def next_window_start(
+    state: State, poll_result: PollResult, listing: RunList, since: float, server_now: float
+) -> float:
+    """The creation time (Unix seconds) up to which no run is missing; the next list overlaps it."""
+    times = [run.created for run in listing.runs if run.created is not None]
+    # At first all runs are history, and a missing one would not be counted anyway.
+    certain = max(times, default=since) if state.newest_created is None else listing.complete_until
+    # A run with a creation time in the future, which is a mistake, must not hide those of the present.
+    newest = max(min(certain, server_now), since + OVERLAP)
+    members = state.members if poll_result.members is None else poll_result.members
+    if len(poll_result.updates) + len(poll_result.unchanged) == len(members) and not listing.skipped:
+        return newest
+    # Runs that could not be processed are listed again, for a day at most.
+    return max(since + OVERLAP, newest - FIRST_WINDOW)

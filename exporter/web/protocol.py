@@ -1,8 +1,8 @@
-"""Connections that nobody can hold for long or fill for nothing: uvicorn's, with bounds.
+"""uvicorn's HTTP protocols with limits on size and time, so that a client cannot hold a connection or memory.
 
-uvicorn bounds neither how much its faster parser reads before a request is complete, nor how long a client
-may take to ask or to read its answer. How long is judged from outside, once a second, so that it costs a
-scrape nothing.
+uvicorn limits neither the size of an incomplete request with its faster parser, nor the time that a client
+takes to send a request or to read the response. The server checks the times once a second rather than with
+a timer for each connection, so that a scrape costs nothing more.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_HEAD = 16 * 1024  # bytes of request line and headers
-MAX_BODY = 64 * 1024  # bytes; what is served takes no body, or a small one
-MAX_PIPELINED = 4  # requests that wait for the answer to one before
-CHUNK = 4096  # bytes that are parsed before they are counted
-REQUEST_TIMEOUT = 10.0  # seconds in which a request has to be there whole
-RESPONSE_TIMEOUT = 60.0  # seconds in which an answer has to be read; no scrape waits longer
-CLOSE_TIMEOUT = 30.0  # seconds in which the last that was written has to be read
-MAX_WRITE_BUFFER = 64 * 1024  # bytes that a client may leave unread before more is held back
-INFINITE = float("inf")
+MAX_BODY = 64 * 1024  # bytes; only the webhook needs a body, and a small one
+MAX_PIPELINED = 4  # requests that wait for the response to an earlier one
+PARSED_CHUNK = 4096  # bytes that are parsed at once, between two checks of the limits
+REQUEST_TIMEOUT = 10.0  # seconds until a request must be complete
+RESPONSE_TIMEOUT = 60.0  # seconds until a response must be read; no scrape waits longer
+CLOSE_TIMEOUT = 30.0  # seconds until a closing client must read the rest
+MAX_WRITE_BUFFER = 64 * 1024  # unread bytes at which writing pauses
+NO_TIMEOUT = float("inf")
 
 if TYPE_CHECKING:
     Base = H11Protocol
@@ -27,45 +27,45 @@ else:
 
 
 class BoundedProtocol(Base):
-    """What either of uvicorn's protocols lacks: by when a connection has to have done what."""
+    """Adds to either of uvicorn's protocols the phase of a connection and its timeout."""
 
-    since = 0.0  # seconds of the loop's clock at which it began to be as it is
     phase: object = None
+    since = 0.0  # start of the phase, in seconds of the loop's clock
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        transport.set_write_buffer_limits(MAX_WRITE_BUFFER)  # over TLS it would be eight times as much
+        transport.set_write_buffer_limits(MAX_WRITE_BUFFER)  # asyncio's default with TLS is eight times that
         if certificate := transport.get_extra_info("peercert"):
             self.app_state = {**self.app_state, "client_certificate": certificate}
 
     def has_timed_out(self, now: float) -> bool:
-        """Whether it has been as it is for too long; to be asked about once a second."""
-        present, most = self._phase_and_timeout()
-        if present != self.phase:
-            self.phase, self.since = present, now
-        return now - self.since > most
+        """Whether the present phase takes too long. Must be called about once a second."""
+        phase, timeout = self._phase_and_timeout()
+        if phase != self.phase:
+            self.phase, self.since = phase, now
+        return now - self.since > timeout
 
     def is_idle(self) -> bool:
-        """Whether nothing is asked or answered, so that nobody misses it."""
+        """Whether it waits for a next request, so that closing it loses nothing."""
         return self.timeout_keep_alive_task is not None and not self.transport.is_closing()
 
     def has_response_in_flight(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _phase_and_timeout(self) -> tuple[object, float]:
-        """What it does now, and for how many seconds it may."""
+        """The present phase and its timeout in seconds."""
         if self.transport.is_closing():
             return "closing", CLOSE_TIMEOUT
         if self.has_response_in_flight():
             return self.cycle, RESPONSE_TIMEOUT
         if self.flow.write_paused:
             return "unread", CLOSE_TIMEOUT
-        # How long it may be idle uvicorn sees to.
-        return ("idle", INFINITE) if self.is_idle() else ("asking", REQUEST_TIMEOUT)
+        # uvicorn has a timeout of its own for idle connections.
+        return ("idle", NO_TIMEOUT) if self.is_idle() else ("receiving", REQUEST_TIMEOUT)
 
 
 class BoundedH11Protocol(BoundedProtocol, H11Protocol):
-    """With uvicorn's slower parser, which counts by itself what it reads."""
+    """With uvicorn's slower parser, which limits the size of a request itself."""
 
 
 BOUNDED_PROTOCOL: type[asyncio.Protocol] = BoundedH11Protocol
@@ -73,53 +73,53 @@ try:
     import httptools
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ImportError:
-    pass  # not on every platform
+    pass  # httptools has no wheels for some platforms
 else:
 
-    class HttpTools(BoundedProtocol, HttpToolsProtocol):  # type: ignore[misc]  # two protocols of the same attributes
-        """With uvicorn's faster parser, which by itself would read without end."""
+    class BoundedHttpToolsProtocol(BoundedProtocol, HttpToolsProtocol):  # type: ignore[misc]  # two protocols of the same attributes
+        """With uvicorn's faster parser, which does not limit the size of a request."""
 
-        taken = 0  # bytes of the request that is being read
-        most = MAX_HEAD
+        received = 0  # bytes of the present request
+        limit = MAX_HEAD  # bytes of the present request, until its headers are complete
 
         def data_received(self, data: bytes) -> None:
             self._unset_keepalive_if_required()
-            for start in range(0, len(data), CHUNK):
+            for start in range(0, len(data), PARSED_CHUNK):
                 if not self.transport.is_closing():
-                    self._read(data[start : start + CHUNK])
+                    self._parse(data[start : start + PARSED_CHUNK])
 
         def on_message_begin(self) -> None:
             if len(self.pipeline) >= MAX_PIPELINED:
-                raise ValueError("too many requests at once")  # ends parsing
+                raise ValueError("too many pipelined requests")  # ends parsing
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
-            super().on_headers_complete()  # not for a target that it cannot read, such as CONNECT's
-            self.most = MAX_HEAD + MAX_BODY
+            super().on_headers_complete()  # raises for a target that it cannot parse, such as CONNECT's
+            self.limit = MAX_HEAD + MAX_BODY
 
         def on_message_complete(self) -> None:
-            self.taken, self.most = 0, MAX_HEAD
+            self.received, self.limit = 0, MAX_HEAD
             super().on_message_complete()
 
-        def _read(self, piece: bytes) -> None:
-            self.taken += len(piece)
+        def _parse(self, chunk: bytes) -> None:
+            self.received += len(chunk)
             try:
-                self.parser.feed_data(piece)
+                self.parser.feed_data(chunk)
             except httptools.HttpParserUpgrade:
-                # The request is answered as if it had no such wish; what follows would not be read.
+                # The request is answered without the upgrade. The parser reads nothing after it.
                 self.cycle.keep_alive = False
             except httptools.HttpParserError:
-                self._hang_up(b"400 Bad Request")
+                self._reject(b"400 Bad Request")
             else:
-                if self.taken > self.most:
-                    self._hang_up(b"431 Request Header Fields Too Large")
+                if self.received > self.limit:
+                    self._reject(b"431 Request Header Fields Too Large")
 
-        def _hang_up(self, status: bytes) -> None:
-            """End the connection, with an answer unless there is one already."""
-            if self.most == MAX_HEAD and not self.has_response_in_flight():
+        def _reject(self, status: bytes) -> None:
+            """Close the connection, with a response unless one has already begun."""
+            if self.limit == MAX_HEAD and not self.has_response_in_flight():
                 self.transport.write(
                     b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status
                 )
             self.transport.close()
 
-    BOUNDED_PROTOCOL = HttpTools
+    BOUNDED_PROTOCOL = BoundedHttpToolsProtocol

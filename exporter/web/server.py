@@ -1,4 +1,4 @@
-"""Sockets, servers and signals: from an ASGI app to a process that starts and stops as it should."""
+"""Serving an ASGI app: sockets, connections, TLS contexts, signals and graceful shutdown."""
 
 import asyncio
 import signal
@@ -18,21 +18,19 @@ App = Callable[
     [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
-SHUTDOWN_GRACE = 0.5  # seconds that answers under way have to be read when the process ends
-KEEP_ALIVE_TIMEOUT = (
-    75  # seconds after which an idle connection is closed; those who scrape each minute keep theirs
-)
+SHUTDOWN_GRACE = 0.5  # seconds for clients to read their responses when the process ends
+KEEP_ALIVE_TIMEOUT = 75  # seconds; more than a minute, so that most scrapers keep their connection
 MAX_CONNECTIONS = 512
-EVICTED_AT_ONCE = 16  # idle connections that are closed when there are too many
+EVICTED_AT_ONCE = 16  # idle connections that are closed when the maximum is reached
 
 
 class ListenError(Exception):
-    """An address that cannot be listened on; the message says why and what to do."""
+    """Cannot listen on an address; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An app and where it is served. `tls` is asked for each new connection; None is plain HTTP."""
+    """An app and its listening socket. `tls` is called for each new connection; None means plain HTTP."""
 
     app: App
     socket: socket.socket
@@ -40,78 +38,79 @@ class Endpoint:
 
 
 class Acceptor:
-    """Accepts connections, as long as there are not too many; the others wait in the system's queue.
+    """Accepts connections up to a maximum; the others wait in the backlog of the socket.
 
-    asyncio's own would have one TLS context for ever, and any number of connections.
+    It replaces asyncio.Server, which keeps one TLS context forever and has no maximum.
     """
 
     def __init__(
-        self, site: Endpoint, protocol: Callable[[], BoundedProtocol], connections: set[BoundedProtocol]
+        self, endpoint: Endpoint, protocol: Callable[[], BoundedProtocol], connections: set[BoundedProtocol]
     ) -> None:
-        self._site = site
+        self._endpoint = endpoint
         self._protocol = protocol
         self._connections = connections
-        self._beginning: set[asyncio.Task[None]] = set()
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        site.socket.setblocking(False)  # noqa: FBT003 (so it is spelt)
+        endpoint.socket.setblocking(False)  # noqa: FBT003 (its only signature)
         self.resume()
 
     def resume(self) -> None:
-        """Accept again what was left waiting. Without effect while it accepts, and once it is closed."""
-        if self._site.socket.fileno() >= 0:
-            self._loop.add_reader(self._site.socket.fileno(), self._accept)
+        """Accept connections again. Has no effect while accepting, or after close()."""
+        if self._endpoint.socket.fileno() >= 0:
+            self._loop.add_reader(self._endpoint.socket.fileno(), self._accept)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._site.socket.fileno())
-        self._site.socket.close()
-        for task in self._beginning:
+        self._loop.remove_reader(self._endpoint.socket.fileno())
+        self._endpoint.socket.close()
+        for task in self._handshakes:
             task.cancel()
 
     async def wait_closed(self) -> None:
-        await asyncio.gather(*self._beginning, return_exceptions=True)
+        await asyncio.gather(*self._handshakes, return_exceptions=True)
 
     def _accept(self) -> None:
-        if len(self._connections) + len(self._beginning) >= MAX_CONNECTIONS:
+        if len(self._connections) + len(self._handshakes) >= MAX_CONNECTIONS:
             self._evict_idle()
             return
         try:
-            accepted, _ = self._site.socket.accept()
+            accepted, _ = self._endpoint.socket.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        except OSError:  # no file descriptor is left, or no memory; there may be some soon
-            self._loop.remove_reader(self._site.socket.fileno())
+        except OSError:  # out of file descriptors or memory, perhaps only for now
+            self._loop.remove_reader(self._endpoint.socket.fileno())
             return
         task = self._loop.create_task(self._handshake(accepted))
-        self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
 
     def _evict_idle(self) -> None:
-        self._loop.remove_reader(self._site.socket.fileno())
-        idle = sorted((one for one in self._connections if one.is_idle()), key=lambda one: one.since)
+        self._loop.remove_reader(self._endpoint.socket.fileno())
+        idle = [connection for connection in self._connections if connection.is_idle()]
+        idle.sort(key=lambda connection: connection.since)
         for connection in idle[:EVICTED_AT_ONCE]:
             connection.transport.abort()
 
     async def _handshake(self, accepted: socket.socket) -> None:
-        tls = self._site.tls()
-        patience = (
+        tls = self._endpoint.tls()
+        timeouts = (
             {"ssl_handshake_timeout": REQUEST_TIMEOUT, "ssl_shutdown_timeout": CLOSE_TIMEOUT} if tls else {}
         )
         try:
-            await self._loop.connect_accepted_socket(self._protocol, accepted, ssl=tls, **patience)
+            await self._loop.connect_accepted_socket(self._protocol, accepted, ssl=tls, **timeouts)
         except OSError:
-            accepted.close()  # whoever it was speaks no TLS, has no good certificate, or is gone
+            accepted.close()  # the client does not use TLS, has no valid certificate, or is gone
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to the process: uvicorn's own would end it with the signal, not with 0.
+    """uvicorn.Server with limits for connections and a current TLS context for each of them.
 
-    Its connections are bounded in number, size and time, and each gets the TLS context of the day.
+    It leaves signals to `serve`, since uvicorn would end the process by the signal rather than with status 0.
     """
 
-    def __init__(self, site: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(
             uvicorn.Config(
-                site.app,
+                endpoint.app,
                 http=BOUNDED_PROTOCOL,
                 ws="none",
                 log_config=None,
@@ -124,36 +123,36 @@ class Server(uvicorn.Server):
                 h11_max_incomplete_event_size=MAX_HEAD,
             )
         )
-        self._site = site
+        self._endpoint = endpoint
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 (uvicorn's)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 (uvicorn's signature)
         await self.lifespan.startup()
-        self._acceptor = Acceptor(self._site, self._protocol, self._connections)
+        self._acceptor = Acceptor(self._endpoint, self._protocol, self._connections)
         self.servers = [cast("asyncio.Server", self._acceptor)]
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
+        """Called by uvicorn ten times a second."""
         self._acceptor.resume()
         if counter % 10 == 0:
             self._reap_connections(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     def _reap_connections(self, now: float) -> None:
-        tls = self._site.tls()
+        tls = self._endpoint.tls()
         for connection in list(self._connections):
             if connection.has_timed_out(now):
                 connection.transport.abort()
             elif connection.transport.get_extra_info("sslcontext") is not tls and (
                 connection.is_idle() or connection.has_response_in_flight()
             ):
-                connection.shutdown()  # after the answer, if there is one under way
+                connection.shutdown()  # after the response, if one is in flight
 
     def _protocol(self) -> BoundedProtocol:
-        made = self.config.http_protocol_class(  # type: ignore[call-arg]  # typed as any protocol there is
+        protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # typed as asyncio.Protocol
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-        return cast("BoundedProtocol", made)
+        return cast("BoundedProtocol", protocol)
 
     @property
     def _connections(self) -> set[BoundedProtocol]:
@@ -164,9 +163,9 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answers under way get a moment; then whoever has not read theirs is hung up on.
+        """Wait a moment for responses in flight, then abort their connections.
 
-        Left to uvicorn, such an answer would be cancelled, with a traceback for a farewell.
+        uvicorn would cancel these responses itself, and log a traceback for each.
         """
         asyncio.get_running_loop().call_later(SHUTDOWN_GRACE, self._abort_connections)
         await super().shutdown(sockets)
@@ -177,28 +176,27 @@ class Server(uvicorn.Server):
 
 
 def bind(address: str) -> socket.socket:
-    """A listening socket for host:port, or for every interface if there is no host. Raises ListenError."""
+    """A listening socket for host:port, or for all interfaces without a host. Raises ListenError."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    everywhere = not host and socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if everywhere or ":" in host else socket.AF_INET
+    is_dual_stack = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if is_dual_stack or ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, int(port)), family=family, dualstack_ipv6=everywhere)
+        listening = socket.create_server((host, int(port)), family=family, dualstack_ipv6=is_dual_stack)
     except (OSError, UnicodeError) as error:
-        # The standard library adds the address once more, as a tuple.
+        # The standard library appends the address as a tuple.
         reason = str(getattr(error, "strerror", error)).partition(" (while")[0]
         raise ListenError(
             f"web.listen_address: cannot listen on {address}: {reason}; "
             "choose another with --web.listen-address"
         ) from error
-    # What is accepted inherits it. Only uvloop would set it by itself; without it the parts of an answer wait
-    # some 40 ms for each other.
+    # Accepted sockets inherit it. Without it, the parts of a response are delayed by some 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
 
 def base_url(listening: socket.socket, *, is_tls: bool = False) -> str:
-    """Where a socket is reached from this machine."""
+    """The URL of a listening socket on this machine."""
     host, port = listening.getsockname()[:2]
     if host in ("::", "0.0.0.0"):  # noqa: S104 (compared, not bound)
         host = "localhost"
@@ -206,9 +204,11 @@ def base_url(listening: socket.socket, *, is_tls: bool = False) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def serve(*sites: Endpoint, reload: Callable[[], Coroutine[Any, Any, object]] | None = None) -> None:
-    """Serve each site until SIGTERM or SIGINT; reload on SIGHUP, if there is a way."""
-    servers = [Server(site) for site in sites]
+async def serve(
+    *endpoints: Endpoint, reload: Callable[[], Coroutine[Any, Any, object]] | None = None
+) -> None:
+    """Serve all endpoints until SIGTERM or SIGINT; call `reload` on SIGHUP."""
+    servers = [Server(endpoint) for endpoint in endpoints]
 
     def stop() -> None:
         for server in servers:
@@ -217,12 +217,12 @@ async def serve(*sites: Endpoint, reload: Callable[[], Coroutine[Any, Any, objec
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    reloads = set[asyncio.Task[object]]()  # a loop alone would let go of a task that is under way
+    reloads = set[asyncio.Task[object]]()  # the loop keeps only weak references to tasks
     if reload:
 
-        def hang_up() -> None:
+        def start_reload() -> None:
             reloads.add(task := loop.create_task(reload()))
             task.add_done_callback(reloads.discard)
 
-        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        loop.add_signal_handler(signal.SIGHUP, start_reload)
     await asyncio.gather(*(server.serve() for server in servers))

@@ -19,7 +19,7 @@ from exporter.formatting import OUTCOME_NAMES, describe_run, format_age, format_
 from exporter.model import ActiveState, LoadTest, Outcome, Run
 from exporter.store import RunSummary, State, TestState
 
-MAX_TESTS = 1000  # rows; nobody reads a page with tens of thousands
+MAX_TESTS = 1000  # rows; a page with tens of thousands is of no use
 BAD_OUTCOMES = frozenset({Outcome.FAILED, Outcome.ERROR, Outcome.TIMED_OUT})  # the same as in the dashboards
 OVERRUN_TOLERANCE = 60.0  # seconds; a run may exceed its planned duration while it winds down
 MIN_REFRESH = 2  # seconds

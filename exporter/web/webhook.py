@@ -1,8 +1,8 @@
-"""k6 Cloud's webhook, taken for a hint that it is time to poll, and for nothing else.
+"""The webhook of k6 Cloud, which triggers a poll and does nothing else.
 
 https://grafana.com/docs/grafana-cloud/testing/k6/author-run/send-notifications/
-It is not signed, and users write its body: whoever knows the secret path can send anything. So all that is
-ever taken from it is the id of a test that is watched already.
+Its requests are not signed, and users write the body: anyone who knows the secret path can send anything.
+So only the id of a test is read from the body, and only to ignore tests that are not watched.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from exporter.credentials import SecretError, WebhookSecret
 from exporter.nesting import parse_json
 from exporter.self_metrics import SelfMetrics
 
-MOST_BODY = 64 * 1024  # bytes
-NAMES = ("load_test_id", "test_id")  # how a body names the test
+MAX_WEBHOOK_BODY = 64 * 1024  # bytes
+ID_KEYS = ("load_test_id", "test_id")
 
 
 class Webhook:
-    """Answers calls. Each that is heeded is a hint; how soon a poll comes is up to whoever schedules."""
+    """Handles webhook requests. An accepted one calls `trigger`; the scheduler decides when to poll."""
 
     def __init__(
         self,
@@ -39,16 +39,16 @@ class Webhook:
             return self._respond("rejected", 404, "Not Found")
         body = await read_body(request)
         if body is None:
-            return self._respond("rejected", 413, f"At most {MOST_BODY} bytes are read.")
+            return self._respond("rejected", 413, f"The body is limited to {MAX_WEBHOOK_BODY} bytes.")
         test = parse_test_id(body)
         if test is not None and not self._is_watched(test):
             return self._respond("ignored", 202, "This test is not watched.")
         self._trigger()
-        return self._respond("accepted", 202, "k6 Cloud is asked.")
+        return self._respond("accepted", 202, "A poll is triggered.")
 
-    def _is_secret(self, said: str) -> bool:
+    def _is_secret(self, text: str) -> bool:
         try:
-            return compare_digest(said.encode(), self._secret.read().encode())
+            return compare_digest(text.encode(), self._secret.read().encode())
         except SecretError:
             return False
 
@@ -62,21 +62,21 @@ async def read_body(request: Request) -> bytes | None:
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > MOST_BODY:
+        if len(body) > MAX_WEBHOOK_BODY:
             return None
     return body
 
 
 def parse_test_id(body: bytes) -> int | None:
-    """The id of the test that a body names, at its top or under `test`; None if it names none."""
+    """The id of a test, at the top of the body or under `test`; None if there is none."""
     try:
-        told = parse_json(body)
+        content = parse_json(body)
     except ValueError:
         return None
-    places = (told, told.get("test")) if isinstance(told, dict) else ()
+    places = (content, content.get("test")) if isinstance(content, dict) else ()
     for place in (place for place in places if isinstance(place, dict)):
-        for name in NAMES:
-            value = str(place.get(name))
+        for key in ID_KEYS:
+            value = str(place.get(key))
             if value.isascii() and value.isdigit() and len(value) < 20:
                 return int(value)
     return None

@@ -23,7 +23,7 @@ from exporter.exposition.families import build_families
 from exporter.simulator import Phases, World
 from exporter.web import protocol, server
 from exporter.web.security import basic_auth
-from exporter.web.security.web_config import read_web_file
+from exporter.web.security.web_config import read_web_config
 from tests.polling.test_api_versions import DIFFERENCES
 from tests.support.documents import (
     DOCS,
@@ -106,8 +106,13 @@ def run_in_json() -> str:
     world.add_run(test, created=START, phases=Phases(running=600), vus=200, failed=True)
     shell = Shell(world, "v6")
     shell.now.value += 3600
-    assert shell.desk(is_json=True).show(next(iter(world.runs)), watch=False, every=5) == 0
+    assert shell.command(is_json=True).show(next(iter(world.runs)), watch=False, interval=5) == 0
     return f"```json\n{shell.out}```"
+
+
+def show_labels(template: str) -> str:
+    """An annotation with the names of labels and values instead of the template syntax of Prometheus."""
+    return re.sub(r"{{ (?:humanize\w+ )?\$(?:labels\.)?(\w+) }}", r"`\1`", template)
 
 
 def alert_table() -> str:
@@ -119,7 +124,7 @@ def alert_table() -> str:
             (
                 f"[{rule['alert']}](runbooks.md#{rule['alert'].lower()})",
                 rule["labels"]["severity"],
-                re.sub(r"\{\{[^}]*?(\w+) \}\}", r"*\1*", rule["annotations"]["summary"]),
+                show_labels(rule["annotations"]["summary"]),
             )
             for rule in alerts
         ),
@@ -185,7 +190,7 @@ def test_named_metrics_and_settings_exist() -> None:
 
 
 def test_named_files_exist() -> None:
-    folders = "|".join(("exporter", "tests", "grafana", "helm", "bench", "docs"))
+    folders = "exporter|tests|grafana|helm|bench|docs"
 
     for document in (*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", read_document(document)):
@@ -206,7 +211,7 @@ def test_example_web_config_is_valid(tmp_path: Path) -> None:
     file = tmp_path / "web.yml"
     file.write_text(read_example(DOCS / "web-security.md", "web-config"))
 
-    config = read_web_file(file)
+    config = read_web_config(file)
 
     assert config.tls_server_config
     assert list(config.basic_auth_users) == ["prometheus"]
@@ -302,7 +307,7 @@ def test_security_policy_states_the_limits_of_the_server() -> None:
     limits = (
         f"{server.MAX_CONNECTIONS} connections",
         f"{protocol.MAX_HEAD // 1024} KiB for request line and headers",
-        f"never more than {(protocol.MAX_HEAD + 2 * protocol.CHUNK) // 1024} KiB",
+        f"never more than {(protocol.MAX_HEAD + 2 * protocol.PARSED_CHUNK) // 1024} KiB",
         f"{protocol.MAX_BODY // 1024} KiB for a body",
         f"{protocol.REQUEST_TIMEOUT:.0f} seconds for the TLS handshake and for a request",
         f"{protocol.RESPONSE_TIMEOUT:.0f} seconds to read a response",

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from exporter.config import ConfigError, load
-from exporter.web.security.web_config import read_web_file
+from exporter.web.security.web_config import read_web_config
 from tests.faults.test_mutations import APIS, HOUR, SpoiltLab, a_world, assert_sound, assert_well, with_news
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -195,7 +195,7 @@ def told_or_read(read: Callable[[], object]) -> None:
 
 def load_web_file(file: Path) -> None:
     """The file of --web.config.file. AssertionError if it is neither a configuration nor sentences."""
-    told_or_read(lambda: read_web_file(file))
+    told_or_read(lambda: read_web_config(file))
 
 
 def files(

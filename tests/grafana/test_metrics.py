@@ -82,7 +82,9 @@ def test_displayed_labels_exist(query: DashboardQuery) -> None:
 
 def test_every_metric_about_tests_and_runs_is_used() -> None:
     used = "\n".join(query.expr for query in all_queries()) + read_alert_expressions()
-    unused = {family.name for family in build_families("", "v6") if not re.search(rf"\b{family.name}\b", used)}
+    unused = {
+        family.name for family in build_families("", "v6") if not re.search(rf"\b{family.name}\b", used)
+    }
 
     assert unused == set(UNUSED)
 

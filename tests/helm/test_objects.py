@@ -12,7 +12,7 @@ import pytest
 import trustme
 import yaml
 
-from tests.support.certificates import issue
+from tests.support.certificates import issue_certificate
 from tests.support.chart import (
     CHART,
     CI,
@@ -240,7 +240,7 @@ def test_web_config_without_tls_keeps_http(content: Tree) -> None:
 
 
 def test_probes_need_no_client_certificate(cloud: Cloud, tmp_path: Path) -> None:
-    issue(tmp_path, authority := trustme.CA())
+    issue_certificate(tmp_path, authority := trustme.CA())
     authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     tls = {"cert_file": "tls.crt", "key_file": "tls.key", "client_ca_file": "ca.crt"}
     content = {"tls_server_config": tls | {"client_auth_type": "RequireAndVerifyClientCert"}}

@@ -16,7 +16,7 @@ from exporter.cli import main
 from exporter.config import Config, TestSelector, settings
 from exporter.config.load import variable
 from exporter.web.app import Handlers, application
-from exporter.web.security.web_config import read_web_file
+from exporter.web.security.web_config import read_web_config
 from tests.support.chart import (
     CHART,
     CI,
@@ -86,7 +86,7 @@ def test_rendered_web_config_is_valid(tmp_path: Path) -> None:
     file.write_bytes(base64.b64decode(secret["data"]["web-config.yml"]))
     made = settings_file(ci("web-config"))
 
-    assert list(read_web_file(file).basic_auth_users) == ["prometheus"]
+    assert list(read_web_config(file).basic_auth_users) == ["prometheus"]
     assert Path(made["web"]["config_file"]).name == file.name
 
 

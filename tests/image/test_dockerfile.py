@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.certificates import issue
+from tests.support.certificates import issue_certificate
 from tests.support.exporter_process import Cloud, Process
 from tests.support.processes import eventually
 from tests.system.conftest import cloud, shared_cloud
@@ -64,7 +64,7 @@ WEB_CONFIGS = {
 
 @pytest.mark.parametrize("name", WEB_CONFIGS)
 def test_health_check_works_with_any_web_config(name: str, cloud: Cloud, tmp_path: Path) -> None:
-    issue(tmp_path, authority := trustme.CA())
+    issue_certificate(tmp_path, authority := trustme.CA())
     authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     file = tmp_path / "web.yml"
     file.write_text(WEB_CONFIGS[name], encoding="utf-8")

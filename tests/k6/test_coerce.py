@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.k6.coerce import to_float, to_int, to_str, to_timestamp
-from exporter.k6.transport import retry_after
+from exporter.k6.transport import parse_retry_after
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -143,7 +143,7 @@ def test_a_moment_does_not_depend_on_where_we_are(zone: str, monkeypatch: pytest
     try:
         assert to_timestamp("2020-08-18T13:33:41") == 1597757621
         assert to_timestamp("2020-03-08T02:30:00") == 1583634600  # an hour that New York skipped
-        assert retry_after("Mon, 21 Sep 2026 14:13:50", 1_790_000_000) == 30
+        assert parse_retry_after("Mon, 21 Sep 2026 14:13:50", 1_790_000_000) == 30
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -175,7 +175,7 @@ def test_a_moment_does_not_depend_on_where_we_are(zone: str, monkeypatch: pytest
     ids=lambda said: repr(said)[:40],
 )
 def test_what_is_not_a_time_is_refused_in_few_words(said: object) -> None:
-    with pytest.raises(ValueError, match=r"is not a time$") as refused:
+    with pytest.raises(ValueError, match=r"ISO 8601") as refused:
         to_timestamp(said)
 
     assert len(str(refused.value)) < 100
@@ -210,7 +210,7 @@ def test_anything_is_read_or_refused_with_a_value_error(said: object) -> None:
     ],
 )
 def test_a_moment_at_which_no_test_can_have_run_is_refused(said: str) -> None:
-    with pytest.raises(ValueError, match=r"is no time at which a test can have run$"):
+    with pytest.raises(ValueError, match=r"1970"):
         to_timestamp(said)
 
 

@@ -85,7 +85,7 @@ def test_a_redirect_is_told_and_not_followed(stack_id: int | None, host: str, st
 
                 assert there.got == []
                 assert poll_result.outcome == "failure"
-                assert f"k6 Cloud redirects ({status} at GET " in poll_result.failures[0].message
+                assert f"({status} at GET " in poll_result.failures[0].message
 
                 # Whoever does follow arrives there.
                 async with httpx.AsyncClient(follow_redirects=True) as follower:

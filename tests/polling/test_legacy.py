@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from exporter.logs import LogfmtFormatter
 from exporter.simulator import EndStatus, Options, Phases, World, faults
 from tests.support.lab import START, TOKEN, Lab
 
@@ -373,8 +374,9 @@ def test_a_token_that_the_api_echoes_does_not_get_into_the_log(caplog: pytest.Lo
         lab.simulator.faults.add(faults.field("id", TOKEN).on("/loadtests/*"))
         lab.poll()
 
-        assert TOKEN not in caplog.text + lab.get("/").text
-        assert "***" in caplog.text
+        logged = "\n".join(LogfmtFormatter().format(record) for record in caplog.records)
+        assert TOKEN not in logged + lab.get("/").text
+        assert "***" in logged
 
 
 def test_a_steady_poll_of_1000_tests_and_5000_runs_of_which_7_move_asks_at_most_24_times() -> None:
@@ -408,5 +410,5 @@ def test_a_bug_is_told_where_people_look(caplog: pytest.LogCaptureFixture) -> No
         assert lab.value('k6_cloud_exporter_polls_total{outcome="failure"}') == 1
         assert lab.value('k6_cloud_exporter_poll_failures_total{reason="internal"}') == 1
         assert "The last poll failed" in lab.get("/").text
-        assert "a bug of the exporter: ZeroDivisionError" in lab.get("/").text
+        assert "ZeroDivisionError" in lab.get("/").text
         assert "canary" in caplog.text

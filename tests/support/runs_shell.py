@@ -1,6 +1,5 @@
-"""A terminal in a small world: commands are carried out against the simulator, and a number is the clock."""
+"""Runs the actions of `runs` in process, against the simulator and with a number as the clock."""
 
-import asyncio
 import io
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,9 +9,7 @@ from typing import Any, Literal
 import httpx
 from rich.console import Console
 
-from exporter.commands.runs.actions import RunsCommand, Streams
-from exporter.commands.runs.opening import WIDE
-from exporter.commands.runs.opening import console as terminal
+from exporter.commands.runs.actions import PIPE_WIDTH, RunsCommand, create_console
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.k6.factory import open_transport
@@ -20,14 +17,14 @@ from exporter.k6.write import WriteTransport
 from exporter.simulator import Options, Simulator, World
 from tests.support.lab import START, TOKEN, App, ManualClock, add_date_header
 
-GENERATIONS: tuple[Literal["legacy", "v6"], ...] = ("legacy", "v6")
+API_VERSIONS: tuple[Literal["legacy", "v6"], ...] = ("legacy", "v6")
 Message = MutableMapping[str, Any]
 
 
 class Shell:
-    """`Shell(world, "v6").desk().list(most=20, active=False)`; `out` and `err` are what was said since.
+    """`Shell(world, "v6").command().list(limit=20, active=False)`; `out` and `err` have the new output.
 
-    `meanwhile` holds what happens in the world, each before the first request at or after its moment (seconds
+    `events` are calls that change the world, each before the first request at or after its time (seconds
     since the start).
     """
 
@@ -54,28 +51,29 @@ class Shell:
         api |= {"stack": 1} if api_version == "v6" else {}
         self.config = Config.model_validate({"api": api} | settings)
         self.token = Secret(token)
-        self.meanwhile: dict[float, Callable[[], object]] = {}
+        self.events: dict[float, Callable[[], object]] = {}
         self._out, self._err = io.StringIO(), io.StringIO()
 
-    def desk(
+    def command(
         self,
         answer: str = "",
         *,
         is_json: bool = False,
         is_terminal: bool = False,
-        width: int = WIDE,
+        width: int = PIPE_WIDTH,
         console: Console | None = None,
     ) -> RunsCommand:
-        """A desk whose user types this answer."""
-        out = console or terminal(
+        """A command whose standard input is `answer`."""
+        out = console or create_console(
             self._out, width, force_terminal=is_terminal, color_system=None, _environ={}
         )
         return RunsCommand(
             self.config,
             self._connect,
             clock=self.now.clock,
-            streams=Streams(io.StringIO(answer), out, self._err),
-            work=asyncio.run,
+            stdin=io.StringIO(answer),
+            out=out,
+            stderr=self._err,
             redact=self.token.redact,
             is_json=is_json,
         )
@@ -86,43 +84,44 @@ class Shell:
             self.token,
             WriteTransport,
             clock=self.now.clock,
-            transport=httpx.ASGITransport(self._eventful(add_date_header(self.simulator))),
+            transport=httpx.ASGITransport(self._with_events(add_date_header(self.simulator))),
         )
 
-    def _eventful(self, app: App) -> App:
-        async def answer(
+    def _with_events(self, app: App) -> App:
+        async def respond(
             scope: Message,
             receive: Callable[[], Awaitable[Message]],
             send: Callable[[Message], Awaitable[None]],
         ) -> None:
-            for moment in sorted(self.meanwhile):
-                if self.now.value >= START + moment:
-                    self.meanwhile.pop(moment)()
+            for timestamp in sorted(self.events):
+                if self.now.value >= START + timestamp:
+                    self.events.pop(timestamp)()
             await app(scope, receive, send)
 
-        return answer
+        return respond
 
     @property
     def out(self) -> str:
-        """What was asked for, without the spaces that fill lines."""
-        return taken(self._out)
+        """The new standard output, without the spaces that fill lines."""
+        return drain(self._out)
 
     @property
     def err(self) -> str:
-        return taken(self._err)
+        """The new standard error."""
+        return drain(self._err)
 
     def json(self) -> Any:
         return json.loads(self.out)
 
-    def asked(self) -> list[str]:
-        """The requests since this was last called, each as METHOD path."""
-        requests = [f"{asked.method} {asked.path}" for asked in self.simulator.requests]
+    def take_requests(self) -> list[str]:
+        """The requests since the last call, each as METHOD path."""
+        requests = [f"{request.method} {request.path}" for request in self.simulator.requests]
         self.simulator.requests.clear()
         return requests
 
 
-def taken(stream: io.StringIO) -> str:
-    """What is in a stream, which is empty then."""
+def drain(stream: io.StringIO) -> str:
+    """The content of a stream, which is empty afterwards."""
     text = stream.getvalue()
     stream.seek(0)
     stream.truncate()

@@ -3,22 +3,19 @@
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from exporter.simulator import Simulator, World
-from exporter.web.server import base_url, bind
-from tests.commands.backfill.past import DAY, GENERATIONS, world
+from tests.commands.backfill.harness import API_VERSIONS, DAY, build_world
 from tests.support.exporter_process import environment
 from tests.support.processes import eventually, free_port, ours, running
+from tests.support.simulator_server import serve_simulator
 from tests.system.test_prometheus import CONFIGURATION, Demo
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "backfill.md"
@@ -39,27 +36,13 @@ class Scene:
         return sum(since < end <= until for end in ends)
 
 
-@contextmanager
-def served(simulator: Simulator) -> Iterator[str]:
-    """A simulated k6 Cloud on loopback, in a thread."""
-    server = uvicorn.Server(uvicorn.Config(simulator, lifespan="off", log_config=None, access_log=False))
-    with bind("127.0.0.1:0") as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield base_url(listening)
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
 def lines_of_the_readme() -> str:
     found = re.search("<!-- backfill -->\n```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     return found[1]
 
 
-@pytest.fixture(scope="module", params=GENERATIONS)
+@pytest.fixture(scope="module", params=API_VERSIONS)
 def scene(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -67,11 +50,11 @@ def scene(
     promtool: str,
 ) -> Iterator[Scene]:
     folder, now = tmp_path_factory.mktemp("backfill"), float(int(time.time()))
-    made = world(days=10, tests=1, every=4 * HOUR, present=now)
+    made = build_world(days=10, tests=1, every=4 * HOUR, present=now)
     made.advance(now)
     port, prometheus_port = free_port(), free_port()
     (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=port))
-    with served(Simulator(made, tokens=["demo"])) as cloud:
+    with serve_simulator(Simulator(made, tokens=["demo"])) as cloud:
         path = f"{Path(sys.executable).parent}:{Path(promtool).parent}:/usr/bin:/bin"
         given = environment(
             PATH=path,

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trustme
 
-from tests.support.certificates import issue
+from tests.support.certificates import issue_certificate
 from tests.support.exporter_process import TOKEN, environment
 from tests.support.processes import eventually, free_port, ours, running
 
@@ -82,7 +82,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> 
     folder = tmp_path_factory.mktemp("mutual")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    issue(folder, authority)
+    issue_certificate(folder, authority)
     client = authority.issue_cert("prometheus.test")
     client.cert_chain_pems[0].write_to_path(str(folder / "client.crt"))
     client.private_key_pem.write_to_path(str(folder / "client.key"))
@@ -125,7 +125,7 @@ def test_who_has_certificate_and_password_gets_the_metrics_and_nobody_else_does(
 def test_a_certificate_rotates_without_a_failed_scrape(scene: Scene) -> None:
     eventually(lambda: scene.query('up{job="allowed"} == 1'), seconds=40)
     began, before = time.time(), scene.certificate()
-    issue(scene.folder, scene.authority)
+    issue_certificate(scene.folder, scene.authority)
     eventually(lambda: scene.certificate() != before)
     scraped = scene.query('timestamp(up{job="allowed"})')[0]
     eventually(lambda: scene.query('timestamp(up{job="allowed"})')[0] > scraped + 2)

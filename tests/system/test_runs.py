@@ -49,7 +49,8 @@ def test_ctrl_c_leaves_the_run_running_and_says_so(cloud: Cloud) -> None:
         said = watch.log
 
     assert code == 130
-    assert said == (f"run {run} goes on; runs show {run} --watch follows it again, runs stop {run} ends it\n")
+    assert f"runs show {run} --watch" in said
+    assert f"runs stop {run}" in said
     state = cloud.client.get(f"/loadtests/v2/runs/{run}", headers=headers).json()["k6-run"]["run_status"]
     assert state < 3
 
@@ -59,7 +60,7 @@ def test_ctrl_c_leaves_the_run_running_and_says_so(cloud: Cloud) -> None:
     [
         (("show", "soak"), "Invalid value for 'RUN'"),
         (("show", "1", "--interval", "5"), 'Invalid value for \'--interval\': "5" has no unit; write "5s"'),
-        (("show", "1", "--interval", "10ms"), "10ms is too short; the least is 1s"),
+        (("show", "1", "--interval", "10ms"), "10ms is too short; the minimum is 1s"),
         (("list", "--api.version", "v7"), 'error: --api.version: "v7" is not one of'),
     ],
 )
@@ -132,9 +133,9 @@ def test_who_serves_imports_neither_what_acts_nor_rich(cloud: Cloud) -> None:
         process.ready()
         imported = {line.rpartition("|")[2].strip() for line in process.log.splitlines()}
 
-    assert {"exporter.cli", "exporter.commands.runs.flags", "exporter.k6.v6.client"} <= imported
+    assert {"exporter.cli", "exporter.commands.runs.command", "exporter.k6.v6.client"} <= imported
     assert not {name for name in imported if name.split(".")[0] in ("rich", "pygments")}
     assert not {name for name in imported if name.startswith("exporter.simulator")}
     assert not {
         name for name in imported if name.startswith(("exporter.k6.write", "exporter.commands.runs."))
-    } - {"exporter.commands.runs.flags"}
+    } - {"exporter.commands.runs.command"}

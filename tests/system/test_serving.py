@@ -145,7 +145,7 @@ def test_a_wrong_token_at_run_time_is_one_log_line_and_k6_cloud_up_0(cloud: Clou
 
         assert process.value("k6_cloud_up") == 0
         assert process.get("/-/healthy") == "Healthy.\n"
-        assert "put a valid one into K6_CLOUD_TOKEN" in process.get("/")
+        assert "set a valid one in K6_CLOUD_TOKEN" in process.get("/")
         lines = [logfmt(line) for line in process.log.splitlines()]
         assert [(line["level"], line.get("reason")) for line in lines] == [
             ("info", None),
@@ -155,7 +155,7 @@ def test_a_wrong_token_at_run_time_is_one_log_line_and_k6_cloud_up_0(cloud: Clou
         cloud.admit("demo")
         eventually(lambda: process.value("k6_cloud_up") == 1)
         lines = [logfmt(line) for line in process.log.splitlines()]
-        assert [line["msg"] for line in lines[2:]] == ["polls succeed again"]
+        assert [line["msg"] for line in lines[2:]] == ["poll succeeded again"]
 
 
 def test_polls_that_change_nothing_are_not_logged(cloud: Cloud) -> None:
@@ -175,8 +175,8 @@ def test_a_log_in_logfmt_names_the_moment_the_level_the_message_and_what_belongs
         listening, warning = (logfmt(line) for line in process.log.splitlines())
         assert list(listening) == ["ts", "level", "msg", "url", "version"]
         assert listening["url"] == process.url()
-        assert list(warning) == ["ts", "level", "msg", "reason"]
-        assert 'say "hello" = größe' in warning["msg"]
+        assert list(warning) == ["ts", "level", "msg", "reason", "error"]
+        assert 'say "hello" = größe' in warning["error"]
 
 
 def test_a_log_in_json_is_an_object_a_line(cloud: Cloud) -> None:
@@ -186,8 +186,8 @@ def test_a_log_in_json_is_an_object_a_line(cloud: Cloud) -> None:
 
         listening, warning = (json.loads(line) for line in process.log.splitlines())
         assert list(listening) == ["ts", "level", "msg", "url", "version"]
-        assert list(warning) == ["ts", "level", "msg", "reason"]
-        assert 'say "hello" = größe' in warning["msg"]
+        assert list(warning) == ["ts", "level", "msg", "reason", "error"]
+        assert 'say "hello" = größe' in warning["error"]
 
 
 def test_at_level_error_a_good_process_says_nothing(cloud: Cloud) -> None:

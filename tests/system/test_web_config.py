@@ -7,22 +7,25 @@ import httpx
 import pytest
 import trustme
 
-from tests.support.certificates import CHEAP, client, issue
+from tests.support.certificates import CHEAP_HASH, create_client_context, issue_certificate
 from tests.support.exporter_process import Cloud, Process, finished
 from tests.support.processes import eventually
 
 HERE = ("--web.listen-address", "127.0.0.1:0")
-BOTH = f"tls_server_config: {{cert_file: tls.crt, key_file: tls.key}}\nbasic_auth_users: {{alice: {CHEAP}}}\n"
+BOTH = f"""\
+tls_server_config: {{cert_file: tls.crt, key_file: tls.key}}
+basic_auth_users: {{alice: {CHEAP_HASH}}}
+"""
 SERIES = "k6_cloud_exporter_web_config_last_reload_successful"
 
 
 def test_certificates_and_passwords_change_without_a_restart(cloud: Cloud, tmp_path: Path) -> None:
     authority, file = trustme.CA(), tmp_path / "web.yml"
-    issue(tmp_path, authority)
+    issue_certificate(tmp_path, authority)
     file.write_text(BOTH)
     with (
         Process("--web.config.file", str(file), *HERE, **cloud.environment()) as process,
-        httpx.Client(verify=client(authority, tmp_path / "none"), trust_env=False) as scraper,
+        httpx.Client(verify=create_client_context(authority, tmp_path / "none"), trust_env=False) as scraper,
     ):
         url = process.url()
         assert url.startswith("https://127.0.0.1:")
@@ -39,7 +42,7 @@ def test_certificates_and_passwords_change_without_a_restart(cloud: Cloud, tmp_p
         (tmp_path / "tls.key").write_text("half a ")
         eventually(lambda: f"\n{SERIES} 0.0\n" in page("right"))
         file.write_text(BOTH.replace("alice", "bob"))
-        issue(tmp_path, authority)
+        issue_certificate(tmp_path, authority)
         eventually(lambda: page("right") == "401")
         assert scraper.get(url, auth=("bob", "right")).is_success
 
@@ -53,9 +56,9 @@ def test_certificates_and_passwords_change_without_a_restart(cloud: Cloud, tmp_p
 
 def test_answers_that_nobody_can_get_any_more_fill_no_log(cloud: Cloud, tmp_path: Path) -> None:
     authority, file = trustme.CA(), tmp_path / "web.yml"
-    issue(tmp_path, authority)
+    issue_certificate(tmp_path, authority)
     file.write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}")
-    scraper = client(authority, tmp_path / "none")
+    scraper = create_client_context(authority, tmp_path / "none")
     with Process("--web.config.file", str(file), *HERE, **cloud.environment()) as process:
         url = httpx.URL(process.url())
         ready = url.join("/-/ready")
@@ -83,7 +86,7 @@ def test_every_mistake_in_the_file_is_told_and_the_exit_code_is_2(
 
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr == (
-        f"error: {file}: basic_auth_users.alice: this is not a bcrypt hash; make one with htpasswd -nB NAME\n"
+        f"error: {file}: basic_auth_users.alice: not a bcrypt hash; create one with htpasswd -nB NAME\n"
         f"error: {file}: zebra: there is no such setting\n"
     )
 

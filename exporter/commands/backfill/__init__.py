@@ -1,6 +1,4 @@
-"""The run history as OpenMetrics with timestamps: what the exporter would have told, had it been there."""
+"""The command `backfill`: run history as OpenMetrics with timestamps.
 
-from exporter.commands.backfill.command import run_backfill
-from exporter.commands.backfill.options import DEFAULTS, BackfillOptions, OptionsError, parse_options
-
-__all__ = ["DEFAULTS", "BackfillOptions", "OptionsError", "parse_options", "run_backfill"]
+The samples are those that a running exporter would have exposed at the time.
+"""

@@ -1,124 +1,133 @@
-"""The command: ask, live the past through again, write it down."""
+"""The command `backfill`: its flags, and its steps: fetch the history, replay it, write it."""
 
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
-from exporter.commands.backfill.fetch import FetchWindow, History, Told, fetch_history
+from exporter.clock import Clock
+from exporter.commands.backfill.fetch import History, ProgressCallback, fetch_history
 from exporter.commands.backfill.openmetrics import OpenMetricsWriter, render_samples
-from exporter.commands.backfill.options import BackfillOptions
+from exporter.commands.backfill.options import BackfillOptions, OptionsError, parse_options
 from exporter.commands.backfill.replay import clip, replay
+from exporter.commands.options import config_options, exit_with_errors, load_config_or_exit
+from exporter.commands.process import run_async
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.exposition.families import build_families
-from exporter.formatting import format_iso_timestamp
-from exporter.polling.factory import K6Client
+from exporter.formatting import format_iso_timestamp, pluralize
+from exporter.polling.factory import K6Client, open_client
 from exporter.polling.result import PollResult
 from exporter.store import RetentionPolicy
+
+# The flags of this command; its other flags belong to the configuration.
+OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
+
+
+@click.command(epilog="Exit codes: 0 success, 1 error, 2 wrong usage.")
+@config_options
+@click.option("--since", required=True, help="start: an age, such as 90d, or a date")
+@click.option("--until", help="end: an age or a date, at least 3h ago  [default: 3h]")
+@click.option("--step", default="4m", show_default=True, help="sample interval while a run is active")
+@click.option("--idle-step", default="1h", show_default=True, help="sample interval while no run is active")
+@click.option(
+    "--label",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="label for every sample, such as the job or instance of the scraped series; repeatable",
+)
+@click.option("--split", help="split the output into one file per duration, such as 7d; speeds up promtool")
+@click.option("-o", "--output", required=True, metavar="FILE", help="output file; - is standard output")
+def backfill(**flags: Any) -> None:
+    """Export run history as OpenMetrics for promtool.
+
+    promtool turns the output into blocks for Prometheus. All samples have the present names and labels of
+    tests, and runs that k6 Cloud has deleted are missing.
+    """
+    own_flags = {name: flags.pop(name) for name in OWN_FLAGS}
+    config, token = load_config_or_exit(**flags)
+    try:
+        options = parse_options(**own_flags, now=Clock().time())
+    except OptionsError as error:
+        exit_with_errors(error.messages)
+    sys.exit(run_backfill(config, token, options, open_client(config, token)))
 
 
 def run_backfill(
     config: Config,
     token: Secret,
-    wish: BackfillOptions,
-    connected: AbstractAsyncContextManager[K6Client],
-    *,
-    run: Callable[[Coroutine[Any, Any, History]], History],
+    options: BackfillOptions,
+    connection: AbstractAsyncContextManager[K6Client],
 ) -> int:
-    """Write the past that is wished for; the exit status. What is to be said goes to standard error.
-
-    Only the asking is `run` on an event loop: one in the midst of writing would not heed Ctrl-C.
-    """
-    poll_result = PollResult()
-    with progress_bar() as bar:
-        past = run(fetch(config, wish, connected, poll_result, bar("asking k6 Cloud")))
-        poll_result.redact(token.redact)
-        complaints = validate_history(past, poll_result, wish)
+    """Write the history; the result is the exit code. Messages go to standard error."""
+    result = PollResult()
+    with progress_bars() as add_bar:
+        # Only fetching runs on an event loop: while one is running, Ctrl-C would not interrupt writing.
+        bar = add_bar("querying k6 Cloud")
+        history = run_async(fetch_history(config, connection, options.span, result, bar))
+        result.redact(token.redact)
+        errors = find_errors(history, result, options)
         samples = 0
-        if not complaints:
+        if not errors:
             try:
-                samples = write(config, wish, past, bar("writing"))
+                samples = write(config, options, history, add_bar("writing"))
             except OSError as error:
-                complaints = [f"cannot write to {wish.output or 'standard output'}: {error.strerror}"]
-    print_skipped(past, poll_result, poll_result.unresolved if config.tests else ())
-    for complaint in complaints:
-        echo_err(f"error: {complaint}")
-    if complaints:
+                errors = [f"cannot write to {options.output or 'standard output'}: {error.strerror}"]
+    print_skipped(history, result, result.unresolved if config.tests else ())
+    for message in errors:
+        print_message(f"error: {message}")
+    if errors:
         return 1
-    print_summary(wish, past, samples)
+    print_summary(options, history, samples)
     return 0
 
 
-def print_skipped(past: History, poll_result: PollResult, lost: Sequence[str]) -> None:
-    for entry in lost:
-        echo_err(f"left out: {entry}; nothing in k6 Cloud fits this, or the token may not see it")
-    for skipped in poll_result.skipped:
-        echo_err(f"left out: {skipped.description}")
-    for run in past.undated:
-        echo_err(
-            f"left out: run {run.id} of test {run.test_id}; k6 Cloud does not say when it began, or ended"
-        )
-
-
-async def fetch(
-    config: Config,
-    wish: BackfillOptions,
-    connected: AbstractAsyncContextManager[K6Client],
-    poll_result: PollResult,
-    told: Told,
-) -> History:
-    stretch = FetchWindow(wish.span.since - config.runs.max_age, wish.span.since, wish.span.until)
-    async with connected as cloud:
-        return await fetch_history(
-            cloud.api, cloud.source, stretch, poll_result, concurrency=config.api.concurrency, told=told
-        )
-
-
-def validate_history(past: History, poll_result: PollResult, wish: BackfillOptions) -> list[str]:
-    """Why nothing is written: a past with holes would look like a whole one."""
-    if poll_result.failures:
-        return [failure.message for failure in poll_result.failures]
-    if not past.tests:
-        return ["the configuration means no test that the token sees; k6-cloud-exporter check says why"]
-    if not any(past.runs.get(test.id) for test in past.tests):
-        until = format_iso_timestamp(wish.span.until)
-        return [f"k6 Cloud knows no run before {until} of the tests that are meant, {len(past.tests)} in all"]
+def find_errors(history: History, result: PollResult, options: BackfillOptions) -> list[str]:
+    """Why nothing is written. A gap would look as if there had been no runs."""
+    if result.failures:
+        return [failure.message for failure in result.failures]
+    if not history.tests:
+        return [
+            "no test visible to the token matches the configuration; k6-cloud-exporter check shows details"
+        ]
+    if not history.run_count:
+        until = format_iso_timestamp(options.span.until)
+        return [f"none of the matching tests ({len(history.tests)}) has a run before {until}"]
     return []
 
 
-def write(config: Config, wish: BackfillOptions, past: History, told: Told) -> int:
-    """Write what is wished for; how many samples that is. Raises OSError."""
+def write(config: Config, options: BackfillOptions, history: History, on_progress: ProgressCallback) -> int:
+    """Write the output files; the number of samples in them. Raises OSError."""
     retention = RetentionPolicy(config.runs.keep, config.runs.max_age, config.poll.stale_after)
     catalogue = build_families(config.app_url, config.api.effective_version)
-    pieces = list(wish.splits())
+    parts = list(options.split_output())
     samples = 0
-    for number, (piece, output) in enumerate(pieces):
-        # The end itself belongs to the last of them.
-        end = piece.until + (piece.until == wish.span.until)
-        with OpenMetricsWriter(catalogue, temp_dir_for(output)) as scroll:
-            for done, test in enumerate(past.tests, start=1):
-                pictures = replay(test, past.runs.get(test.id, []), retention, wish.span)
-                scroll.add(render_samples(clip(pictures, piece.since, end), catalogue, wish.labels))
-                told(number * len(past.tests) + done, len(pieces) * len(past.tests))
-            samples += scroll.samples
-            if scroll.samples:  # promtool refuses a file without any
+    for number, (span, output) in enumerate(parts):
+        # A part excludes its end, which belongs to the next part; only the last part includes it.
+        end = span.until + (span.until == options.span.until)
+        with OpenMetricsWriter(catalogue, temp_dir_for(output)) as writer:
+            for done, test in enumerate(history.tests, start=1):
+                snapshots = replay(test, history.runs.get(test.id, []), retention, options.span)
+                writer.add(render_samples(clip(snapshots, span.since, end), catalogue, options.labels))
+                on_progress(number * len(history.tests) + done, len(parts) * len(history.tests))
+            samples += writer.samples
+            if writer.samples:  # promtool rejects a file without samples
                 with open_output(output) as out:
-                    scroll.write(out)
+                    writer.write(out)
     return samples
 
 
 def temp_dir_for(output: Path | None) -> Path | None:
-    """Where there is room for what is written, so room for its parts."""
+    """The directory of the output file, which should have the space; None is the default directory."""
     return None if output is None or is_pipe_or_device(output) else output.parent
 
 
 @contextmanager
 def open_output(output: Path | None) -> Iterator[IO[bytes]]:
-    """Where to write: standard output, or a file that is there only once it is whole."""
+    """Standard output, or a file that appears under its name only when it is complete."""
     if output is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -126,51 +135,63 @@ def open_output(output: Path | None) -> Iterator[IO[bytes]]:
         with output.open("wb") as file:
             yield file
     else:
-        made = output.with_name(f"{output.name}.partial")
+        partial = output.with_name(f"{output.name}.partial")
         try:
-            with made.open("wb") as file:
+            with partial.open("wb") as file:
                 yield file
-            made.replace(output)
+            partial.replace(output)
         finally:
-            made.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 def is_pipe_or_device(output: Path) -> bool:
-    """Whether it is a pipe or a device, which nothing may take the place of."""
+    """Whether the path is a pipe or a device, which must not be replaced by a file."""
     return output.exists() and not output.is_file()
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str], Told]]:
-    """Bars on standard error if that is a terminal: one for each thing that is begun by its name."""
-    from rich.console import Console  # noqa: PLC0415 (takes a while, and only this command needs it)
+def progress_bars() -> Iterator[Callable[[str], ProgressCallback]]:
+    """A function that adds a progress bar with a label; no bars if standard error is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 (slow to import, and only this command needs it)
     from rich.progress import Progress  # noqa: PLC0415
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def begun(name: str) -> Told:
-            task = progress.add_task(name, total=None)
+        def add_bar(label: str) -> ProgressCallback:
+            task = progress.add_task(label, total=None)
             return lambda done, total: progress.update(task, completed=done, total=total)
 
-        yield begun
+        yield add_bar
 
 
-def echo_err(sentence: str) -> None:
-    click.echo(sentence, err=True)
+def print_message(message: str) -> None:
+    click.echo(message, err=True)
 
 
-def print_summary(wish: BackfillOptions, past: History, samples: int) -> None:
-    """What was written, and what to know of it."""
-    span = wish.span
-    runs = sum(len(past.runs.get(test.id, [])) for test in past.tests)
-    echo_err(
-        f"{samples} samples of {len(past.tests)} tests and {runs} runs, "
+def print_skipped(history: History, result: PollResult, unresolved: Sequence[str]) -> None:
+    for entry in unresolved:
+        print_message(f"skipped: {entry}: no matching test, or not visible to this token")
+    for skipped in result.skipped:
+        print_message(f"skipped: {skipped.description}")
+    for run in history.undated:
+        print_message(
+            f"skipped: run {run.id} of test {run.test_id}: k6 Cloud did not return its creation or end time"
+        )
+
+
+def print_summary(options: BackfillOptions, history: History, samples: int) -> None:
+    """Print what was written, and which labels are missing."""
+    span = options.span
+    print_message(
+        f"wrote {pluralize(samples, 'sample')} of {pluralize(len(history.tests), 'test')} "
+        f"and {pluralize(history.run_count, 'run')}, "
         f"from {format_iso_timestamp(span.since)} to {format_iso_timestamp(span.until)}"
     )
-    missing = [name for name in ("job", "instance") if name not in dict(wish.labels)]
+    missing = [name for name in ("job", "instance") if name not in dict(options.labels)]
     if missing:
-        echo_err(
-            f"without --label {'=… --label '.join(missing)}=… these are other series than those that are "
-            "scraped: Prometheus adds job and instance to what it scrapes, but not to what it imports"
+        # Prometheus adds job and instance to scraped series, but not to imported ones.
+        print_message(
+            "the imported series differ from the scraped series, which have the labels job and instance; "
+            f"to match them, use --label {'=… --label '.join(missing)}=…"
         )

@@ -1,4 +1,4 @@
-"""What was wished for: flags in, moments and labels out, or a sentence for each mistake."""
+"""The options of `backfill`: parsed and validated flags."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,17 +15,17 @@ from exporter.formatting import format_iso_timestamp, format_setting_duration, q
 T = TypeVar("T")
 NO_LABELS: Labels = ()
 
-HEAD = 3 * 3600.0  # seconds; what is younger, Prometheus has in its head, and no block may overlap that
-SHORTEST = 7200.0  # seconds; the shortest block there is
-DEFAULTS = {"step": "4m", "idle_step": "1h"}
+# Seconds. Prometheus keeps recent samples in its head block, which no imported block may overlap.
+HEAD_BLOCK_AGE = 3 * 3600.0
+MIN_BLOCK_DURATION = 7200.0  # seconds; the shortest block of Prometheus
 
-OURS = {"project_id", "test_id", "test_name", "run_id"} | {
+OUR_LABELS = {"project_id", "test_id", "test_name", "run_id"} | {
     label for family in build_families("", "") for label in family.labels
 }
 
 
 class OptionsError(Exception):
-    """What was written makes no sense; `sentences` say why."""
+    """Invalid flags; `messages` has one sentence for each."""
 
     def __init__(self, messages: Sequence[str]) -> None:
         super().__init__("; ".join(messages))
@@ -34,9 +34,9 @@ class OptionsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BackfillOptions:
-    """Which past to tell, with which labels on every sample, and where to; None is standard output.
+    """The exported time range, the labels of every sample, and the output file; None is standard output.
 
-    With `split`, a file for each so many seconds.
+    With `split`, there is one output file for this many seconds.
     """
 
     span: TimeRange
@@ -44,14 +44,15 @@ class BackfillOptions:
     output: Path | None
     split: float | None = None
 
-    def splits(self) -> Iterator[tuple[TimeRange, Path | None]]:
-        """The spans to be written, each to a file of its own."""
+    def split_output(self) -> Iterator[tuple[TimeRange, Path | None]]:
+        """The output files, each with its time range."""
         if self.output is None or self.split is None:
             yield self.span, self.output
             return
         since = self.span.since
         while since < self.span.until:
             until = min(since + self.split, self.span.until)
+            # Without colons, which Windows does not allow in file names.
             name = f"{self.output.stem}.{format_iso_timestamp(since).replace(':', '')}{self.output.suffix}"
             yield replace(self.span, since=since, until=until), self.output.with_name(name)
             since = until
@@ -68,42 +69,42 @@ def parse_options(
     split: str | None,
     now: float,
 ) -> BackfillOptions:
-    """What the flags mean at this moment (Unix seconds). Raises MistakenError."""
-    mistakes: list[str] = []
+    """The options that the flags describe at the time `now`, in Unix seconds. Raises OptionsError."""
+    errors: list[str] = []
 
-    def read(flag: str, how: Callable[[], T], otherwise: T) -> T:
+    def parse(flag: str, parser: Callable[[], T], default: T) -> T:
+        # With a default in place of an invalid value, the other flags are still checked.
         try:
-            return how()
+            return parser()
         except ValueError as error:
-            mistakes.append(f"{flag}: {error}")
-            return otherwise
+            errors.append(f"{flag}: {error}")
+            return default
 
-    latest = float(int(now - HEAD))
-    end = read("--until", lambda: latest if until is None else parse_until(until, latest, now), latest)
-    begin = read("--since", lambda: parse_since(since, end, now), 0.0)
+    latest = float(int(now - HEAD_BLOCK_AGE))
+    end = parse("--until", lambda: latest if until is None else parse_until(until, latest, now), latest)
     span = TimeRange(
-        begin,
+        parse("--since", lambda: parse_since(since, end, now), 0.0),
         end,
-        read("--step", lambda: parse_step(step), 0.0),
-        read("--idle-step", lambda: parse_step(idle_step), 0.0),
+        parse("--step", lambda: parse_step(step), 0.0),
+        parse("--idle-step", lambda: parse_step(idle_step), 0.0),
     )
-    labels = read("--label", lambda: parse_labels(label), NO_LABELS)
-    length = read("--split", lambda: None if split is None else parse_split(split, output), None)
-    file = read("--output", lambda: parse_output(output), None)
-    if mistakes:
-        raise OptionsError(mistakes)
+    labels = parse("--label", lambda: parse_labels(label), NO_LABELS)
+    length = parse("--split", lambda: None if split is None else parse_split(split, output), None)
+    file = parse("--output", lambda: parse_output(output), None)
+    if errors:
+        raise OptionsError(errors)
     return BackfillOptions(span, labels, file, length)
 
 
 def parse_time(text: str, now: float) -> float:
-    """So long ago, or a date or time (UTC unless it says otherwise), as whole Unix seconds."""
+    """An age, such as 90d, or a date with or without a time (UTC by default), as whole Unix seconds."""
     if re.match(r"[0-9]{4}-", text):
         try:
-            read = datetime.fromisoformat(text)
-            return float(int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()))
+            time = datetime.fromisoformat(text)
+            return float(int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()))
         except (ValueError, OverflowError) as error:
             raise ValueError(
-                f'{quote_value(text)} is no date; write one like "2026-08-01" or "2026-08-01T12:00Z"'
+                f'{quote_value(text)} is not a date; write one like "2026-08-01" or "2026-08-01T12:00Z"'
             ) from error
     try:
         return float(int(now - parse_duration(text)))
@@ -114,10 +115,10 @@ def parse_time(text: str, now: float) -> float:
 def parse_until(text: str, latest: float, now: float) -> float:
     end = parse_time(text, now)
     if end > latest:
+        age = format_setting_duration(HEAD_BLOCK_AGE)
         raise ValueError(
-            f"{quote_value(text)} is less than {format_setting_duration(HEAD)} ago; "
-            "Prometheus has the last hours in its head, "
-            f'which no block may overlap; write "{format_setting_duration(HEAD)}" or more, or leave it out'
+            f"{quote_value(text)} is too recent: the last {age} may still be in the Prometheus head block, "
+            f'which imported blocks must not overlap; write "{age}" or more, or omit --until'
         )
     return end
 
@@ -126,52 +127,54 @@ def parse_since(text: str, end: float, now: float) -> float:
     begin = parse_time(text, now)
     if begin >= end:
         raise ValueError(
-            f"{quote_value(text)} is not before the end, {format_iso_timestamp(end)}; write an earlier moment"
+            f"{quote_value(text)} is not before the end of the range, {format_iso_timestamp(end)}; "
+            "write an earlier time"
         )
     return begin
 
 
 def parse_step(text: str) -> float:
-    length = parse_duration(text)
-    if length < 1 or length % 1:
-        raise ValueError(f'{quote_value(text)} is not a number of whole seconds; write one like "1m"')
-    return length
+    seconds = parse_duration(text)
+    if seconds < 1 or seconds % 1:
+        raise ValueError(f'{quote_value(text)} is not a whole number of seconds; write one like "1m"')
+    return seconds
 
 
 def parse_split(text: str, output: str) -> float:
-    length = parse_step(text)
-    if length < SHORTEST:
+    seconds, minimum = parse_step(text), format_setting_duration(MIN_BLOCK_DURATION)
+    if seconds < MIN_BLOCK_DURATION:
         raise ValueError(
-            f"{quote_value(text)} is too short; the least is {format_setting_duration(SHORTEST)}, "
-            'and "7d" is good'
+            f'{quote_value(text)} is too short; the minimum is {minimum}, and "7d" is recommended'
         )
     if output == "-":
-        raise ValueError("standard output is one file; leave --split out, or give --output a name")
-    return length
+        raise ValueError("cannot split standard output; omit --split, or set --output to a file")
+    return seconds
 
 
 def parse_output(output: str) -> Path | None:
-    """Where to write, None for standard output; told before k6 Cloud is asked for a long time."""
+    """The output file, None for standard output. Checked before the long fetch from k6 Cloud."""
     if output == "-":
         return None
     path = Path(output)
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(f"{quote_value(output)} cannot be a file; name one in a folder that there is")
+    if path.is_dir():
+        raise ValueError(f"{quote_value(output)} is a directory; write the path of a file")
+    if not path.parent.is_dir():
+        raise ValueError(f"{quote_value(output)} is not a writable file path: the directory does not exist")
     return path
 
 
-def parse_labels(given: Sequence[str]) -> Labels:
-    """Labels by name, none of them ours or Prometheus' own. Raises ValueError."""
+def parse_labels(texts: Sequence[str]) -> Labels:
+    """Labels sorted by name. Raises ValueError for a label that the samples or Prometheus already have."""
     labels: dict[str, str] = {}
-    for text in given:
+    for text in texts:
         name, _, value = text.partition("=")
         if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", name) or not value:
-            raise ValueError(f'{quote_value(text)} is no label; write one like "job=k6-cloud"')
+            raise ValueError(f'{quote_value(text)} is not a label; write one like "job=k6-cloud"')
         if name.startswith("__"):
-            raise ValueError(f"{quote_value(name)} is Prometheus' own; no sample carries it")
-        if name in OURS:
-            raise ValueError(f"{quote_value(name)} is a label of our own; samples would carry it twice")
+            raise ValueError(f"{quote_value(name)} is reserved by Prometheus; use another name")
+        if name in OUR_LABELS:
+            raise ValueError(f"{quote_value(name)} is a label of the exporter; use another name")
         if name in labels:
-            raise ValueError(f"{quote_value(name)} is given twice; once is enough")
+            raise ValueError(f"{quote_value(name)} is set twice; set it once")
         labels[name] = value
     return tuple(sorted(labels.items()))

@@ -1,4 +1,4 @@
-"""The past of a test, lived through again: at each moment what the exporter would have known of it."""
+"""Replaying the history of a test: its state at each time, as the exporter would have known it."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -11,102 +11,108 @@ from exporter.store import RetentionPolicy, TestState, TestUpdate, apply_update,
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """From when to when (Unix seconds), and how often all is told again, in seconds: while a run moves, and
-    while none does."""
+    """A time range in Unix seconds, and the seconds between full snapshots in it.
+
+    `step` applies while a run is active, `idle_step` while none is.
+    """
 
     since: float
     until: float
     step: float
     idle_step: float
 
+    def step_for(self, test_state: TestState) -> float:
+        return self.step if test_state.active_runs else self.idle_step
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A test at a moment. `is_whole`: all of it is to be told; otherwise what has changed."""
+    """The state of a test at a time (Unix seconds).
+
+    A full snapshot repeats all samples; of others, only changed samples are written.
+    """
 
     at: float
     test_state: TestState
-    is_whole: bool
+    is_full: bool
 
 
 def replay(
     test: LoadTest, runs: Iterable[Run], retention: RetentionPolicy, span: TimeRange
 ) -> Iterator[Snapshot]:
-    """Pictures of a test, oldest first, from the first moment on at which a run of it is known.
+    """Snapshots of a test, oldest first, beginning when its first run is known.
 
-    All is told at the beginning, when a run begins to move while none did, at each step, and at the end.
-    Runs that are over are shown in the picture of their end only: after that they say nothing new.
+    Snapshots are full at the beginning, when the first active run appears, at each step, and at the end. A
+    finished run is only in the snapshot of its end, because its samples do not change afterwards.
     """
     test_state: TestState | None = None
-    due = span.until
-    for moment, changed in group_by_time(runs, span):
+    due = span.until  # when the next full snapshot is due
+    for timestamp, changed in group_by_time(runs, span):
         if test_state is not None:
-            yield from heartbeat_snapshots(test_state, due, moment, span)
-            due = due if due >= moment else next_heartbeat(test_state, due, moment, span)
-        was_moving = test_state is not None and bool(test_state.active_runs)
-        before = initial_state(test, changed, retention, moment, span) if test_state is None else test_state
-        after = apply_update(before, TestUpdate(before.test, changed), retention, moment)
-        is_whole = test_state is None or (bool(after.active_runs) and not was_moving) or due == moment
-        if is_whole or was_moving != bool(after.active_runs):
-            due = moment + (span.step if after.active_runs else span.idle_step)
+            yield from heartbeat_snapshots(test_state, due, timestamp, span)
+            while due < timestamp:
+                due += span.step_for(test_state)
+        was_active = test_state is not None and bool(test_state.active_runs)
+        before = (
+            initial_state(test, changed, retention, timestamp, span) if test_state is None else test_state
+        )
+        after = apply_update(before, TestUpdate(before.test, changed), retention, timestamp)
+        is_active = bool(after.active_runs)
+        is_full = test_state is None or (is_active and not was_active) or due == timestamp
+        if is_full or was_active != is_active:
+            due = timestamp + span.step_for(after)
         test_state = after
-        if moment < span.until:
-            yield Snapshot(moment, with_active_runs(after, {run.id for run in changed}), is_whole)
+        if timestamp < span.until:
+            yield Snapshot(timestamp, with_active_runs(after, {run.id for run in changed}), is_full)
     if test_state is not None:
         yield from heartbeat_snapshots(test_state, due, span.until, span)
-        yield Snapshot(span.until, with_active_runs(test_state), is_whole=True)
+        yield Snapshot(span.until, with_active_runs(test_state), is_full=True)
 
 
 def group_by_time(runs: Iterable[Run], span: TimeRange) -> list[tuple[float, tuple[Run, ...]]]:
-    """The moments at which runs became what they then were; at first those that were so already."""
-    at: dict[float, dict[int, Run]] = defaultdict(dict)
+    """The times at which runs changed, each with the changed runs.
+
+    Changes before the range are moved to its beginning.
+    """
+    changes: dict[float, dict[int, Run]] = defaultdict(dict)
     for run in runs:
-        for moment, stage in run_timeline(run):
-            if moment <= span.until:
-                at[max(moment, span.since)][run.id] = stage
-    return [(moment, tuple(at[moment].values())) for moment in sorted(at)]
+        for timestamp, stage in run_timeline(run):
+            if timestamp <= span.until:
+                changes[max(timestamp, span.since)][run.id] = stage
+    return [(timestamp, tuple(changes[timestamp].values())) for timestamp in sorted(changes)]
 
 
 def initial_state(
-    test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, moment: float, span: TimeRange
+    test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, timestamp: float, span: TimeRange
 ) -> TestState:
-    """The test before anything is counted: what was over at the beginning is history."""
-    # When a schedule would have started the test next, nobody knows any more.
+    """The state before the first snapshot. Runs that finished before the range are not counted."""
+    # The API has only the present schedule and last run of the test, not those of the past.
     unscheduled = replace(test, next_run=None, last_run_id=None)
-    past = runs if moment == span.since else ()
-    return create_test_state(TestUpdate(unscheduled, past), retention, moment)
+    earlier = runs if timestamp == span.since else ()
+    return create_test_state(TestUpdate(unscheduled, earlier), retention, timestamp)
 
 
 def heartbeat_snapshots(
     test_state: TestState, due: float, before: float, span: TimeRange
 ) -> Iterator[Snapshot]:
-    """The whole of an unchanging test, told again until just before a moment."""
-    step = span.step if test_state.active_runs else span.idle_step
+    """Full snapshots of an unchanged test, from `due` until just before a time."""
     while due < before:
-        yield Snapshot(due, with_active_runs(test_state), is_whole=True)
-        due += step
+        yield Snapshot(due, with_active_runs(test_state), is_full=True)
+        due += span.step_for(test_state)
 
 
-def next_heartbeat(test_state: TestState, due: float, moment: float, span: TimeRange) -> float:
-    """The first tick at that moment or later."""
-    step = span.step if test_state.active_runs else span.idle_step
-    while due < moment:
-        due += step
-    return due
+def with_active_runs(test_state: TestState, changed: Iterable[int] = ()) -> TestState:
+    """The state, exposing only runs that are active or have changed."""
+    shown = {run.id for run in test_state.active_runs} | set(changed)
+    return replace(test_state, exposed_runs=tuple(run for run in test_state.exposed_runs if run.id in shown))
 
 
-def with_active_runs(test_state: TestState, news: Iterable[int] = ()) -> TestState:
-    """The test, showing one by one only runs that move, or of which there is news."""
-    told = {run.id for run in test_state.active_runs} | set(news)
-    return replace(test_state, exposed_runs=tuple(run for run in test_state.exposed_runs if run.id in told))
-
-
-def clip(pictures: Iterable[Snapshot], since: float, until: float) -> Iterator[Snapshot]:
-    """The pictures of a part of the past, from its beginning to just before its end; the first is whole."""
+def clip(snapshots: Iterable[Snapshot], since: float, until: float) -> Iterator[Snapshot]:
+    """The snapshots from `since` until just before `until`; the first is made a full one."""
     is_first = True
-    for picture in pictures:
-        if picture.at >= until:
+    for snapshot in snapshots:
+        if snapshot.at >= until:
             return
-        if picture.at >= since:
-            yield replace(picture, is_whole=True) if is_first else picture
+        if snapshot.at >= since:
+            yield replace(snapshot, is_full=True) if is_first else snapshot
             is_first = False

@@ -1,4 +1,4 @@
-"""What a run was at each moment of its life, told from what the API says of it now."""
+"""The states a run went through, derived from the timestamps and phases that the API returns."""
 
 import math
 from collections.abc import Iterator
@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from exporter.model import Phase, ProcessingStatus, Run, RunStatus
 
-Stage = tuple[float, Run]  # from which moment on (Unix seconds) the run was like this
+Stage = tuple[float, Run]  # since when (Unix seconds) the run had these values
 
+# The phases before a run starts, latest first, and the status of a run in each.
 WAITING = ((Phase.INITIALIZING, RunStatus.INITIALIZING), (Phase.QUEUED, RunStatus.QUEUED))
-BEHIND = {
+# The phases that have ended when a run has a status.
+ENDED_PHASES = {
     RunStatus.CREATED: (),
     RunStatus.QUEUED: (),
     RunStatus.INITIALIZING: (Phase.QUEUED,),
@@ -19,38 +21,40 @@ BEHIND = {
 
 
 def has_timestamps(run: Run) -> bool:
-    """Whether it is known when the run began, and when it ended if it is over."""
-    is_dated = run.ended is not None or not run.is_finished or run.status == RunStatus.ARCHIVED
-    return run.created is not None and is_dated
+    """Whether a run has the timestamps to place it: creation, and end if it has finished."""
+    # An archived run never ran, so it has no end.
+    has_end = run.ended is not None or not run.is_finished or run.status == RunStatus.ARCHIVED
+    return run.created is not None and has_end
 
 
 def run_timeline(run: Run) -> tuple[Stage, ...]:
-    """The stages of a run that is placeable, oldest first, each in a whole second of its own.
+    """The stages of a run, oldest first, each at its own whole second.
 
-    What the API does not tell is left out, never guessed: without phases (legacy) a run counts as created
-    until it starts, and as over when it ends.
+    Stages that the API does not return are left out, never estimated: without phases (legacy), a run has the
+    status created until it starts, and is finished as soon as it ends.
     """
     stages: dict[int, Run] = {}
     latest = -math.inf
-    for moment, stage in transitions(run):
-        # A state is told once it is true, not before; a clock that went backwards does not turn it round.
-        latest = max(latest, math.ceil(round(moment, 3)))
+    for timestamp, stage in transitions(run):
+        # Rounded up, because a stage must not show before it begins. The API's timestamps may go backwards,
+        # the stages may not.
+        latest = max(latest, math.ceil(round(timestamp, 3)))
         stages[int(latest)] = stage
-    return tuple((float(moment), stage) for moment, stage in stages.items())
+    return tuple((float(timestamp), stage) for timestamp, stage in stages.items())
 
 
 def transitions(run: Run) -> Iterator[Stage]:
-    """The stages in the order in which they come, at the moments that the API tells."""
+    """The stages in their order, with the timestamps of the API."""
     if run.created is None:
         return
-    if run.status == RunStatus.ARCHIVED:  # only uploaded: it is what it is from the beginning
+    if run.status == RunStatus.ARCHIVED:  # only uploaded, never run: it has one stage
         yield run.created, run
         return
-    waited = list(pre_start_transitions(run))
+    waiting = list(pre_start_transitions(run))
     created = as_of_status(run, RunStatus.CREATED)
-    # An API that tells how a run waited (v6) does not tell what is planned before the run is validated.
-    yield run.created, replace(created, duration=None, vus=None) if waited else created
-    yield from reversed(waited)
+    # v6, which returns the phases before the start, has no planned values before the run is validated.
+    yield run.created, replace(created, duration=None, vus=None) if waiting else created
+    yield from reversed(waiting)
     if run.started is not None:
         yield run.started, as_of_status(run, RunStatus.RUNNING)
     if run.ended is None:
@@ -65,17 +69,18 @@ def transitions(run: Run) -> Iterator[Stage]:
 
 
 def pre_start_transitions(run: Run) -> Iterator[Stage]:
-    """The stages before a run's start, or before its end if it never started: backwards, by their lengths."""
-    lengths = dict(run.phases)
-    moment = run.started if run.started is not None else run.ended
+    """The stages before a run's start, or before its end if it never started; latest first."""
+    durations = dict(run.phases)
+    # The API returns durations, not timestamps, of these phases: they are subtracted from the start.
+    timestamp = run.started if run.started is not None else run.ended
     for phase, status in WAITING:
-        if moment is not None and phase in lengths:
-            moment -= lengths[phase]
-            yield moment, as_of_status(run, status)
+        if timestamp is not None and phase in durations:
+            timestamp -= durations[phase]
+            yield timestamp, as_of_status(run, status)
 
 
 def as_of_status(run: Run, status: RunStatus) -> Run:
-    """The run when it had come so far, knowing nothing of what came later."""
+    """The run when it had this status, without values that are known only later."""
     return replace(
         run,
         status=status,
@@ -85,5 +90,5 @@ def as_of_status(run: Run, status: RunStatus) -> Run:
         ended=None,
         execution=None,
         vuh=None,
-        phases=tuple((phase, length) for phase, length in run.phases if phase in BEHIND[status]),
+        phases=tuple((phase, seconds) for phase, seconds in run.phases if phase in ENDED_PHASES[status]),
     )

@@ -1,1 +1,1 @@
-"""`check`: validates the configuration and estimates API requests."""
+"""The command `check`."""

@@ -1,22 +1,75 @@
-"""The command `check`."""
+"""The command `check`: validates the configuration, and polls twice to estimate the API requests."""
 
 import logging
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from exporter.commands.check.report import run_check
+from exporter.app import Exporter, create_exporter
+from exporter.clock import Clock
+from exporter.commands.check import report
+from exporter.commands.check.estimate import estimate_requests
+from exporter.commands.check.suggestions import fetch_inventory, find_unresolved_ids, suggest
 from exporter.commands.options import config_options, load_config_or_exit
 from exporter.commands.process import load_web_config_or_exit, run_async
+from exporter.config import Config
+from exporter.credentials import Secret
+from exporter.k6.factory import build_api_client, open_transport
+from exporter.k6.transport import Transport
+from exporter.polling.factory import build_selector
 
 
-@click.command(epilog="Exit status: 0 all of that works, 1 something does not, 2 wrong configuration.")
+@click.command(epilog="Exit status: 0 valid, 1 a poll failed or no test was found, 2 wrong configuration.")
 @config_options
 def check(**flags: Any) -> None:
     """Validate the configuration and estimate its API requests."""
     config, token = load_config_or_exit(**flags)
     load_web_config_or_exit(config)
-    # The report says what these log lines would.
+    # The report contains what polling would log as warnings.
     logging.getLogger("exporter.polling").setLevel(logging.ERROR)
     sys.exit(run_async(run_check(config, token)))
+
+
+async def run_check(config: Config, token: Secret) -> int:
+    """Poll twice and print the report. Returns the exit status."""
+    async with create_exporter(config, token) as exporter:
+        poll_result = await exporter.poller.poll()
+        state, first = exporter.poller.state, count_requests(exporter)
+        report.print_access(config, poll_result)
+        if poll_result.outcome != "failure":
+            report.print_tests(config, state)
+            # Without configured tests, nothing can be misspelled.
+            if state.unresolved and config.tests:
+                report.print_unresolved(state, await fetch_suggestions(config, token, state.unresolved))
+        report.print_totals(exporter.snapshot().series, sum(first.values()))
+        if poll_result.outcome != "success" or not state.tests:
+            return 1
+        await exporter.poller.poll()
+        second = count_requests(exporter) - first
+        version = config.api.effective_version
+        estimate = estimate_requests(first, second, api_version=version, tests=len(state.tests))
+        active = sum(len(test_state.active_runs) for test_state in state.tests.values())
+        report.print_estimate(config, estimate, active_runs=active)
+        return 1 if state.unresolved else 0
+
+
+async def fetch_suggestions(config: Config, token: Secret, unresolved: Sequence[str]) -> dict[str, str]:
+    """Corrections of the entries of `tests` that match nothing; takes a few requests."""
+    selector = build_selector(config)
+    async with open_transport(config, token, Transport, clock=Clock()) as transport:
+        api = build_api_client(config, transport)
+        inventory = await fetch_inventory(api, find_unresolved_ids(selector, unresolved))
+    return suggest(selector, unresolved, inventory)
+
+
+def count_requests(exporter: Exporter) -> Counter[str]:
+    """The requests sent so far, by endpoint."""
+    counts: Counter[str] = Counter()
+    for family in exporter.self_metrics.api_requests.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_total"):
+                counts[sample.labels["endpoint"]] += int(sample.value)
+    return counts

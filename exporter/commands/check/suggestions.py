@@ -1,32 +1,26 @@
-"""What may have been meant by an entry of `tests` for which there is nothing in k6 Cloud."""
+"""Suggests corrections of entries of `tests` that match nothing in k6 Cloud."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Protocol
 
 from exporter.formatting import escape_unprintable
 from exporter.k6.errors import ApiError
-from exporter.model import LoadTest, Run, TestList
+from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.v6.client import V6Client
+from exporter.model import LoadTest, Run
 from exporter.polling.selector import Rule, Selector
 
-MAX_PROJECTS = 20  # listed to find out; beyond, suggestions come from these
-MAX_ENTRIES = 20  # that are looked up as something else
-MAX_NAMES = 3
-
-
-class Reader(Protocol):
-    """What both API generations can tell."""
-
-    async def list_tests(self, project_id: int | None = None) -> TestList: ...
-
-    async def read_run(self, run_id: int) -> Run: ...
+MAX_PROJECTS = 20  # whose tests are listed to make suggestions
+MAX_IDS = 20  # that are looked up as run ids
+MAX_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What the token can see, and the runs whose ids stand where those of tests or projects should."""
+    """The tests visible to the token, and the runs whose ids are used where a test or project id belongs."""
 
     tests: Sequence[LoadTest]
     runs: Mapping[int, Run]
@@ -36,106 +30,105 @@ class Inventory:
         return {test.project_id for test in self.tests if test.project_id is not None}
 
 
-async def fetch_inventory(reader: Reader, projects: Sequence[int], ids: Sequence[int]) -> Inventory:
-    """The tests of these projects (of none named: all), and which of the ids are of runs; a few requests."""
+async def fetch_inventory(api: LegacyClient | V6Client, ids: Sequence[int]) -> Inventory:
+    """The visible tests, and the runs with these ids. Leaves out what cannot be fetched."""
+    projects: Sequence[int | None] = (None,)
     tests: list[LoadTest] = []
     runs = {}
-    for project in projects[:MAX_PROJECTS] or (None,):
-        try:
-            tests += (await reader.list_tests(project)).tests
-        except ApiError:
-            continue  # what cannot be seen cannot be suggested
-    for id_ in ids[:MAX_ENTRIES]:
-        try:
-            runs[id_] = await reader.read_run(id_)
-        except ApiError:
-            continue
+    if isinstance(api, LegacyClient):
+        # The legacy API may limit a list without a project to the default one.
+        with suppress(ApiError):
+            projects = (await api.list_projects())[:MAX_PROJECTS] or (None,)
+    for project in projects:
+        with suppress(ApiError):
+            tests += (await api.list_tests(project)).tests
+    for id_ in ids[:MAX_IDS]:
+        with suppress(ApiError):
+            runs[id_] = await api.read_run(id_)
     return Inventory(tests, runs)
 
 
-def unresolved_ids(selection: Selector, unresolved: Sequence[str]) -> list[int]:
-    """The ids of tests and projects in entries that mean nothing."""
-    tests = [id_ for id_ in selection.tests if f"test {id_}" in unresolved]
-    return tests + [
-        rule.project for rule in unresolved_rules(selection, unresolved) if rule.project is not None
-    ]
+def find_unresolved_ids(selector: Selector, unresolved: Sequence[str]) -> list[int]:
+    """The test and project ids in entries that match nothing."""
+    tests = [id_ for id_ in selector.tests if f"test {id_}" in unresolved]
+    rules = [rule for rule in selector.rules if str(rule) in unresolved]
+    return tests + [rule.project for rule in rules if rule.project is not None]
 
 
-def unresolved_rules(selection: Selector, unresolved: Sequence[str]) -> list[Rule]:
-    return [rule for rule in selection.rules if str(rule) in unresolved]
+def suggest(selector: Selector, unresolved: Sequence[str], inventory: Inventory) -> dict[str, str]:
+    """A suggestion for each entry that matches nothing, to be printed after the entry."""
+    by_id = {f"test {id_}": suggest_for_id(id_, inventory) for id_ in selector.tests}
+    by_rule = {str(rule): suggest_for_rule(rule, inventory) for rule in selector.rules}
+    return {entry: text for entry, text in (by_id | by_rule).items() if entry in unresolved}
 
 
-def suggest(selection: Selector, unresolved: Sequence[str], sights: Inventory) -> dict[str, str]:
-    """For each entry that means nothing a sentence that helps, without its full stop."""
-    by_id = {f"test {id_}": suggest_for_id(id_, sights) for id_ in selection.tests}
-    by_rule = {str(rule): suggest_for_rule(rule, sights) for rule in selection.rules}
-    return {entry: said for entry, said in (by_id | by_rule).items() if entry in unresolved}
+def suggest_for_id(id_: int, inventory: Inventory) -> str:
+    if id_ in inventory.projects:
+        return f"{id_} is a project id; write project: {id_}, or --project {id_}"
+    if id_ in inventory.runs:
+        return f"{id_} is the id of a run of test {inventory.runs[id_].test_id}"
+    similar = find_similar_ids(id_, (test.id for test in inventory.tests))
+    if similar:
+        return f"similar ids: {format_tests(test for test in inventory.tests if test.id in similar)}"
+    return "no such test, or not visible to this token"
 
 
-def suggest_for_id(id_: int, sights: Inventory) -> str:
-    if id_ in sights.projects:
-        return f"{id_} is the id of a project; write project: {id_}, or --project {id_}"
-    if id_ in sights.runs:
-        return f"{id_} is the id of a run, of test {sights.runs[id_].test_id}"
-    near = close_ids(id_, {test.id for test in sights.tests})
-    if near:
-        return f"of similar id: {format_tests(test for test in sights.tests if test.id in near)}"
-    return "k6 Cloud has no such test, or the token cannot see it"
-
-
-def suggest_for_rule(rule: Rule, sights: Inventory) -> str:
-    if rule.project is not None and rule.project not in sights.projects:
-        return for_project(rule.project, sights)
-    pool = [test for test in sights.tests if rule.project in (None, test.project_id)]
-    if not pool:
-        return "the token sees no tests there"
+def suggest_for_rule(rule: Rule, inventory: Inventory) -> str:
+    if rule.project is not None and rule.project not in inventory.projects:
+        return suggest_for_project(rule.project, inventory)
+    tests = [test for test in inventory.tests if rule.project in (None, test.project_id)]
+    if not tests:
+        return "no tests visible to this token"
     if rule.include is None:
-        return f"exclude takes away each of the {len(pool)} tests"
-    included = [test for test in pool if rule.include.search(test.name)]
+        return f"exclude filters out all {len(tests)} tests"
+    included = [test for test in tests if rule.include.search(test.name)]
     if included:
-        return f"include fits {format_tests(included)}, but exclude takes that away"
-    return for_pattern(rule.include, pool, [test for test in sights.tests if test not in pool])
+        return f"include matches {format_tests(included)}, but exclude filters out these tests"
+    return suggest_for_pattern(rule.include, tests, [test for test in inventory.tests if test not in tests])
 
 
-def for_project(id_: int, sights: Inventory) -> str:
-    for test in sights.tests:
+def suggest_for_project(id_: int, inventory: Inventory) -> str:
+    for test in inventory.tests:
         if test.id == id_:
-            return (
-                f"{id_} is the id of test {escape_unprintable(test.name)}; write id: {id_}, or --test {id_}"
-            )
-    if id_ in sights.runs:
-        return f"{id_} is the id of a run, of test {sights.runs[id_].test_id}"
-    near = sorted(close_ids(id_, sights.projects))
-    if near:
-        return f"of similar id: {', '.join(f'project {one}' for one in near)}"
-    return "k6 Cloud has no such project, or it has no tests, or the token cannot see it"
+            name = escape_unprintable(test.name)
+            return f"{id_} is the id of test {name}; write id: {id_}, or --test {id_}"
+    if id_ in inventory.runs:
+        return f"{id_} is the id of a run of test {inventory.runs[id_].test_id}"
+    similar = sorted(find_similar_ids(id_, inventory.projects))
+    if similar:
+        return f"similar ids: {', '.join(f'project {project}' for project in similar)}"
+    return "no such project, or it has no tests, or it is not visible to this token"
 
 
-def for_pattern(pattern: re.Pattern[str], pool: Sequence[LoadTest], elsewhere: Sequence[LoadTest]) -> str:
-    """What is near a pattern that fits no name of the pool."""
-    caseless = re.compile(pattern.pattern, pattern.flags | re.IGNORECASE)
-    near = [test for test in pool if caseless.search(test.name)]
-    if near:
-        return f"but for capitals it fits {format_tests(near)}; write (?i){pattern.pattern}"
-    there = [test for test in elsewhere if pattern.search(test.name)]
-    if there:
-        return f"it fits {format_tests(there)}, of project {there[0].project_id}"
-    plain = " ".join(re.findall(r"[\w-]+", pattern.pattern)).casefold()
-    names = {test.name.casefold() for test in pool}
-    alike_names = get_close_matches(plain, sorted(names), n=MAX_NAMES, cutoff=0.5)
-    close = [test for name in alike_names for test in pool if test.name.casefold() == name]
-    if close:
-        return f"of similar name: {format_tests(close)}"
-    return f"none of {len(pool)} tests has such a name"
+def suggest_for_pattern(
+    pattern: re.Pattern[str], tests: Sequence[LoadTest], others: Sequence[LoadTest]
+) -> str:
+    """A suggestion for a pattern that matches none of the tests; `others` are in other projects."""
+    ignoring_case = re.compile(pattern.pattern, pattern.flags | re.IGNORECASE)
+    matches = [test for test in tests if ignoring_case.search(test.name)]
+    if matches:
+        return f"matches only case-insensitively: {format_tests(matches)}; write (?i){pattern.pattern}"
+    matches = [test for test in others if pattern.search(test.name)]
+    if matches:
+        return f"matches {format_tests(matches)} in project {matches[0].project_id}"
+    text = " ".join(re.findall(r"[\w-]+", pattern.pattern)).casefold()
+    names = sorted({test.name.casefold() for test in tests})
+    similar = get_close_matches(text, names, n=MAX_SUGGESTIONS, cutoff=0.5)
+    if similar:
+        found = [test for name in similar for test in tests if test.name.casefold() == name]
+        return f"similar names: {format_tests(found)}"
+    return f"matches none of {len(tests)} tests"
 
 
-def close_ids(id_: int, ids: Iterable[int]) -> set[int]:
-    """Ids that differ by a slip of the finger."""
-    return {int(near) for near in get_close_matches(str(id_), map(str, sorted(ids)), MAX_NAMES, cutoff=0.8)}
+def find_similar_ids(id_: int, ids: Iterable[int]) -> set[int]:
+    """Ids that differ by a digit or two, as by a typing error."""
+    texts = map(str, sorted(set(ids)))
+    return {int(text) for text in get_close_matches(str(id_), texts, n=MAX_SUGGESTIONS, cutoff=0.8)}
 
 
 def format_tests(tests: Iterable[LoadTest]) -> str:
-    """Tests by id and name, the first few."""
-    every = list(tests)
-    said = ", ".join(f"{test.id} {escape_unprintable(test.name)}" for test in every[:MAX_NAMES])
-    return said + (f" and {len(every) - MAX_NAMES} more" if len(every) > MAX_NAMES else "")
+    """The first few tests, by id and name."""
+    listed = list(tests)
+    text = ", ".join(f"{test.id} {escape_unprintable(test.name)}" for test in listed[:MAX_SUGGESTIONS])
+    more = len(listed) - MAX_SUGGESTIONS
+    return f"{text} and {more} more" if more > 0 else text

@@ -1,4 +1,5 @@
-"""The command `runs`: listing, showing, watching, starting and stopping test runs from a terminal.
+"""The command `runs`: lists, shows, watches, starts and stops test runs from a terminal.
 
-The only place that writes to k6 Cloud. Nothing of it but its flags is imported before it is used.
+It is the only part of this program that writes to k6 Cloud. `command` holds the flags; the other modules are
+imported when a command is used, because they import rich.
 """

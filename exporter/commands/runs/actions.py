@@ -1,23 +1,35 @@
-"""What each command does; its result is the exit status."""
+"""What each command under `runs` does. The result of an action is the exit code."""
 
+import errno
+import io
 import json
 import os
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, Concatenate, ParamSpec, TextIO, TypeVar
 
 from rich.console import Console
 
 from exporter.clock import Clock
+from exporter.commands.process import run_async
 from exporter.commands.runs.client import RunsClient
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, USAGE
-from exporter.commands.runs.list import RunListing, RunRow, list_newest
-from exporter.commands.runs.output import as_json, details, run_url, table
-from exporter.commands.runs.watch import JsonLineView, LineView, ProgressView, WatchView, watch_run
+from exporter.commands.runs.list import RunRow, list_newest
+from exporter.commands.runs.output import (
+    as_json,
+    format_change,
+    format_details,
+    format_table,
+    format_test,
+    run_url,
+)
+from exporter.commands.runs.watch import LineView, ProgressView, watch_run
 from exporter.config import Config
+from exporter.credentials import Secret
 from exporter.formatting import describe_run, escape_unprintable, format_age
 from exporter.k6.errors import (
     ApiError,
@@ -28,27 +40,60 @@ from exporter.k6.errors import (
     RequestTimeout,
     ServerError,
 )
+from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
 from exporter.model import LoadTest, Outcome, Run, RunStatus
+from exporter.polling.result import PollResult
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Connect = Callable[[], AbstractAsyncContextManager[WriteTransport]]
 
-STATUSES = {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}
-LOST = (RequestTimeout, NetworkError, DecodeError, ServerError)  # whether it was done is not known
+EXIT_CODES = {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}  # every other outcome is an ERROR
+# After these, k6 Cloud may have started the run or not.
+AMBIGUOUS_ERRORS = (RequestTimeout, NetworkError, DecodeError, ServerError)
+PIPE_WIDTH = 10_000  # columns; lines are not broken where the output is no terminal
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """Where answers come from, what was asked for goes, and everything else."""
+class PipeSafeConsole(Console):
+    """A console that raises on a broken pipe. rich would exit with 1, which here means that a run failed."""
 
-    stdin: TextIO
-    out: Console
-    stderr: TextIO
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def create_console(file: Any, width: int | None, **options: Any) -> Console:
+    """A console that prints names as they are: k6 Cloud's text is not rich markup."""
+    return PipeSafeConsole(file=file, width=width, markup=False, highlight=False, emoji=False, **options)
+
+
+def with_exit_code(
+    action: Callable[Concatenate["RunsCommand", P], int],
+) -> Callable[Concatenate["RunsCommand", P], int]:
+    """The action with errors printed and turned into exit codes."""
+
+    @wraps(action)
+    def run_action(command: "RunsCommand", /, *args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return action(command, *args, **kwargs)
+        except ApiError as error:
+            command.print_message(f"error: {error}")
+            return ERROR
+        except OSError as error:
+            command.handle_write_error(error)
+            return ERROR
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
+    return run_action
 
 
 class RunsCommand:
-    """Carries out a command. `work` runs a coroutine; `conceal` takes out of a text what must not be read."""
+    """The actions of `runs`.
+
+    Results are written to `out`, messages to `stderr`, and confirmations are read from `stdin`. `redact`
+    removes secrets from a message.
+    """
 
     def __init__(
         self,
@@ -56,225 +101,229 @@ class RunsCommand:
         connect: Connect,
         *,
         clock: Clock,
-        streams: Streams,
-        work: Callable[[Coroutine[Any, Any, Any]], Any],
-        redact: Callable[[str], str] = lambda text: text,
+        stdin: TextIO,
+        out: Console,
+        stderr: TextIO,
+        redact: Callable[[str], str],
         is_json: bool = False,
     ) -> None:
         self._config = config
         self._connect = connect
         self._clock = clock
-        self._streams = streams
-        self._work = work
+        self._stdin, self._out, self._stderr = stdin, out, stderr
         self._redact = redact
         self._is_json = is_json
 
-    def list(self, *, most: int, active: bool) -> int:
-        """Show the newest runs; TROUBLE if some could not be learnt, or an entry means no test."""
-        return self._run(lambda: self._list(most=most, active=active))
+    @with_exit_code
+    def list(self, *, limit: int, active: bool) -> int:
+        """Print the newest runs; ERROR if the list is incomplete or a configured test does not exist."""
+        listing, now = self.call(lambda client: list_newest(client, limit=limit, active=active))
+        is_failed = bool(listing.result.failures) and not listing.rows
+        if self._is_json and not is_failed:
+            self._print_json([as_json(row, self._config) for row in listing.rows])
+        elif listing.rows:
+            self._out.print(format_table(listing.rows, now))
+        elif not is_failed:
+            self.print_message("no active runs" if active else "no runs")
+        errors = self._find_errors(listing.result)
+        for error in errors:
+            self.print_message(f"error: {error}")
+        if listing.since is not None and len(listing.rows) < limit:
+            since = f"{datetime.fromtimestamp(listing.since, UTC):%Y-%m-%d}"
+            self.print_message(f"runs created before {since} are not listed; use --test ID to list them")
+        return ERROR if errors else PASSED
 
-    def show(self, run_id: int, *, watch: bool, every: float) -> int:
-        """Show one run, or follow it."""
-        return self._run(lambda: self._show(run_id, watch=watch, every=every))
+    def _find_errors(self, result: PollResult) -> Sequence[str]:
+        # Without configured tests, "all tests" may match none, which is no mistake of the user.
+        unresolved = result.unresolved if self._config.tests else ()
+        return [
+            *(failure.message for failure in result.failures),
+            *(f"{entry}: no matching test, or not visible to this token" for entry in unresolved),
+            *(f"skipped {skipped.description}" for skipped in result.skipped),
+        ]
 
-    def start(self, test_id: int, *, yes: bool, watch: bool, every: float) -> int:
-        """Start a test after asking, and follow the run if that is wanted."""
-        return self._run(lambda: self._start(test_id, yes=yes, watch=watch, every=every))
-
-    def stop(self, run_id: int, *, yes: bool) -> int:
-        """Stop a run after asking."""
-        return self._run(lambda: self._stop(run_id, yes=yes))
-
-    def _run(self, command: Callable[[], int]) -> int:
-        try:
-            return command()
-        except ApiError as error:
-            self._say(f"error: {error}")
-            return ERROR
-        except OSError as error:
-            self._handle_write_error(error)
-            return ERROR
-        except KeyboardInterrupt:
-            return INTERRUPTED
-
-    def _handle_write_error(self, error: OSError) -> None:
-        """Say that nobody takes what is written, if anybody takes that."""
-        redirect_to_devnull(self._streams.out.file)
-        try:
-            self._say(f"error: cannot write: {error.strerror}")
-        except OSError:
-            redirect_to_devnull(self._streams.stderr)
-
-    def _list(self, *, most: int, active: bool) -> int:
-        found, now = self._call(lambda cloud: list_newest(cloud, most=most, active=active))
-        is_lost = bool(found.failures) and not found.rows
-        if self._is_json and not is_lost:
-            self._print_json([as_json(row, self._config) for row in found.rows])
-        elif found.rows:
-            self._streams.out.print(table(found.rows, now))
-        elif not is_lost:
-            self._say("no run is under way" if active else "no runs")
-        self._print_warnings(found, most)
-        return ERROR if found.failures or found.unresolved or found.skipped else PASSED
-
-    def _print_warnings(self, found: RunListing, most: int) -> None:
-        for failure in found.failures:
-            self._say(f"error: {failure.message}")
-        for entry in found.unresolved:
-            self._say(f"error: {entry}: nothing in k6 Cloud fits this, or the token may not see it")
-        for skipped in found.skipped:
-            self._say(f"error: skipped {skipped.description}")
-        if found.since is not None and len(found.rows) < most:
-            since = f"{datetime.fromtimestamp(found.since, UTC):%Y-%m-%d}"
-            self._say(f"runs created before {since} were not asked for; --test ID shows those of a test")
-
-    def _show(self, run_id: int, *, watch: bool, every: float) -> int:
-        row, now = self._call(lambda cloud: get_run(cloud, run_id))
+    @with_exit_code
+    def show(self, run_id: int, *, watch: bool, interval: float) -> int:
+        """Print one run, or watch it; `interval` is in seconds."""
+        row, now = self.call(lambda client: get_run(client, run_id))
         if watch:
-            return self._watch(row, every=every)
+            return self._watch(row, interval=interval)
         if self._is_json:
             self._print_json(as_json(row, self._config))
         else:
-            self._streams.out.print(details(row, self._config, now))
+            self._out.print(format_details(row, self._config, now))
         return PASSED
 
-    def _start(self, test_id: int, *, yes: bool, watch: bool, every: float) -> int:
-        test, _ = self._call(lambda cloud: get_test(cloud, test_id))
-        where = f"{self._config.api.url}, {self._config.api.effective_version} API"
-        refused = self._confirm(
-            f"This starts a run of test {format_test(test)} in k6 Cloud ({where}).", yes=yes
+    @with_exit_code
+    def start(self, test_id: int, *, yes: bool, watch: bool, interval: float) -> int:
+        """Start a test after confirmation, and optionally watch the run; `interval` is in seconds."""
+        test, _ = self.call(lambda client: get_test(client, test_id))
+        api = f"{self._config.api.url}, {self._config.api.effective_version} API"
+        declined = self._confirm(
+            f"This starts a run of test {format_test(test)} in k6 Cloud ({api}).", yes=yes
         )
-        if refused:
-            return refused
+        if declined:
+            return declined
         try:
-            run, _ = self._call(lambda cloud: cloud.start(test_id))
-        except LOST as error:
-            unclear = f"whether test {test_id} was started is not known; look: runs list --test {test_id}"
-            raise type(error)(f"{error}; {unclear}") from error
-        self._say(f"started run {run.id}: {run_url(run, self._config)}")
+            run, _ = self.call(lambda client: client.writer.start_run(test_id))
+        except AMBIGUOUS_ERRORS as error:
+            # The request is not repeated: a second one could start a second run.
+            advice = f"test {test_id} may have been started; check with: runs list --test {test_id}"
+            raise type(error)(f"{error}; {advice}") from error
+        self.print_message(f"started run {run.id}: {run_url(run, self._config)}")
         row = RunRow(run, test)
         if watch:
-            return self._watch(row, every=every, is_new=True)
+            return self._watch(row, interval=interval, is_new=True)
         if self._is_json:
             self._print_json(as_json(row, self._config))
         return PASSED
 
-    def _stop(self, run_id: int, *, yes: bool) -> int:
-        row, now = self._call(lambda cloud: get_run(cloud, run_id))
-        run = row.run
+    @with_exit_code
+    def stop(self, run_id: int, *, yes: bool) -> int:
+        """Stop a run after confirmation."""
+        row, now = self.call(lambda client: get_run(client, run_id))
+        run, name = row.run, f"run {run_id} of test {format_test(row.test)}"
+        state = describe_run(run)
         if run.is_finished or run.status == RunStatus.FINISHED:
-            raise Conflict(f"run {run_id} of test {format_test(row.test)} has ended: {describe_run(run)}")
+            raise Conflict(f"cannot stop {name}: it has already ended ({state})")
         age = "" if run.created is None else f", created {format_age(run.created, now)}"
-        what = f"This stops run {run_id} of test {format_test(row.test)}: {describe_run(run)}{age}."
-        refused = self._confirm(what, yes=yes)
-        if refused:
-            return refused
-        self._call(lambda cloud: cloud.stop(run_id))
-        self._say(f"run {run_id} is being stopped; it ends within moments, as aborted by user")
+        declined = self._confirm(f"This stops {name}: {state}{age}.", yes=yes)
+        if declined:
+            return declined
+        self.call(lambda client: client.writer.stop_run(run_id))
+        self.print_message(f"stopping run {run_id}; it ends in a few moments, as aborted by user")
         if self._is_json:
-            row, _ = self._call(lambda cloud: get_run(cloud, run_id))
+            row, _ = self.call(lambda client: get_run(client, run_id))
             self._print_json(as_json(row, self._config))
         return PASSED
 
-    def _watch(self, row: RunRow, *, every: float, is_new: bool = False) -> int:
-        async def watch(cloud: RunsClient) -> Run:
-            with self._watch_view(row.test) as face:
-                return await watch_run(cloud, row.run, face, every=every, is_new=is_new)
+    def _watch(self, row: RunRow, *, interval: float, is_new: bool = False) -> int:
+        async def watch(client: RunsClient) -> Run:
+            with self._create_view(row.test) as view:
+                return await watch_run(client, row.run, view, interval=interval, is_new=is_new)
 
         try:
-            run, _ = self._call(watch)
+            run, _ = self.call(watch)
         except KeyboardInterrupt:
-            self._say(
-                f"run {row.run.id} goes on; runs show {row.run.id} --watch follows it again, "
-                f"runs stop {row.run.id} ends it"
+            id_ = row.run.id
+            self.print_message(
+                f"run {id_} continues; watch it again with: runs show {id_} --watch; "
+                f"stop it with: runs stop {id_}"
             )
             return INTERRUPTED
-        return STATUSES.get(run.outcome or Outcome.NONE, ERROR)
+        return EXIT_CODES.get(run.outcome or Outcome.NONE, ERROR)
 
-    def _watch_view(self, test: LoadTest) -> WatchView:
-        if self._is_json:
-            return JsonLineView(test, self._config, self._print, self._say)
-        if self._streams.out.is_terminal:
-            return ProgressView(test, self._config, self._streams.out, self._clock, self._redact)
-        return LineView(test, self._print, self._say)
+    def _create_view(self, test: LoadTest) -> LineView | ProgressView:
+        if self._out.is_terminal and not self._is_json:
+            return ProgressView(test, self._config, self._out, self._clock, self._redact)
 
-    def _confirm(self, what: str, *, yes: bool) -> int:
-        """Say what will be done and ask; 0 if it may be, else the exit status."""
-        self._say(what)
+        def format_line(run: Run, now: float) -> str:
+            if self._is_json:
+                return json.dumps(as_json(RunRow(run, test), self._config))
+            return format_change(run, test, now)
+
+        return LineView(format_line, self._print, self.print_message)
+
+    def _confirm(self, effect: str, *, yes: bool) -> int:
+        """Print what is about to happen and prompt; 0 if confirmed, else the exit code."""
+        self.print_message(effect)
         if yes:
             return 0
-        print_to(self._streams.stderr, "Go on? [y/N] ", end="")
-        answer = self._streams.stdin.readline()
+        write_text(self._stderr, "Continue? [y/N] ")
+        answer = self._stdin.readline()
         if answer.strip().lower() in ("y", "yes"):
             return 0
         if answer:
-            self._say("Nothing was done.")
+            self.print_message("cancelled; nothing was changed")
             return ERROR
-        self._say("\nerror: nothing was done, for nobody is there to answer; say --yes")
+        self.print_message("\nerror: stdin is not interactive; use --yes")
         return USAGE
 
-    def _call(self, question: Callable[[RunsClient], Coroutine[Any, Any, T]]) -> tuple[T, float]:
-        """The answer, and the present by k6 Cloud's clock. Raises ApiError."""
+    def call(self, request: Callable[[RunsClient], Coroutine[Any, Any, T]]) -> tuple[T, float]:
+        """The result of a request, and the current time by k6 Cloud's clock. Raises ApiError."""
+        # Each request has an event loop of its own: during one, Ctrl-C would not end the prompt.
 
-        async def ask() -> tuple[T, float]:
+        async def send() -> tuple[T, float]:
             async with self._connect() as transport:
-                cloud = RunsClient(self._config, transport, self._clock)
-                return await question(cloud), cloud.server_now
+                client = RunsClient(self._config, transport, self._clock)
+                return await request(client), client.server_now
 
-        answer: tuple[T, float] = self._work(ask())
-        return answer
+        return run_async(send())
 
-    def _print_json(self, told: object) -> None:
-        self._print(json.dumps(told, indent=2))
+    def _print_json(self, value: object) -> None:
+        self._print(json.dumps(value, indent=2))
 
     def _print(self, text: str) -> None:
-        print_to(self._streams.out.file, text)
+        write_text(self._out.file, f"{text}\n")
 
-    def _say(self, sentence: str) -> None:
-        print_to(self._streams.stderr, self._redact(sentence))
+    def print_message(self, message: str) -> None:
+        """Print a message on standard error, without secrets."""
+        write_text(self._stderr, f"{self._redact(message)}\n")
+
+    def handle_write_error(self, error: OSError) -> None:
+        """Print that standard output cannot be written to, if standard error can."""
+        redirect_to_devnull(self._out.file)
+        try:
+            self.print_message(f"error: cannot write: {error.strerror}")
+        except OSError:
+            redirect_to_devnull(self._stderr)
 
 
-def print_to(stream: Any, text: str, end: str = "\n") -> None:
-    stream.write(text + end)
+def create_command(config: Config, token: Secret, *, is_json: bool) -> RunsCommand:
+    """The command on this process's terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a letter of a name shows the others
+    clock = Clock()
+    return RunsCommand(
+        config,
+        partial(open_transport, config, token, WriteTransport, clock=clock),
+        clock=clock,
+        stdin=sys.stdin,
+        out=create_console(sys.stdout, None if sys.stdout.isatty() else PIPE_WIDTH),
+        stderr=sys.stderr,
+        redact=token.redact,
+        is_json=is_json,
+    )
+
+
+def write_text(stream: Any, text: str) -> None:
+    stream.write(text)
     stream.flush()
 
 
 def redirect_to_devnull(stream: Any) -> None:
-    """Let what could not be written go nowhere; Python would try again at its end, and exit with 120."""
-    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())
+    """Discard unwritten output. Python would write it again when it exits, fail, and exit with 120."""
+    with suppress(OSError), Path(os.devnull).open("wb") as devnull:
+        os.dup2(devnull.fileno(), stream.fileno())
 
 
-def format_test(test: LoadTest) -> str:
-    return f"{test.id} {escape_unprintable(test.name)}"
-
-
-async def get_run(cloud: RunsClient, run_id: int) -> RunRow:
-    """A run and its test; a NotFound says what the id is, if it is of something else. Raises ApiError."""
+async def get_run(client: RunsClient, run_id: int) -> RunRow:
+    """A run and its test. Raises ApiError; if the ID is a test's, the NotFound says so."""
     try:
-        run = await cloud.read_run(run_id)
+        run = await client.api.read_run(run_id)
     except NotFound as error:
         try:
-            test = await cloud.read_test(run_id)
+            test = await client.api.read_test(run_id)
         except ApiError:
-            raise NotFound(f"there is no run {run_id}, or the token may not see it") from error
+            raise NotFound(f"run {run_id} not found, or not visible to this token") from error
         raise NotFound(
-            f"{run_id} is the id of a test, {escape_unprintable(test.name)}; "
-            f"runs list --test {run_id} shows its runs"
+            f"{run_id} is the ID of a test, {escape_unprintable(test.name)}; "
+            f"list its runs with: runs list --test {run_id}"
         ) from error
     try:
-        return RunRow(run, await cloud.read_test(run.test_id))
-    except NotFound:
-        return RunRow(run, LoadTest(run.test_id, str(run.test_id)))  # deleted in between, or hidden
+        return RunRow(run, await client.api.read_test(run.test_id))
+    except NotFound:  # the test was deleted meanwhile, or is not visible
+        return RunRow(run, LoadTest(run.test_id, str(run.test_id)))
 
 
-async def get_test(cloud: RunsClient, test_id: int) -> LoadTest:
-    """A test; a NotFound says what the id is, if it is of something else. Raises ApiError."""
+async def get_test(client: RunsClient, test_id: int) -> LoadTest:
+    """A test. Raises ApiError; if the ID is a run's, the NotFound says so."""
     try:
-        return await cloud.read_test(test_id)
+        return await client.api.read_test(test_id)
     except NotFound as error:
         try:
-            run = await cloud.read_run(test_id)
+            run = await client.api.read_run(test_id)
         except ApiError:
-            raise NotFound(f"there is no test {test_id}, or the token may not see it") from error
-        raise NotFound(f"{test_id} is the id of a run, of test {run.test_id}") from error
+            raise NotFound(f"test {test_id} not found, or not visible to this token") from error
+        raise NotFound(f"{test_id} is the ID of a run, of test {run.test_id}") from error

@@ -1,24 +1,27 @@
-"""Which runs `runs list` shows, and how they are asked for without asking for everything."""
+"""Which runs `runs list` shows, and how to fetch them with few requests."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from exporter.commands.runs.client import RunsClient
+from exporter.k6.errors import ApiError
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.v6.client import V6Client
-from exporter.model import LoadTest, Run, RunList, SkippedItem
+from exporter.model import LoadTest, Run, RunList
 from exporter.polling.concurrency import for_each
-from exporter.polling.result import Failure, PollResult
+from exporter.polling.factory import build_source
+from exporter.polling.result import PollResult
+from exporter.store import State
 
 DAY = 86400.0
-# Up to so many tests, each is asked for its newest runs; beyond, v6 is asked for the runs of all at once.
-FEW_TESTS = 10
-# Runs of a test among which one that still moves is looked for.
-BEHIND = 100
-# How far back the runs of all tests are asked for: farther and farther, until there are enough.
+# With v6, up to this many tests are queried one by one; with more tests, one list has the runs of all tests.
+MAX_SINGLE_QUERIES = 10
+# An active run may be older than finished runs of its test: search at least this many runs of each test.
+ACTIVE_SEARCH_DEPTH = 100
+# The list of all tests' runs is fetched with growing windows (seconds) until there are enough runs.
 WINDOWS = (DAY, 7 * DAY, 30 * DAY)
-# A run that moves has not been created longer ago than this, or it is of no use to anybody.
-OLDEST_ACTIVE = 7 * DAY
+# Active runs older than this are not searched for: a load test that takes longer is most unlikely.
+MAX_ACTIVE_AGE = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,96 +32,88 @@ class RunRow:
     test: LoadTest
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RunListing:
-    """Runs, newest first, and what could not be learnt; `since` is how far back was looked, None if all."""
+    """Runs, newest first; `result` has what could not be fetched.
 
-    rows: list[RunRow] = field(default_factory=list)
-    unresolved: tuple[str, ...] = ()
-    failures: list[Failure] = field(default_factory=list)
-    skipped: list[SkippedItem] = field(default_factory=list)
-    since: float | None = None
+    `since` is the start of the searched window in Unix seconds, None if there was no limit.
+    """
+
+    rows: list[RunRow]
+    result: PollResult
+    since: float | None
 
 
-async def list_newest(cloud: RunsClient, *, most: int, active: bool) -> RunListing:
-    """The newest runs of the tests that the configuration means; with `active`, of those not over."""
-    poll_result = await cloud.find_tests()
-    deep = max(most, BEHIND) if active else most
-    tests = poll_result.members or {}
+async def list_newest(client: RunsClient, *, limit: int, active: bool) -> RunListing:
+    """The newest runs of the configured tests; with `active` only active runs. Errors are in the result."""
+    result = PollResult()
+    try:
+        await build_source(client.config, client.api).discover(State(), result)
+    except ApiError as error:
+        result.add_failure(error)
+    tests = result.members or {}
+    depth = max(limit, ACTIVE_SEARCH_DEPTH) if active else limit
     since = None
-    if isinstance(cloud.api, LegacyClient):
-        runs = await legacy_runs(
-            cloud, cloud.api, list(tests.values()), poll_result, most=deep, active=active
-        )
-    elif len(tests) <= FEW_TESTS:
-        runs = await runs_of_each(cloud, cloud.api, tests, poll_result, most=deep)
+    if isinstance(client.api, LegacyClient):
+        candidates = await find_candidates(client, client.api, tests.values(), limit=depth, active=active)
+        runs = await list_runs_of_tests(client, candidates, result, limit=depth)
+    elif len(tests) <= MAX_SINGLE_QUERIES:
+        runs = await list_runs_of_tests(client, tests, result, limit=depth)
     else:
-        runs, since = await v6_runs(cloud, cloud.api, tests, poll_result, most=most, active=active)
-    chosen = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
-    rows = [RunRow(run, tests[run.test_id]) for run in sorted(chosen, key=lambda run: run.sort_key)]
-    unresolved = poll_result.unresolved if cloud.config.tests else ()  # that there are no tests is no mistake
-    return RunListing(rows[: -most - 1 : -1], unresolved, poll_result.failures, poll_result.skipped, since)
+        runs, since = await list_runs_of_all(client, client.api, tests, result, limit=limit, active=active)
+    selected = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
+    rows = [RunRow(run, tests[run.test_id]) for run in sorted(selected, key=lambda run: run.sort_key)]
+    return RunListing(rows[: -limit - 1 : -1], result, since)
 
 
-async def v6_runs(
-    cloud: RunsClient,
+async def list_runs_of_all(
+    client: RunsClient,
     api: V6Client,
     tests: Collection[int],
-    poll_result: PollResult,
+    result: PollResult,
     *,
-    most: int,
+    limit: int,
     active: bool,
 ) -> tuple[Sequence[Run], float | None]:
-    """The runs of all tests, and from which moment on (Unix seconds); it widens until there are enough."""
+    """The runs of all tests, and the start of the searched window (Unix seconds)."""
     listing, since = RunList(), 0.0
-    for window in (OLDEST_ACTIVE,) if active else WINDOWS:
-        since = cloud.server_now - window
+    for window in (MAX_ACTIVE_AGE,) if active else WINDOWS:
+        since = client.server_now - window
         listing = await api.list_runs(since)
-        if sum(run.test_id in tests for run in listing.runs) >= most and not active:
+        if sum(run.test_id in tests for run in listing.runs) >= limit and not active:
             break
-    poll_result.skipped += listing.skipped
+    result.skipped += listing.skipped
     return listing.runs, None if active else since
 
 
-async def legacy_runs(
-    cloud: RunsClient,
-    api: LegacyClient,
-    tests: Sequence[LoadTest],
-    poll_result: PollResult,
-    *,
-    most: int,
-    active: bool,
-) -> Sequence[Run]:
-    """The runs of the tests that can have some among the newest: their list names the last run of each.
+async def find_candidates(
+    client: RunsClient, api: LegacyClient, tests: Collection[LoadTest], *, limit: int, active: bool
+) -> list[int]:
+    """The tests that can have one of the newest runs; the legacy list of tests has each test's last run.
 
-    Ids are given in order, so the newest N runs are of the N tests with the highest last ids. A run that
-    still moves may stand behind a finished one, so a test with any run of late is looked into.
+    IDs of runs ascend, so the newest N runs belong to the N tests with the highest last run IDs. An active
+    run may be older than a finished one, so with `active` every test with a recent run is a candidate.
     """
-    last_ids = {test.last_run_id: test.id for test in tests if test.last_run_id is not None}
-    if active:
-        last = await api.list_runs(ids=sorted(last_ids)) if last_ids else None
-        late = cloud.server_now - OLDEST_ACTIVE
-        chosen = [run.test_id for run in (last.runs if last else ()) if (run.created or late) >= late]
-    else:
-        chosen = [last_ids[run_id] for run_id in sorted(last_ids, reverse=True)[:most]]
-    return await runs_of_each(cloud, api, chosen, poll_result, most=most)
+    last_runs = {test.last_run_id: test.id for test in tests if test.last_run_id is not None}
+    if not active:
+        return [last_runs[run_id] for run_id in sorted(last_runs, reverse=True)[:limit]]
+    if not last_runs:
+        return []
+    oldest = client.server_now - MAX_ACTIVE_AGE
+    listing = await api.list_runs(ids=sorted(last_runs))
+    return [run.test_id for run in listing.runs if (run.created or oldest) >= oldest]
 
 
-async def runs_of_each(
-    cloud: RunsClient,
-    api: LegacyClient | V6Client,
-    tests: Collection[int],
-    poll_result: PollResult,
-    *,
-    most: int,
+async def list_runs_of_tests(
+    client: RunsClient, tests: Collection[int], result: PollResult, *, limit: int
 ) -> Sequence[Run]:
-    """The newest runs of each of these tests, so many of each."""
+    """The newest runs of each of these tests, at least `limit` of each if there are."""
     runs: list[Run] = []
 
-    async def ask(test_id: int) -> None:
-        listing = await api.list_newest_runs(test_id, most)
+    async def fetch(test_id: int) -> None:
+        listing = await client.api.list_newest_runs(test_id, limit)
         runs.extend(listing.runs)
-        poll_result.skipped += listing.skipped
+        result.skipped += listing.skipped
 
-    await for_each(tests, ask, poll_result, concurrency=cloud.config.api.concurrency)
+    await for_each(tests, fetch, result, concurrency=client.config.api.concurrency)
     return runs

@@ -1,4 +1,4 @@
-"""A run in words for a terminal, and in JSON for scripts."""
+"""A run as text for a terminal, and as JSON for scripts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +17,12 @@ from exporter.formatting import (
     format_iso_timestamp,
     format_timestamp,
 )
-from exporter.model import Outcome, Run
+from exporter.model import LoadTest, Outcome, Run
 
+# The colour of a run's dot, by outcome; ACTIVE is the key of runs without one.
+ACTIVE = "active"
 COLOURS: Mapping[str, str] = {
-    "moving": "blue",
+    ACTIVE: "blue",
     Outcome.PASSED: "green",
     Outcome.FAILED: "red",
     Outcome.ERROR: "red",
@@ -31,10 +33,11 @@ COLOURS: Mapping[str, str] = {
 
 
 def as_json(row: RunRow, config: Config) -> dict[str, Any]:
-    """A run for scripts: moments in ISO 8601 (UTC), lengths in seconds, null for what is not known.
+    """A run for scripts: times in ISO 8601 (UTC), durations in seconds, null for unknown values.
 
-    `result_status` and `outcome` are null until the run is over.
+    `result_status` and `outcome` are null until the run has finished.
     """
+    # Scripts depend on the keys: they may be added to, but not renamed.
     run = row.run
     return {
         "id": run.id,
@@ -47,9 +50,9 @@ def as_json(row: RunRow, config: Config) -> dict[str, Any]:
         "run_status": run.status,
         "processing_status": run.processing,
         "result_status": run.final_result,
-        "created": iso_or_null(run.created),
-        "started": iso_or_null(run.started),
-        "ended": iso_or_null(run.ended),
+        "created": iso_or_none(run.created),
+        "started": iso_or_none(run.started),
+        "ended": iso_or_none(run.ended),
         "planned_seconds": run.duration,
         "execution_seconds": run.execution if run.is_finished else None,
         "phase_seconds": {phase.value: seconds for phase, seconds in run.phases},
@@ -60,77 +63,82 @@ def as_json(row: RunRow, config: Config) -> dict[str, Any]:
     }
 
 
-def table(rows: Sequence[RunRow], now: float) -> Table:
-    """A line for each run; `now` is Unix seconds."""
-    told = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    told.add_column("RUN", no_wrap=True)
-    told.add_column("TEST", overflow="fold")
-    told.add_column("STATE")
-    told.add_column("CREATED", no_wrap=True)
-    told.add_column("RAN", no_wrap=True)
-    told.add_column("VUS", no_wrap=True, justify="right")
+def format_table(rows: Sequence[RunRow], now: float) -> Table:
+    """A table of runs, one per line; `now` is Unix seconds."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("RUN", no_wrap=True)
+    table.add_column("TEST", overflow="fold")
+    table.add_column("STATE")
+    table.add_column("CREATED", no_wrap=True)
+    table.add_column("RAN", no_wrap=True)
+    table.add_column("VUS", no_wrap=True, justify="right")
     for row in rows:
         run = row.run
-        told.add_row(
+        table.add_row(
             str(run.id),
-            test_of(row),
-            state(run),
+            format_test(row.test),
+            format_state(run),
             "" if run.created is None else format_age(run.created, now),
-            progress(run, now),
-            "" if run.vus is None else f"{run.vus:g}",
+            format_progress(run, now),
+            format_vus(run),
         )
-    return told
+    return table
 
 
-def details(row: RunRow, config: Config, now: float) -> Table:
-    """All that is known of one run, a line for each fact; `now` is Unix seconds."""
+def format_details(row: RunRow, config: Config, now: float) -> Table:
+    """Everything known about one run, one fact per line; `now` is Unix seconds."""
     run = row.run
-    told = Table.grid(padding=(0, 2, 0, 0))
-    told.add_column(style="bold", no_wrap=True)
-    told.add_column(overflow="fold")
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     facts: list[tuple[str, RenderableType]] = [
         ("run", str(run.id)),
-        ("test", test_of(row)),
+        ("test", format_test(row.test)),
         ("project", "" if row.test.project_id is None else str(row.test.project_id)),
-        ("state", state(run)),
+        ("state", format_state(run)),
         ("outcome", run.outcome.replace("_", " ") if run.outcome else ""),
-        ("created", timestamp_cell(run.created, now)),
-        ("started", timestamp_cell(run.started, now)),
-        ("ended", timestamp_cell(run.ended, now)),
-        ("ran", progress(run, now)),
+        ("created", format_time(run.created, now)),
+        ("started", format_time(run.started, now)),
+        ("ended", format_time(run.ended, now)),
+        ("ran", format_progress(run, now)),
         ("phases", ", ".join(f"{phase} {format_duration(seconds)}" for phase, seconds in run.phases)),
-        ("VUs", "" if run.vus is None else f"{run.vus:g}"),
+        ("VUs", format_vus(run)),
         ("VU hours", "" if run.vuh is None else f"{run.vuh:g}" + ("" if run.is_finished else " (forecast)")),
-        ("not understood", ", ".join(run.invalid_fields)),
-        ("page", run_url(run, config)),
+        ("not recognized", ", ".join(run.invalid_fields)),
+        ("URL", run_url(run, config)),
     ]
     for name, fact in facts:
-        if str(fact):
-            told.add_row(name, fact)
-    return told
+        if str(fact):  # unknown facts are left out
+            table.add_row(name, fact)
+    return table
 
 
-def test_of(row: RunRow) -> Text:
-    return Text(f"{escape_unprintable(row.test.name)} ({row.test.id})")
+def format_test(test: LoadTest) -> str:
+    """A test's name and ID; what is not printable in the name could control the terminal."""
+    return f"{escape_unprintable(test.name)} ({test.id})"
 
 
-def state(run: Run) -> Text:
-    """How the run stands: a dot for the eye, and words."""
-    look = (run.outcome or Outcome.NONE) if run.is_finished else "moving"
-    return Text.assemble(("● ", COLOURS[look]), describe_run(run))
+def format_state(run: Run) -> Text:
+    """The state of a run: a coloured dot and a description."""
+    colour = COLOURS[(run.outcome or Outcome.NONE) if run.is_finished else ACTIVE]
+    return Text.assemble(("● ", colour), describe_run(run))
 
 
-def progress(run: Run, now: float) -> str:
-    """How long the load has run, against what is planned; empty before there is anything to say."""
+def format_progress(run: Run, now: float) -> str:
+    """How long the load has run, and the planned duration: "30 s of 1 min". Empty if neither is known."""
     planned = "" if run.duration is None else format_duration(run.duration)
-    ran = elapsed(run, now)
-    if ran is None:
+    elapsed = elapsed_seconds(run, now)
+    if elapsed is None:
         return f"{planned} planned" if planned and not run.is_finished else ""
-    return f"{format_duration(ran)} of {planned}" if planned else format_duration(ran)
+    return f"{format_duration(elapsed)} of {planned}" if planned else format_duration(elapsed)
 
 
-def elapsed(run: Run, now: float) -> float | None:
-    """Seconds of load until now, or until it ended; None if none has begun."""
+def format_vus(run: Run) -> str:
+    return "" if run.vus is None else f"{run.vus:g}"
+
+
+def elapsed_seconds(run: Run, now: float) -> float | None:
+    """Seconds of load until `now` (Unix seconds) or until the run ended; None before the load starts."""
     if run.started is None:
         return None
     if run.is_finished and run.execution is not None:
@@ -138,14 +146,27 @@ def elapsed(run: Run, now: float) -> float | None:
     return max((now if run.ended is None else run.ended) - run.started, 0.0)
 
 
+def format_name(run: Run, test: LoadTest) -> str:
+    """Which run it is, as watching shows it: run 5000001 of soak."""
+    return f"run {run.id} of {escape_unprintable(test.name)}"
+
+
+def format_change(run: Run, test: LoadTest, now: float) -> str:
+    """The line that watching prints for a change of state; `now` is Unix seconds."""
+    progress = format_progress(run, now)
+    suffix = f" ({progress})" if progress else ""
+    return f"{format_iso_timestamp(round(now))} {format_name(run, test)}: {describe_run(run)}{suffix}"
+
+
 def run_url(run: Run, config: Config) -> str:
     """The run's page in the k6 app."""
     return f"{config.app_url}/runs/{run.id}"
 
 
-def timestamp_cell(timestamp: float | None, now: float) -> str:
+def format_time(timestamp: float | None, now: float) -> str:
+    """A timestamp and its age, both times in Unix seconds; empty for None."""
     return "" if timestamp is None else f"{format_timestamp(timestamp)} ({format_age(timestamp, now)})"
 
 
-def iso_or_null(timestamp: float | None) -> str | None:
+def iso_or_none(timestamp: float | None) -> str | None:
     return None if timestamp is None else format_iso_timestamp(timestamp)

@@ -1,8 +1,7 @@
-"""Following a run to its end: when to look, and what to show meanwhile."""
+"""Watching a run until it ends: when to fetch it, and what to show meanwhile."""
 
-import json
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -10,10 +9,15 @@ from rich.text import Text
 
 from exporter.clock import Clock
 from exporter.commands.runs.client import RunsClient
-from exporter.commands.runs.list import RunRow
-from exporter.commands.runs.output import as_json, elapsed, progress, run_url, state
+from exporter.commands.runs.output import (
+    elapsed_seconds,
+    format_name,
+    format_progress,
+    format_state,
+    run_url,
+)
 from exporter.config import Config
-from exporter.formatting import describe_run, escape_unprintable, format_iso_timestamp
+from exporter.formatting import describe_run
 from exporter.k6.errors import (
     ApiError,
     DecodeError,
@@ -25,39 +29,27 @@ from exporter.k6.errors import (
 )
 from exporter.model import LoadTest, Run, RunStatus
 
-# What may pass: k6 Cloud being down, slow, too often asked, or answered for by something else.
-PASSING = (RateLimited, ServerError, RequestTimeout, NetworkError, DecodeError)
-LONGEST_PAUSE = 60.0  # seconds between looks during an outage
-SLOWEST = 30.0  # seconds between looks at a run whose planned end is far
-SHARE = 20  # a run is looked at so often at least in what is left of its plan
-SHOWS_LATE = 30.0  # seconds for which a run that was just started may not be found
-
-
-class WatchView(Protocol):
-    """What shows a run while it is followed. Moments are Unix seconds."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def update(self, run: Run, now: float) -> None:
-        """The run as it is now."""
-
-    def tick(self, now: float) -> None:
-        """Time has passed."""
-
-    def say(self, sentence: str) -> None:
-        """Something about the watching, not about the run."""
+# Errors that may pass by themselves. A DecodeError may come from a proxy that answers for k6 Cloud.
+TRANSIENT_ERRORS = (RateLimited, ServerError, RequestTimeout, NetworkError, DecodeError)
+MAX_BACKOFF = 60.0  # seconds between requests during an outage
+MAX_INTERVAL = 30.0  # seconds between requests while the planned end is far off
+MIN_POLLS_LEFT = 20  # a run is fetched at least this often before its planned end
+NOT_FOUND_GRACE = 30.0  # seconds during which k6 Cloud may not find a run that was just started
 
 
 class LineView:
-    """A line for each change, for logs and pipes."""
+    """A line for each change of state, for logs, pipes and scripts."""
 
-    def __init__(self, test: LoadTest, out: Callable[[str], None], err: Callable[[str], None]) -> None:
-        self._test = test
+    def __init__(
+        self,
+        format_line: Callable[[Run, float], str],
+        out: Callable[[str], None],
+        err: Callable[[str], None],
+    ) -> None:
+        self._format_line = format_line
         self._out = out
         self._err = err
-        self._said = ""
+        self._last_state = ""
 
     def __enter__(self) -> Self:
         return self
@@ -65,39 +57,22 @@ class LineView:
     def __exit__(self, *_: object) -> None: ...
 
     def update(self, run: Run, now: float) -> None:
-        said = describe_run(run)
-        if said != self._said:
-            more = f" ({ran})" if (ran := progress(run, now)) else ""
-            self._out(
-                f"{format_iso_timestamp(round(now))} run {run.id} of "
-                f"{escape_unprintable(self._test.name)}: {said}{more}"
-            )
-        self._said = said
+        """Print the run if its state has changed; `now` is Unix seconds."""
+        state = describe_run(run)
+        if state != self._last_state:
+            self._out(self._format_line(run, now))
+        self._last_state = state
 
-    def tick(self, now: float) -> None: ...
+    def tick(self, now: float) -> None:
+        """Lines do not change between updates."""
 
-    def say(self, sentence: str) -> None:
-        self._err(sentence)
-
-
-class JsonLineView(LineView):
-    """An object on a line for each change, for scripts."""
-
-    def __init__(
-        self, test: LoadTest, config: Config, out: Callable[[str], None], err: Callable[[str], None]
-    ) -> None:
-        super().__init__(test, out, err)
-        self._config = config
-
-    def update(self, run: Run, now: float) -> None:  # noqa: ARG002 (a face is told the time; JSON has its own)
-        said = describe_run(run)
-        if said != self._said:
-            self._out(json.dumps(as_json(RunRow(run, self._test), self._config)))
-        self._said = said
+    def print_message(self, message: str) -> None:
+        """Print a message about watching, as opposed to one about the run."""
+        self._err(message)
 
 
 class ProgressView:
-    """A bar on a terminal: how long the load has run, against what is planned."""
+    """A bar on a terminal: how long the load has run, compared with the planned duration."""
 
     def __init__(
         self,
@@ -128,96 +103,93 @@ class ProgressView:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # The bar is transient: once the run has ended, two plain lines take its place.
         self.progress.stop()
-        if self._run and self._run.is_finished:
-            self._console.print(Text.assemble(self._name(self._run), state(self._run), self._ran(self._run)))
-            self._console.print(run_url(self._run, self._config), soft_wrap=True)
+        run = self._run
+        if run and run.is_finished:
+            ran = format_progress(run, run.ended or 0.0)
+            name = f"{format_name(run, self._test)}: "
+            self._console.print(Text.assemble(name, format_state(run), f" ({ran})" if ran else ""))
+            self._console.print(run_url(run, self._config), soft_wrap=True)
 
     def update(self, run: Run, now: float) -> None:
+        """Show the run as it is at `now`, in Unix seconds."""
         self._run = run
         self.tick(now)
 
     def tick(self, now: float) -> None:
+        """Move the bar on between two updates."""
         if self._run is not None:
-            self.progress.update(
-                self._task, **progress_fields(self._run, now), description=self._label(self._run)
-            )
+            label = f"{format_name(self._run, self._test)}: {describe_run(self._run)}"
+            self.progress.update(self._task, **progress_fields(self._run, now), description=label)
             self.progress.refresh()
 
-    def say(self, sentence: str) -> None:
-        self._console.print(self._redact(sentence), style="yellow", soft_wrap=True)
-
-    def _label(self, run: Run) -> str:
-        return f"{self._name(run)}{describe_run(run)}"
-
-    def _name(self, run: Run) -> str:
-        return f"run {run.id} of {escape_unprintable(self._test.name)}: "
-
-    def _ran(self, run: Run) -> str:
-        ran = progress(run, run.ended or 0.0)
-        return f" ({ran})" if ran else ""
+    def print_message(self, message: str) -> None:
+        """Print a message about watching above the bar."""
+        self._console.print(self._redact(message), style="yellow", soft_wrap=True)
 
 
 def progress_fields(run: Run, now: float) -> dict[str, Any]:
-    """The fields of a bar: it fills by time, and stands still before and after the load."""
-    ran = elapsed(run, now) or 0.0
+    """The fields of a bar: it fills with the time of the load, and stands still before and after it."""
+    elapsed = elapsed_seconds(run, now) or 0.0
     planned = run.duration or None
     if run.status == RunStatus.FINISHED:
-        planned, ran = 1.0, 1.0
-    total = planned if ran or planned else None
-    return {"total": total, "completed": min(ran, total or 0.0), "ran": progress(run, now)}
+        planned, elapsed = 1.0, 1.0
+    total = planned if elapsed or planned else None
+    return {"total": total, "completed": min(elapsed, total or 0.0), "ran": format_progress(run, now)}
 
 
 async def watch_run(
-    cloud: RunsClient, run: Run, face: WatchView, *, every: float, is_new: bool = False
+    client: RunsClient, run: Run, view: LineView | ProgressView, *, interval: float, is_new: bool = False
 ) -> Run:
-    """The run as it is in the end, shown on the way; looked at `every` so many seconds, or less often.
+    """Show a run until it ends, and return it as it is then. `interval` is the least pause in seconds.
 
-    An outage of k6 Cloud is sat out. A run that `is_new` may not be found at first. Raises ApiError.
+    Outages of k6 Cloud are waited out. A run that `is_new` may not be found at first. Raises ApiError.
     """
-    began = cloud.clock.monotonic()
+    started = client.clock.monotonic()
     failures = 0
-    face.update(run, cloud.server_now)
+    view.update(run, client.server_now)
     while not run.is_finished:
-        pause = backoff(failures, every) if failures else interval(run, cloud.server_now, every)
-        await sleep_with_ticks(cloud, face, pause)
+        pause = backoff(failures, interval) if failures else next_interval(run, client.server_now, interval)
+        await sleep_with_ticks(client, view, pause)
         try:
-            run = await cloud.read_run(run.id)
-        except PASSING as error:
+            run = await client.api.read_run(run.id)
+        except TRANSIENT_ERRORS as error:
             failures += 1
-            if failures == 1:
-                face.say(f"{error}; the run goes on, and it is asked about again until there is an answer")
+            if failures == 1:  # one message for each outage, however long it is
+                view.print_message(f"{error}; the run continues, and requests are retried")
             continue
         except NotFound as error:
-            if is_new and cloud.clock.monotonic() - began < SHOWS_LATE:
+            if is_new and client.clock.monotonic() - started < NOT_FOUND_GRACE:
                 continue
-            raise NotFound(f"run {run.id} is no more: {error}") from error
+            raise NotFound(f"run {run.id} no longer exists: {error}") from error
         except ApiError as error:
-            raise type(error)(f"run {run.id} goes on, but is no longer watched: {error}") from error
+            raise type(error)(f"stopped watching run {run.id}, which continues: {error}") from error
         if failures:
-            face.say("k6 Cloud answers again")
+            view.print_message("k6 Cloud responds again")
         is_new = False
         failures = 0
-        face.update(run, cloud.server_now)
+        view.update(run, client.server_now)
     return run
 
 
-def backoff(failures: int, every: float) -> float:
-    """Seconds until the next look after so many that failed."""
-    return min(every * 2.0 ** min(failures, 10), LONGEST_PAUSE)
+def backoff(failures: int, interval: float) -> float:
+    """Seconds until the next request after this many failures in a row."""
+    # The exponent is bounded because 2.0 ** 1024 overflows.
+    return min(interval * 2.0 ** min(failures, 10), MAX_BACKOFF)
 
 
-def interval(run: Run, now: float, every: float) -> float:
-    """Seconds until the next look: `every`, or longer while the planned end is far."""
+def next_interval(run: Run, now: float, interval: float) -> float:
+    """Seconds until the next request: `interval`, or longer while the planned end is far off."""
     if run.status != RunStatus.RUNNING or run.started is None or run.duration is None:
-        return every
-    left = run.started + run.duration - now
-    return max(every, min(left / SHARE, SLOWEST))
+        return interval
+    remaining = run.started + run.duration - now
+    return max(interval, min(remaining / MIN_POLLS_LEFT, MAX_INTERVAL))
 
 
-async def sleep_with_ticks(cloud: RunsClient, face: WatchView, seconds: float) -> None:
-    """Let so many seconds pass, and show each."""
-    end = cloud.clock.monotonic() + seconds
-    while (left := end - cloud.clock.monotonic()) > 0:
-        await cloud.clock.sleep(min(left, 1.0))
-        face.tick(cloud.server_now)
+async def sleep_with_ticks(client: RunsClient, view: LineView | ProgressView, seconds: float) -> None:
+    """Sleep, and update the view every second."""
+    end = client.clock.monotonic() + seconds
+    while (remaining := end - client.clock.monotonic()) > 0:
+        await client.clock.sleep(min(remaining, 1.0))
+        view.tick(client.server_now)

@@ -1,6 +1,7 @@
-"""The legacy API's words: the shape of its answers, and its tests and runs in our words.
+"""The legacy API's responses, and their conversion to tests and runs of exporter.model.
 
-A field can be anything, so each is read by itself: one that cannot be understood is left out and named.
+A field can have any type, so each is converted by itself: one that cannot be converted is left out, and its
+name is added to the run's unknown fields.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from exporter.model import LoadTest, Phase, Run
 
 T = TypeVar("T")
 
-# Named, so that scripts and archives, which can be megabytes, never travel.
+# Without a selection, responses contain scripts and archives, which can have megabytes.
 RUN_FIELDS = (
     "id",
     "test_id",
@@ -86,15 +87,12 @@ class Projects(msgspec.Struct):
 
 
 def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
-    """A run in our words; what cannot be understood is left out and named.
-
-    ValueError without an id, Foreign if it is not a run of the test that was asked for.
-    """
+    """Converts a run. Raises ValueError without an id, UnexpectedItem for a run of another test."""
     unknown: list[str] = []
 
-    def read(field: str, how: Callable[[object], T | None]) -> T | None:
+    def convert(field: str, to: Callable[[object], T | None]) -> T | None:
         try:
-            return how(getattr(body, field))
+            return to(getattr(body, field))
         except ValueError:
             unknown.append(field)
             return None
@@ -105,28 +103,28 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         raise ValueError(f"a run without {'an id' if id_ is None else 'a test_id'}")
     if of_test is not None and test_id not in (None, of_test):
         raise UnexpectedItem(f"run {id_} of test {test_id} in the list of test {of_test}")
-    started, ended = read("started", to_timestamp), read("ended", to_timestamp)
+    started, ended = convert("started", to_timestamp), convert("ended", to_timestamp)
     execution = ended - started if started is not None and ended is not None and ended >= started else None
     return Run(
         id=id_,
         test_id=test_id if test_id is not None else of_test or 0,
-        status=read("run_status", to_int),
-        processing=read("processing_status", to_int),
-        result=read("result_status", to_int),
-        created=read("created", to_timestamp),
+        status=convert("run_status", to_int),
+        processing=convert("processing_status", to_int),
+        result=convert("result_status", to_int),
+        created=convert("created", to_timestamp),
         started=started,
         ended=ended,
-        duration=read("duration", to_float),
-        vus=read("vus", to_float),
+        duration=convert("duration", to_float),
+        vus=convert("vus", to_float),
         execution=execution,
-        # Legacy does not say when a run left the queue, nor when its processing was done.
+        # The legacy API has no times for the end of other phases.
         phases=((Phase.RUNNING, execution),) if execution is not None else (),
         invalid_fields=tuple(unknown),
     )
 
 
 def parse_test(body: TestBody, of_project: int | None) -> LoadTest:
-    """A test in our words, of the project that was asked for. ValueError without an id."""
+    """Converts a test of this project, if it is known. Raises ValueError if it has no id."""
     id_ = to_int(body.id)
     if id_ is None:
         raise ValueError("a test without an id")
@@ -139,7 +137,7 @@ def parse_test(body: TestBody, of_project: int | None) -> LoadTest:
 
 
 def decode_run(body: bytes, endpoint: str) -> Run:
-    """The run in an envelope."""
+    """The run of a response. Raises DecodeError."""
     try:
         return parse_run(decode(body, RunEnvelope, endpoint).run)
     except ValueError as error:
@@ -147,7 +145,7 @@ def decode_run(body: bytes, endpoint: str) -> Run:
 
 
 def decode_test(body: bytes, endpoint: str) -> LoadTest:
-    """The test in an envelope."""
+    """The test of a response. Raises DecodeError."""
     try:
         return parse_test(decode(body, TestEnvelope, endpoint).test, None)
     except ValueError as error:
@@ -155,7 +153,7 @@ def decode_test(body: bytes, endpoint: str) -> LoadTest:
 
 
 def parse_ids(bodies: Sequence[IdOnly], endpoint: str) -> list[int]:
-    """The ids in a list of which every entry counts: to lose one unseen would be to lose all its tests."""
+    """The ids of all entries. Raises DecodeError if one is missing: its tests would be dropped unnoticed."""
     ids = [to_int_or_none(body.id) for body in bodies]
     if None in ids:
         raise DecodeError(f"{endpoint}: an entry without an id")
@@ -163,4 +161,5 @@ def parse_ids(bodies: Sequence[IdOnly], endpoint: str) -> list[int]:
 
 
 def total_count(page: RunsPage | TestsPage) -> int | None:
+    """The number of items on all pages, if the server reports it."""
     return to_int_or_none(page.meta.count) if page.meta else None

@@ -1,7 +1,7 @@
-"""The v6 API (/cloud/v6): its endpoints, its paging, and its tests and runs in our words.
+"""Client of the v6 API (/cloud/v6): its endpoints and its pagination.
 
 https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/
-Its lists go from old to new. One of them tells the runs of all tests at once.
+Its lists are sorted from old to new. One of them has the runs of all tests.
 """
 
 import math
@@ -15,13 +15,12 @@ from exporter.k6.errors import DecodeError
 from exporter.k6.pagination import (
     MAX_PAGES,
     I,
+    PageCollector,
     PagedItems,
     T,
     UnexpectedItem,
     check_id,
-    check_item_limit,
     decode,
-    parse_item,
 )
 from exporter.k6.transport import Params, Transport
 from exporter.k6.v6.schema import (
@@ -34,7 +33,7 @@ from exporter.k6.v6.schema import (
     parse_schedule,
     parse_test,
 )
-from exporter.model import LoadTest, Run, RunList, SkippedItem, TestList
+from exporter.model import LoadTest, Run, RunList, TestList
 
 PROJECT_TESTS = "/cloud/v6/projects/{id}/load_tests"
 TESTS = "/cloud/v6/load_tests"
@@ -44,132 +43,125 @@ RUNS = "/cloud/v6/test_runs"
 RUN = "/cloud/v6/test_runs/{id}"
 SCHEDULES = "/cloud/v6/schedules"
 
-PAGE_SIZE = 1000  # the most there can be on one
-# The parts of a next link that turn the page. The rest of it is what we asked, and we ask it ourselves.
-TURNING = ("$skip", "$skiptoken", "$top")
-AT_ONCE = 100  # items that are read before scrapes have their turn: some milliseconds
-LONGEST_LINK = 2000  # characters; what leads on is short, and no server takes a longer question
+PAGE_SIZE = 1000  # the maximum
+# The parameters that we take from a next link. We know the others, because we sent them.
+PAGE_PARAMS = ("$skip", "$skiptoken", "$top")
+PARSED_AT_ONCE = 100  # items before scrapes can be served: some milliseconds
+MAX_LINK = 2000  # characters; no server accepts a longer URL
 
 
 class V6Client:
-    """The calls of the v6 API that tell the state of runs. All raise ApiError."""
+    """The read-only calls of the v6 API. All raise ApiError."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     @property
     def server_time(self) -> float | None:
-        """What k6 Cloud's clock said when it last answered, in Unix seconds; None if it never said."""
+        """Unix seconds by k6 Cloud's clock at its last response; None before the first one."""
         return self._transport.server_time
 
     async def list_runs(self, created_after: float, *, created_before: float | None = None) -> RunList:
-        """The runs of all tests that were created at this moment (Unix seconds) or later, before another."""
-        window = [("created_after", timestamp(created_after)), *created_before_param(created_before)]
-        gathered = await self._paginate(RUNS, window, read_run)
-        on_one_page = gathered.on_first_page == len(gathered.items)
-        sure = [run.created for run in gathered.items[: gathered.on_first_page] if run.created is not None]
-        is_sure = gathered.is_complete and on_one_page and not gathered.skipped
+        """The runs of all tests that were created in this interval (Unix seconds)."""
+        window = [("created_after", format_timestamp(created_after))]
+        if created_before is not None:
+            window.append(("created_before", format_timestamp(created_before)))
+        paged = await self._paginate(RUNS, window, parse_run_item)
+        is_one_page = paged.on_first_page == len(paged.items)
+        certain = [run.created for run in paged.items[: paged.on_first_page] if run.created is not None]
+        is_certain = paged.is_complete and is_one_page and not paged.skipped
         return RunList(
-            gathered.items,
-            gathered.skipped,
-            complete_since=created_after if is_sure else math.inf,
-            complete_until=max(sure, default=created_after),
-            is_complete=gathered.is_complete,
+            paged.items,
+            paged.skipped,
+            complete_since=created_after if is_certain else math.inf,
+            complete_until=max(certain, default=created_after),
+            is_complete=paged.is_complete,
         )
 
     async def list_newest_runs(
-        self, test_id: int, most: int, *, created_before: float | None = None
+        self, test_id: int, count: int, *, created_before: float | None = None
     ) -> RunList:
-        """The newest runs of a test, so many at the most; of those created before a moment (Unix seconds)."""
-        asked: Params = [
-            *(("$orderby", "created desc"), ("$top", min(most, PAGE_SIZE))),
-            *created_before_param(created_before),
-        ]
-        page = decode(await self._transport.get(TEST_RUNS, asked, id=test_id), Page, TEST_RUNS)
-        check_item_limit(len(page.value), TEST_RUNS)
-        items = [parse_item(TEST_RUNS, run_parser(test_id), raw) for raw in page.value]
-        return RunList(
-            tuple(item for item in items if isinstance(item, Run)),
-            tuple(item for item in items if isinstance(item, SkippedItem)),
-        )
+        """The newest runs of a test, at most `count`; only those created before a time (Unix seconds)."""
+        params: Params = [("$orderby", "created desc"), ("$top", min(count, PAGE_SIZE))]
+        if created_before is not None:
+            params = [*params, ("created_before", format_timestamp(created_before))]
+        page = decode(await self._transport.get(TEST_RUNS, params, id=test_id), Page, TEST_RUNS)
+        collector = PageCollector(TEST_RUNS, run_parser(test_id))
+        collector.check_limit(page.value)
+        collector.add(page.value)
+        return RunList(tuple(collector.items.values()), tuple(collector.skipped.values()))
 
     async def read_run(self, run_id: int) -> Run:
         """One run."""
-        run = decode_one(await self._transport.get(RUN, id=run_id), RunBody, parse_run, RUN)
+        run = decode_item(await self._transport.get(RUN, id=run_id), RunBody, parse_run, RUN)
         return check_id(run, run_id, RUN)
 
     async def list_tests(self, project_id: int | None = None) -> TestList:
-        """All tests that the token can see, or those of a project."""
+        """All tests that the token can access, or those of a project."""
         endpoint, ids = (TESTS, {}) if project_id is None else (PROJECT_TESTS, {"id": project_id})
-        gathered = await self._paginate(endpoint, [], read_test, **ids)
-        if not gathered.is_complete:
-            # A test that is not told is taken for one that is no more.
-            raise DecodeError(f"GET {endpoint}: the list breaks off and says that it goes on")
-        return TestList(gathered.items, gathered.skipped)
+        paged = await self._paginate(endpoint, [], parse_test_item, **ids)
+        if not paged.is_complete:
+            # A test that is missing in the list would be taken for a deleted one.
+            raise DecodeError(f"GET {endpoint}: incomplete list: a next page has nothing new")
+        return TestList(paged.items, paged.skipped)
 
     async def read_test(self, test_id: int) -> LoadTest:
         """One test."""
-        return decode_one(await self._transport.get(TEST, id=test_id), TestBody, parse_test, TEST)
+        return decode_item(await self._transport.get(TEST, id=test_id), TestBody, parse_test, TEST)
 
     async def list_schedules(self) -> Mapping[int, float]:
-        """When each test that has a schedule in force runs next, in Unix seconds."""
-        gathered = await self._paginate(SCHEDULES, [], read_schedule)
+        """The next run of each test that has an active schedule, in Unix seconds."""
+        paged = await self._paginate(SCHEDULES, [], parse_schedule_item)
         next_runs: dict[int, float] = {}
-        for schedule in gathered.items:  # a courtesy: one that cannot be read is none
+        for schedule in paged.items:
             if schedule.next_run is not None:
                 earlier = next_runs.get(schedule.test_id, math.inf)
                 next_runs[schedule.test_id] = min(schedule.next_run, earlier)
         return next_runs
 
     async def _paginate(
-        self, endpoint: str, asked: Params, read: Callable[[msgspec.Raw], I], **ids: int
+        self, endpoint: str, params: Params, parse: Callable[[msgspec.Raw], I], **ids: int
     ) -> PagedItems[I]:
-        """Follow the next links of a list to its end.
+        """Follows the next links of a list to its end, which is a page without one or with nothing new.
 
-        Only what a link says of the page is used, and only as parameters of the same endpoint: wherever it
-        points, the token stays home. A page that brings nothing new ends the list, whatever is said to
-        follow it.
+        Of a link only the page parameters are used, with our own endpoint: wherever it points, the token is
+        sent nowhere else.
         """
-        found: dict[int, I] = {}
-        skipped: dict[int, SkippedItem] = {}  # by a hash, for an item can be megabytes
+        collector = PageCollector(endpoint, parse)
         seen = on_first_page = 0
-        turn: Params = [("$top", PAGE_SIZE)]
-        for pages in range(1, MAX_PAGES + 1):
-            page = decode(await self._transport.get(endpoint, [*asked, *turn], **ids), Page, endpoint)
-            known = len(found) + len(skipped)
-            check_item_limit(known + len(page.value), endpoint)
-            for number, raw in enumerate(page.value):
-                if number % AT_ONCE == 0:
-                    await self._transport.yield_to_loop()
-                item = parse_item(endpoint, read, raw)
-                if isinstance(item, SkippedItem):
-                    skipped[hash(bytes(raw))] = item
-                else:
-                    found[item.id] = item
-            on_first_page = len(found) if pages == 1 else on_first_page
-            is_last, is_stale = not page.next_link, len(found) + len(skipped) == known
-            if is_last or is_stale:
-                return PagedItems(tuple(found.values()), tuple(skipped.values()), is_last, on_first_page)
+        page_params: Params = [("$top", PAGE_SIZE)]
+        for page_number in range(1, MAX_PAGES + 1):
+            body = await self._transport.get(endpoint, [*params, *page_params], **ids)
+            page = decode(body, Page, endpoint)
+            known = len(collector)
+            collector.check_limit(page.value)
+            for start in range(0, len(page.value), PARSED_AT_ONCE):
+                await self._transport.yield_to_loop()
+                collector.add(page.value[start : start + PARSED_AT_ONCE])
+            on_first_page = len(collector.items) if page_number == 1 else on_first_page
+            is_last = not page.next_link
+            if is_last or len(collector) == known:
+                return collector.result(is_complete=is_last, on_first_page=on_first_page)
             seen += len(page.value)
-            turn = next_page_params(page.next_link, seen)
-        raise DecodeError(f"GET {endpoint}: the list does not end after {MAX_PAGES} pages")
+            page_params = next_page_params(page.next_link, seen)
+        raise DecodeError(f"GET {endpoint}: the list has more than {MAX_PAGES} pages")
 
 
 def next_page_params(link: object, seen: int) -> Params:
-    """The parameters for the page that a next link leads to: if it does not say, from so many items on."""
-    said = {
+    """The page parameters of a next link; where it has none, those of the page after `seen` items."""
+    found = {
         name: value
-        for name, value in parse_qsl(query_of(link))
-        if name == "$skiptoken" or (name in TURNING and value.isdecimal())
+        for name, value in parse_qsl(link_query(link))
+        if name == "$skiptoken" or (name in PAGE_PARAMS and value.isdecimal())
     }
-    if "$skip" not in said and "$skiptoken" not in said:
+    if "$skip" not in found and "$skiptoken" not in found:
         return [("$skip", seen), ("$top", PAGE_SIZE)]
-    return [(name, said[name]) for name in TURNING if name in said]
+    return [(name, found[name]) for name in PAGE_PARAMS if name in found]
 
 
-def query_of(link: object) -> str:
-    """The query of a link, empty if it is none."""
-    if not isinstance(link, str) or len(link) > LONGEST_LINK:
+def link_query(link: object) -> str:
+    """The query of a URL; empty for anything that is not one."""
+    if not isinstance(link, str) or len(link) > MAX_LINK:
         return ""
     try:
         return urlsplit(link).query
@@ -178,44 +170,43 @@ def query_of(link: object) -> str:
 
 
 def run_parser(test_id: int) -> Callable[[msgspec.Raw], Run]:
-    """Reads a run of this test. Raises Foreign for one of another."""
+    """A parser for the runs of this test. It raises UnexpectedItem for a run of another."""
 
-    def read(raw: msgspec.Raw) -> Run:
-        run = read_run(raw)
+    def parse(raw: msgspec.Raw) -> Run:
+        run = parse_run_item(raw)
         if run.test_id != test_id:
             raise UnexpectedItem(f"run {run.id} of test {run.test_id} in the list of test {test_id}")
         return run
 
-    return read
+    return parse
 
 
-def read_run(raw: msgspec.Raw) -> Run:
+def parse_run_item(raw: msgspec.Raw) -> Run:
+    """A run in a list. Raises ValueError or DecodeError, like the next two."""
     return parse_run(decode(raw, RunBody, RUNS))
 
 
-def read_test(raw: msgspec.Raw) -> LoadTest:
+def parse_test_item(raw: msgspec.Raw) -> LoadTest:
+    """A test in a list."""
     return parse_test(decode(raw, TestBody, TESTS))
 
 
-def read_schedule(raw: msgspec.Raw) -> Schedule:
+def parse_schedule_item(raw: msgspec.Raw) -> Schedule:
+    """A schedule in a list."""
     return parse_schedule(decode(raw, ScheduleBody, SCHEDULES))
 
 
-def decode_one(body: bytes, type_: type[T], read: Callable[[T], I], endpoint: str) -> I:
-    """The one item of an answer. Raises Unreadable."""
+def decode_item(body: bytes, type_: type[T], parse: Callable[[T], I], endpoint: str) -> I:
+    """The one item of a response. Raises DecodeError."""
     try:
-        return read(decode(body, type_, endpoint))
+        return parse(decode(body, type_, endpoint))
     except ValueError as error:
         raise DecodeError(f"{endpoint}: {error}") from error
 
 
-def created_before_param(moment: float | None) -> list[tuple[str, str]]:
-    return [] if moment is None else [("created_before", timestamp(moment))]
+def format_timestamp(seconds: float) -> str:
+    """A time as this API accepts it, in UTC with Z: the plus sign of an offset would be read as a space.
 
-
-def timestamp(seconds: float) -> str:
-    """A moment as this API reads it: a plus sign in an offset would be read as a space, so Z.
-
-    One before 1970 is a mistake of whoever wrote it down; no run is older.
+    A time before 1970 can only be a mistake in our data; no run is older.
     """
     return datetime.fromtimestamp(max(seconds, 0.0), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,7 +1,7 @@
-"""The v6 API's words: the shape of its answers, and its tests and runs in our words.
+"""The v6 API's responses, and their conversion to tests and runs of exporter.model.
 
-Facts: the vendor's OpenAPI description, served at https://api.k6.io/cloud/v6/openapi. It calls status and
-result plain strings, so new words may come; those we do not know are left out and named, never guessed.
+Source: the vendor's OpenAPI description at https://api.k6.io/cloud/v6/openapi. Status and result are plain
+strings there, so there may be new values. These are left out and counted as unknown, never guessed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from exporter.k6.coerce import to_float, to_int, to_int_or_none, to_str, to_time
 from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
 
 T = TypeVar("T")
-Step = tuple[str, float | None]  # a status word, and the moment when the run entered it
+Step = tuple[str, float | None]  # a status, and when the run entered it (Unix seconds)
 
 
 class Page(msgspec.Struct):
@@ -38,7 +38,7 @@ class ScheduleBody(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a test is to start by itself, None if it is not."""
+    """A schedule of a test; `next_run` is in Unix seconds, None for an inactive schedule."""
 
     id: int
     test_id: int
@@ -75,7 +75,7 @@ class RunBody(msgspec.Struct):
     execution_duration: Any = None
 
 
-# The one table of statuses. An abort has a kind of its own; see abort_status.
+# Legacy codes of each status. The reason of an abort is in the details; see map_abort.
 STATUSES: dict[str, tuple[RunStatus, ProcessingStatus]] = {
     "created": (RunStatus.CREATED, ProcessingStatus.NOT_STARTED),
     "queued": (RunStatus.QUEUED, ProcessingStatus.NOT_STARTED),
@@ -92,17 +92,18 @@ PHASES = {
     "running": Phase.RUNNING,
     "processing_metrics": Phase.PROCESSING,
 }
-ENDS_OF_LOAD = ("processing_metrics", "completed", "aborted")
-SCRIPT_ERRORS = frozenset({8030, 8031, 8035})  # setup(), teardown() and script exceptions, as k6 sends them
+LOAD_ENDED = ("processing_metrics", "completed", "aborted")
+# Exceptions in setup(), teardown() and the script, as k6 sends them.
+SCRIPT_ERRORS = frozenset({8030, 8031, 8035})
 
 
 def parse_run(body: RunBody) -> Run:
-    """A run in our words; what cannot be understood is left out and named. ValueError without an id."""
+    """Converts a run. Raises ValueError if it has no id or no test."""
     unknown: list[str] = []
 
-    def read(field: str, how: Callable[[object], T | None], value: object) -> T | None:
+    def convert(field: str, to: Callable[[object], T | None], value: object) -> T | None:
         try:
-            return how(value)
+            return to(value)
         except ValueError:
             unknown.append(field)
             return None
@@ -112,37 +113,38 @@ def parse_run(body: RunBody) -> Run:
         raise ValueError(f"a run without {'an id' if id_ is None else 'a test_id'}")
     steps = [
         convert_or_empty(step, Status)
-        for step in read("status_history", expect_list, body.status_history) or ()
+        for step in convert("status_history", expect_list, body.status_history) or ()
     ]
     history = [parse_step(step) for step in steps]
     abort = map_abort([convert_or_empty(body.status_details, Status), *steps], body.result)
-    codes = read("run_status", lambda word: map_status(word, abort), body.status)
+    codes = convert("run_status", lambda status: map_status(status, abort), body.status)
     status, processing = codes or (None, None)
     started = first_entered(history, ("running",))
-    # The API's own `ended` is the end of processing; what legacy calls so is the end of the load.
-    # In a status that we do not know, only the former tells that the run is over.
-    ended = first_entered(history, ENDS_OF_LOAD) if codes else None
+    # The API's own `ended` is the end of processing; in the legacy API it is the end of the load, as here.
+    # For an unknown status, only the API's own shows that the run is finished.
+    ended = first_entered(history, LOAD_ENDED) if codes else None
+    # Billable time; the API has 0 for a run that never ran.
+    billable = None if started is None else body.execution_duration
     return Run(
         id=id_,
         test_id=test_id,
         status=status,
         processing=processing,
-        result=read("result_status", map_result, body.result),
-        created=read("created", to_timestamp, body.created),
+        result=convert("result_status", map_result, body.result),
+        created=convert("created", to_timestamp, body.created),
         started=started,
-        ended=ended if ended is not None else read("ended", to_timestamp, body.ended),
-        duration=read("duration", to_float, body.estimated_duration),
-        vus=read("vus", to_float, body.max_vus),
-        # Billable time, 0 for a run that never ran.
-        execution=None if started is None else read("execution_duration", to_float, body.execution_duration),
-        vuh=read("vuh", total_vuh, body.cost),
+        ended=ended if ended is not None else convert("ended", to_timestamp, body.ended),
+        duration=convert("duration", to_float, body.estimated_duration),
+        vus=convert("vus", to_float, body.max_vus),
+        execution=convert("execution_duration", to_float, billable),
+        vuh=convert("vuh", total_vuh, body.cost),
         phases=phase_durations(history),
         invalid_fields=tuple(unknown),
     )
 
 
 def convert_or_empty(value: object, type_: type[T]) -> T:
-    """A part of an answer in this shape; an empty one if it has another."""
+    """A part of a response as this type; an empty one if it has another shape."""
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError:  # a ValueError only since msgspec 0.21
@@ -150,25 +152,26 @@ def convert_or_empty(value: object, type_: type[T]) -> T:
 
 
 def expect_list(value: object) -> Sequence[object]:
+    """A list, empty for None. Raises ValueError for anything else."""
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise ValueError("a history that is not a list")
+        raise ValueError("the status history is not a list")
     return value
 
 
-def map_status(word: object, abort: RunStatus) -> tuple[RunStatus, ProcessingStatus] | None:
-    """The two codes that legacy has for a status; `abort` is the one for an abort."""
-    if word is None:
+def map_status(status: object, abort: RunStatus) -> tuple[RunStatus, ProcessingStatus] | None:
+    """The two legacy codes of a status; `abort` is the one for `aborted`. Raises ValueError."""
+    if status is None:
         return None
-    if not isinstance(word, str) or word not in STATUSES:
-        raise ValueError(f"{word!r} is not a status that we know")
-    status, processing = STATUSES[word]
-    return (abort if word == "aborted" else status, processing)
+    if not isinstance(status, str) or status not in STATUSES:
+        raise ValueError(f"unknown status {status!r}")
+    code, processing = STATUSES[status]
+    return (abort if status == "aborted" else code, processing)
 
 
 def map_abort(steps: Iterable[Status], result: object) -> RunStatus:
-    """Why a run was aborted, as far as v6 tells: a person, a threshold, its script, or else the system."""
+    """Why a run was aborted, as far as v6 reports it: by a user, a threshold, its script, else the system."""
     extras = [convert_or_empty(step.extra, Extra) for step in steps if step.type == "aborted"]
     if any(extra.by_user for extra in extras):
         return RunStatus.ABORTED_BY_USER
@@ -179,12 +182,13 @@ def map_abort(steps: Iterable[Status], result: object) -> RunStatus:
     return RunStatus.ABORTED_BY_SYSTEM
 
 
-def map_result(word: object) -> ResultStatus | None:
-    if word is None or word == "":
+def map_result(result: object) -> ResultStatus | None:
+    """The legacy code of a result. Raises ValueError."""
+    if result is None or result == "":
         return None
-    if not isinstance(word, str) or word not in RESULTS:
-        raise ValueError(f"{word!r} is not a result that we know")
-    return RESULTS[word]
+    if not isinstance(result, str) or result not in RESULTS:
+        raise ValueError(f"unknown result {result!r}")
+    return RESULTS[result]
 
 
 def total_vuh(cost: object) -> float | None:
@@ -194,45 +198,45 @@ def total_vuh(cost: object) -> float | None:
     try:
         return to_float(msgspec.convert(cost, Cost).total_vuh)
     except msgspec.ValidationError as error:  # a ValueError only since msgspec 0.21
-        raise ValueError("a cost that is not an object") from error
+        raise ValueError("the cost is not an object") from error
 
 
 def parse_step(step: Status) -> Step:
-    """A step of a run's life and the moment it was entered, None if that cannot be read."""
+    """A step of the status history; without a time if that cannot be converted."""
     try:
         return to_str(step.type), to_timestamp(step.entered)
     except ValueError:
         return to_str(step.type), None
 
 
-def first_entered(history: Sequence[Step], words: Sequence[str]) -> float | None:
-    """The moment when a run first was in one of these statuses."""
-    return min((at for word, at in history if word in words and at is not None), default=None)
+def first_entered(history: Sequence[Step], statuses: Sequence[str]) -> float | None:
+    """When a run first entered one of these statuses, in Unix seconds."""
+    return min((at for status, at in history if status in statuses and at is not None), default=None)
 
 
 def phase_durations(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
-    """How long each phase that is behind the run took: in all, if it was entered more than once.
+    """The duration of each phase that has ended, in seconds; the sum if a phase was entered repeatedly.
 
-    A step without a moment leaves open how long it and the one before it took. Steps that are not in the
-    order of their moments leave everything open.
+    A step without a time leaves out its own phase and the one before; steps out of order leave out all.
     """
-    moments = [at for _, at in history if at is not None]
-    if moments != sorted(moments):
+    times = [at for _, at in history if at is not None]
+    if times != sorted(times):
         return ()
-    lengths: dict[Phase, float] = {}
-    unclear = set()
-    for (word, began), (_, left) in pairwise(history):
-        if word not in PHASES:
+    durations: dict[Phase, float] = {}
+    unknown = set()
+    for (status, began), (_, ended) in pairwise(history):
+        if status not in PHASES:
             continue
-        if began is None or left is None:
-            unclear.add(PHASES[word])
+        phase = PHASES[status]
+        if began is None or ended is None:
+            unknown.add(phase)
         else:
-            lengths[PHASES[word]] = lengths.get(PHASES[word], 0.0) + left - began
-    return tuple((phase, length) for phase, length in lengths.items() if phase not in unclear)
+            durations[phase] = durations.get(phase, 0.0) + ended - began
+    return tuple((phase, duration) for phase, duration in durations.items() if phase not in unknown)
 
 
 def parse_test(body: TestBody) -> LoadTest:
-    """A test in our words. ValueError without an id."""
+    """Converts a test. Raises ValueError if it has no id."""
     id_ = to_int(body.id)
     if id_ is None:
         raise ValueError("a test without an id")
@@ -240,7 +244,7 @@ def parse_test(body: TestBody) -> LoadTest:
 
 
 def parse_schedule(body: ScheduleBody) -> Schedule:
-    """A schedule in our words. ValueError if it cannot be understood."""
+    """Converts a schedule. Raises ValueError if a value cannot be converted."""
     id_, test_id = to_int(body.id), to_int(body.load_test_id)
     if id_ is None or test_id is None:
         raise ValueError(f"a schedule without {'an id' if id_ is None else 'a load_test_id'}")

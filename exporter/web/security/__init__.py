@@ -1,4 +1,4 @@
-"""Who is let in to what the exporter serves: TLS, passwords and a limit, from the web configuration file."""
+"""Access to the web server: TLS, basic auth, headers and a rate limit, from the web configuration file."""
 
 from exporter.web.security.middleware import WebConfigMiddleware, is_health_check, is_public_path
 

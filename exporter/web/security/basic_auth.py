@@ -1,4 +1,4 @@
-"""Passwords against bcrypt hashes: slow for whoever guesses, free for whoever was right before."""
+"""Basic auth with bcrypt hashes: slow for password guessing, without cost for a password verified before."""
 
 import asyncio
 import hmac
@@ -10,48 +10,48 @@ from hashlib import sha256
 
 import bcrypt
 
-MAX_CHECKS = 8  # at once; the rest is told to come back, or guesses would pile up
-MAX_LENGTH = 72  # bytes; bcrypt heeds no more of a password
+MAX_CHECKS = 8  # at once; without a limit, guesses would queue up in front of real users
+MAX_LENGTH = 72  # bytes; bcrypt ignores the rest of a password
 
 
-class Busy(Exception):
-    """So many passwords are being checked that this one has to wait."""
+class TooManyChecks(Exception):
+    """Too many passwords are being checked to start another check."""
 
 
 class BasicAuthVerifier:
-    """Users and their bcrypt hashes.
+    """Verifies passwords of users against their bcrypt hashes.
 
-    An unknown user takes as long as a known one. A right password is remembered as a keyed digest, so that a
-    scrape costs no bcrypt; wrong ones are not remembered. One check at a time runs in the executor.
+    An unknown user takes as long as a known one, so that response times do not reveal user names. A correct
+    password is remembered as a keyed digest, so that a scrape costs no bcrypt. Wrong ones are not remembered.
     """
 
-    __slots__ = ("_checks", "_decoys", "_executor", "_hashes", "_key", "_right")
+    __slots__ = ("_checks", "_dummy_hashes", "_executor", "_hashes", "_key", "_verified")
 
     def __init__(self, hashes: Mapping[str, str], executor: Executor) -> None:
         self._hashes = {user: text.encode() for user, text in hashes.items()}
-        self._executor = executor
+        self._executor = executor  # has one thread, so that one check runs at a time
         self._key = secrets.token_bytes(32)
-        self._right: dict[str, bytes] = {}
+        self._verified: dict[str, bytes] = {}
         self._checks = 0
-        # A salt of the same cost, and a sum that is nobody's.
-        self._decoys = [bcrypt.gensalt(int(text[4:6])) + b"." * 31 for text in self._hashes.values()]
+        # A salt of the same cost, and a checksum that no password has.
+        self._dummy_hashes = [bcrypt.gensalt(int(text[4:6])) + b"." * 31 for text in self._hashes.values()]
 
     async def verify(self, user: str, password: bytes) -> bool:
-        """Whether this is the user's password. Raises Busy."""
+        """Whether this is the user's password. Raises TooManyChecks."""
         digest = self._digest(user.encode() + b"\0" + password)
-        if hmac.compare_digest(self._right.get(user, b""), digest):
+        if hmac.compare_digest(self._verified.get(user, b""), digest):
             return True
         if self._checks >= MAX_CHECKS:
-            raise Busy
+            raise TooManyChecks
         self._checks += 1
         try:
-            is_right = await asyncio.get_running_loop().run_in_executor(
+            is_correct = await asyncio.get_running_loop().run_in_executor(
                 self._executor, check_password, password, self._hashes.get(user) or self._dummy_hash(user)
             )
         finally:
             self._checks -= 1
-        if is_right and user in self._hashes:
-            self._right[user] = digest
+        if is_correct and user in self._hashes:
+            self._verified[user] = digest
             return True
         return False
 
@@ -59,19 +59,19 @@ class BasicAuthVerifier:
         return hmac.digest(self._key, text, sha256)
 
     def _dummy_hash(self, user: str) -> bytes:
-        """A hash for somebody unknown, the same each time: the costs of known ones may differ."""
-        return self._decoys[int.from_bytes(self._digest(user.encode())) % len(self._decoys)]
+        """A hash for an unknown user, the same each time, since the costs of known ones may differ."""
+        return self._dummy_hashes[int.from_bytes(self._digest(user.encode())) % len(self._dummy_hashes)]
 
 
 def check_password(password: bytes, hashed: bytes) -> bool:
     try:
         return bcrypt.checkpw(password[:MAX_LENGTH], hashed)
-    except ValueError:  # older versions of bcrypt refuse a NUL
+    except ValueError:  # older versions of bcrypt reject a NUL byte
         return False
 
 
 def parse_authorization(header: bytes) -> tuple[str, bytes] | None:
-    """User and password of an Authorization header; None if it holds none."""
+    """User and password of an Authorization header; None if it has none or is malformed."""
     scheme, _, encoded = header.strip().partition(b" ")
     if scheme.lower() != b"basic":
         return None

@@ -1,4 +1,4 @@
-"""What stands before the web app: who may ask what, as the web configuration file has it at present."""
+"""ASGI middleware that applies the web configuration to each request and reloads the file when it changes."""
 
 import asyncio
 import logging
@@ -16,192 +16,199 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.clock import Clock
 from exporter.config import ConfigError
-from exporter.web.security.basic_auth import BasicAuthVerifier, Busy, parse_authorization
+from exporter.web.security.basic_auth import BasicAuthVerifier, TooManyChecks, parse_authorization
 from exporter.web.security.rate_limit import RateLimit
 from exporter.web.security.tls import create_ssl_context
-from exporter.web.security.web_config import WebConfig, read_web_file
+from exporter.web.security.web_config import WebConfig, read_web_config
 
 log = logging.getLogger(__name__)
 
-LOOK = 1.0  # seconds between looks at the files; a change counts when two looks have found the same
+CHECK_INTERVAL = 1.0  # seconds between checks of the files
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="k6-cloud-exporter", charset="UTF-8"'}
-LATER = {"Retry-After": "1"}
+RETRY_LATER = {"Retry-After": "1"}
 
-Version = tuple[int, int, int, int]
-Versions = Mapping[Path, Version | None]
+Fingerprint = tuple[int, int, int, int]
+Fingerprints = Mapping[Path, Fingerprint | None]
 
 
 def is_health_check(method: str, path: str) -> bool:
-    """Whether this is asked by a probe, which has neither password nor certificate."""
+    """Whether this request comes from a probe, which has neither password nor certificate."""
     return method in ("GET", "HEAD") and path in ("/-/healthy", "/-/ready")
 
 
 def is_public_path(method: str, path: str) -> bool:
-    """Whether this is asked by a probe, or by k6 Cloud's webhook, whose password is a part of the path."""
+    """Whether this is a probe's request or a webhook's, whose secret is part of the path."""
     return is_health_check(method, path) or (method == "POST" and path.startswith("/webhook/"))
 
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """What one version of the file says, ready for use."""
+    """One version of the web configuration, ready to apply."""
 
-    file: WebConfig
+    config: WebConfig
     tls: ssl.SSLContext | None
     basic_auth: BasicAuthVerifier | None
     rate_limit: RateLimit | None
     headers: tuple[tuple[bytes, bytes], ...]
 
+    @property
+    def allowed_sans(self) -> tuple[str, ...] | None:
+        """The names of which a client's certificate must have one; None if any name is allowed."""
+        tls = self.config.tls_server_config
+        return tls.client_allowed_sans if tls else None
+
+    @property
+    def requires_certificate(self) -> bool:
+        tls = self.config.tls_server_config
+        return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
+
 
 class WebConfigMiddleware:
-    """The rules in force; a changed file replaces them, a broken one leaves them and is logged once.
+    """Applies the policy in force. A changed file replaces it; an invalid one is logged once and ignored.
 
-    Raises ConfigError when it is made of a broken file.
+    The constructor raises ConfigError if the file is invalid.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self.is_good = True
+        self.is_good = True  # whether the files were valid when last read
         self._path = path
         self._clock = clock
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
-        self._read: Versions = {}
-        self._seen: Versions = {}
-        self.rules = self._rules(None)
+        self._loaded: Fingerprints = {}
+        self._last_seen: Fingerprints = {}
+        self.policy = self._load_policy(None)
 
     def tls(self) -> ssl.SSLContext | None:
-        """The context for a connection that begins now; None for plain HTTP."""
-        return self.rules.tls
+        """The context for a new connection; None for plain HTTP."""
+        return self.policy.tls
 
     @asynccontextmanager
-    async def watch(self, tell: Callable[[bool], None]) -> AsyncIterator[None]:
-        """Looks after changes meanwhile; `tell` hears whether the files were good when last read."""
-        watching = asyncio.create_task(self._watch(tell))
+    async def watch(self, report: Callable[[bool], None]) -> AsyncIterator[None]:
+        """Checks the files during the `with` block and reports each time whether they are valid."""
+        watching = asyncio.create_task(self._watch(report))
         try:
             yield
         finally:
             watching.cancel()
             self._executor.shutdown(wait=False, cancel_futures=True)
 
-    async def _watch(self, tell: Callable[[bool], None]) -> None:
+    async def _watch(self, report: Callable[[bool], None]) -> None:
         while True:
-            await self._clock.sleep(LOOK)
+            await self._clock.sleep(CHECK_INTERVAL)
             try:
                 await asyncio.to_thread(self.reload_if_changed)
             except Exception:
-                log.exception("the web configuration could not be looked at")
-            tell(self.is_good)
+                # Reloading must go on, whatever happens once.
+                log.exception("failed to check the web configuration for changes")
+            report(self.is_good)
 
     def reload_if_changed(self) -> None:
-        """Read the files again if they have changed and have come to rest: one may be half written."""
-        before, self._seen = self._seen, fingerprints([self._path, *self._read])
-        if self._seen == self._read or self._seen != before:
+        """Reload files that have changed, but were the same in two checks: one may be half written."""
+        before, self._last_seen = self._last_seen, take_fingerprints([self._path, *self._loaded])
+        if self._last_seen == self._loaded or self._last_seen != before:
             return
         try:
-            rules = self._rules(self.rules)
-            reject_weaker_policy(self.rules, rules)
+            policy = self._load_policy(self.policy)
+            reject_weaker_policy(self.policy, policy)
         except ConfigError as error:
             self.is_good = False
-            told = {"reason": "; ".join(error.messages)}
-            log.warning("the web configuration is broken; the old one stays in force", extra=told)
+            log.warning(
+                "web configuration is invalid; the previous one stays in force",
+                extra={"reason": "; ".join(error.messages)},
+            )
         else:
-            self.rules, self.is_good = rules, True
-            log.info("the web configuration was read again")
+            self.policy, self.is_good = policy, True
+            log.info("web configuration reloaded")
 
-    def _rules(self, old: AccessPolicy | None) -> AccessPolicy:
-        # Looked at before they are read: what changes meanwhile is found changed.
-        self._read = fingerprints([self._path, *self._read])
-        file = read_web_file(self._path)
-        certificates = file.tls_server_config.files() if file.tls_server_config else ()
-        self._read = {self._path: self._read[self._path], **fingerprints(certificates)}
+    def _load_policy(self, old: AccessPolicy | None) -> AccessPolicy:
+        # Fingerprints are taken before reading, so that a change in between is noticed by the next check.
+        self._loaded = take_fingerprints([self._path, *self._loaded])
+        config = read_web_config(self._path)
+        certificates = config.tls_server_config.files() if config.tls_server_config else ()
+        self._loaded = {self._path: self._loaded[self._path], **take_fingerprints(certificates)}
         try:
-            return rules(file, self._executor, self._clock, old)
+            return create_policy(config, self._executor, self._clock, old)
         except ConfigError as error:
-            raise ConfigError([f"{self._path}: {sentence}" for sentence in error.messages]) from error
+            raise ConfigError([f"{self._path}: {message}" for message in error.messages]) from error
 
     def wrap(self, app: ASGIApp, is_open: Callable[[str, str], bool] = is_health_check) -> ASGIApp:
-        """The app behind the rules; what is open, by method and path, needs no password or certificate."""
+        """The app behind the policy; `is_open` exempts requests from it, by method and path."""
 
-        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            rules = self.rules
-            refusal = None if is_open(scope["method"], scope["path"]) else await check_access(rules, scope)
-            await (refusal or app)(scope, receive, with_headers(send, rules.headers))
+        async def protected_app(scope: Scope, receive: Receive, send: Send) -> None:
+            policy = self.policy
+            rejection = None if is_open(scope["method"], scope["path"]) else await check_access(policy, scope)
+            await (rejection or app)(scope, receive, with_headers(send, policy.headers))
 
-        return guarded
+        return protected_app
 
 
-def rules(file: WebConfig, executor: Executor, clock: Clock, old: AccessPolicy | None) -> AccessPolicy:
+def create_policy(
+    config: WebConfig, executor: Executor, clock: Clock, old: AccessPolicy | None
+) -> AccessPolicy:
     """Raises ConfigError."""
-    # Right passwords are forgotten only if users change: with each new certificate those who are known
-    # would have to stand in line with those who guess.
-    passwords = old.basic_auth if old and old.file.basic_auth_users == file.basic_auth_users else None
+    # Verified passwords are forgotten only if users change. Otherwise each new certificate would make real
+    # users wait for a check behind password guesses.
+    basic_auth = old.basic_auth if old and old.config.basic_auth_users == config.basic_auth_users else None
+    if basic_auth is None and config.basic_auth_users:
+        basic_auth = BasicAuthVerifier(config.basic_auth_users, executor)
+    limit = config.rate_limit
+    headers = config.http_server_config.headers.non_empty()
     return AccessPolicy(
-        file,
-        create_ssl_context(file.tls_server_config) if file.tls_server_config else None,
-        passwords or (BasicAuthVerifier(file.basic_auth_users, executor) if file.basic_auth_users else None),
-        RateLimit(file.rate_limit.interval, file.rate_limit.burst, clock)
-        if file.rate_limit.interval
-        else None,
-        tuple(
-            (name.lower().encode(), value.encode())
-            for name, value in file.http_server_config.headers.non_empty().items()
-        ),
+        config=config,
+        tls=create_ssl_context(config.tls_server_config) if config.tls_server_config else None,
+        basic_auth=basic_auth,
+        rate_limit=RateLimit(limit.interval, limit.burst, clock) if limit.interval else None,
+        headers=tuple((name.lower().encode(), value.encode()) for name, value in headers.items()),
     )
 
 
 def reject_weaker_policy(old: AccessPolicy, new: AccessPolicy) -> None:
-    """Raises ConfigError if a door would open by itself: an empty file is more often a slip than a wish."""
-    lost = [
-        name
-        for name, was, is_ in (
+    """Raises ConfigError if a reload would remove protection: an empty file is more often a mistake."""
+    removed = [
+        setting
+        for setting, before, after in (
             ("tls_server_config", old.tls, new.tls),
             ("basic_auth_users", old.basic_auth, new.basic_auth),
-            ("client_auth_type", needs_certificate(old), needs_certificate(new)),
-            ("client_allowed_sans", allowed_names(old), allowed_names(new)),
+            ("client_auth_type", old.requires_certificate, new.requires_certificate),
+            ("client_allowed_sans", old.allowed_sans, new.allowed_sans),
         )
-        if was and not is_
+        if before and not after
     ]
-    if lost:
-        raise ConfigError([f"without {' and '.join(lost)} the door would be open; restart if you mean it"])
+    if removed:
+        raise ConfigError(
+            [f"removing {' and '.join(removed)} would disable protection; restart the exporter to apply it"]
+        )
 
 
-def needs_certificate(rules: AccessPolicy) -> bool:
-    tls = rules.file.tls_server_config
-    return tls is not None and tls.client_auth_type == "RequireAndVerifyClientCert"
-
-
-def allowed_names(rules: AccessPolicy) -> tuple[str, ...] | None:
-    tls = rules.file.tls_server_config
-    return tls.client_allowed_sans if tls else None
-
-
-async def check_access(rules: AccessPolicy, scope: Scope) -> Response | None:
-    """The answer to whom is not let in; None to whom is."""
-    if rules.rate_limit and not rules.rate_limit.allow():
-        return PlainTextResponse("Too many requests.\n", 429, LATER)
-    if needs_certificate(rules) and not is_allowed(rules, scope.get("state", {}).get("client_certificate")):
-        return PlainTextResponse("A client certificate that is allowed here is needed.\n", 403)
-    if rules.basic_auth is None:
+async def check_access(policy: AccessPolicy, scope: Scope) -> Response | None:
+    """The response that rejects a request; None if the request is allowed."""
+    if policy.rate_limit and not policy.rate_limit.allow():
+        return PlainTextResponse("Too many requests.\n", 429, RETRY_LATER)
+    certificate = scope.get("state", {}).get("client_certificate")
+    if policy.requires_certificate and not is_certificate_allowed(policy, certificate):
+        return PlainTextResponse("An allowed client certificate is required.\n", 403)
+    if policy.basic_auth is None:
         return None
     header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    given = parse_authorization(header)
+    credentials = parse_authorization(header)
     try:
-        if given and await rules.basic_auth.verify(*given):
+        if credentials and await policy.basic_auth.verify(*credentials):
             return None
-    except Busy:
-        return PlainTextResponse("Too many passwords are being checked.\n", 429, LATER)
-    return PlainTextResponse("A user name and a password are needed.\n", 401, CHALLENGE)
+    except TooManyChecks:
+        return PlainTextResponse("Too many passwords are being checked.\n", 429, RETRY_LATER)
+    return PlainTextResponse("A user name and a password are required.\n", 401, CHALLENGE)
 
 
-def is_allowed(rules: AccessPolicy, certificate: Mapping[str, Any] | None) -> bool:
-    """Whether a client's certificate, verified by TLS, is one of those that are wanted."""
+def is_certificate_allowed(policy: AccessPolicy, certificate: Mapping[str, Any] | None) -> bool:
+    """Whether a client has a certificate, which TLS has verified, with an allowed name."""
     if not certificate:
         return False
-    allowed = allowed_names(rules)
     names = {normalize_san(kind, name) for kind, name in certificate.get("subjectAltName", ())}
-    return allowed is None or not names.isdisjoint(allowed)
+    return policy.allowed_sans is None or not names.isdisjoint(policy.allowed_sans)
 
 
 def normalize_san(kind: str, name: str) -> str:
-    """A name as it is written in the file: Python's ssl tells ::1 as 0:0:0:0:0:0:0:1."""
+    """A subject alternative name as operators write it: Python's ssl writes ::1 as 0:0:0:0:0:0:0:1."""
     try:
         return str(ip_address(name.strip())) if kind == "IP Address" else name
     except ValueError:
@@ -209,29 +216,29 @@ def normalize_san(kind: str, name: str) -> str:
 
 
 def with_headers(send: Send, headers: tuple[tuple[bytes, bytes], ...]) -> Send:
-    """What sends an answer with these headers; they go before those of the app."""
+    """A `send` that adds these headers to the response; they replace those of the app."""
     if not headers:
         return send
     names = {name for name, _ in headers}
 
-    async def send_with(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
             message = {**message, "headers": [*kept, *headers]}
         await send(message)
 
-    return send_with
+    return send_with_headers
 
 
-def fingerprints(files: Iterable[Path]) -> Versions:
-    """What tells one version of each file from another; None for one that cannot be looked at."""
-    return {file: fingerprint(file) for file in files}
+def take_fingerprints(files: Iterable[Path]) -> Fingerprints:
+    """A fingerprint of each file, which changes with the file; None for a file that is not accessible."""
+    return {file: take_fingerprint(file) for file in files}
 
 
-def fingerprint(file: Path) -> Version | None:
+def take_fingerprint(file: Path) -> Fingerprint | None:
     try:
         found = file.stat()
     except OSError:
         return None
-    # When it was changed in any way, for that may be who can read it, or a time of writing that was put back.
+    # The ctime also changes with permissions, and when a tool restores the mtime, as `cp -p` does.
     return found.st_ctime_ns, found.st_mtime_ns, found.st_ino, found.st_size

@@ -1,10 +1,10 @@
-"""How often anybody may ask: a bucket that fills by one token each interval."""
+"""The rate limit of the web server: a token bucket, as in exporter-toolkit."""
 
 from exporter.clock import Clock
 
 
 class RateLimit:
-    """At most `burst` requests at once, and one more for each `interval` seconds."""
+    """Allows `burst` requests at once, and one more after each `interval` seconds."""
 
     def __init__(self, interval: float, burst: int, clock: Clock) -> None:
         self._interval = interval
@@ -13,9 +13,10 @@ class RateLimit:
         self._full_at = clock.monotonic()
 
     def allow(self) -> bool:
-        """Whether one more may be answered now; if so, it is counted."""
+        """Whether one more request is allowed now; if so, it is counted."""
         now = self._clock.monotonic()
         full_at = max(self._full_at, now) + self._interval
+        # The tolerance is for rounding errors of floating-point sums.
         if full_at - now > self._burst * self._interval + 1e-9:
             return False
         self._full_at = full_at

@@ -1,54 +1,53 @@
-"""What the web configuration says of TLS, as Python's ssl understands it."""
+"""TLS settings of the web configuration as an SSLContext."""
 
 import ssl
-from pathlib import Path
 
 from exporter.config import ConfigError
-from exporter.web.security.web_config import Tls
+from exporter.web.security.web_config import TlsServerConfig
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+PEM_MARKERS = {
+    "cert_file": (b"-----BEGIN CERTIFICATE-----", "certificate"),
+    "key_file": (b"PRIVATE KEY-----", "private key"),
+    "client_ca_file": (b"-----BEGIN CERTIFICATE-----", "certificate"),
+}
 
 
-def create_ssl_context(tls: Tls) -> ssl.SSLContext:
-    """A context with these certificates. Raises ConfigError.
+def create_ssl_context(tls: TlsServerConfig) -> ssl.SSLContext:
+    """A server context with these certificates. Raises ConfigError.
 
-    A certificate of the client is verified if there is one. That there must be one is left to the Guard:
-    health and readiness are asked by probes, which have none.
+    A client's certificate is verified if it sends one. WebConfigMiddleware rejects requests without one,
+    since probes request health and readiness over the same port and have no certificate.
     """
-    wrong = [
-        sentence
-        for name in ("cert_file", "key_file", "client_ca_file")
-        for sentence in validate_pem(tls, name)
-    ]
-    if wrong:
-        raise ConfigError(wrong)
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version, made.maximum_version = VERSIONS[tls.min_version], VERSIONS[tls.max_version]
-    made.set_alpn_protocols(["http/1.1"])
-    # What a client can only be after. Compression and renegotiation are ways to attack.
-    made.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    configure_ciphers(made, tls)
-    load_certificates(made, tls)
-    return made
+    messages = [message for setting in PEM_MARKERS for message in check_pem(tls, setting)]
+    if messages:
+        raise ConfigError(messages)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version, context.maximum_version = VERSIONS[tls.min_version], VERSIONS[tls.max_version]
+    context.set_alpn_protocols(["http/1.1"])
+    # Clients need neither; compression leaks secrets (CRIME), and renegotiation costs the server CPU.
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    configure_ciphers(context, tls)
+    load_certificates(context, tls)
+    return context
 
 
-def configure_ciphers(made: ssl.SSLContext, tls: Tls) -> None:
+def configure_ciphers(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
     if tls.cipher_suites:
-        made.set_ciphers(":".join(tls.cipher_suites))
+        context.set_ciphers(":".join(tls.cipher_suites))
     if not tls.prefer_server_cipher_suites:
-        made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     for curve in tls.curve_preferences:
-        made.set_ecdh_curve(curve)
+        context.set_ecdh_curve(curve)
 
 
-def load_certificates(made: ssl.SSLContext, tls: Tls) -> None:
+def load_certificates(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
     try:
-        made.load_cert_chain(
-            tls.cert_file, tls.key_file, password=""
-        )  # without one OpenSSL asks the terminal
+        # Without a password, OpenSSL would prompt for one on the terminal.
+        context.load_cert_chain(tls.cert_file, tls.key_file, password="")
     except ssl.SSLError as error:
         reason = (
-            f"this is not the key of the certificate in {tls.cert_file}"
+            f"not the key of the certificate in {tls.cert_file}"
             if error.reason == "KEY_VALUES_MISMATCH"
             else f"OpenSSL cannot use it with {tls.cert_file} ({(error.reason or 'unknown').lower()})"
         )
@@ -56,28 +55,26 @@ def load_certificates(made: ssl.SSLContext, tls: Tls) -> None:
     if tls.client_ca_file is None:
         return
     try:
-        made.load_verify_locations(tls.client_ca_file)
+        context.load_verify_locations(tls.client_ca_file)
     except ssl.SSLError as error:
         raise ConfigError(
-            [f"tls_server_config.client_ca_file: a certificate in {tls.client_ca_file} is broken"]
+            [f"tls_server_config.client_ca_file: {tls.client_ca_file} contains a malformed certificate"]
         ) from error
-    made.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
-def validate_pem(tls: Tls, name: str) -> list[str]:
-    """What is wrong with a file at first sight."""
-    file: Path | None = getattr(tls, name)
-    try:
-        content = file.read_bytes() if file else None
-    except OSError as error:
-        return [f"tls_server_config.{name}: cannot read {file}: {error.strerror}"]
-    if content is None:
+def check_pem(tls: TlsServerConfig, setting: str) -> list[str]:
+    """The obvious problems of a file, for which OpenSSL has no clear message."""
+    file = getattr(tls, setting)
+    if file is None:
         return []
-    if name == "key_file" and b"ENCRYPTED" in content:
-        return [f"tls_server_config.{name}: the key in {file} is encrypted; store it without a password"]
-    beginning, thing = (
-        (b"PRIVATE KEY-----", "private key")
-        if name == "key_file"
-        else (b"-----BEGIN CERTIFICATE-----", "certificate")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        return [f"tls_server_config.{setting}: cannot read {file}: {error.strerror}"]
+    if setting == "key_file" and b"ENCRYPTED" in content:
+        return [f"tls_server_config.{setting}: the key in {file} is encrypted; store it without a password"]
+    marker, kind = PEM_MARKERS[setting]
+    return (
+        [] if marker in content else [f"tls_server_config.{setting}: {file} contains no {kind} in PEM format"]
     )
-    return [] if beginning in content else [f"tls_server_config.{name}: no {thing} in PEM is in {file}"]

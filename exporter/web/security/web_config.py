@@ -1,7 +1,7 @@
-"""The file that --web.config.file names: TLS, users, headers and a limit, in exporter-toolkit's format.
+"""The web configuration file (--web.config.file): TLS, users, headers and a rate limit.
 
-What of that format cannot be done here is refused with a sentence, never passed over. No sentence repeats
-what was written for a password.
+Its format is that of exporter-toolkit: https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
+Settings of that format that are not supported are errors, never ignored. No error repeats a password.
 """
 
 import difflib
@@ -18,11 +18,11 @@ from exporter.config.schema import Integer, Section
 from exporter.config.types import parse_duration, parse_file_path
 from exporter.formatting import quote_value
 
-# The salt, of 16 bytes, ends in two bits; bcrypt takes no other ends.
+# The last character of the 16-byte salt encodes two bits only, so that four characters are possible.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
-MOST_COST = 15  # of bcrypt: some 2 s for a password. Each more takes twice as long, and an end waits for it
+MAX_COST = 15  # of bcrypt, some 2 s for a password; each step doubles that, and a shutdown waits for it
 
-# The names that Go gives to the cipher suites of TLS 1.2 that it holds safe, and OpenSSL's.
+# The cipher suites of TLS 1.2 that Go considers secure: Go's names and OpenSSL's.
 SUITES = {
     f"TLS_ECDHE_{key}_WITH_{go}": f"ECDHE-{key}-{openssl}"
     for key in ("ECDSA", "RSA")
@@ -36,9 +36,9 @@ SUITES = {
 }
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 
-UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
+UNVERIFIED_CLIENT_AUTH = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
 HINTS = {
-    f"tls_server_config.{name}": f"PEM within this file is not read; name a file in {name}_file"
+    f"tls_server_config.{name}": f"inline PEM is not supported; use {name}_file"
     for name in ("cert", "key", "client_ca")
 }
 EXAMPLES = {
@@ -48,48 +48,50 @@ EXAMPLES = {
     "rate_limit": "burst: 20",
 }
 SENTENCES = {
-    "missing": "this is missing; name the file, in PEM",
-    "dict_type": "a bcrypt hash is expected for each user, such as alice: $2y$10$…",
-    "too_long": "only one curve can be offered here; keep the one that you want most",
+    "missing": "required; set it to the path of a file in PEM format",
+    "dict_type": "expected a bcrypt hash for each user, such as alice: $2y$10$…",
+    "too_long": "only one curve is supported; keep one",
 }
 
 
-def relative_path(value: object, info: ValidationInfo) -> Path:
-    """A file; a relative path starts where the web configuration is."""
+def resolve_path(value: object, info: ValidationInfo) -> Path:
+    """A path; a relative one starts in the folder of the web configuration file."""
     folder: Path = (info.context or {})["folder"]
     return folder / parse_file_path(value)
 
 
-def client_auth(value: object) -> object:
-    if value in UNVERIFIED:
+def check_client_auth(value: object) -> object:
+    if value in UNVERIFIED_CLIENT_AUTH:
         raise ValueError(
-            f"{value} takes certificates that nobody has verified, which cannot be done here; "
-            "write RequireAndVerifyClientCert, or VerifyClientCertIfGiven"
+            f"{value} accepts unverified certificates, which is not supported; "
+            "use RequireAndVerifyClientCert or VerifyClientCertIfGiven"
         )
     return value
 
 
-def tls_version(value: object) -> object:
+def check_tls_version(value: object) -> object:
     if value in ("TLS10", "TLS11"):
-        raise ValueError(f"{value} is broken and not spoken here; write TLS12 or TLS13")
+        raise ValueError(f"{value} is insecure and not supported; use TLS12 or TLS13")
     return value
 
 
-def cipher_suite(value: object) -> str:
-    """A cipher suite of TLS 1.2, by OpenSSL's name."""
+def parse_cipher_suite(value: object) -> str:
+    """OpenSSL's name of a cipher suite of TLS 1.2, from Go's name."""
     if isinstance(value, str) and value in SUITES:
         return SUITES[value]
     if isinstance(value, str) and re.fullmatch(r"TLS_(AES|CHACHA20)_\w+", value):
-        raise ValueError(f"the suites of TLS 1.3 cannot be chosen, they are all in use; remove {value}")
-    alike = difflib.get_close_matches(str(value), SUITES, n=1)
+        raise ValueError(
+            f"cipher suites of TLS 1.3 are always enabled and cannot be selected; remove {value}"
+        )
+    similar = difflib.get_close_matches(str(value), SUITES, n=1)
     raise ValueError(
-        f"{quote_value(value)} is not a cipher suite that can be chosen"
-        + (f"; did you mean {alike[0]}?" if alike else "; name those of TLS 1.2 as Go does")
+        f"{quote_value(value)} is not a supported cipher suite"
+        + (f"; did you mean {similar[0]}?" if similar else "; use Go's name of a cipher suite of TLS 1.2")
     )
 
 
-def curve(value: object) -> str:
-    """An elliptic curve, by OpenSSL's name."""
+def parse_curve(value: object) -> str:
+    """OpenSSL's name of an elliptic curve, from Go's name."""
     if not isinstance(value, str) or value not in CURVES:
         raise ValueError(f"{quote_value(value)} is not one of {', '.join(CURVES)}")
     return CURVES[value]
@@ -97,92 +99,94 @@ def curve(value: object) -> str:
 
 def reject_http2(value: object) -> object:
     if value is True:
-        raise ValueError("HTTP/2 is not spoken here; write false, or leave it out")
+        raise ValueError("HTTP/2 is not supported; set it to false, or remove it")
     return value
 
 
-def header_value(value: object) -> str:
+def check_header_value(value: object) -> str:
     if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
-        raise ValueError(f"{quote_value(value)} cannot be the value of a header; write one line of ASCII")
+        raise ValueError(f"{quote_value(value)} is not a valid header value; use one line of printable ASCII")
     return value
 
 
 def one_of(*values: str) -> BeforeValidator:
     def check(value: object) -> object:
         if value not in ("", *values):
-            raise ValueError(f"{quote_value(value)} is not {' or '.join(values)}")
+            raise ValueError(f"{quote_value(value)} is not one of {', '.join(values)}")
         return value
 
     return BeforeValidator(check)
 
 
-def bcrypt_hash(value: object) -> str:
+def check_bcrypt_hash(value: object) -> str:
     if not isinstance(value, str) or not BCRYPT.fullmatch(value):
-        raise ValueError("this is not a bcrypt hash; make one with htpasswd -nB NAME")
-    if int(value[4:6]) > MOST_COST:
+        raise ValueError("not a bcrypt hash; create one with htpasswd -nB NAME")
+    if int(value[4:6]) > MAX_COST:
         raise ValueError(
-            f"a cost of {value[4:6]} takes too long for a server; the most is {MOST_COST}, "
-            "htpasswd -nBC 10 NAME is common"
+            f"bcrypt cost {value[4:6]} is too slow for a server, the maximum is {MAX_COST}; "
+            "create a hash with htpasswd -nBC 10 NAME"
         )
     return value
 
 
-def user_name(value: object) -> object:
+def check_user_name(value: object) -> object:
     if not isinstance(value, str) or not value or ":" in value or not value.isprintable():
-        raise ValueError("a user's name has at least one character and no colon")
+        raise ValueError("a user name must have at least one character, only printable ones, and no colon")
     return value
 
 
 def parse_interval(value: object) -> float:
-    """A duration; 0 is none."""
+    """Seconds from a duration such as 1s; 0 means no limit."""
     return 0.0 if value in (0, "0", "0s") and not isinstance(value, bool) else parse_duration(value)
 
 
-FileBeside = Annotated[Path, BeforeValidator(relative_path)]
-TlsVersion = Annotated[Literal["TLS12", "TLS13"], BeforeValidator(tls_version)]
-HeaderValue = Annotated[str, BeforeValidator(header_value)]
+FilePath = Annotated[Path, BeforeValidator(resolve_path)]
+TlsVersion = Annotated[Literal["TLS12", "TLS13"], BeforeValidator(check_tls_version)]
+HeaderValue = Annotated[str, BeforeValidator(check_header_value)]
 
 
-class Tls(Section):
-    """Certificates, ours and the clients', and what of TLS is spoken."""
+class TlsServerConfig(Section):
+    """Our certificate, verification of client certificates, and versions and ciphers of TLS."""
 
-    cert_file: FileBeside
-    key_file: FileBeside
-    client_ca_file: FileBeside | None = None
+    cert_file: FilePath
+    key_file: FilePath
+    client_ca_file: FilePath | None = None
     client_auth_type: Annotated[
         Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"],
-        BeforeValidator(client_auth),
+        BeforeValidator(check_client_auth),
     ] = "NoClientCert"
     client_allowed_sans: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
     min_version: TlsVersion = "TLS12"
     max_version: TlsVersion = "TLS13"
-    cipher_suites: tuple[Annotated[str, BeforeValidator(cipher_suite)], ...] = ()
+    cipher_suites: tuple[Annotated[str, BeforeValidator(parse_cipher_suite)], ...] = ()
     prefer_server_cipher_suites: bool = True
-    curve_preferences: tuple[Annotated[str, BeforeValidator(curve)], ...] = Field((), max_length=1)
+    curve_preferences: tuple[Annotated[str, BeforeValidator(parse_curve)], ...] = Field((), max_length=1)
 
     @checked(mode="after")
-    def validate_options(self) -> "Tls":
-        asks = self.client_auth_type != "NoClientCert"
-        if asks and self.client_ca_file is None:
-            raise ValueError(f"{self.client_auth_type} needs client_ca_file, to verify certificates with")
-        if self.client_ca_file is not None and not asks:
-            raise ValueError("client_ca_file is of no use without client_auth_type; write one, or remove it")
+    def validate_options(self) -> "TlsServerConfig":
+        verifies_clients = self.client_auth_type != "NoClientCert"
+        if verifies_clients and self.client_ca_file is None:
+            raise ValueError(f"client_auth_type {self.client_auth_type} needs client_ca_file")
+        if self.client_ca_file is not None and not verifies_clients:
+            raise ValueError(
+                "client_ca_file has no effect without client_auth_type; set that, or remove client_ca_file"
+            )
         if self.client_allowed_sans is not None and self.client_auth_type != "RequireAndVerifyClientCert":
             raise ValueError("client_allowed_sans needs client_auth_type: RequireAndVerifyClientCert")
         if self.client_allowed_sans == ():
-            raise ValueError("client_allowed_sans allows nobody; name someone, or remove it")
+            raise ValueError("client_allowed_sans is empty and allows no client; add a name, or remove it")
         if self.min_version > self.max_version:
             raise ValueError(f"min_version {self.min_version} is above max_version {self.max_version}")
         if self.cipher_suites and self.min_version == "TLS13":
-            raise ValueError("cipher_suites are those of TLS 1.2, which min_version TLS13 excludes")
+            raise ValueError("cipher_suites apply only to TLS 1.2, which min_version TLS13 disables")
         return self
 
     def files(self) -> tuple[Path, ...]:
         return tuple(file for file in (self.cert_file, self.key_file, self.client_ca_file) if file)
 
 
-class Headers(Section):
-    """Headers of every answer; an empty one is not sent."""
+class HeadersConfig(Section):
+    """Headers of every response; an empty one is not sent."""
 
     content_security_policy: HeaderValue = Field("", alias="Content-Security-Policy")
     x_frame_options: Annotated[HeaderValue, one_of("deny", "sameorigin")] = Field("", alias="X-Frame-Options")
@@ -196,37 +200,37 @@ class Headers(Section):
         return {name: value for name, value in self.model_dump(by_alias=True).items() if value}
 
 
-class Http(Section):
+class HttpServerConfig(Section):
     http2: Annotated[bool, BeforeValidator(reject_http2)] = False
-    headers: Headers = Headers()
+    headers: HeadersConfig = HeadersConfig()
 
 
-class RateLimit(Section):
-    """At most `burst` requests at once, and one more each `interval` seconds; 0 is no limit."""
+class RateLimitConfig(Section):
+    """At most `burst` requests at once, and one more each `interval` seconds; interval 0 means no limit."""
 
     interval: Annotated[float, BeforeValidator(parse_interval)] = 0.0
     burst: Integer = Field(0, ge=0, le=1_000_000)
 
     @checked(mode="after")
-    def validate_burst(self) -> "RateLimit":
+    def validate_burst(self) -> "RateLimitConfig":
         if self.interval and not self.burst:
-            raise ValueError("a burst of 0 lets nothing through; write one like 20")
+            raise ValueError("burst 0 rejects every request; set it to a number like 20")
         return self
 
 
 class WebConfig(Section):
-    """What the file says. Without `tls_server_config` plain HTTP is served, without users to everyone."""
+    """The whole file. Without `tls_server_config` HTTP is served; without users no password is needed."""
 
-    tls_server_config: Tls | None = None
-    http_server_config: Http = Http()
+    tls_server_config: TlsServerConfig | None = None
+    http_server_config: HttpServerConfig = HttpServerConfig()
     basic_auth_users: dict[
-        Annotated[str, BeforeValidator(user_name)], Annotated[str, BeforeValidator(bcrypt_hash)]
+        Annotated[str, BeforeValidator(check_user_name)], Annotated[str, BeforeValidator(check_bcrypt_hash)]
     ] = Field({}, repr=False)
-    rate_limit: RateLimit = RateLimit()
+    rate_limit: RateLimitConfig = RateLimitConfig()
 
 
-def read_web_file(file: Path) -> WebConfig:
-    """What the file says. Raises ConfigError with every mistake in it."""
+def read_web_config(file: Path) -> WebConfig:
+    """The file's settings. Raises ConfigError with every error in the file."""
     tree = load_yaml(file, named_by="web.config_file", example="basic_auth_users: {…}")
     try:
         return WebConfig.model_validate(drop_nulls(tree, WebConfig), context={"folder": file.parent})

@@ -1,4 +1,4 @@
-"""The past is told as it would have been seen: a live exporter and a backfill of the same stretch agree."""
+"""A backfill and a running exporter give the same samples for the same time range."""
 
 from bisect import bisect_right
 from dataclasses import replace
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from exporter.simulator import Phases, RunScript, World
-from tests.commands.backfill.past import ENDINGS, GENERATIONS, Samples, samples_of, told
+from tests.commands.backfill.harness import API_VERSIONS, ENDINGS, Samples, parse_samples, run_command
 from tests.support.lab import START, Lab, Series
 
 SINCE, UNTIL = START - 6 * 3600, START - 3 * 3600
-# All that each generation tells of the past: legacy knows of a beginning, a start and an end.
-TOLD = {
+# The phases that each API version returns for a finished run: legacy has creation, start and end only.
+API_PHASES = {
     "legacy": Phases(
         created=70, validated=None, queued=None, initializing=None, running=600, processing=None
     ),
@@ -20,91 +20,86 @@ TOLD = {
 }
 
 
-def world(phases: Phases) -> World:
-    """Two tests with overlapping runs that end in every way, one that runs seldom, one that begins later."""
-    made = World()
+def world_with(phases: Phases) -> World:
+    """Two tests with overlapping runs and every outcome, one with few runs, and one that begins later."""
+    world = World()
+    endings = [replace(end, phases=phases) if isinstance(end, RunScript) else end for end in ENDINGS]
     for name, every in (("often", 500.0), ("hourly", 3600.0), ("seldom", 5.5 * 3600)):
-        test = made.add_test(name)
-        endings = [replace(it, phases=phases) if isinstance(it, RunScript) else it for it in ENDINGS]
-        made.schedule(test, every=every, first=START - 14 * 3600, endings=endings, phases=phases, vus=50)
-    made.add_run(made.add_test("late"), created=START - 5 * 3600, phases=phases)
-    return made
+        test = world.add_test(name)
+        world.schedule(test, every=every, first=START - 14 * 3600, endings=endings, phases=phases, vus=50)
+    world.add_run(world.add_test("late"), created=START - 5 * 3600, phases=phases)
+    return world
 
 
-def live(made: World, api_version: str, moments: list[float]) -> dict[float, Series]:
-    """What the pages of an exporter said that polled at these moments."""
+def poll_at(world: World, api_version: str, times: list[float]) -> dict[float, Series]:
+    """The series that an exporter exposes when it polls at these times."""
     pages: dict[float, Series] = {}
-    with Lab(made, api={"url": "http://k6.test", **GENERATIONS[api_version]}) as lab:
-        for moment in moments:
-            lab.at(moment - START).poll()
-            pages[moment] = {in_order(series): value for series, value in facts(lab).items()}
+    with Lab(world, api={"url": "http://k6.test", **API_VERSIONS[api_version]}) as lab:
+        for time in times:
+            lab.at(time - START).poll()
+            series = lab.series("k6_cloud_run_") | lab.series("k6_cloud_test_")
+            pages[time] = {sort_labels(name): value for name, value in series.items()}
     return pages
 
 
-def facts(lab: Lab) -> Series:
-    return lab.series("k6_cloud_run_") | lab.series("k6_cloud_test_")
-
-
-def in_order(series: str) -> str:
-    """A series with its labels in the order of their names; none of their values has a comma here."""
+def sort_labels(series: str) -> str:
+    """A series with its labels sorted by name; no label value contains a comma here."""
     name, _, labels = series.removesuffix("}").partition("{")
     return f"{name}{{{','.join(sorted(labels.split(',')))}}}"
 
 
-def newest(samples: list[tuple[float, float]], moment: float) -> tuple[float, float] | None:
-    place = bisect_right(samples, (moment, float("inf")))
-    return samples[place - 1] if place else None
+def last_sample(samples: list[tuple[float, float]], time: float) -> tuple[float, float] | None:
+    """The newest sample at that time, as Prometheus would find it."""
+    index = bisect_right(samples, (time, float("inf")))
+    return samples[index - 1] if index else None
 
 
-def of_test(series: str) -> str:
+def read_test_id(series: str) -> str:
     return series.split('test_id="')[1].split('"', maxsplit=1)[0]
 
 
-@pytest.fixture(params=GENERATIONS)
-def both(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Samples, dict[float, Series]]:
-    """The same stretch as it is told afterwards, and as it was seen whenever something is told of it."""
-    output, phases = tmp_path / "past.om", TOLD[request.param]
-    code, _ = told(world(phases), output, request.param, since="6h", idle_step="10m")
+def is_active(series: str, value: float) -> bool:
+    return series.startswith("k6_cloud_test_active_runs") and value > 0
+
+
+def first_timestamps(backfilled: Samples) -> dict[str, float]:
+    """The first timestamp of each test."""
+    first: dict[str, float] = {}
+    for series, samples in backfilled.items():
+        id_ = read_test_id(series)
+        first[id_] = min(first.get(id_, float("inf")), samples[0][0])
+    return first
+
+
+@pytest.mark.parametrize("api_version", API_VERSIONS)
+def test_backfill_agrees_with_a_running_exporter(api_version: str, tmp_path: Path) -> None:
+    output, phases = tmp_path / "past.om", API_PHASES[api_version]
+    code, _ = run_command(world_with(phases), output, api_version, since="6h", idle_step="10m")
     assert code == 0
-    past = samples_of(output.read_text())
-    moments = sorted({moment for samples in past.values() for moment, _ in samples})
-    assert (moments[0], moments[-1]) == (SINCE, UNTIL)
-    return past, live(world(phases), request.param, moments)
-
-
-def test_the_past_and_a_live_exporter_agree(both: tuple[Samples, dict[float, Series]]) -> None:
-    past, pages = both
-    told_of = min_moments(past)
+    backfilled = parse_samples(output.read_text())
+    times = sorted({time for samples in backfilled.values() for time, _ in samples})
+    assert (times[0], times[-1]) == (SINCE, UNTIL)
+    pages = poll_at(world_with(phases), api_version, times)
     compared = 0
 
-    # Whatever is told of a moment, a scrape at that moment would have shown ...
-    for series, samples in past.items():
-        for moment, value in samples:
-            assert pages[moment].get(series) == value, (moment - SINCE, series)
+    # Every backfilled sample has the value of a scrape at its timestamp ...
+    for series, samples in backfilled.items():
+        for time, value in samples:
+            assert pages[time].get(series) == value, (time - SINCE, series)
             compared += 1
-    # ... and whatever a scrape would have shown, the newest sample tells, but for what nobody knows any more.
-    for moment, page in pages.items():
-        moving = {of_test(series) for series, value in page.items() if is_moving(series, value)}
+    # ... and every scraped value is that of the last sample. The next scheduled run is an exception, because
+    # the API does not keep it.
+    first = first_timestamps(backfilled)
+    for time, page in pages.items():
+        active = {read_test_id(series) for series, value in page.items() if is_active(series, value)}
         for series, value in page.items():
-            if "schedule_next_run" in series or moment < told_of.get(of_test(series), float("inf")):
+            id_ = read_test_id(series)
+            if "schedule_next_run" in series or time < first.get(id_, float("inf")):
                 continue
-            found = newest(past.get(series, []), moment)
-            assert found is not None, (moment - SINCE, series)
-            assert found[1] == value, (moment - SINCE, series)
-            if of_test(series) in moving and series.startswith("k6_cloud_test_"):
-                assert moment - found[0] < 300, (moment - SINCE, series)  # Prometheus looks no further back
+            sample = last_sample(backfilled.get(series, []), time)
+            assert sample is not None, (time - SINCE, series)
+            assert sample[1] == value, (time - SINCE, series)
+            if id_ in active and series.startswith("k6_cloud_test_"):
+                assert time - sample[0] < 300, (time - SINCE, series)  # the lookback of Prometheus
             compared += 1
     assert compared > 20_000
-
-
-def min_moments(past: Samples) -> dict[str, float]:
-    """From when on each test is told of."""
-    begun: dict[str, float] = {}
-    for series, samples in past.items():
-        id_ = of_test(series)
-        begun[id_] = min(begun.get(id_, float("inf")), samples[0][0])
-    return begun
-
-
-def is_moving(series: str, value: float) -> bool:
-    return series.startswith("k6_cloud_test_active_runs") and value > 0

@@ -1,6 +1,6 @@
-"""The README's pictures of a terminal: `python -m tests.runs.pictures` writes them anew, the same each time.
+"""The terminal pictures in docs/: `python -m tests.commands.runs.pictures` draws them again.
 
-The commands are carried out on the demo's world, with a number for a clock.
+The commands run on the demo's world with a number as the clock, so the pictures never change by themselves.
 """
 
 import io
@@ -9,8 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from exporter.commands.runs.actions import get_run
-from exporter.commands.runs.opening import console
+from exporter.commands.runs.actions import create_console, get_run
 from exporter.commands.runs.watch import ProgressView
 from exporter.simulator import demo_world
 from tests.support.lab import START
@@ -18,8 +17,8 @@ from tests.support.runs_shell import Shell
 
 DOCS = Path(__file__).parents[3] / "docs"
 WIDTH = 94
-SOAK = 400_001  # the test of the demo whose runs are long
-# rich's own frame, without the font that it would fetch from elsewhere.
+SOAK = 400_001  # the demo's test with long runs
+# rich's own frame without its font, which a browser would fetch from another host.
 FRAME = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
@@ -45,51 +44,51 @@ font-size: {char_height}px; line-height: {line_height}px; font-variant-east-asia
 """
 
 
-def terminal() -> Console:
-    """A terminal that remembers what it shows and shows it to nobody."""
-    return console(
+def create_recorder() -> Console:
+    """A console that only records its output."""
+    return create_console(
         io.StringIO(), WIDTH, record=True, force_terminal=True, color_system="truecolor", _environ={}
     )
 
 
-def typed(shown: Console, command: str) -> None:
-    shown.print(Text.assemble(("$ ", "bright_black"), command))
+def print_prompt(console: Console, command: str) -> None:
+    console.print(Text.assemble(("$ ", "bright_black"), command))
 
 
-def listing() -> str:
-    """`runs list` on the demo's lively tests."""
-    shown = terminal()
-    typed(shown, "k6-cloud-exporter runs list --limit 12")
+def draw_list() -> str:
+    """`runs list` on the tests of the demo."""
+    console = create_recorder()
+    print_prompt(console, "k6-cloud-exporter runs list --limit 12")
     shell = Shell(demo_world(START), "v6")
     shell.now.value += 16
-    shell.desk(console=shown).list(most=12, active=False)
-    return drawn(shown, "runs-list")
+    shell.command(console=console).list(limit=12, active=False)
+    return export_svg(console, "runs-list")
 
 
-def watching() -> str:
-    """`runs show --watch`: the bar on the way, and what stays when the run is over."""
-    shown = terminal()
+def draw_watch() -> str:
+    """`runs show --watch`: the bar while the run is active, and the lines after its end."""
+    console = create_recorder()
     shell = Shell(demo_world(START), "v6")
     shell.world.advance(START)
     run_id = shell.world.run_ids(SOAK, START)[-1]
-    typed(shown, f"k6-cloud-exporter runs show {run_id} --watch")
-    row, now = shell.desk(console=shown)._call(lambda cloud: get_run(cloud, run_id))
-    bar = ProgressView(row.test, shell.config, shown, shell.now.clock, str)
+    print_prompt(console, f"k6-cloud-exporter runs show {run_id} --watch")
+    row, now = shell.command(console=console).call(lambda cloud: get_run(cloud, run_id))
+    bar = ProgressView(row.test, shell.config, console, shell.now.clock, str)
     bar.update(row.run, now - 170)
-    shown.print(bar.progress)
-    shown.print(Text("some minutes later:", style="bright_black"))
+    console.print(bar.progress)
+    console.print(Text("a few minutes later:", style="bright_black"))
     shell.now.value += 300
-    row, now = shell.desk(console=shown)._call(lambda cloud: get_run(cloud, run_id))
+    row, now = shell.command(console=console).call(lambda cloud: get_run(cloud, run_id))
     bar.update(row.run, now)
     bar.__exit__()
-    return drawn(shown, "runs-watch")
+    return export_svg(console, "runs-watch")
 
 
-def drawn(shown: Console, name: str) -> str:
-    return shown.export_svg(title="", code_format=FRAME, unique_id=name)
+def export_svg(console: Console, name: str) -> str:
+    return console.export_svg(title="", code_format=FRAME, unique_id=name)
 
 
-PICTURES = {"runs-list.svg": listing, "runs-watch.svg": watching}
+PICTURES = {"runs-list.svg": draw_list, "runs-watch.svg": draw_watch}
 
 if __name__ == "__main__":
     for name, draw in PICTURES.items():

@@ -674,7 +674,7 @@ def test_a_test_without_a_name_goes_by_its_id(told: object, test: LoadTest) -> N
 
 @pytest.mark.parametrize("id_", [None, "", "abc", True, 5.5, []])
 def test_a_test_without_an_id_is_no_test(id_: object) -> None:
-    with pytest.raises(ValueError, match=r"a test without an id|is not a"):
+    with pytest.raises(ValueError, match=r"an id|is not a"):
         v6_words.parse_test(TestBody(id=id_, name="checkout"))
 
 
@@ -685,7 +685,7 @@ def test_a_schedule_says_when_its_test_is_to_start_unless_it_is_deactivated() ->
     assert parse_schedule(msgspec.structs.replace(told, deactivated=True)) == Schedule(1, 55, None)
     assert parse_schedule(msgspec.structs.replace(told, next_run=None)) == Schedule(1, 55, None)
     for missing, complaint in (("id", "without an id"), ("load_test_id", "without a load_test_id")):
-        with pytest.raises(ValueError, match=f"^a schedule {complaint}$"):
+        with pytest.raises(ValueError, match=complaint):
             parse_schedule(msgspec.structs.replace(told, **{missing: None}))
 
 

@@ -1,4 +1,4 @@
-"""Passwords: what they cost, whom they let in, and what is kept of them."""
+"""Basic auth: verified passwords, the cost of checks, and what is kept of a password."""
 
 import asyncio
 import threading
@@ -10,34 +10,34 @@ from concurrent.futures import ThreadPoolExecutor
 import bcrypt
 import pytest
 
-from exporter.web.security.basic_auth import MAX_CHECKS, BasicAuthVerifier, Busy, parse_authorization
-from tests.support.certificates import CHEAP
+from exporter.web.security.basic_auth import MAX_CHECKS, BasicAuthVerifier, TooManyChecks, parse_authorization
+from tests.support.certificates import CHEAP_HASH
 
-DEAR = bcrypt.hashpw(b"right", bcrypt.gensalt(9)).decode()  # some 30 ms
+EXPENSIVE_HASH = bcrypt.hashpw(b"right", bcrypt.gensalt(9)).decode()  # some 30 ms
 
 
 @pytest.fixture
 def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as made:
-        yield made
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
 
 
 @pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The hashes with which bcrypt is asked to compare, which is what costs."""
+def compared_hashes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The hashes that bcrypt compares a password with, which is the expensive part."""
     hashes: list[bytes] = []
     compare = bcrypt.checkpw
 
-    def counted(password: bytes, hashed: bytes) -> bool:
+    def compare_and_record(password: bytes, hashed: bytes) -> bool:
         hashes.append(hashed)
         return compare(password, hashed)
 
-    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    monkeypatch.setattr(bcrypt, "checkpw", compare_and_record)
     return hashes
 
 
 @pytest.mark.parametrize(
-    ("user", "password", "is_right"),
+    ("user", "password", "is_correct"),
     [
         ("alice", b"right", True),
         ("alice", b"wrong", False),
@@ -48,71 +48,71 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         ("älice", b"right", False),
     ],
 )
-def test_only_a_known_user_with_the_right_password_is_admitted(
-    user: str, password: bytes, is_right: bool, executor: ThreadPoolExecutor
+def test_known_user_with_correct_password_is_verified(
+    user: str, password: bytes, is_correct: bool, executor: ThreadPoolExecutor
 ) -> None:
-    passwords = BasicAuthVerifier({"alice": CHEAP}, executor)
+    verifier = BasicAuthVerifier({"alice": CHEAP_HASH}, executor)
 
-    assert asyncio.run(passwords.verify(user, password)) is is_right
-    assert asyncio.run(passwords.verify(user, password)) is is_right
+    assert asyncio.run(verifier.verify(user, password)) is is_correct
+    assert asyncio.run(verifier.verify(user, password)) is is_correct
 
 
 @pytest.mark.parametrize("letter", ["a", "b", "y"])
-def test_hashes_of_each_tool_are_understood(letter: str, executor: ThreadPoolExecutor) -> None:
-    passwords = BasicAuthVerifier({"alice": f"$2{letter}{CHEAP[3:]}"}, executor)
+def test_each_prefix_of_bcrypt_hashes_is_supported(letter: str, executor: ThreadPoolExecutor) -> None:
+    verifier = BasicAuthVerifier({"alice": f"$2{letter}{CHEAP_HASH[3:]}"}, executor)
 
-    assert asyncio.run(passwords.verify("alice", b"right"))
+    assert asyncio.run(verifier.verify("alice", b"right"))
 
 
-def test_of_a_long_password_the_first_72_bytes_count_as_everywhere_with_bcrypt(
+def test_only_the_first_72_bytes_of_a_password_count(
     executor: ThreadPoolExecutor,
 ) -> None:
     hashed = bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()
-    passwords = BasicAuthVerifier({"alice": hashed}, executor)
+    verifier = BasicAuthVerifier({"alice": hashed}, executor)
 
-    assert asyncio.run(passwords.verify("alice", b"x" * 100))
-    assert not asyncio.run(passwords.verify("alice", b"x" * 71))
+    assert asyncio.run(verifier.verify("alice", b"x" * 100))
+    assert not asyncio.run(verifier.verify("alice", b"x" * 71))
 
 
-def test_for_an_unknown_user_a_hash_of_the_same_cost_is_checked(
-    executor: ThreadPoolExecutor, checked: list[bytes]
+def test_unknown_user_costs_as_much_as_a_known_one(
+    executor: ThreadPoolExecutor, compared_hashes: list[bytes]
 ) -> None:
-    passwords = BasicAuthVerifier({"alice": DEAR}, executor)
+    verifier = BasicAuthVerifier({"alice": EXPENSIVE_HASH}, executor)
 
-    for user in ("alice", "nobody", "nobody"):
-        assert not asyncio.run(passwords.verify(user, b"wrong"))
+    for user in ("alice", "mallory", "mallory"):
+        assert not asyncio.run(verifier.verify(user, b"wrong"))
 
-    assert len(checked) == 3
-    assert {hashed[:7] for hashed in checked} == {DEAR[:7].encode()}
+    assert len(compared_hashes) == 3
+    assert {hashed[:7] for hashed in compared_hashes} == {EXPENSIVE_HASH[:7].encode()}
 
 
-def test_a_right_password_is_checked_once_and_a_wrong_one_each_time(
-    executor: ThreadPoolExecutor, checked: list[bytes]
+def test_correct_password_is_checked_only_once(
+    executor: ThreadPoolExecutor, compared_hashes: list[bytes]
 ) -> None:
-    passwords = BasicAuthVerifier({"alice": CHEAP}, executor)
+    verifier = BasicAuthVerifier({"alice": CHEAP_HASH}, executor)
 
     for _ in range(3):
-        assert asyncio.run(passwords.verify("alice", b"right"))
-    assert len(checked) == 1
+        assert asyncio.run(verifier.verify("alice", b"right"))
+    assert len(compared_hashes) == 1
     for _ in range(3):
-        assert not asyncio.run(passwords.verify("alice", b"wrong"))
-    assert len(checked) == 4
+        assert not asyncio.run(verifier.verify("alice", b"wrong"))
+    assert len(compared_hashes) == 4
 
 
-def test_what_is_remembered_of_a_password_is_no_password(executor: ThreadPoolExecutor) -> None:
-    passwords = BasicAuthVerifier({"alice": CHEAP}, executor)
-    assert asyncio.run(passwords.verify("alice", b"right"))
+def test_remembered_digest_does_not_contain_the_password(executor: ThreadPoolExecutor) -> None:
+    verifier = BasicAuthVerifier({"alice": CHEAP_HASH}, executor)
+    assert asyncio.run(verifier.verify("alice", b"right"))
 
-    (remembered,) = passwords._right.values()
+    (remembered,) = verifier._verified.values()
     assert len(remembered) == 32
-    assert "right" not in repr(passwords)
+    assert "right" not in repr(verifier)
 
 
-def test_the_event_loop_turns_while_a_password_is_checked(executor: ThreadPoolExecutor) -> None:
-    passwords = BasicAuthVerifier({"alice": bcrypt.hashpw(b"right", bcrypt.gensalt(11)).decode()}, executor)
+def test_password_check_does_not_block_the_event_loop(executor: ThreadPoolExecutor) -> None:
+    verifier = BasicAuthVerifier({"alice": bcrypt.hashpw(b"right", bcrypt.gensalt(11)).decode()}, executor)
 
     async def longest_stall() -> tuple[float, float]:
-        checking = asyncio.create_task(passwords.verify("alice", b"wrong"))
+        checking = asyncio.create_task(verifier.verify("alice", b"wrong"))
         began = last = time.perf_counter()
         worst = 0.0
         while not checking.done():
@@ -124,24 +124,24 @@ def test_the_event_loop_turns_while_a_password_is_checked(executor: ThreadPoolEx
     assert worst < whole / 2
 
 
-def test_a_flood_of_wrong_passwords_is_sent_away_but_for_a_few_and_stops_nobody_who_is_known(
+def test_guesses_are_limited_and_known_users_unaffected(
     executor: ThreadPoolExecutor,
 ) -> None:
-    passwords = BasicAuthVerifier({"alice": CHEAP}, executor)
+    verifier = BasicAuthVerifier({"alice": CHEAP_HASH}, executor)
     free = threading.Event()
 
     async def flood() -> None:
-        assert await passwords.verify("alice", b"right")
-        executor.submit(free.wait)  # the one thread is taken
-        guesses = [asyncio.create_task(passwords.verify("alice", b"%d" % i)) for i in range(MAX_CHECKS + 5)]
+        assert await verifier.verify("alice", b"right")
+        executor.submit(free.wait)  # occupies the only thread
+        guesses = [asyncio.create_task(verifier.verify("alice", b"%d" % i)) for i in range(MAX_CHECKS + 5)]
         await asyncio.sleep(0.01)
-        assert await passwords.verify("alice", b"right")
-        with pytest.raises(Busy):
-            await passwords.verify("alice", b"another")
+        assert await verifier.verify("alice", b"right")
+        with pytest.raises(TooManyChecks):
+            await verifier.verify("alice", b"another")
         free.set()
         outcomes = await asyncio.gather(*guesses, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [bool] * MAX_CHECKS + [Busy] * 5
-        assert not await passwords.verify("alice", b"another")
+        assert [type(outcome) for outcome in outcomes] == [bool] * MAX_CHECKS + [TooManyChecks] * 5
+        assert not await verifier.verify("alice", b"another")
 
     asyncio.run(flood())
 
@@ -166,5 +166,5 @@ def basic(text: bytes) -> bytes:
         (b"", None),
     ],
 )
-def test_credentials_are_read_from_a_header(header: bytes, found: tuple[str, bytes] | None) -> None:
+def test_authorization_header_is_parsed(header: bytes, found: tuple[str, bytes] | None) -> None:
     assert parse_authorization(header) == found

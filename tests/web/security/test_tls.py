@@ -1,4 +1,4 @@
-"""TLS as clients meet it, over TCP: certificates, versions, and what happens when they change."""
+"""TLS over TCP: certificates, versions, ciphers, and changed files."""
 
 import asyncio
 import ssl
@@ -13,9 +13,9 @@ import uvloop
 
 from exporter.web.app import MAX_CHUNK, MAX_CHUNK_TLS, ChunkedResponse
 from exporter.web.security import WebConfigMiddleware
-from tests.support.certificates import CHEAP, client, issue
+from tests.support.certificates import CHEAP_HASH, create_client_context, issue_certificate
 from tests.support.lab import App, ManualClock, Message, Receive, Send
-from tests.support.tcp_client import Host, greet, request, served, until
+from tests.support.tcp_client import RunningServer, build_request, echo_path, run_server, wait_until
 
 TLS = "tls_server_config: {cert_file: tls.crt, key_file: tls.key%s}\n"
 MUTUAL = TLS % ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert%s"
@@ -25,32 +25,34 @@ LOOPS = pytest.mark.parametrize(
 Loop = Callable[[], asyncio.AbstractEventLoop]
 
 
-class Place:
-    """A folder with an authority, a certificate of ours, and the file that names it."""
+class CertificateFolder:
+    """A folder with a CA, a server certificate, and a web configuration."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.authority = trustme.CA()
-        self.authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-        issue(folder, self.authority)
+        self.authority.cert_pem.write_to_path(str(path / "ca.pem"))
+        issue_certificate(path, self.authority)
 
-    def write(self, content: str) -> WebConfigMiddleware:
-        (self.folder / "web.yml").write_text(content)
-        return WebConfigMiddleware(self.folder / "web.yml", ManualClock().clock)
+    def create_middleware(self, content: str) -> WebConfigMiddleware:
+        (self.path / "web.yml").write_text(content)
+        return WebConfigMiddleware(self.path / "web.yml", ManualClock().clock)
 
-    def client(self, *names: str, by: trustme.CA | None = None) -> ssl.SSLContext:
-        return client(self.authority, self.folder / "client.pem", *names, by=by)
+    def create_client(self, *names: str, by: trustme.CA | None = None) -> ssl.SSLContext:
+        return create_client_context(self.authority, self.path / "client.pem", *names, by=by)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def folder(tmp_path: Path) -> CertificateFolder:
+    return CertificateFolder(tmp_path)
 
 
 @asynccontextmanager
-async def guarded(guard: WebConfigMiddleware, app: App = greet) -> AsyncIterator[Host]:
-    async with served(guard.wrap(app), guard.tls) as host:
-        yield host
+async def run_protected(
+    middleware: WebConfigMiddleware, app: App = echo_path
+) -> AsyncIterator[RunningServer]:
+    async with run_server(middleware.wrap(app), middleware.tls) as server:
+        yield server
 
 
 def run(work: Coroutine[Any, Any, None], loop: Loop = uvloop.new_event_loop) -> None:
@@ -58,45 +60,47 @@ def run(work: Coroutine[Any, Any, None], loop: Loop = uvloop.new_event_loop) -> 
         runner.run(work)
 
 
-async def status(host: Host, tls: ssl.SSLContext, path: str = "/metrics") -> bytes:
-    visitor = await host.visit(tls)
-    visitor.send(request(path))
-    return (await visitor.answer())[0].split()[1]
+async def get_status(server: RunningServer, tls: ssl.SSLContext, path: str = "/metrics") -> bytes:
+    client = await server.connect(tls)
+    client.send(build_request(path))
+    return (await client.read_response())[0].split()[1]
 
 
-def look(guard: WebConfigMiddleware) -> None:
-    guard.reload_if_changed()
-    guard.reload_if_changed()
+def reload(middleware: WebConfigMiddleware) -> None:
+    middleware.reload_if_changed()
+    middleware.reload_if_changed()
 
 
 @LOOPS
-def test_a_certificate_of_an_authority_that_is_trusted_is_needed(place: Place, loop: Loop) -> None:
-    guard, stranger = place.write(MUTUAL % ""), trustme.CA()
+def test_client_certificate_is_required(folder: CertificateFolder, loop: Loop) -> None:
+    middleware, stranger = folder.create_middleware(MUTUAL % ""), trustme.CA()
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            assert await status(host, place.client("prometheus.test")) == b"200"
-            assert await status(host, place.client()) == b"403"
-            assert await status(host, place.client(), "/-/healthy") == b"200"
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            assert await get_status(server, folder.create_client("prometheus.test")) == b"200"
+            assert await get_status(server, folder.create_client()) == b"403"
+            assert await get_status(server, folder.create_client(), "/-/healthy") == b"200"
             with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
-                await status(host, place.client("prometheus.test", by=stranger), "/-/healthy")
-            plain = await host.visit()
-            plain.send(request())
-            assert b"HTTP" not in await plain.rest()
+                await get_status(server, folder.create_client("prometheus.test", by=stranger), "/-/healthy")
+            plain = await server.connect()
+            plain.send(build_request())
+            assert b"HTTP" not in await plain.read_rest()
 
-    run(scene(), loop)
+    run(scenario(), loop)
 
 
-def test_a_certificate_is_optional_if_it_is_only_verified_when_given(place: Place) -> None:
-    guard = place.write(MUTUAL.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven") % "")
+def test_client_certificate_is_optional_if_configured(folder: CertificateFolder) -> None:
+    middleware = folder.create_middleware(
+        MUTUAL.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven") % ""
+    )
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            assert await status(host, place.client()) == b"200"
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            assert await get_status(server, folder.create_client()) == b"200"
             with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
-                await status(host, place.client("prometheus.test", by=trustme.CA()))
+                await get_status(server, folder.create_client("prometheus.test", by=trustme.CA()))
 
-    run(scene())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -110,21 +114,21 @@ def test_a_certificate_is_optional_if_it_is_only_verified_when_given(place: Plac
         ("x.prometheus.test", b"403"),
     ],
 )
-def test_of_clients_only_those_with_an_allowed_name_are_let_in(
-    name: str, answer: bytes, place: Place
+def test_only_clients_with_an_allowed_name_are_accepted(
+    name: str, answer: bytes, folder: CertificateFolder
 ) -> None:
     allowed = 'client_allowed_sans: [prometheus.test, "::1", 10.0.0.1, ops@example.org]'
-    guard = place.write(MUTUAL % f", {allowed}")
+    middleware = folder.create_middleware(MUTUAL % f", {allowed}")
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            assert await status(host, place.client(name)) == answer
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            assert await get_status(server, folder.create_client(name)) == answer
 
-    run(scene())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
-    ("given", "version", "is_spoken"),
+    ("given", "version", "is_accepted"),
     [
         ("", ssl.TLSVersion.TLSv1_2, True),
         ("", ssl.TLSVersion.TLSv1_3, True),
@@ -132,175 +136,182 @@ def test_of_clients_only_those_with_an_allowed_name_are_let_in(
         (", max_version: TLS12", ssl.TLSVersion.TLSv1_3, False),
     ],
 )
-def test_versions_are_spoken_as_configured(
-    given: str, version: ssl.TLSVersion, is_spoken: bool, place: Place
+def test_tls_versions_are_configurable(
+    given: str, version: ssl.TLSVersion, is_accepted: bool, folder: CertificateFolder
 ) -> None:
-    guard, tls = place.write(TLS % given), place.client()
+    middleware, tls = folder.create_middleware(TLS % given), folder.create_client()
     tls.minimum_version = tls.maximum_version = version
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            if is_spoken:
-                assert await status(host, tls) == b"200"
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            if is_accepted:
+                assert await get_status(server, tls) == b"200"
             else:
                 with pytest.raises((ssl.SSLError, ConnectionError)):
-                    await host.visit(tls)
+                    await server.connect(tls)
 
-    run(scene())
+    run(scenario())
 
 
-def test_a_cipher_suite_is_used_as_configured(place: Place) -> None:
-    guard, tls = (
-        place.write(TLS % ", max_version: TLS12, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"),
-        place.client(),
+def test_cipher_suite_is_configurable(folder: CertificateFolder) -> None:
+    middleware, tls = (
+        folder.create_middleware(
+            TLS % ", max_version: TLS12, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"
+        ),
+        folder.create_client(),
     )
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            visitor = await host.visit(tls)
-            assert visitor.writer.get_extra_info("cipher")[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            client = await server.connect(tls)
+            assert client.writer.get_extra_info("cipher")[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
 
-    run(scene())
+    run(scenario())
 
 
 @pytest.mark.parametrize(("prefers", "chosen"), [("true", "AES128"), ("false", "AES256")])
-def test_of_two_cipher_suites_the_first_of_whom_is_configured_is_used(
-    prefers: str, chosen: str, place: Place
-) -> None:
+def test_cipher_suite_order_is_configurable(prefers: str, chosen: str, folder: CertificateFolder) -> None:
     suites = "[TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"
     given = f", max_version: TLS12, cipher_suites: {suites}, prefer_server_cipher_suites: {prefers}"
-    guard, tls = place.write(TLS % given), place.client()
+    middleware, tls = folder.create_middleware(TLS % given), folder.create_client()
     tls.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256")
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            visitor = await host.visit(tls)
-            assert chosen in visitor.writer.get_extra_info("cipher")[0]
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            client = await server.connect(tls)
+            assert chosen in client.writer.get_extra_info("cipher")[0]
 
-    run(scene())
+    run(scenario())
 
 
-@pytest.mark.parametrize(("offered", "is_spoken"), [("prime256v1", True), ("secp384r1", False)])
-def test_only_the_curve_that_is_configured_is_used(offered: str, is_spoken: bool, place: Place) -> None:
-    guard, tls = place.write(TLS % ", curve_preferences: [CurveP256]"), place.client()
+@pytest.mark.parametrize(("offered", "is_accepted"), [("prime256v1", True), ("secp384r1", False)])
+def test_curve_is_configurable(offered: str, is_accepted: bool, folder: CertificateFolder) -> None:
+    middleware, tls = (
+        folder.create_middleware(TLS % ", curve_preferences: [CurveP256]"),
+        folder.create_client(),
+    )
     tls.set_ecdh_curve(offered)
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            if is_spoken:
-                assert await status(host, tls) == b"200"
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            if is_accepted:
+                assert await get_status(server, tls) == b"200"
             else:
                 with pytest.raises((ssl.SSLError, ConnectionError)):
-                    await host.visit(tls)
+                    await server.connect(tls)
 
-    run(scene())
+    run(scenario())
 
 
-def test_nobody_can_have_keys_negotiated_again_and_again(place: Place) -> None:
-    made = place.write(TLS % "").tls()
+def test_renegotiation_is_disabled(folder: CertificateFolder) -> None:
+    context = folder.create_middleware(TLS % "").tls()
 
-    assert made
-    assert made.options & ssl.OP_NO_RENEGOTIATION
+    assert context
+    assert context.options & ssl.OP_NO_RENEGOTIATION
 
 
 @LOOPS
-def test_a_new_certificate_is_shown_and_no_scrape_under_way_is_cut(place: Place, loop: Loop) -> None:
-    guard, tls = place.write(TLS % ""), place.client()
+def test_new_certificate_does_not_interrupt_a_scrape(folder: CertificateFolder, loop: Loop) -> None:
+    middleware, tls = folder.create_middleware(TLS % ""), folder.create_client()
     page = b"x" * (40 * MAX_CHUNK)  # more than the sockets of a machine hold between them
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await ChunkedResponse((page,), {})(scope, receive, send)
 
-    async def serial(host: Host) -> object:
-        visitor = await host.visit(tls)
-        return visitor.writer.get_extra_info("peercert")["serialNumber"]
+    async def get_serial_number(server: RunningServer) -> object:
+        client = await server.connect(tls)
+        return client.writer.get_extra_info("peercert")["serialNumber"]
 
-    async def scene() -> None:
-        async with guarded(guard, app) as host:
-            before = await serial(host)
-            scrape, idle = await host.visit(tls), await host.visit(tls)
-            idle.send(request())
-            await idle.answer()
+    async def scenario() -> None:
+        async with run_protected(middleware, app) as server:
+            before = await get_serial_number(server)
+            scrape, idle = await server.connect(tls), await server.connect(tls)
+            idle.send(build_request())
+            await idle.read_response()
             scrape.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            scrape.send(request())
+            scrape.send(build_request())
             await asyncio.sleep(0.1)
 
-            issue(place.folder, place.authority)
-            look(guard)
-            await host.after(0)
+            issue_certificate(folder.path, folder.authority)
+            reload(middleware)
+            await server.pass_time(0)
 
-            assert await serial(host) != before
+            assert await get_serial_number(server) != before
             scrape.writer.transport.resume_reading()  # type: ignore[attr-defined]
-            assert await scrape.answer() == (b"http/1.1 200 ok", page)
-            assert await scrape.is_over()  # the next one is on a connection with the new certificate
-            assert await idle.is_over()
+            assert await scrape.read_response() == (b"http/1.1 200 ok", page)
+            assert await scrape.is_closed()  # the next scrape connects with the new certificate
+            assert await idle.is_closed()
 
-    run(scene(), loop)
+    run(scenario(), loop)
 
 
-def test_clients_of_an_authority_that_is_no_longer_trusted_are_sent_away(place: Place) -> None:
-    guard, known, other = place.write(MUTUAL % ""), place.client("prometheus.test"), trustme.CA()
+def test_clients_of_a_removed_ca_are_rejected(folder: CertificateFolder) -> None:
+    middleware, known, other = (
+        folder.create_middleware(MUTUAL % ""),
+        folder.create_client("prometheus.test"),
+        trustme.CA(),
+    )
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            assert await status(host, known) == b"200"
-            other.cert_pem.write_to_path(str(place.folder / "ca.pem"))
-            look(guard)
-            await host.after(0)
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            assert await get_status(server, known) == b"200"
+            other.cert_pem.write_to_path(str(folder.path / "ca.pem"))
+            reload(middleware)
+            await server.pass_time(0)
 
-            await until(lambda: not host.server.server_state.connections)
+            await wait_until(lambda: not server.server.server_state.connections)
             with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
-                await status(host, known)
-            assert await status(host, place.client("prometheus.test", by=other)) == b"200"
+                await get_status(server, known)
+            assert await get_status(server, folder.create_client("prometheus.test", by=other)) == b"200"
 
-    run(scene())
+    run(scenario())
 
 
-def test_who_does_not_finish_a_handshake_is_hung_up_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unfinished_handshake_times_out(folder: CertificateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exporter.web.server.REQUEST_TIMEOUT", 0.2)
-    guard = place.write(TLS % "")
+    middleware = folder.create_middleware(TLS % "")
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            visitor = await host.visit()
-            await until(lambda: len(host.server._acceptor._beginning) == 1)
-            assert await visitor.rest() == b""
-            await until(lambda: not host.server._acceptor._beginning)
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            client = await server.connect()
+            await wait_until(lambda: len(server.server._acceptor._handshakes) == 1)
+            assert await client.read_rest() == b""
+            await wait_until(lambda: not server.server._acceptor._handshakes)
 
-    run(scene())
+    run(scenario())
 
 
 @LOOPS
-def test_what_a_client_does_not_read_of_a_page_is_not_encrypted_for_it(place: Place, loop: Loop) -> None:
-    guard, tls = place.write(TLS % ""), place.client()
+def test_unread_response_is_not_encrypted(folder: CertificateFolder, loop: Loop) -> None:
+    middleware, tls = folder.create_middleware(TLS % ""), folder.create_client()
     page = b"x" * (40 * MAX_CHUNK)  # more than the sockets of a machine hold between them
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await ChunkedResponse((page,), {})(scope, receive, send)
 
-    async def scene() -> None:
-        async with guarded(guard, app) as host:
-            visitor = await host.visit(tls)
-            visitor.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            visitor.send(request())
+    async def scenario() -> None:
+        async with run_protected(middleware, app) as server:
+            client = await server.connect(tls)
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(build_request())
             await asyncio.sleep(0.2)
-            (connection,) = host.server.server_state.connections
+            (connection,) = server.server.server_state.connections
             assert connection.has_response_in_flight()  # type: ignore[union-attr]
             assert 0 < connection.transport.get_write_buffer_size() <= 2 * MAX_CHUNK_TLS
-            visitor.writer.transport.resume_reading()  # type: ignore[attr-defined]
-            assert await visitor.answer() == (b"http/1.1 200 ok", page)
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            assert await client.read_response() == (b"http/1.1 200 ok", page)
 
-    run(scene(), loop)
+    run(scenario(), loop)
 
 
-def test_a_password_is_asked_for_as_well(place: Place) -> None:
-    guard = place.write(MUTUAL % "" + f"basic_auth_users: {{alice: {CHEAP}}}")
+def test_password_is_required_besides_a_certificate(folder: CertificateFolder) -> None:
+    middleware = folder.create_middleware(MUTUAL % "" + f"basic_auth_users: {{alice: {CHEAP_HASH}}}")
 
-    async def scene() -> None:
-        async with guarded(guard) as host:
-            assert await status(host, place.client("prometheus.test")) == b"401"
-            visitor = await host.visit(place.client("prometheus.test"))
-            visitor.send(request("/metrics", b"Authorization: Basic YWxpY2U6cmlnaHQ="))
-            assert await visitor.answer() == (b"http/1.1 200 ok", b"/metrics")
+    async def scenario() -> None:
+        async with run_protected(middleware) as server:
+            assert await get_status(server, folder.create_client("prometheus.test")) == b"401"
+            client = await server.connect(folder.create_client("prometheus.test"))
+            client.send(build_request("/metrics", b"Authorization: Basic YWxpY2U6cmlnaHQ="))
+            assert await client.read_response() == (b"http/1.1 200 ok", b"/metrics")
 
-    run(scene())
+    run(scenario())

@@ -1,4 +1,4 @@
-"""What a run was at each moment, told from what the API says of it when all is over."""
+"""The stages of a run, derived from what the API returns after its end."""
 
 from dataclasses import replace
 
@@ -31,19 +31,26 @@ V6 = replace(
 )
 
 
-def told(run: Run) -> list[tuple[float, int | None, int | None]]:
-    return [(moment, stage.status, stage.processing) for moment, stage in run_timeline(run)]
+def statuses(run: Run) -> list[tuple[float, int | None, int | None]]:
+    return [(timestamp, stage.status, stage.processing) for timestamp, stage in run_timeline(run)]
 
 
-def test_legacy_tells_of_a_beginning_a_start_and_an_end() -> None:
-    assert told(LEGACY) == [(1000, -2, 0), (1060, 2, 0), (1660, 3, 2)]
+def test_legacy_run_has_creation_start_and_end() -> None:
+    assert statuses(LEGACY) == [(1000, -2, 0), (1060, 2, 0), (1660, 3, 2)]
 
 
-def test_v6_tells_when_a_run_was_queued_initialized_and_processed() -> None:
-    assert told(V6) == [(1000, -2, 0), (1010, 0, 0), (1030, 1, 0), (1060, 2, 0), (1660, 3, 1), (1685, 3, 2)]
+def test_v6_run_has_all_phases() -> None:
+    assert statuses(V6) == [
+        (1000, -2, 0),
+        (1010, 0, 0),
+        (1030, 1, 0),
+        (1060, 2, 0),
+        (1660, 3, 1),
+        (1685, 3, 2),
+    ]
 
 
-def test_before_its_end_nothing_of_the_end_is_known() -> None:
+def test_stage_has_no_values_of_later_stages() -> None:
     stages = dict(run_timeline(V6))
 
     assert stages[1030].phases == ((Phase.QUEUED, 20.0),)
@@ -54,38 +61,38 @@ def test_before_its_end_nothing_of_the_end_is_known() -> None:
     assert stages[1685] == V6
 
 
-def test_a_run_that_was_aborted_in_the_queue_never_ran() -> None:
+def test_run_aborted_in_the_queue_never_starts() -> None:
     aborted = replace(
         V6, status=5, started=None, ended=1100, result=2, execution=None, phases=((Phase.QUEUED, 90.0),)
     )
 
-    assert told(aborted) == [(1000, -2, 0), (1010, 0, 0), (1100, 5, 2)]
+    assert statuses(aborted) == [(1000, -2, 0), (1010, 0, 0), (1100, 5, 2)]
 
 
-def test_a_run_that_still_runs_has_no_end() -> None:
+def test_active_run_has_no_end() -> None:
     running = replace(LEGACY, status=2, processing=0, ended=None, execution=None, phases=())
 
-    assert told(running) == [(1000, -2, 0), (1060, 2, 0)]
+    assert statuses(running) == [(1000, -2, 0), (1060, 2, 0)]
 
 
-def test_what_changes_within_a_second_is_told_as_it_was_at_its_end() -> None:
+def test_last_of_several_stages_within_a_second_counts() -> None:
     rejected = replace(LEGACY, status=6, started=None, created=1000.2, ended=1000.9, phases=())
 
-    assert told(rejected) == [(1001, 6, 2)]
+    assert statuses(rejected) == [(1001, 6, 2)]
 
 
-def test_a_clock_that_went_backwards_does_not_turn_a_life_round() -> None:
-    assert told(replace(LEGACY, started=990, ended=980)) == [(1000, 3, 2)]
+def test_timestamps_that_go_back_keep_the_order() -> None:
+    assert statuses(replace(LEGACY, started=990, ended=980)) == [(1000, 3, 2)]
 
 
-def test_an_archive_is_what_it_is_from_the_beginning() -> None:
+def test_archived_run_has_one_stage() -> None:
     archive = replace(LEGACY, status=RunStatus.ARCHIVED, started=None, ended=None)
 
     assert has_timestamps(archive)
-    assert told(archive) == [(1000, 10, 2)]
+    assert statuses(archive) == [(1000, 10, 2)]
 
 
-def test_a_run_whose_beginning_or_end_is_not_told_has_no_place_in_the_past() -> None:
+def test_run_needs_creation_and_end_timestamps() -> None:
     assert has_timestamps(LEGACY)
     assert not has_timestamps(replace(LEGACY, created=None))
     assert not has_timestamps(replace(LEGACY, ended=None))

@@ -1,0 +1,112 @@
+"""The command `runs` and its flags."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exporter.commands.options import api_options, config_options, load_config_or_exit
+from exporter.config.types import parse_duration
+
+if TYPE_CHECKING:
+    from exporter.commands.runs.actions import RunsCommand
+
+EXIT_CODES = (
+    "Exit codes: 0 success, 2 wrong usage, 3 error. With --watch: 0 the run passed, 1 it failed, 3 it was "
+    "aborted, has no result or cannot be watched, 130 Ctrl-C; the run continues."
+)
+
+
+def parse_watch_interval(_: click.Context, __: click.Parameter, value: str) -> float:
+    """Seconds of a duration such as 5s, at least 1 second."""
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if seconds < 1:
+        raise click.BadParameter(f"{value} is too short; the minimum is 1s")
+    return seconds
+
+
+json_option = click.option("--json", "is_json", is_flag=True, help="print JSON")
+yes_option = click.option("--yes", is_flag=True, help="do not prompt for confirmation")
+watch_option = click.option("--watch", is_flag=True, help="follow the run until it ends")
+interval_option = click.option(
+    "--interval",
+    callback=parse_watch_interval,
+    metavar="DURATION",
+    default="5s",
+    show_default=True,
+    help="polling interval with --watch; longer while the planned end is far off",
+)
+run_argument = click.argument("run_id", metavar="RUN", type=click.IntRange(1))
+
+
+@click.group()
+def runs() -> None:
+    """List, show, watch, start and stop test runs. Only this command writes to k6 Cloud."""
+
+
+@runs.command("list", epilog="Exit codes: 0 success, 2 wrong usage, 3 the list is incomplete.")
+@click.option("--active", is_flag=True, help="only active runs, created in the last 7 days")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="maximum number of runs"
+)
+@json_option
+@config_options
+def list_(*, active: bool, limit: int, **flags: Any) -> None:
+    """List the newest runs, newest first.
+
+    Lists runs of the configured tests. Without --test, --project and configured tests, lists runs of all
+    tests that the token can access.
+    """
+    exit_with(create_command(**flags).list(limit=limit, active=active))
+
+
+@runs.command(epilog=EXIT_CODES)
+@run_argument
+@watch_option
+@interval_option
+@json_option
+@api_options
+def show(run_id: int, *, watch: bool, interval: float, **flags: Any) -> None:
+    """Show a run, or follow it until it ends.
+
+    With --watch, a terminal shows a progress bar. Other outputs get one line for each change of state; with
+    --json, each line is a JSON object. Waits through k6 Cloud outages.
+    """
+    exit_with(create_command(**flags).show(run_id, watch=watch, interval=interval))
+
+
+@runs.command(epilog=EXIT_CODES)
+@click.argument("test_id", metavar="TEST", type=click.IntRange(1))
+@yes_option
+@watch_option
+@interval_option
+@json_option
+@api_options
+def start(test_id: int, *, yes: bool, watch: bool, interval: float, **flags: Any) -> None:
+    """Start a test after confirmation. This consumes virtual user hours."""
+    exit_with(create_command(**flags).start(test_id, yes=yes, watch=watch, interval=interval))
+
+
+@runs.command(epilog="Exit codes: 0 success, 2 wrong usage, 3 error.")
+@run_argument
+@yes_option
+@json_option
+@api_options
+def stop(run_id: int, *, yes: bool, **flags: Any) -> None:
+    """Stop a run after confirmation. The run ends a few moments later, as aborted by user."""
+    exit_with(create_command(**flags).stop(run_id, yes=yes))
+
+
+def create_command(*, is_json: bool, **flags: Any) -> "RunsCommand":
+    """The command that the flags describe; exits with 2 if the configuration is invalid."""
+    # Imported here because the exporter imports this module, and should not import rich.
+    from exporter.commands.runs import actions  # noqa: PLC0415
+
+    config, token = load_config_or_exit(**flags)
+    return actions.create_command(config, token, is_json=is_json)
+
+
+def exit_with(code: int) -> None:
+    click.get_current_context().exit(code)

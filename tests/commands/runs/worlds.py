@@ -1,0 +1,43 @@
+"""Small worlds for the tests of `runs`."""
+
+from exporter.simulator import EndStatus, Phases, RunScript, World
+from tests.support.lab import START
+
+SHORT = Phases(created=1, validated=1, queued=2, initializing=6, running=60, processing=5)
+SLOW = Phases(created=4, validated=4, queued=8, initializing=12, running=60, processing=20)
+LONG = Phases(created=1, validated=1, queued=2, initializing=6, running=7200, processing=5)
+
+
+def one_test(plan: RunScript | None = None) -> World:
+    """A test without runs: 400001."""
+    world = World(stop_delay=5)
+    world.add_test("soak", plan=plan or RunScript(phases=SLOW))
+    return world
+
+
+def one_run(ending: EndStatus = EndStatus.FINISHED, *, failed: bool = False, phases: Phases = SLOW) -> World:
+    """A test with one run, 5000001, which is created a second before the start."""
+    world = one_test()
+    world.add_run(400001, created=START - 1, ending=ending, failed=failed, phases=phases)
+    return world
+
+
+def several_tests() -> World:
+    """Two tests with two runs each; 5000001 is active."""
+    world = World()
+    soak, smoke = world.add_test("soak"), world.add_test("smoke")
+    world.add_run(soak, created=START - 3600, phases=LONG, vus=200)
+    world.add_run(soak, created=START - 600, phases=SHORT, ending=EndStatus.ABORTED_BY_USER)
+    world.add_run(smoke, created=START - 1200, phases=SHORT, failed=True)
+    world.add_run(smoke, created=START - 300, phases=SHORT, vus=5)
+    return world
+
+
+def many_tests(count: int, *, every: float) -> World:
+    """Tests with a finished run each; the newest run is that of the first test."""
+    world = World()
+    for number in range(count):
+        world.add_test(f"test {number}")
+    for number in reversed(range(count)):
+        world.add_run(400_001 + number, created=START - 600 - number * every, phases=SHORT)
+    return world
