@@ -23,7 +23,7 @@ RUN pip uninstall --quiet --yes --root-user-action=ignore pip \
         "$(python -c "import sysconfig; print(sysconfig.get_path('stdlib'))")"
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="k6-cloud-exporter" \
-      org.opencontainers.image.description="The state of Grafana Cloud k6 test runs as Prometheus metrics" \
+      org.opencontainers.image.description="Prometheus exporter for Grafana Cloud k6 test runs" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.source="https://github.com/k6-cloud-exporter/k6-cloud-exporter" \
       org.opencontainers.image.url="https://github.com/k6-cloud-exporter/k6-cloud-exporter" \

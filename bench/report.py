@@ -53,9 +53,9 @@ def hint_marked(results: Results) -> str:
     """What the README says of the webhook, between its marks."""
     without, hinted = results["hint"]["without"], results["hint"]["with"]
     return (
-        f"<!-- hint -->from the end of a run to its series it takes {seconds(without['median'])} in the "
-        f"median and at most {seconds(without['max'])} without the hint, {seconds(hinted['median'])} and at "
-        f"most {seconds(hinted['max'])} with it<!-- /hint -->"
+        f"<!-- hint -->without the webhook, the end of a run is visible after {seconds(without['median'])} "
+        f"(median; maximum {seconds(without['max'])}), with it after {seconds(hinted['median'])} "
+        f"(maximum {seconds(hinted['max'])})<!-- /hint -->"
     )
 
 

@@ -189,6 +189,14 @@ def test_named_metrics_and_settings_exist() -> None:
             assert name in exposed or name.endswith("_"), (document, name)
 
 
+def test_named_files_exist() -> None:
+    folders = "exporter|tests|grafana|helm|bench|docs"
+
+    for document in (*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+        for name in re.findall(rf"`((?:{folders})/[\w./-]*)`", read_document(document)):
+            assert (ROOT / name).exists(), (document, name)
+
+
 def test_example_configuration_is_valid(tmp_path: Path) -> None:
     file = tmp_path / "exporter.yaml"
     file.write_text(read_example(DOCS / "configuration.md", "example"))

@@ -125,9 +125,9 @@ REPLACED = {
     "skip reason": r"\bunreadable\b|\bforeign\b",
     "alert": r"K6CloudConfigurationRefused|k6cloudconfigurationrefused",
     "recording rule": (
-        r"k6_cloud:test_(?:expected_every_seconds|told_timestamp_seconds|without_run_seconds|not_passed_seconds)"
+        r"k6_cloud:test_(?:expected_every_seconds|to[l]d_timestamp_seconds|without_run_seconds|not_passed_seconds)"
     ),
-    "API version": r"(?i)\bgenerations?\b",
+    "API version": r"(?i)\bgenerations? of the API|\bAPI gen[e]rations?|\b(?:both|each|two) generations?\b",
 }
 SEARCHED = ("docs/**/*.md", "*.md", "helm/**/*", "grafana/**/*", ".github/**/*.md", "compose.yaml")
 

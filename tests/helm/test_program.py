@@ -1,4 +1,4 @@
-"""Ports, paths, flags, settings and the version in the chart are those of the program."""
+"""Ports, paths, flags, settings and version in the chart are those of the exporter."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ from tests.support.chart import (
 )
 
 SETTINGS = {setting.name: setting for setting in settings()}
-# What the chart sets itself: the schema knows it, so that it is refused in a sentence.
+# Set by the chart. The schema has them, so that the error is ours and not that of the schema.
 BY_THE_CHART = {"sharding.shard", "sharding.total", "web.config_file", "web.listen_address"}
 
 
@@ -42,8 +42,8 @@ def schema() -> Tree:
     return found
 
 
-def in_schema() -> set[str]:
-    """The settings that `config` may hold."""
+def schema_settings() -> set[str]:
+    """The settings that the schema allows under `config`."""
     found = set()
     for name, inner in schema()["properties"].items():
         found |= {f"{name}.{key}" for key in inner["properties"]} if "properties" in inner else {name}
@@ -57,7 +57,7 @@ def test_chart_version_is_the_exporter_version() -> None:
 
 
 def test_config_schema_has_all_settings() -> None:
-    assert in_schema() - BY_THE_CHART == SETTINGS.keys() - BY_THE_CHART
+    assert schema_settings() - BY_THE_CHART == SETTINGS.keys() - BY_THE_CHART
 
 
 def test_config_schema_has_all_selector_fields() -> None:
@@ -103,8 +103,8 @@ def test_default_port_is_that_of_the_exporter() -> None:
     assert defaults()["service"]["port"] == defaults()["containerPort"]
 
 
-def served() -> set[str]:
-    """The paths that the program answers on."""
+def exporter_paths() -> set[str]:
+    """The paths of the exporter."""
 
     def nothing(*_: object) -> Any: ...
 
@@ -122,10 +122,10 @@ def served() -> set[str]:
 def test_probes_and_monitors_use_existing_paths() -> None:
     made = container(with_secret())
     monitored = [found for found in objects(ci("operator")) if found["kind"] == "ServiceMonitor"]
-    asked = {made[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")}
+    paths = {made[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")}
 
-    assert asked == {"/-/healthy", "/-/ready"}
-    assert asked | {monitored[0]["spec"]["endpoints"][0]["path"]} <= served()
+    assert paths == {"/-/healthy", "/-/ready"}
+    assert paths | {monitored[0]["spec"]["endpoints"][0]["path"]} <= exporter_paths()
 
 
 def flags() -> set[str]:
@@ -143,7 +143,7 @@ def test_container_arguments_are_existing_flags(name: str) -> None:
 
 
 def test_chart_knows_every_flag_of_serve() -> None:
-    """Each is the chart's own, stands for tests, or has the name of its setting."""
+    """Each is set by the chart, selects tests, or is named after its setting."""
     own = {
         flag
         for flag in flags()

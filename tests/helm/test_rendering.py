@@ -1,4 +1,4 @@
-"""Helm 3 and 4 find nothing to say about the chart; Kubernetes and the operator accept what it makes."""
+"""Helm 3 and 4 accept the chart; Kubernetes and the operator accept the rendered objects."""
 
 import json
 import os
@@ -23,8 +23,8 @@ SCRIPT = Path(__file__).parent / "node" / "validate.mjs"
 def test_strict_lint_reports_only_the_missing_icon(name: str, program: str) -> None:
     linted = run("lint", "--strict", CHART, "--values", CHART / "ci" / f"{name}-values.yaml", program=program)
 
-    said = [line for line in linted.stdout.splitlines() if line.startswith("[")]
-    assert (linted.returncode, said) == (0, ["[INFO] Chart.yaml: icon is recommended"])
+    messages = [line for line in linted.stdout.splitlines() if line.startswith("[")]
+    assert (linted.returncode, messages) == (0, ["[INFO] Chart.yaml: icon is recommended"])
 
 
 @pytest.mark.parametrize("name", CI)
@@ -33,43 +33,43 @@ def test_helm_3_and_helm_4_render_the_same(name: str) -> None:
 
 
 @cache
-def schema_of_its_own(kind: str) -> bool:
-    """Whether a kind is none of Kubernetes' own."""
+def has_custom_schema(kind: str) -> bool:
+    """Whether a kind is not built into Kubernetes."""
     return kind in OF_OPERATOR | {"Certificate"}
 
 
-def ours(name: str) -> list[Tree]:
-    return [found for found in objects(ci(name)) if not schema_of_its_own(found["kind"])]
+def builtin_objects(name: str) -> list[Tree]:
+    return [found for found in objects(ci(name)) if not has_custom_schema(found["kind"])]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_each_kubernetes_accepts_the_full_values(version: str) -> None:
-    for found in ours("full"):
+    for found in builtin_objects("full"):
         kubernetes_validate.validate(found, version, strict=True)
 
 
 @pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
 @pytest.mark.parametrize("name", [name for name in CI if name != "full"])
 def test_oldest_and_newest_kubernetes_accept_all_values(name: str, version: str) -> None:
-    for found in ours(name):
+    for found in builtin_objects(name):
         if "dashboard" not in found["metadata"]["name"]:
             kubernetes_validate.validate(found, version, strict=True)
 
 
 def test_unknown_kubernetes_field_is_found() -> None:
-    (workload,) = (found for found in ours("existing-secret") if found["kind"] == "Deployment")
-    workload["spec"]["template"]["spec"]["servicAccount"] = "misspelt"
+    (workload,) = (found for found in builtin_objects("existing-secret") if found["kind"] == "Deployment")
+    workload["spec"]["template"]["spec"]["servicAccount"] = "misspelled"
 
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(workload, VERSIONS[0], strict=True)
 
 
-def wrong_with(found: list[Tree]) -> list[list[str]]:
-    """What the operator's schemas say of each object."""
+def operator_errors(found: list[Tree]) -> list[list[str]]:
+    """The errors of each object by the schemas of the operator."""
     node = shutil.which("node")
     if node is None or not OPERATOR.exists():
-        pytest.skip("what the operator accepts is not here: make tools gets it where there is npm")
-    told = subprocess.run(
+        pytest.skip("the schemas of the operator are missing: make tools installs them with npm")
+    result = subprocess.run(
         [node, SCRIPT, OPERATOR],
         input=json.dumps(found),
         env=dict(os.environ),
@@ -78,26 +78,26 @@ def wrong_with(found: list[Tree]) -> list[list[str]]:
         timeout=60,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
-    wrong: list[list[str]] = json.loads(told.stdout)
-    return wrong
+    assert result.returncode == 0, result.stderr
+    errors: list[list[str]] = json.loads(result.stdout)
+    return errors
 
 
 def test_prometheus_operator_accepts_its_objects() -> None:
     made = [found for name in CI for found in objects(ci(name)) if found["kind"] in OF_OPERATOR]
 
     assert {found["kind"] for found in made} == OF_OPERATOR
-    assert wrong_with(made) == [[] for _ in made]
+    assert operator_errors(made) == [[] for _ in made]
 
 
 def test_unknown_operator_field_is_found() -> None:
     (monitor,) = (found for found in objects(ci("operator")) if found["kind"] == "ServiceMonitor")
-    monitor["spec"]["joblabel"] = "misspelt"
+    monitor["spec"]["joblabel"] = "misspelled"
     (rule,) = (found for found in objects(ci("operator")) if found["kind"] == "PrometheusRule")
     rule["spec"]["groups"][0]["rules"][0]["expr"] = None
 
-    assert wrong_with([monitor, rule])[0] == ["/spec/joblabel is no field"]
-    assert wrong_with([rule])[0]
+    assert operator_errors([monitor, rule])[0] == ["/spec/joblabel is unknown"]
+    assert operator_errors([rule])[0]
 
 
 @pytest.fixture(scope="module")

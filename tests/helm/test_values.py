@@ -1,4 +1,4 @@
-"""Every value is declared, checked and used, and every one that is used is declared."""
+"""Every value is declared, validated and used, and every used value is declared."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.support.chart import CHART, Tree, ci, defaults, errors, objects, one,
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 
-# What else a value may be, where it may not be anything.
+# Another valid value, for values that do not accept everything.
 OTHERS: dict[str, Any] = {
     "config": {"app_url": "https://other.example.com"},
     "webConfig.content": {"http_server_config": {"http2": False}},
@@ -42,18 +42,18 @@ OTHERS: dict[str, Any] = {
     "prometheusRule.overrides": {"K6CloudTestFailing": {"severity": "other"}},
     "extraObjects": ["{apiVersion: v1, kind: ConfigMap, metadata: {name: other}}"],
 }
-# Maps that are handed on as they are, or that the exporter reads; everything else is closed.
-HANDED_ON = {
+# Maps that are passed through, or that the exporter reads. All others reject unknown keys.
+PASSED_THROUGH = {
     *("webConfig.content", "resources", "podSecurityContext", "securityContext", "affinity", "dnsConfig"),
     *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "global"),
 }
 
 
 def leaves(tree: Tree, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value with its name. A map that has defaults and is handed on whole is one value."""
+    """Each value with its name. A passed-through map is one value."""
     for key, value in tree.items():
         name = f"{place}.{key}".removeprefix(".")
-        if isinstance(value, dict) and value and name not in HANDED_ON:
+        if isinstance(value, dict) and value and name not in PASSED_THROUGH:
             yield from leaves(value, name)
         else:
             yield name, value
@@ -63,7 +63,7 @@ LEAVES = dict(leaves(defaults()))
 
 
 def other(name: str, now: Any) -> Any:
-    """Another value than the one now."""
+    """A value that differs from this one."""
     if name in OTHERS:
         return OTHERS[name]
     match now:
@@ -79,7 +79,7 @@ def other(name: str, now: Any) -> Any:
 
 
 def at(tree: Any, name: str) -> Any:
-    """The value of a name, or None where there is none."""
+    """The value of a name; None if it is not set."""
     for key in name.split("."):
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree
@@ -92,7 +92,7 @@ def changed(tree: Tree, name: str, value: Any) -> Tree:
 
 
 def around(name: str) -> Tree:
-    """The values among which a value is changed, without the two sections that take longest."""
+    """The values in which one is changed, without the two sections that take longest to render."""
     tree = ci(beside(name))
     for section in {"dashboards", "prometheusRule"} - {name.partition(".")[0]}:
         tree = changed(tree, f"{section}.enabled", value=False)
@@ -105,7 +105,7 @@ def usual(values: str) -> str:
 
 
 def shows(name: str) -> bool:
-    """Whether another value makes a difference to what one of our files of values makes."""
+    """Whether changing the value changes the rendered objects."""
     values = around(name)
     now = at(values, name)
     value = other(name, LEAVES[name] if now is None else now)
@@ -115,7 +115,7 @@ def shows(name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, bool]:
-    """Whether each value makes a difference."""
+    """Whether each value changes the rendered objects."""
     with ThreadPoolExecutor(os.cpu_count()) as several:
         return dict(zip(LEAVES, several.map(shows, LEAVES), strict=True))
 
@@ -126,7 +126,7 @@ def test_each_value_changes_the_rendered_objects(name: str, shown: dict[str, boo
 
 
 def beside(name: str) -> str:
-    """The file in ci/ whose values a value needs, or does not contradict."""
+    """The file in ci/ with the values that this value needs."""
     special = {
         "k6.apiToken": "inline-token",
         "serviceAccount.create": "existing-secret",
@@ -168,7 +168,7 @@ def test_schema_has_exactly_the_declared_values() -> None:
 
 
 def opened(schema: Tree, place: str = "") -> Iterator[str]:
-    """Each map in a schema that takes any key."""
+    """Each map in a schema that accepts any key."""
     kinds = schema.get("type", [])
     if "object" in kinds and schema.get("additionalProperties") is not False and schema.keys() != {"$ref"}:
         yield place
@@ -180,11 +180,11 @@ def opened(schema: Tree, place: str = "") -> Iterator[str]:
 def test_only_passed_through_maps_accept_any_key() -> None:
     of_text = {name for name, value in LEAVES.items() if value == {}} - {"config"}
 
-    assert set(opened(SCHEMA)) <= HANDED_ON | of_text | {"prometheusRule.overrides"}
-    assert HANDED_ON - {"global"} <= set(opened(SCHEMA))
+    assert set(opened(SCHEMA)) <= PASSED_THROUGH | of_text | {"prometheusRule.overrides"}
+    assert PASSED_THROUGH - {"global"} <= set(opened(SCHEMA))
 
 
-MISSPELT = [f"{name}x" for name in LEAVES] + [
+MISSPELLED = [f"{name}x" for name in LEAVES] + [
     *("config.api.stackid", "config.tset", "config.poll.intervall"),
     *("prometheusRule.overrides.K6CloudTestFailing.sevrity", "serviceMonitor.basicAuth.user"),
 ]
@@ -192,11 +192,11 @@ MISSPELT = [f"{name}x" for name in LEAVES] + [
 
 def test_misspelled_value_is_rejected() -> None:
     tree = with_secret()
-    for name in MISSPELT:
-        tree = changed(tree, name, "misspelt")
+    for name in MISSPELLED:
+        tree = changed(tree, name, "misspelled")
     said = [line.strip() for line in errors(tree)]
 
-    for name in MISSPELT:
+    for name in MISSPELLED:
         place, _, key = name.rpartition(".")
         where = f"at '/{place.replace('.', '/')}'" if place else "at ''"
         line = next((line for line in said if line.startswith(f"- {where}: additional")), "")

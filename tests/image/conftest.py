@@ -1,7 +1,7 @@
-"""The image, built and run by buildah and podman in a store of their own; no registry is asked.
+"""The image, built and run by buildah and podman in a temporary store, without a registry.
 
-What it is built on is what tests/install-tools made of this machine's Debian: its Python is an older one than
-that which the Dockerfile names, and one that we support.
+The base image is built by tests/install-tools from this machine's Debian. Its Python can be older than that
+in the Dockerfile, but is a supported one.
 """
 
 import os
@@ -22,29 +22,29 @@ PROGRAMS = ("buildah", "podman", "runc", "catatonit")
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """A container engine that has the base image and can run it; where there is none, a reason to skip."""
+    """A container engine with the base image; skips if containers cannot run."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
-        pytest.skip(f"no containers here: {', '.join(missing)} is not installed")
+        pytest.skip(f"containers cannot run: {', '.join(missing)} not installed")
     if os.geteuid() != 0:
-        pytest.skip("no containers here: the tests of the image run as root alone")
+        pytest.skip("containers cannot run: these tests need root")
     if not BASE.exists():
-        pytest.skip("no containers here: there is nothing to build on; tests/install-tools makes it")
-    why = ""
+        pytest.skip("containers cannot run: no base image; tests/install-tools builds it")
+    reason = ""
     for driver in ("overlay", "vfs"):
-        # Not where pytest would have it: podman takes no paths of more than 50 characters.
+        # Not in tmp_path: podman accepts paths of at most 50 characters.
         engine = Engine(Path(tempfile.mkdtemp(prefix="k6-", dir="/tmp")), driver)
         try:
             engine.import_base(BASE)
             engine.podman("run", "--rm", "--pull=never", "--network=host", engine.BASE, "true")
         except subprocess.CalledProcessError as error:
-            why = error.stderr.strip().splitlines()[-1]
+            reason = error.stderr.strip().splitlines()[-1]
             engine.clear()
             continue
         yield engine
         engine.clear()
         return
-    pytest.skip(f"no containers here: {why}")
+    pytest.skip(f"containers cannot run: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What is in the image, and what is not."""
+"""The files and the metadata of the image."""
 
 import os
 import re
@@ -22,28 +22,28 @@ def files(image: Image) -> Iterator[Path]:
         yield folder
 
 
-def inside(folder: Path) -> Iterator[Path]:
+def walk(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         yield from (Path(place, name) for name in folders + names)
 
 
 def installed(files: Path) -> dict[str, str]:
-    """The versions of the Python packages that the image adds."""
+    """The versions of the Python packages in the image."""
     found = (path.name.removesuffix(".dist-info").split("-") for path in files.glob("opt/app/**/*.dist-info"))
     return {name.lower().replace("_", "-"): version for name, version in found}
 
 
 def locked() -> dict[str, str]:
-    """What the lock has for CPython on Linux."""
+    """The locked versions for CPython on Linux."""
     lines = re.findall(
         r"^\S+==[^\\\n]+", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE
     )
-    where = {"sys_platform": "linux", "platform_system": "Linux", "python_version": "3.11"}
-    wanted = [Requirement(line) for line in lines]
+    environment = {"sys_platform": "linux", "platform_system": "Linux", "python_version": "3.11"}
+    requirements = [Requirement(line) for line in lines]
     return {
-        one.name: str(one.specifier).removeprefix("==")
-        for one in wanted
-        if one.marker is None or one.marker.evaluate(where)
+        requirement.name: str(requirement.specifier).removeprefix("==")
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate(environment)
     }
 
 
@@ -65,36 +65,37 @@ def test_image_has_no_build_tools(files: Path) -> None:
 
 
 def test_image_files_are_not_writable_by_its_user(files: Path) -> None:
-    ours = [path for path in inside(files / "opt") if not path.is_symlink()]
+    paths = [path for path in walk(files / "opt") if not path.is_symlink()]
 
-    assert ours
-    assert {path.stat().st_uid for path in ours} == {0}
-    assert not [path for path in ours if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
+    assert paths
+    assert {path.stat().st_uid for path in paths} == {0}
+    assert not [path for path in paths if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
 
 
 def test_image_has_no_token_and_no_checkout(files: Path, image: Image) -> None:
     assert not list(files.glob("**/tests/support/lab.py")) + list(files.glob("**/.git"))
-    assert not [one for one in image.told()["Config"]["Env"] if "TOKEN" in one]
+    assert not [variable for variable in image.inspect()["Config"]["Env"] if "TOKEN" in variable]
 
 
 def test_image_size_is_the_documented_one(image: Image, engine: Engine) -> None:
-    [said] = re.findall(
+    [documented] = re.findall(
         r"adds (\d+) MB", (ROOT / "docs" / "install-and-upgrade.md").read_text(encoding="utf-8")
     )
 
-    added = (image.told()["Size"] - Image(engine, engine.BASE).told()["Size"]) / 1e6
-    assert abs(added - int(said)) < int(said) / 10
+    added = (image.inspect()["Size"] - Image(engine, engine.BASE).inspect()["Size"]) / 1e6
+    assert abs(added - int(documented)) < int(documented) / 10
 
 
 def test_image_has_labels_user_and_health_check(image: Image, revision: str) -> None:
-    told = image.told()["Config"]
+    config = image.inspect()["Config"]
 
-    assert told["User"] == "10001:10001"
-    assert told["Entrypoint"] == ["k6-cloud-exporter"]
-    assert told["StopSignal"] == "SIGTERM"
-    assert "Healthcheck" in image.told()
-    assert told["ExposedPorts"] == {"10565/tcp": {}}
-    assert told["Labels"].keys() >= {
-        f"org.opencontainers.image.{name}" for name in ("title", "description", "licenses")
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == ["k6-cloud-exporter"]
+    assert config["StopSignal"] == "SIGTERM"
+    assert "Healthcheck" in image.inspect()
+    assert config["ExposedPorts"] == {"10565/tcp": {}}
+    assert config["Labels"].keys() >= {
+        f"org.opencontainers.image.{name}"
+        for name in ("title", "description", "licenses", "source", "url", "documentation")
     }
-    assert told["Labels"]["org.opencontainers.image.revision"] == revision
+    assert config["Labels"]["org.opencontainers.image.revision"] == revision

@@ -1,4 +1,4 @@
-"""The Dockerfile as it is written."""
+"""The Dockerfile, without a build."""
 
 import json
 import re
@@ -23,11 +23,11 @@ ROOT = Path(__file__).parent.parent.parent
 def test_hadolint_accepts_the_dockerfile() -> None:
     hadolint = Path(sysconfig.get_path("scripts"), "hadolint")
     if not hadolint.exists():
-        pytest.skip("hadolint is not made for this platform")
+        pytest.skip("hadolint is not available for this platform")
 
-    said = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    result = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 def test_build_context_has_only_needed_files() -> None:
@@ -45,29 +45,29 @@ def test_build_context_has_only_needed_files() -> None:
 
 
 def health_check(port: str) -> int:
-    """The exit code of the health check, asking another port than the image's."""
+    """The exit code of the health check, with this port."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    [written] = re.findall(r"HEALTHCHECK .*\\\n *CMD (\[.*\])", text)
-    python, *arguments = json.loads(written)
+    [command] = re.findall(r"HEALTHCHECK .*\\\n *CMD (\[.*\])", text)
+    python, *arguments = json.loads(command)
     assert python == "python"
-    moved = [argument.replace("10565", port) for argument in arguments]
-    return subprocess.run([sys.executable, *moved], timeout=20, check=False).returncode
+    arguments = [argument.replace("10565", port) for argument in arguments]
+    return subprocess.run([sys.executable, *arguments], timeout=20, check=False).returncode
 
 
 WEB_CONFIGS = {
     "http": "{}",
     "TLS": "tls_server_config: {cert_file: tls.crt, key_file: tls.key}",
-    "a certificate of clients": "tls_server_config: {cert_file: tls.crt, key_file: tls.key, "
+    "client certificates": "tls_server_config: {cert_file: tls.crt, key_file: tls.key, "
     "client_ca_file: ca.crt, client_auth_type: RequireAndVerifyClientCert}",
 }
 
 
-@pytest.mark.parametrize("what", WEB_CONFIGS)
-def test_health_check_works_with_any_web_config(what: str, cloud: Cloud, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", WEB_CONFIGS)
+def test_health_check_works_with_any_web_config(name: str, cloud: Cloud, tmp_path: Path) -> None:
     issue_certificate(tmp_path, authority := trustme.CA())
     authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     file = tmp_path / "web.yml"
-    file.write_text(WEB_CONFIGS[what], encoding="utf-8")
+    file.write_text(WEB_CONFIGS[name], encoding="utf-8")
     flags = ("--web.config.file", str(file), "--web.listen-address", "127.0.0.1:0")
 
     with Process(*flags, **cloud.environment()) as process:

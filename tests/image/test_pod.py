@@ -1,4 +1,4 @@
-"""The chart's Deployment with the image, run by podman, which plays a pod of Kubernetes without one."""
+"""The Deployment of the chart with the image, run by `podman kube play` without Kubernetes."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ ENCODED = base64.b64encode(TOKEN.encode()).decode()
 
 
 def values(image: Image, url: str, port: int) -> Tree:
-    """What a user would write, who has made a Secret named k6-cloud."""
+    """Values with an existing Secret named k6-cloud."""
     registry, _, name = image.name.partition("/")
     repository, _, tag = name.partition(":")
     return {
@@ -32,23 +32,23 @@ def values(image: Image, url: str, port: int) -> Tree:
     }
 
 
-def playable(made: list[Tree]) -> list[Tree]:
-    """The Deployment and what it mounts, in the network of this machine; podman knows no other kinds."""
-    known = [found for found in made if found["kind"] in {"ConfigMap", "Deployment"}]
+def select_playable(rendered: list[Tree]) -> list[Tree]:
+    """The Deployment and its ConfigMap, with host network; podman supports no other kinds."""
+    known = [found for found in rendered if found["kind"] in {"ConfigMap", "Deployment"}]
     [pod] = [found["spec"]["template"]["spec"] for found in known if found["kind"] == "Deployment"]
     pod["hostNetwork"] = True
     for container in pod["containers"]:
-        del container["ports"]  # in that network podman refuses them
+        del container["ports"]  # podman rejects ports with host network
     for volume in pod["volumes"]:
         if "secret" in volume:
-            volume["secret"]["optional"] = False  # which it is anyway; podman 4.3 panics where it is not said
+            volume["secret"]["optional"] = False  # the default; podman 4.3 panics without it
     return known
 
 
 @contextmanager
-def played(engine: Engine, made: list[Tree], folder: Path) -> Iterator[None]:
+def play(engine: Engine, rendered: list[Tree], folder: Path) -> Iterator[None]:
     manifest = folder / "manifest.yaml"
-    manifest.write_text(yaml.safe_dump_all(playable(made)), encoding="utf-8")
+    manifest.write_text(yaml.safe_dump_all(select_playable(rendered)), encoding="utf-8")
     engine.podman("kube", "play", manifest)
     try:
         yield
@@ -68,9 +68,9 @@ def test_rendered_deployment_polls_and_is_scraped(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     make_secret(engine, tmp_path, "k6-cloud", **{"api-token": ENCODED})
-    cloud.admit(TOKEN, ENCODED)  # podman 4.3 mounts a secret as it is, later ones decode it
+    cloud.admit(TOKEN, ENCODED)  # podman 4.3 mounts the encoded secret, later versions decode it
 
-    with played(engine, objects(values(image, cloud.url, port)), tmp_path):
+    with play(engine, objects(values(image, cloud.url, port)), tmp_path):
         eventually(lambda: httpx.get(f"{url}/-/ready", trust_env=False).is_success)
         page = httpx.get(f"{url}/metrics", trust_env=False).text
 

@@ -1,4 +1,4 @@
-"""buildah and podman as Debian has them, set so that they need neither systemd nor a network."""
+"""buildah and podman from Debian, configured to need neither systemd nor a network."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# The limits that an engine sets by default may be higher than those it may set.
+# The default limits of the engine can be higher than this process may set.
 SETTINGS = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -29,10 +29,10 @@ HARDENED = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--secur
 
 
 class Engine:
-    """A container engine whose every file is in one folder."""
+    """A container engine with all its files in one folder."""
 
     BASE = "docker.io/library/python:3.13-slim"
-    OURS = "localhost/k6-cloud-exporter:latest"
+    NAME = "localhost/k6-cloud-exporter:latest"
 
     def __init__(self, folder: Path, driver: str) -> None:
         settings = folder / "containers.conf"
@@ -46,11 +46,11 @@ class Engine:
         )
 
     def podman(self, *arguments: str | Path) -> str:
-        """What podman prints; CalledProcessError if it fails."""
+        """Stdout of podman. Raises CalledProcessError if it fails."""
         return self._run("podman", *self._store, *arguments).stdout
 
-    def both(self, *arguments: str) -> str:
-        """What podman prints on either stream."""
+    def podman_output(self, *arguments: str) -> str:
+        """Stdout and stderr of podman."""
         done = self._run("podman", *self._store, *arguments)
         return done.stdout + done.stderr
 
@@ -62,15 +62,15 @@ class Engine:
         self.podman("import", "--quiet", *(f"--change={change}" for change in changes), archive, self.BASE)
 
     def build(self, checkout: Path) -> "Image":
-        """What `make image` makes."""
+        """Runs `make image`."""
         buildah = " ".join(map(str, ["buildah", *self._store]))
         self._run("make", "--directory", checkout, "image", f"CONTAINER={buildah}")
-        return Image(self, self.OURS)
+        return Image(self, self.NAME)
 
     def clear(self) -> None:
-        """Ends what still runs and removes all that was stored."""
-        for what in ("pod", "container"):
-            self.podman(what, "rm", "--all", "--force", "--time=0")
+        """Stops all containers and deletes the store."""
+        for kind in ("pod", "container"):
+            self.podman(kind, "rm", "--all", "--force", "--time=0")
         shutil.rmtree(self._folder)
 
     def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -83,26 +83,26 @@ class Engine:
             check=False,
         )
         if done.returncode:
-            print(done.stdout, done.stderr)  # pytest shows it beside the failure
+            print(done.stdout, done.stderr)  # pytest shows it with the failure
         done.check_returncode()
         return done
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image in an engine's store."""
+    """An image in the store of an engine."""
 
     engine: Engine
     name: str
 
-    def told(self) -> dict[str, Any]:
-        """What the engine knows of the image; its size is in bytes, unpacked, with what it is built on."""
-        [told] = json.loads(self.engine.podman("image", "inspect", self.name))
-        return dict(told)
+    def inspect(self) -> dict[str, Any]:
+        """The metadata of the image. `Size` is in bytes, uncompressed, including the base image."""
+        [metadata] = json.loads(self.engine.podman("image", "inspect", self.name))
+        return dict(metadata)
 
     @contextmanager
     def files(self) -> Iterator[Path]:
-        """The folder in which the image's files can be looked at."""
+        """The mounted root of the image."""
         try:
             yield Path(self.engine.podman("image", "mount", self.name).strip())
         finally:
@@ -110,10 +110,10 @@ class Image:
 
     @contextmanager
     def running(self, *arguments: str, network: str = "none", **environment: str) -> Iterator["Container"]:
-        """A container that may do nothing and write nowhere, and that nobody reaches: its network is none."""
-        given = [f"--env={name}={value}" for name, value in environment.items()]
-        how = ("--detach", "--pull=never", f"--network={network}", *HARDENED, *given)
-        name = self.engine.podman("run", *how, self.name, *arguments).strip()
+        """A hardened container, without a network unless one is given."""
+        variables = [f"--env={name}={value}" for name, value in environment.items()]
+        flags = ("--detach", "--pull=never", f"--network={network}", *HARDENED, *variables)
+        name = self.engine.podman("run", *flags, self.name, *arguments).strip()
         try:
             yield Container(self.engine, name)
         finally:
@@ -122,28 +122,28 @@ class Image:
 
 @dataclass(frozen=True)
 class Container:
-    """A container that was started."""
+    """A started container."""
 
     engine: Engine
     name: str
 
     def log(self) -> str:
-        return self.engine.both("logs", self.name)
+        return self.engine.podman_output("logs", self.name)
 
     def state(self) -> dict[str, Any]:
-        [told] = json.loads(self.engine.podman("inspect", self.name))
-        return dict(told["State"])
+        [metadata] = json.loads(self.engine.podman("inspect", self.name))
+        return dict(metadata["State"])
 
     def process(self) -> dict[str, str]:
-        """What the kernel says of its first process: users, capabilities and so on."""
+        """/proc/PID/status of the first process: users, capabilities and so on."""
         lines = Path("/proc", str(self.state()["Pid"]), "status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     def execute(self, *command: str) -> str:
-        return self.engine.both("exec", self.name, *command)
+        return self.engine.podman_output("exec", self.name, *command)
 
     def is_healthy(self) -> bool:
-        """Whether the image's own health check, done once, finds nothing wrong."""
+        """Whether one run of the image's health check succeeds."""
         try:
             self.engine.podman("healthcheck", "run", self.name)
         except subprocess.CalledProcessError:
@@ -151,7 +151,7 @@ class Container:
         return True
 
     def stop(self) -> tuple[int, float]:
-        """The exit code, and the seconds from SIGTERM to the end: podman itself may take longer than that."""
+        """Sends SIGTERM. Returns the exit code and the seconds until the end, without podman's own time."""
         process = os.pidfd_open(self.state()["Pid"])
         began = time.monotonic()
         signal.pidfd_send_signal(process, signal.SIGTERM)

@@ -1,7 +1,7 @@
-// Reads objects of the Prometheus operator as JSON from standard input, and writes for each what is wrong with it.
+// Reads objects of the Prometheus operator as JSON from standard input, and writes the errors of each.
 // The first argument is the folder of the installed modules.
 //
-// The validators say nothing of fields that they do not know. They never read them either, and that is seen.
+// The validators ignore unknown fields. They never read them, which a proxy detects.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -10,28 +10,28 @@ const [modules] = process.argv.slice(2);
 const schemas = join(modules, "@kubernetes-models", "prometheus-operator", "_schemas");
 const PREFIX = "ComGithubPrometheusOperatorPrometheusOperatorPkgApisMonitoringV1";
 
-/** The same value, which notes in `read` each place that is looked at. */
-function watched(value, read, place) {
+/** A proxy of the value that adds the path of each field read to `read`. */
+function watched(value, read, path) {
   if (typeof value !== "object" || value === null) return value;
   return new Proxy(value, {
     get(target, key) {
-      const inner = `${place}/${String(key)}`;
+      const inner = `${path}/${String(key)}`;
       read.add(inner);
       return Object.hasOwn(target, key) ? watched(target[key], read, inner) : target[key];
     },
   });
 }
 
-/** Each field of a value that nobody has looked at. */
-function unread(value, read, place) {
+/** The fields of a value that were not read. */
+function unread(value, read, path) {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, inner]) => {
-    const there = `${place}/${key}`;
-    return read.has(there) ? unread(inner, read, there) : [`${there} is no field`];
+    const there = `${path}/${key}`;
+    return read.has(there) ? unread(inner, read, there) : [`${there} is unknown`];
   });
 }
 
-async function wrongWith(object) {
+async function findErrors(object) {
   const { validate } = await import(pathToFileURL(join(schemas, `${PREFIX}${object.kind}.js`)));
   const read = new Set();
   const good = validate(watched(object, read, ""));
@@ -39,4 +39,4 @@ async function wrongWith(object) {
 }
 
 const objects = JSON.parse(readFileSync(0, "utf8"));
-console.log(JSON.stringify(await Promise.all(objects.map(wrongWith))));
+console.log(JSON.stringify(await Promise.all(objects.map(findErrors))));
