@@ -3,7 +3,7 @@
 PUT /simulator/faults: a list of faults to put in force in place of the present ones (see `faults.from_json`).
 DELETE /simulator/faults: no more faults.
 POST /simulator/token: `{"tokens": ["a", "b"]}`, the only ones let in from now on.
-GET /simulator/truth: every test and every run as it really is; moments in Unix seconds.
+GET /simulator/state: every test and every run as it really is; moments in Unix seconds.
 """
 
 import json
@@ -39,7 +39,7 @@ def control(request: Request, simulator: Controlled) -> Response:
             case "POST", "/simulator/token":
                 simulator.tokens = _tokens(_json(request))
                 return Response(body={"tokens": len(simulator.tokens)})
-            case "GET", "/simulator/truth":
+            case "GET", "/simulator/state":
                 return Response(body=dump_state(simulator.world, request.at))
     except ValueError as wrong:
         return Response(400, {"error": str(wrong)})
@@ -67,7 +67,7 @@ def _truth_of(state: RunState) -> Item:
         "created": state.created,
         "started": state.started,
         "ended": state.ended,
-        "over": state.over,
+        "finished": state.finished,
         "vus": state.run.plan.vus,
         "duration": state.run.plan.planned_seconds,
         "stopped_by": state.stopped_by,

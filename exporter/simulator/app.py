@@ -28,8 +28,8 @@ class Simulator:
 
     clock: the present, in Unix seconds. tokens: those that are let in; change the set to revoke one.
     sleep: how slow answers wait.
-    broken: what is raised where a connection should break but there is none to break, which is in-process.
-        With httpx.ASGITransport give `httpx.ReadError`, and the client sees what it would see on a network.
+    connection_error: raised in place of a broken connection where there is no socket, which is in-process.
+        With httpx.ASGITransport give `httpx.ReadError`: the client sees what it would see on a network.
         On uvicorn the TCP connection itself is reset or closed.
     requests: the last hundred thousand, newest last, without those to `/simulator/`.
     """
@@ -42,7 +42,7 @@ class Simulator:
         clock: Callable[[], float] = time.time,
         options: Options = Options(),  # noqa: B008  frozen, so sharing it is harmless
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        broken: Callable[[str], Exception] = ConnectionResetError,
+        connection_error: Callable[[str], Exception] = ConnectionResetError,
     ) -> None:
         self.world = world
         self.tokens = set(tokens)
@@ -51,7 +51,7 @@ class Simulator:
         self.faults = Faults()
         self.requests: list[Request] = []
         self._sleep = sleep
-        self._broken = broken
+        self._connection_error = connection_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -115,7 +115,7 @@ class Simulator:
         await _gone(receive)
 
     def _break(self, message: str) -> NoReturn:
-        raise self._broken(message)
+        raise self._connection_error(message)
 
 
 async def _read(scope: Scope, receive: Receive, now: float) -> Request:

@@ -160,12 +160,12 @@ def field(name: str, value: object) -> Fault:
     return _body(lambda body: shapes.with_field(body, name, value))
 
 
-def word(old: str, new: str) -> Fault:
-    """Another word wherever a text is exactly `old`: `word("running", "paused")`."""
+def replaced_word(old: str, new: str) -> Fault:
+    """Another word wherever a text is exactly `old`: `replaced_word("running", "paused")`."""
     return _body(lambda body: shapes.with_word(body, old, new))
 
 
-def absent(name: str) -> Fault:
+def missing_field(name: str) -> Fault:
     """Every object told lacks this field, and so does the envelope."""
     return _body(lambda body: shapes.without_field(body, name))
 
@@ -174,12 +174,12 @@ def numbers_as_strings() -> Fault:
     return _body(shapes.with_numbers_as_strings)
 
 
-def unreadable() -> Fault:
+def invalid_item() -> Fault:
     """The first object of the page is not an object at all."""
     return _page(lambda page: ["unreadable", *page[1:]])
 
 
-def strangers() -> Fault:
+def unexpected_run() -> Fault:
     """Among the runs of one test comes one of another: a copy of the page's last, with other ids."""
     return _page(lambda page: [*page, *(_stranger(item) for item in page[-1:])])
 
@@ -194,7 +194,7 @@ def empty_page() -> Fault:
     return _page(lambda _: [])
 
 
-def endless() -> Fault:
+def repeated_page() -> Fault:
     """Whatever page is asked for, the first one is told."""
     return Fault(lambda _, answer: answer, rewrite=_without_page)
 
@@ -213,14 +213,14 @@ _BY_KIND: dict[str, Callable[..., Fault]] = {
         hang,
         reset,
         field,
-        word,
-        absent,
+        replaced_word,
+        missing_field,
         numbers_as_strings,
-        unreadable,
-        strangers,
+        invalid_item,
+        unexpected_run,
         duplicate,
         empty_page,
-        endless,
+        repeated_page,
     )
 }
 

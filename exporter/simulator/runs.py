@@ -278,7 +278,7 @@ class RunState:
         return next((step.entered for step in self.history if step.phase in _EXECUTION_IS_OVER), None)
 
     @property
-    def over(self) -> float | None:
+    def finished(self) -> float | None:
         """When the last thing about it was settled."""
         return self.history[-1].entered if self.phase in _NOTHING_MORE_HAPPENS else None
 
@@ -287,7 +287,7 @@ class RunState:
         return self.run.stopped_by if self.phase is Phase.ABORTED else None
 
     @property
-    def trouble(self) -> RunError | None:
+    def error(self) -> RunError | None:
         if self.phase is not Phase.ABORTED:
             return None
         if len(self.history) == 2 and self.run.stopped_by is None:  # created, aborted

@@ -200,9 +200,13 @@ def words() -> Iterator[Trouble]:
     yield struck(
         "a word for a status code", faults.field("run_status", "RUN"), generations=("legacy",), **ended
     )
-    yield struck("an unknown status word", faults.word("running", "paused"), generations=("v6",), **said)
+    yield struck(
+        "an unknown status word", faults.replaced_word("running", "paused"), generations=("v6",), **said
+    )
     yield struck("a number for a status word", faults.field("status", 2), generations=("v6",), **ended)
-    yield struck("an unknown result", faults.word("passed", "splendid"), generations=("v6",), **ended)
+    yield struck(
+        "an unknown result", faults.replaced_word("passed", "splendid"), generations=("v6",), **ended
+    )
     yield struck(
         "an unknown processing status", faults.field("processing_status", 42), generations=("legacy",), **said
     )
@@ -218,17 +222,17 @@ def words() -> Iterator[Trouble]:
     yield struck("nested 900 deep in a run", faults.field("created", nested(900)), **said)
     yield struck("ids that are no numbers", faults.field("id", "seven"))
     yield struck("ids of null", faults.field("id", None))
-    yield struck("no ids", faults.absent("id"))
+    yield struck("no ids", faults.missing_field("id"))
     yield struck("runs of no test", faults.field("test_id", None))
     yield struck("lists that are null", *(faults.field(name, None) for name in LISTS))
     yield struck("lists that are objects", *(faults.field(name, {"0": {}}) for name in LISTS))
     yield struck("empty lists of runs", *on(RUNS, faults.empty_page()), spoils=EVERY_FACT)
     yield struck("empty lists of tests", *on(TESTS, faults.empty_page()))
     yield struck("empty lists", faults.empty_page(), spoils=EVERY_FACT)
-    yield struck("an item that is none", *on(RUNS, faults.unreadable()), spoils=EVERY_FACT)
+    yield struck("an item that is none", *on(RUNS, faults.invalid_item()), spoils=EVERY_FACT)
     yield struck("each run twice", faults.duplicate())
-    yield struck("runs of another test", *on(RUNS, faults.strangers()))
-    yield struck("the first page again and again", faults.endless())
+    yield struck("runs of another test", *on(RUNS, faults.unexpected_run()))
+    yield struck("the first page again and again", faults.repeated_page())
     yield linked("a link to another host", NextLink.FOREIGN)
     yield linked("a link in a circle", NextLink.LOOP)
     yield struck("a link that leads nowhere", faults.field("@nextLink", "http://["), generations=("v6",))

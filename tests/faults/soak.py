@@ -41,8 +41,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "cut_json"},
     {"kind": "not_json"},
     {"kind": "numbers_as_strings"},
-    {"kind": "unreadable"},
-    {"kind": "endless"},
+    {"kind": "invalid_item"},
+    {"kind": "repeated_page"},
     {"kind": "error", "status": 401},
 )
 PAGE_BYTES = 2**20

@@ -184,7 +184,7 @@ class Stage:
             tokens=[TOKEN],
             clock=self.now.read,
             sleep=self.now.clock.sleep,
-            broken=httpx.ReadError,
+            connection_error=httpx.ReadError,
         )
 
     async def _enter(self, token: Secret, clock: Clock, network: httpx.AsyncBaseTransport) -> Exporter:

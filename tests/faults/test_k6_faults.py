@@ -138,7 +138,7 @@ CASES = [
     Case("redirect", faults.redirect("https://evil.test/"), 1, 0, refused("302", "rejected")),
     Case("numbers in strings", faults.numbers_as_strings(), counted={REQUESTS.format(200): 1}),
     Case("a run twice", faults.duplicate(), counted={REQUESTS.format(200): 1}),
-    Case("a page that repeats", faults.endless(), None, counted={REQUESTS.format(200): 1}),
+    Case("a page that repeats", faults.repeated_page(), None, counted={REQUESTS.format(200): 1}),
 ]
 
 
@@ -152,7 +152,7 @@ def missing(*names: str) -> list[Case]:
     return [
         Case(f"{name} {how}", fault, counted={REQUESTS.format(200): 1})
         for name in names
-        for how, fault in (("null", faults.field(name, None)), ("absent", faults.absent(name)))
+        for how, fault in (("null", faults.field(name, None)), ("absent", faults.missing_field(name)))
     ]
 
 
@@ -166,10 +166,10 @@ ALL_CASES = {
         odd("duration", "long", "duration"),
         *missing("run_status", "processing_status", "result_status", "started", "ended", "duration"),
         # It may be the one that was asked for because it moves: what is shown of it may be old.
-        Case("one unreadable run", faults.unreadable(), 1, 0, {**SKIPS, FAILURES.format("decode"): 1}),
+        Case("one unreadable run", faults.invalid_item(), 1, 0, {**SKIPS, FAILURES.format("decode"): 1}),
         Case(
             "a stranger",
-            faults.strangers(),
+            faults.unexpected_run(),
             counted={REQUESTS.format(200): 1, SKIPPED.format("foreign"): 1},
         ),
     ],
@@ -185,12 +185,12 @@ ALL_CASES = {
         ),
         Case(
             "one unreadable run",
-            faults.unreadable(),
+            faults.invalid_item(),
             counted=SKIPS
             | {'api_requests_total{api="v6",code="200",endpoint="/cloud/v6/test_runs/{id}"}': 1},
         ),
         # Its list is of all tests, so a run of a test that is not watched is nothing to speak of.
-        Case("a stranger", faults.strangers(), counted={REQUESTS.format(200): 1}),
+        Case("a stranger", faults.unexpected_run(), counted={REQUESTS.format(200): 1}),
     ],
 }
 
@@ -288,7 +288,7 @@ def test_an_unreadable_run_keeps_what_was_known_of_it_and_costs_no_other(api_ver
     with scene.lab as lab:
         lab.poll()
         new = scene.world.add_run(scene.test, created=START + 10, phases=LONG)
-        lab.simulator.faults.add(faults.unreadable().on(RUNS[api_version], times=1))
+        lab.simulator.faults.add(faults.invalid_item().on(RUNS[api_version], times=1))
         lab.at(40).poll()
 
         # The newest comes first, so it is the one that could not be read; by its id it is found all the same.
@@ -332,7 +332,7 @@ def truly_finished(world: World, api_version: str, until: float) -> Counter[str]
     for id_, run in world.runs.items():
         if run.created > until:
             continue
-        over = world.at(id_, until).over
+        over = world.at(id_, until).finished
         if over is not None and over > START:
             state = world.at(id_, until)
             totals["failed" if run.plan.crosses_threshold else outcomes[state.status]] += 1

@@ -219,7 +219,7 @@ class SpoiltLab(Lab):
     def __init__(self, world: World, **settings: Any) -> None:
         super().__init__(world, **settings)
         self.simulator = self.spoilt = Spoilt(
-            world, tokens=[TOKEN], clock=self.now.read, sleep=self.now.sleep, broken=httpx.ReadError
+            world, tokens=[TOKEN], clock=self.now.read, sleep=self.now.sleep, connection_error=httpx.ReadError
         )
 
 

@@ -27,14 +27,14 @@ def outcome(run: RunState, api_version: str) -> str:
 
 def counts(runs: list[RunState], api_version: str, since: float) -> Counter[Fact]:
     """Those that came to their end after that moment."""
-    news = (run for run in runs if run.over is not None and run.over > since)
+    news = (run for run in runs if run.finished is not None and run.finished > since)
     return Counter((FINISHED, str(run.test_id), outcome(run, api_version)) for run in news)
 
 
 def truth(runs: list[RunState], test: int, api_version: str) -> dict[Fact, float]:
     """What there is to tell of a test, counts aside."""
     of_test = sorted((run for run in runs if run.test_id == test), key=lambda run: (run.created, run.id))
-    over, moving = ([run for run in of_test if (run.over is None) is moves] for moves in (False, True))
+    over, moving = ([run for run in of_test if (run.finished is None) is moves] for moves in (False, True))
     last = outcome(over[-1], api_version) if over else "none"
     words, codes = (V6_WORDS, V6_CODES) if api_version == "v6" else ({}, {})
     doing = Counter(words.get(run.phase, str(run.phase)) for run in moving)

@@ -360,7 +360,7 @@ def test_an_unreadable_test_in_a_list_withdraws_none() -> None:
     world = many_tests(2)
     with Lab(world) as lab:
         lab.poll()
-        lab.simulator.faults.add(faults.unreadable().on(TESTS))
+        lab.simulator.faults.add(faults.invalid_item().on(TESTS))
         lab.at(300).poll()
 
         assert lab.exporter.poller.state.members.keys() == set(world.tests)

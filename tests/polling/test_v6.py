@@ -169,7 +169,7 @@ def test_a_run_created_between_two_pages_is_counted_once() -> None:
 
 def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
     world = many_tests(2, moving=1)
-    moving = max(run for run in world.runs if world.at(run, START).over is None)
+    moving = max(run for run in world.runs if world.at(run, START).finished is None)
     with lab(world) as one:
         one.poll()
         world.delete_run(moving)
@@ -182,7 +182,7 @@ def test_a_run_deleted_between_list_and_read_is_forgotten() -> None:
 
 def test_a_moving_run_that_cannot_be_read_stays_as_it_was_and_is_not_lost() -> None:
     world = many_tests(1, moving=1)
-    (moving,) = (run for run in world.runs if world.at(run, START).over is None)
+    (moving,) = (run for run in world.runs if world.at(run, START).finished is None)
     with lab(world) as one:
         one.poll()
         world.stop(moving, START + 1)
@@ -342,9 +342,9 @@ def test_a_next_link_in_any_form_leads_on_or_ends_the_list(form: NextLink) -> No
 
 def test_an_unknown_status_is_counted_and_not_guessed() -> None:
     world = many_tests(1, moving=1)
-    (moving,) = (run for run in world.runs if world.at(run, START).over is None)
+    (moving,) = (run for run in world.runs if world.at(run, START).finished is None)
     with lab(world) as one:
-        one.simulator.faults.add(faults.word("running", "warming_up"))
+        one.simulator.faults.add(faults.replaced_word("running", "warming_up"))
         one.poll()
         assert one.at(15).poll().outcome == "success"
 
@@ -357,7 +357,7 @@ def test_an_unknown_result_is_counted_and_not_guessed() -> None:
     world = World()
     world.add_run(world.add_test("checkout"), created=START - 600)
     with lab(world) as one:
-        one.simulator.faults.add(faults.word("passed", "splendid"))
+        one.simulator.faults.add(faults.replaced_word("passed", "splendid"))
         one.poll()
         assert one.at(15).poll().outcome == "success"
 
@@ -370,7 +370,7 @@ def test_a_result_that_is_missing_never_reads_as_passed() -> None:
     world = World()
     world.add_run(world.add_test("checkout"), created=START - 600)
     with lab(world) as one:
-        one.simulator.faults.add(faults.absent("result").on("/cloud/v6/*test_runs*"))
+        one.simulator.faults.add(faults.missing_field("result").on("/cloud/v6/*test_runs*"))
         one.poll()
 
         assert one.series("k6_cloud_run_result_status") == {}

@@ -64,7 +64,7 @@ def test_a_fault_that_makes_no_sense_is_refused_with_the_reason(
 
 
 def test_the_truth_is_what_every_run_really_is_now(simulator: Simulator) -> None:
-    assert knock(simulator, "GET", "truth") == (
+    assert knock(simulator, "GET", "state") == (
         200,
         {
             "now": CREATED + 4,
@@ -80,7 +80,7 @@ def test_the_truth_is_what_every_run_really_is_now(simulator: Simulator) -> None
                     "created": CREATED,
                     "started": CREATED + 4,
                     "ended": None,
-                    "over": None,
+                    "finished": None,
                     "vus": 20,
                     "duration": 10,
                     "stopped_by": None,
@@ -106,7 +106,7 @@ def test_tokens_can_be_replaced(simulator: Simulator) -> None:
 
 def test_the_back_door_leaves_no_trace_and_suffers_no_fault(simulator: Simulator) -> None:
     knock(simulator, "PUT", "faults", [{"kind": "error", "status": 500}])
-    knock(simulator, "GET", "truth")
+    knock(simulator, "GET", "state")
 
     assert knock(simulator, "GET", "nothing")[0] == 404
     assert simulator.requests == []

@@ -43,7 +43,7 @@ def test_every_test_has_a_few_ended_runs_behind_it_at_the_start() -> None:
     world = demo_world(CREATED)
     world.advance(CREATED)
 
-    ended = Counter(run.test_id for run in world.runs.values() if run.at(CREATED).over is not None)
+    ended = Counter(run.test_id for run in world.runs.values() if run.at(CREATED).finished is not None)
 
     assert set(ended) == set(world.tests)
     assert min(ended.values()) >= 3

@@ -140,7 +140,7 @@ def test_a_field_can_have_any_value(simulator: Simulator, value: object) -> None
 
 
 def test_a_field_can_be_absent(simulator: Simulator) -> None:
-    simulator.faults.add(faults.absent("run_status"))
+    simulator.faults.add(faults.missing_field("run_status"))
 
     assert "run_status" not in told(simulator, f"{RUNS}/5000001")["k6-run"]
     assert all("run_status" not in run for run in told(simulator, RUNS, {"test_id": TEST})["k6-runs"])
@@ -153,7 +153,7 @@ def test_numbers_can_be_strings(simulator: Simulator) -> None:
 
 
 def test_one_run_of_a_page_can_be_unreadable(simulator: Simulator) -> None:
-    simulator.faults.add(faults.unreadable())
+    simulator.faults.add(faults.invalid_item())
 
     page = told(simulator, RUNS, {"test_id": TEST})["k6-runs"]
 
@@ -162,7 +162,7 @@ def test_one_run_of_a_page_can_be_unreadable(simulator: Simulator) -> None:
 
 
 def test_runs_of_another_test_can_slip_in(simulator: Simulator) -> None:
-    simulator.faults.add(faults.strangers())
+    simulator.faults.add(faults.unexpected_run())
 
     page = told(simulator, RUNS, {"test_id": TEST})["k6-runs"]
 
@@ -183,7 +183,7 @@ def test_a_page_can_be_empty_whatever_the_count(simulator: Simulator) -> None:
 
 
 def test_pages_can_go_on_for_ever(simulator: Simulator) -> None:
-    simulator.faults.add(faults.endless())
+    simulator.faults.add(faults.repeated_page())
 
     for page in (1, 2, 99):
         params = {"test_id": TEST, "page_size": 2, "page": page}

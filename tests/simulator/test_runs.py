@@ -61,7 +61,7 @@ def test_an_archive_is_validated_and_never_runs() -> None:
     archive = world.at(run_id, 3.0)
 
     assert (archive.status, archive.result) == (10, None)
-    assert (archive.started, archive.ended, archive.over) == (None, None, 3.0)
+    assert (archive.started, archive.ended, archive.finished) == (None, None, 3.0)
 
 
 def test_a_run_that_validation_refuses_is_aborted_straight_after_created() -> None:
@@ -75,8 +75,8 @@ def test_a_run_that_validation_refuses_is_aborted_straight_after_created() -> No
     assert [step.phase for step in refused.history] == ["created", "aborted"]
     assert (refused.status, refused.processing, refused.result) == (6, 0, "error")
     assert (refused.started, refused.ended, refused.vuh) == (None, 2.0, None)
-    assert refused.trouble is not None
-    assert refused.trouble.message == "Validation error"
+    assert refused.error is not None
+    assert refused.error.message == "Validation error"
 
 
 def test_the_moments_of_a_run_are_known_exactly_and_only_once_they_have_come() -> None:
@@ -84,9 +84,9 @@ def test_the_moments_of_a_run_are_known_exactly_and_only_once_they_have_come() -
     run_id = world.add_run(world.add_test("t"), created=1000.0, phases=PHASES)
 
     running = world.at(run_id, 1018.0)
-    assert (running.created, running.started, running.ended, running.over) == (1000.0, 1018.0, None, None)
+    assert (running.created, running.started, running.ended, running.finished) == (1000.0, 1018.0, None, None)
     processing = world.at(run_id, 1138.0)
-    assert (processing.started, processing.ended, processing.over) == (1018.0, 1138.0, None)
+    assert (processing.started, processing.ended, processing.finished) == (1018.0, 1138.0, None)
     done = world.at(run_id, 9999.0)
     assert [(step.phase.value, step.entered) for step in done.history] == [
         ("created", 1000.0),
@@ -155,7 +155,7 @@ def test_no_run_ever_goes_back(phases: Phases, ending: EndStatus, earlier: float
 
     assert after.history[: len(before.history)] == before.history
     assert before.status <= after.status
-    if before.over is not None:
+    if before.finished is not None:
         assert (before.status, before.result, before.ended) == (after.status, after.result, after.ended)
     if before.result is Result.PASSED:
         assert before.processing is Processing.FINISHED

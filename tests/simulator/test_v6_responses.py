@@ -135,7 +135,7 @@ def test_a_run_can_be_gone_between_the_list_and_the_read() -> None:
     ],
 )
 def test_a_word_can_be_one_that_nobody_knows(old: str, new: str, path: str, where: tuple[str, ...]) -> None:
-    simulator = with_fault(faults.word(old, new))
+    simulator = with_fault(faults.replaced_word(old, new))
 
     for run in told_v6(simulator, path)["value"]:
         value = run
@@ -146,7 +146,7 @@ def test_a_word_can_be_one_that_nobody_knows(old: str, new: str, path: str, wher
 
 def test_a_field_can_have_any_value_or_none_in_a_list_and_alone() -> None:
     simulator = with_fault(faults.field("status", None))
-    simulator.faults.add(faults.absent("is_starred"))
+    simulator.faults.add(faults.missing_field("is_starred"))
 
     runs = [*told_v6(simulator, RUNS)["value"], told_v6(simulator, "/test_runs/5000001")]
 
@@ -159,7 +159,7 @@ def test_a_field_can_have_any_value_or_none_in_a_list_and_alone() -> None:
     [
         (faults.field("@nextLink", ""), {"@count": 5, "@nextLink": ""}),
         (faults.field("@count", "many"), {"@count": "many"}),
-        (faults.absent("@nextLink"), {"@count": 5}),
+        (faults.missing_field("@nextLink"), {"@count": 5}),
     ],
 )
 def test_the_envelope_can_be_wrong(fault: Fault, told: dict[str, Any]) -> None:
@@ -169,15 +169,17 @@ def test_the_envelope_can_be_wrong(fault: Fault, told: dict[str, Any]) -> None:
 
 
 def test_an_envelope_can_lack_its_list() -> None:
-    assert told_v6(with_fault(faults.absent("value")), "/test_runs") == {}
+    assert told_v6(with_fault(faults.missing_field("value")), "/test_runs") == {}
 
 
 def test_the_page_itself_can_be_wrong() -> None:
     params = {"$top": 2}
 
     assert ids_v6(with_fault(faults.duplicate()), "/test_runs", params) == [5_000_001, 5_000_002, 5_000_001]
-    assert told_v6(with_fault(faults.unreadable()), "/test_runs", params)["value"][0] == "unreadable"
-    assert [run["test_id"] for run in told_v6(with_fault(faults.strangers()), RUNS, params)["value"]] == [
+    assert told_v6(with_fault(faults.invalid_item()), "/test_runs", params)["value"][0] == "unreadable"
+    assert [
+        run["test_id"] for run in told_v6(with_fault(faults.unexpected_run()), RUNS, params)["value"]
+    ] == [
         400_001,
         400_001,
         400_078,
@@ -190,7 +192,7 @@ def test_the_page_itself_can_be_wrong() -> None:
 
 
 def test_pages_can_go_on_for_ever() -> None:
-    simulator = with_fault(faults.endless())
+    simulator = with_fault(faults.repeated_page())
 
     for skip in (0, 2, 99):
         assert ids_v6(simulator, "/test_runs", {"$top": 2, "$skip": skip}) == [5_000_001, 5_000_002]
@@ -216,7 +218,14 @@ def test_faults_can_be_told_in_json() -> None:
     simulator = simulator_with()
     simulator.faults.add(
         *faults.from_json(
-            [{"kind": "word", "old": "passed", "new": "flaky", "path": "/cloud/v6/test_runs?*$top=1*"}]
+            [
+                {
+                    "kind": "replaced_word",
+                    "old": "passed",
+                    "new": "flaky",
+                    "path": "/cloud/v6/test_runs?*$top=1*",
+                }
+            ]
         )
     )
 

@@ -71,7 +71,7 @@ def test_a_run_stopped_before_it_ran_was_never_started() -> None:
     world.stop(run_id, now=0.0)
 
     stopped = world.at(run_id, 9.0)
-    assert (stopped.status, stopped.started, stopped.ended, stopped.trouble) == (5, None, 0.5, None)
+    assert (stopped.status, stopped.started, stopped.ended, stopped.error) == (5, None, 0.5, None)
 
 
 def test_a_run_does_not_exist_before_it_is_created() -> None:

@@ -29,7 +29,9 @@ def simulate(
     options: Options = Options(),  # noqa: B008  frozen, so sharing it is harmless
 ) -> Simulator:
     """A simulator whose clock stands still at `now`."""
-    return Simulator(world, tokens={TOKEN}, clock=Clock(now), options=options, broken=httpx.ReadError)
+    return Simulator(
+        world, tokens={TOKEN}, clock=Clock(now), options=options, connection_error=httpx.ReadError
+    )
 
 
 def ask(

@@ -147,7 +147,7 @@ class Stage:
         httpx.delete(f"{self.cloud}/simulator/faults")
 
     def runs(self) -> dict[str, Any]:
-        truth = httpx.get(f"{self.cloud}/simulator/truth").json()
+        truth = httpx.get(f"{self.cloud}/simulator/state").json()
         return {str(run["id"]): run for run in truth["runs"]}
 
     def query(self, expression: str) -> list[dict[str, Any]]:
@@ -201,7 +201,7 @@ def stage(
         found = Stage(
             folder, f"http://127.0.0.1:{cloud}", f"http://127.0.0.1:{prometheus}", receiver, exporter
         )
-        eventually(lambda: httpx.get(f"{found.cloud}/simulator/truth").status_code == 200)
+        eventually(lambda: httpx.get(f"{found.cloud}/simulator/state").status_code == 200)
         found.start_exporter()
         processes.callback(found.stop_exporter)
         eventually(lambda: is_calm(found), seconds=30)
@@ -240,7 +240,7 @@ def test_a_run_that_crosses_its_threshold_is_told_and_the_next_good_one_takes_it
     first = min(after, key=lambda run: run["created"])
     # It was under way for a while before, and that resolved nothing.
     assert first["result"] == "passed"
-    assert first["created"] + 2 < first["over"] < resolved.at
+    assert first["created"] + 2 < first["finished"] < resolved.at
 
 
 def test_runs_that_start_and_fail_again_make_no_second_alert_and_resolve_none(stage: Stage) -> None:
@@ -249,7 +249,7 @@ def test_runs_that_start_and_fail_again_make_no_second_alert_and_resolve_none(st
 
     def another_has_failed() -> bool:
         runs = [run for run in stage.runs().values() if str(run["test_id"]) == test_id]
-        return any(run["created"] > began and run["over"] is not None for run in runs)
+        return any(run["created"] > began and run["finished"] is not None for run in runs)
 
     eventually(another_has_failed, seconds=20)
     time.sleep(2)

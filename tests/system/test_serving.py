@@ -117,7 +117,7 @@ def test_a_simulator_whose_client_hangs_ends_with_0_within_a_second() -> None:
         httpx.put(url + "/simulator/faults", json=[{"kind": "hang"}], trust_env=False).raise_for_status()
         with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 0)) as client:
             client.sendall(b"GET /v3/organizations HTTP/1.1\r\nHost: x\r\n\r\n")
-            eventually(lambda: httpx.get(url + "/simulator/truth", trust_env=False).is_success)
+            eventually(lambda: httpx.get(url + "/simulator/state", trust_env=False).is_success)
 
             code, took = process.end()
 

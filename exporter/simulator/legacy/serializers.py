@@ -71,7 +71,7 @@ class Serializer:
 
 def _load_time(_: Serializer, state: RunState) -> float | None:
     """Milliseconds, once there are metrics. Any number would do; this one is the same at each asking."""
-    return None if state.over is None or state.started is None else 50.0 + state.id % 100
+    return None if state.finished is None or state.started is None else 50.0 + state.id % 100
 
 
 RUN_FIELDS: dict[str, Wording] = {
@@ -79,8 +79,8 @@ RUN_FIELDS: dict[str, Wording] = {
     "created": lambda t, s: t.time(s.created),
     "duration": lambda _, s: s.run.plan.planned_seconds,
     "ended": lambda t, s: t.time(s.ended),
-    "error_code": lambda _, s: s.trouble and s.trouble.code,
-    "error_detail": lambda _, s: s.trouble and s.trouble.message,
+    "error_code": lambda _, s: s.error and s.error.code,
+    "error_detail": lambda _, s: s.error and s.error.message,
     "export": lambda _t, _s: None,
     "id": lambda _, s: s.id,
     "is_baseline": lambda _t, _s: False,

@@ -37,9 +37,9 @@ def run_object(serializer: Serializer, state: RunState) -> Item:
         "started_by": None if run.started_by is None else serializer.world.email(run.started_by),
         "created": serializer.time(run.created),
         # The document's sample ends with the last status, ten seconds after the execution did.
-        "ended": serializer.time(state.over),
+        "ended": serializer.time(state.finished),
         "note": plan.note,
-        "retention_expiry": serializer.time((state.over or run.created) + _KEPT_SECONDS),
+        "retention_expiry": serializer.time((state.finished or run.created) + _KEPT_SECONDS),
         "cost": _cost(serializer, state),
         "status": _WORDS[state.phase],
         "status_details": history[-1],
@@ -92,7 +92,7 @@ def _trouble(state: RunState) -> RunError | None:
         return _THRESHOLD_TROUBLE
     if state.result is Result.ERROR and state.phase is Phase.COMPLETED:
         return _PROCESSING_TROUBLE
-    return state.trouble
+    return state.error
 
 
 def _history(serializer: Serializer, state: RunState) -> list[Item]:

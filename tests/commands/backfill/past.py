@@ -58,7 +58,7 @@ def told(
         clock=now.read,
         options=options or Options(),
         sleep=now.sleep,
-        broken=httpx.ReadError,
+        connection_error=httpx.ReadError,
     )
     for fault in faults:
         simulator.faults.add(fault)

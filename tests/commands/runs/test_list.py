@@ -195,7 +195,7 @@ def test_a_test_whose_runs_cannot_be_told_costs_only_itself(api_version: str) ->
 @pytest.mark.parametrize("api_version", GENERATIONS)
 def test_a_run_that_cannot_be_read_is_named_and_the_others_are_told(api_version: str) -> None:
     shell = Shell(shop(), api_version, tests=[{"id": 400001}])
-    shell.simulator.faults.add(faults.unreadable().on("*runs?*"))
+    shell.simulator.faults.add(faults.invalid_item().on("*runs?*"))
 
     assert shell.desk().list(most=20, active=False) == 3
     assert [line.split()[0] for line in shell.out.splitlines()] == ["RUN", "5000001"]

@@ -34,7 +34,7 @@ class Cloud:
             tokens=[TOKEN],
             clock=lambda: self.now,
             options=options or Options(),
-            broken=httpx.ReadError,
+            connection_error=httpx.ReadError,
         )
         desk = Desk(httpx.ASGITransport(self.simulator), requests_per_minute=100_000)
         self.api = LegacyClient(desk.transport)
@@ -420,7 +420,7 @@ def test_a_count_may_be_written_in_any_way_or_not_at_all(meta: object) -> None:
 def test_a_page_that_repeats_for_ever_ends_the_list_and_leaves_us_sure_of_what_it_told() -> None:
     world, test, runs = some_runs(250)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.endless())
+    cloud.simulator.faults.add(faults.repeated_page())
 
     listing = run(cloud.api.list_runs(test))
 
@@ -477,7 +477,7 @@ def test_a_run_that_starts_between_two_pages_costs_no_other_run() -> None:
 def test_an_unreadable_run_costs_only_itself_and_the_certainty_of_what_is_missing() -> None:
     world, test, runs = some_runs(5)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.unreadable())
+    cloud.simulator.faults.add(faults.invalid_item())
 
     listing = run(cloud.api.list_runs(test))
 
@@ -514,7 +514,7 @@ def test_an_unreadable_run_is_named_in_few_words() -> None:
 def test_a_run_of_another_test_is_not_taken_for_one_of_this() -> None:
     world, test, runs = some_runs(3)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.strangers())
+    cloud.simulator.faults.add(faults.unexpected_run())
 
     listing = run(cloud.api.list_runs(test))
 

@@ -70,7 +70,7 @@ class Cloud:
             tokens=[TOKEN],
             clock=lambda: self.now,
             options=Options(v6=options) if isinstance(options, V6Options) else options or Options(),
-            broken=httpx.ReadError,
+            connection_error=httpx.ReadError,
         )
         self.elsewhere = Script(httpx.Response(200, json={"value": []}))
         self.meanwhile: list[Callable[[], object]] = []
@@ -287,7 +287,7 @@ def test_never_more_newest_runs_are_asked_for_than_there_can_be_on_a_page() -> N
 def test_a_run_of_another_test_is_not_among_the_newest_of_this_and_is_named() -> None:
     world, test, runs = some_runs(2)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.strangers())
+    cloud.simulator.faults.add(faults.unexpected_run())
 
     listing = run(cloud.api.list_newest_runs(test, 3))
 
@@ -350,7 +350,7 @@ def test_a_run_that_has_ended_cannot_be_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.absent("id")]
+    "spoil", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.missing_field("id")]
 )
 def test_a_start_whose_answer_is_lost_is_not_repeated(spoil: faults.Fault) -> None:
     world = World()
@@ -849,7 +849,7 @@ def test_a_run_that_is_not_utf_8_costs_itself() -> None:
 def test_an_unreadable_run_is_skipped_by_the_newest_too() -> None:
     world, test, runs = some_runs(3)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.unreadable())
+    cloud.simulator.faults.add(faults.invalid_item())
 
     listing = run(cloud.api.list_newest_runs(test, 3))
 
