@@ -170,7 +170,7 @@ def once_in(times: int, fault: Fault) -> Fault:
     asked = count(1)
 
     def spoil(question: Request, answer: Response) -> Response:
-        return fault.spoil(question, answer) if next(asked) % times == 0 else answer
+        return fault.change(question, answer) if next(asked) % times == 0 else answer
 
     return Fault(spoil)
 
@@ -193,7 +193,8 @@ def words() -> Iterator[Trouble]:
     said = {"spoils": EVERY_FACT, "within": AT_DISCOVERY}
     yield struck("numbers as strings", faults.numbers_as_strings())
     yield struck(
-        "keys that nobody knows", Fault(lambda _, told: replace(told, body=shapes.with_extra_keys(told.body)))
+        "keys that nobody knows",
+        Fault(lambda _, told: replace(told, body=shapes.add_unknown_keys(told.body))),
     )
     ended = said | {"for_good": frozenset({FINISHED})}
     yield struck("an unknown status code", faults.field("run_status", 42), generations=("legacy",), **ended)

@@ -42,12 +42,12 @@ def test_faults_can_be_put_and_deleted(simulator: Simulator) -> None:
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({}, "faults are a list of objects"),
-        ([1], "faults are a list of objects"),
-        ([{"kind": "plague"}], "the kind of a fault is one of error, redirect, "),
+        ({}, "faults must be a list of objects"),
+        ([1], "faults must be a list of objects"),
+        ([{"kind": "plague"}], "the kind of a fault must be one of error, redirect, "),
         ([{"kind": "hang", "colour": "red"}], "unexpected keyword argument 'colour'"),
         ([{"kind": "error"}], "missing 1 required positional argument: 'status'"),
-        ([{"kind": "hang", "times": "three"}], "times: 'three' is not a whole number"),
+        ([{"kind": "hang", "times": "three"}], "times: 'three' is not an integer"),
         ([{"kind": "hang", "path": 3}], "path: 3 is not a string"),
     ],
 )

@@ -157,7 +157,7 @@ def test_one_run_of_a_page_can_be_unreadable(simulator: Simulator) -> None:
 
     page = told(simulator, RUNS, {"test_id": TEST})["k6-runs"]
 
-    assert page[0] == "unreadable"
+    assert page[0] == "invalid"
     assert [run["id"] for run in page[1:]] == [5_000_002, 5_000_003, 5_000_004, 5_000_005]
 
 

@@ -176,7 +176,7 @@ def test_the_page_itself_can_be_wrong() -> None:
     params = {"$top": 2}
 
     assert ids_v6(with_fault(faults.duplicate()), "/test_runs", params) == [5_000_001, 5_000_002, 5_000_001]
-    assert told_v6(with_fault(faults.invalid_item()), "/test_runs", params)["value"][0] == "unreadable"
+    assert told_v6(with_fault(faults.invalid_item()), "/test_runs", params)["value"][0] == "invalid"
     assert [
         run["test_id"] for run in told_v6(with_fault(faults.unexpected_run()), RUNS, params)["value"]
     ] == [
