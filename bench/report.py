@@ -269,8 +269,8 @@ def scrape(rows: Sequence[Row]) -> str:
         "Each server is its own process on loopback. All expose the same samples (checked), and their own "
         "self metrics. They are scraped in turns, with a pause of one second between rounds. A turn is one "
         "scrape after the other for 20 ms, at least one. *After a pause* is the first scrape of each turn, "
-        "like those of Prometheus, for which this exporter renders its self metrics again. *Back to back* are "
-        "all scrapes. prometheus-client compresses at level 9.\n\n" + table(head, map(cells, rows))
+        "like those of Prometheus, for which this exporter renders its self metrics again. *Back to back* "
+        "are all scrapes. prometheus-client compresses at level 9.\n\n" + table(head, map(cells, rows))
     )
 
 
