@@ -50,20 +50,12 @@ def dump_state(world: World, now: float) -> Item:
 
 
 def _dump_run(state: RunState) -> Item:
-    return {
-        "id": state.id,
-        "test_id": state.test_id,
-        "phase": state.phase,
+    names = ("id", "test_id", "phase", "result", "created", "started", "ended", "finished", "stopped_by")
+    return {name: getattr(state, name) for name in names} | {
         "run_status": state.status,
         "processing_status": state.processing,
-        "result": state.result,
-        "created": state.created,
-        "started": state.started,
-        "ended": state.ended,
-        "finished": state.finished,
         "vus": state.run.plan.vus,
         "duration": state.run.plan.planned_seconds,
-        "stopped_by": state.stopped_by,
         "history": [{"phase": step.phase, "entered": step.entered} for step in state.history],
     }
 

@@ -41,7 +41,6 @@ class V6Options:
     """How the v6 API responds. The defaults are what its schema and the official client require.
 
     stack_id, stack_url: the Grafana stack that shows the world's default organization.
-    token_scheme: `Authorization: Token` is accepted as well as Bearer.
     timestamps, microseconds: the form of every timestamp; live responses had Z and microseconds.
     max_top: the most objects on a page, and the number if the request gives none.
     clamp_top: a larger `$top` is reduced to that number; refused with 400 otherwise.
@@ -56,7 +55,6 @@ class V6Options:
 
     stack_id: int = 1
     stack_url: str = "https://simulated.grafana.net"
-    token_scheme: bool = False
     timestamps: Timestamps = Timestamps.Z
     microseconds: bool = True
     max_top: int = 1000
@@ -79,8 +77,8 @@ class V6Options:
 class Options:
     """How the simulator responds. The defaults are what the documents show.
 
-    Both API versions follow `numbers_as_strings`, `nulls`, `extra_keys`, `reject_unknown_parameters` and
-    `auth_required`; the others are for the legacy API, and `v6` is for v6.
+    Both API versions follow `numbers_as_strings`, `nulls`, `extra_keys` and `reject_unknown_parameters`; the
+    others are for the legacy API, and `v6` is for v6.
 
     timestamps, microseconds: the form of every timestamp.
     numbers_as_strings, nulls, extra_keys: numbers as strings; these fields null; unknown keys added.
@@ -92,7 +90,6 @@ class Options:
         tests.
     reject_unknown_parameters: an unknown parameter earns 400; it is ignored otherwise.
     ids_only_in_default_project: `ids[]` without `project_id` finds tests of the default project only.
-    auth_required: otherwise a request without Authorization is accepted; a wrong token is refused anyway.
     """
 
     timestamps: Timestamps = Timestamps.NAIVE
@@ -106,7 +103,6 @@ class Options:
     documented_only: bool = False
     reject_unknown_parameters: bool = False
     ids_only_in_default_project: bool = False
-    auth_required: bool = True
     v6: V6Options = V6Options()
 
     def timestamp(self, time: float | None) -> str | None:

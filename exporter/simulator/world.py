@@ -63,7 +63,6 @@ class World:
         self.seed = seed
         self.stop_delay = stop_delay
         self.uploads = uploads
-        self.users: dict[int, str] = {501: "owner@example.com"}
         self.owner_id = 501
         self.organizations: dict[int, Organization] = {}
         self.projects: dict[int, Project] = {}
@@ -88,7 +87,7 @@ class World:
         return self._timetable.schedules
 
     def email(self, user_id: int) -> str:
-        return self.users.get(user_id, f"user{user_id}@example.com")
+        return "owner@example.com" if user_id == self.owner_id else f"user{user_id}@example.com"
 
     def add_organization(self, name: str, *, created: float = 0.0) -> int:
         """A new organization with its default project."""
@@ -158,9 +157,9 @@ class World:
     ) -> int:
         """A run with this script. One created in the future does not exist before that time."""
         plan = RunScript(ending, failed, processing_fails, phases, vus, duration, note)
-        return self._create(
-            test_id, created, plan, started_by=started_by, public_id=public_id, starred=starred
-        )
+        run_id = self._create(test_id, created, plan, started_by)
+        self.runs[run_id] = replace(self.runs[run_id], public_id=public_id, starred=starred)
+        return run_id
 
     def start(self, test_id: int, now: float, by: int | None = None, *, key: str | None = None) -> int:
         """A user starts the test. Starts with the same `key` within ten minutes are one start."""
@@ -168,9 +167,7 @@ class World:
         used, run_id = self._keys.get((test_id, key or ""), (-_KEY_SECONDS, 0))
         if run_id in self.runs and now < used + _KEY_SECONDS:
             return run_id
-        run_id = self._create(
-            test_id, now, self.tests[test_id].plan, started_by=self.owner_id if by is None else by
-        )
+        run_id = self._create(test_id, now, self.tests[test_id].plan, self.owner_id if by is None else by)
         if key:
             self._keys[test_id, key] = (now, run_id)
         return run_id
@@ -241,22 +238,14 @@ class World:
         return next((run_id for run_id in newest_first if self.runs[run_id].created <= now), None)
 
     def _create(
-        self,
-        test_id: int,
-        created: float,
-        plan: RunScript | None,
-        *,
-        started_by: int | None = None,
-        public_id: str | None = None,
-        starred: bool = False,
+        self, test_id: int, created: float, plan: RunScript | None, started_by: int | None = None
     ) -> int:
         runs = self._runs_of[test_id]
         run_id = next(self._run_ids)
         plan = plan or _draw_plan(Random(f"{self.seed}/{run_id}"))
         stopped_by = self.owner_id if plan.ending is EndStatus.ABORTED_BY_USER else None
-        self.runs[run_id] = Run(
-            run_id, test_id, created, plan, plan.steps(created), started_by, stopped_by, public_id, starred
-        )
+        steps = plan.steps(created)
+        self.runs[run_id] = Run(run_id, test_id, created, plan, steps, started_by, stopped_by)
         runs.append(run_id)
         self._timelines[test_id].add(created, run_id)
         self._timeline.add(created, run_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator import Options, Phases, World
+from exporter.simulator import Phases, World
 from tests.support.simulator_client import CREATED, TOKEN, fetch, send, simulate
 from tests.support.worlds import world_of_all_endings
 
@@ -289,10 +289,3 @@ def test_other_authorization_is_refused(authorization: str | None, code: int) ->
     response = send(simulate(World()), "/v3/organizations", authorization=authorization)
 
     assert (response.status_code, response.json()["error"]["code"]) == (401, code)
-
-
-def test_optional_authorization_refuses_a_wrong_token() -> None:
-    simulator = simulate(World(), options=Options(auth_required=False))
-
-    assert send(simulator, "/v3/organizations", authorization=None).status_code == 200
-    assert send(simulator, "/v3/organizations", authorization="Token wrong").status_code == 401

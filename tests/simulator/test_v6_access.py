@@ -43,13 +43,6 @@ def test_other_authorization_is_refused(path: str, authorization: str | None) ->
     assert status(authorization, path=path) == 401
 
 
-def test_token_scheme_can_be_accepted() -> None:
-    options = Options(v6=V6Options(stack_id=12_345, token_scheme=True))
-
-    assert status(f"Token {TOKEN}", options=options) == 200
-    assert status("Token wrong", options=options) == 401
-
-
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize(
     ("stack", "refusal"),
@@ -57,14 +50,6 @@ def test_token_scheme_can_be_accepted() -> None:
 )
 def test_every_request_requires_the_stack(path: str, stack: str | None, refusal: int) -> None:
     assert status(stack=stack, path=path) == refusal
-
-
-def test_optional_authorization_refuses_a_wrong_token() -> None:
-    options = Options(auth_required=False)
-
-    assert status(None, "1", options=options) == 200
-    assert status(None, None, options=options) == 400
-    assert status("Bearer wrong", "1", options=options) == 401
 
 
 @pytest.mark.parametrize("url", ["https://shop.grafana.net", "https://Shop.grafana.net/"])

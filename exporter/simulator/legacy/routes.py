@@ -21,13 +21,11 @@ from exporter.simulator.world import Test
 T = TypeVar("T")
 
 
-def check_token(request: Request, options: Options, tokens: Collection[str]) -> None:
+def check_token(request: Request, _options: Options, tokens: Collection[str]) -> None:
     """401 unless the token is known. Documents and clients write Token, token and Bearer."""
     authorization = request.headers.get("authorization")
     if authorization is None:
-        if options.auth_required:
-            raise HTTPError(401, "Authentication credentials were not provided", code=NOT_AUTHENTICATED)
-        return
+        raise HTTPError(401, "Authentication credentials were not provided", code=NOT_AUTHENTICATED)
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() not in {"token", "bearer"} or token.strip() not in tokens:
         raise HTTPError(401, "Invalid token")

@@ -14,12 +14,9 @@ def check_access(request: Request, options: Options, tokens: Collection[str]) ->
     The document lists 400 and 403 for the stack without saying which is for what. This is the obvious
     reading.
     """
-    authorization = request.headers.get("authorization")
-    if authorization is not None or options.auth_required:
-        scheme, _, token = (authorization or "").partition(" ")
-        schemes = {"bearer", "token"} if options.v6.token_scheme else {"bearer"}
-        if scheme.lower() not in schemes or token.strip() not in tokens:
-            raise HTTPError(401, "Invalid token or authentication scheme")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or token.strip() not in tokens:
+        raise HTTPError(401, "Invalid token or authentication scheme")
     if request.path == AUTH_PATH:
         return
     stack_id = parse_integer(request.headers.get("x-stack-id", ""))
