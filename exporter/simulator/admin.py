@@ -16,7 +16,7 @@ from exporter.simulator.world import World
 
 
 def handle(request: Request, world: World, active: faults.Faults, tokens: set[str]) -> Response:
-    """Do what the request demands; 400 says why not."""
+    """Execute a control request; a 400 response has the reason of a failure."""
     try:
         match request.method, request.path:
             case "PUT", "/simulator/faults":

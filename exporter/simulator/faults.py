@@ -192,7 +192,7 @@ def duplicate() -> Fault:
 
 
 def empty_page() -> Fault:
-    """A page without objects, whatever its count is."""
+    """A page without objects, despite its count."""
     return _change_page(lambda _: [])
 
 

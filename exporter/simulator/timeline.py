@@ -14,7 +14,7 @@ def to_microseconds(time: float) -> int:
 class Timeline:
     """Ids of runs, oldest first; of two from the same microsecond the smaller id comes first.
 
-    A window takes two binary searches, whatever the number of runs.
+    A window takes two binary searches for any number of runs.
     """
 
     def __init__(self) -> None:

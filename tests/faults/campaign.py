@@ -12,7 +12,7 @@ from tests.support.k6_server import Swift
 
 
 def run_scenario(scenario: Scenario, api_version: str) -> ScenarioResult:
-    """In a loop whose time skips every wait."""
+    """Run in an event loop that skips every wait."""
 
     async def run_in_loop() -> ScenarioResult:
         return await execute(scenario, FaultLab(api_version, SkippingTime()))

@@ -215,7 +215,7 @@ def make_world() -> World:
 
 
 def list_series(lab: Lab, *, with_counters: bool) -> str:
-    """The series of tests and runs; without counters, which keep a false value for ever."""
+    """The series of tests and runs; without counters, which never lose a false value."""
     lines = lab.page().split("\n")
     return "\n".join(
         line for line in lines if with_counters or not re.search("_runs_finished_|_last_passed_", line)

@@ -34,11 +34,11 @@ def result_of(legacy: dict[str, Any]) -> str | None:
     return "error" if legacy["processing_status"] == 3 else None
 
 
-def moment(written: str | None) -> float | None:
+def parse_time(text: str | None) -> float | None:
     """Unix seconds, without fractions: legacy writes whole seconds without a zone."""
-    if written is None:
+    if text is None:
         return None
-    return datetime.fromisoformat(written.removesuffix("Z")).replace(microsecond=0, tzinfo=UTC).timestamp()
+    return datetime.fromisoformat(text.removesuffix("Z")).replace(microsecond=0, tzinfo=UTC).timestamp()
 
 
 def both(simulator: Simulator, run_id: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,10 +54,10 @@ def assert_agree(legacy: dict[str, Any], v6: dict[str, Any]) -> None:
     assert [v6[name] for name in ("id", "test_id", "project_id", "note")] == [
         legacy[name] for name in ("id", "test_id", "project_id", "note")
     ]
-    assert moment(v6["created"]) == moment(legacy["created"])
-    assert moment(entered.get("running")) == moment(legacy["started"])
+    assert parse_time(v6["created"]) == parse_time(legacy["created"])
+    assert parse_time(entered.get("running")) == parse_time(legacy["started"])
     execution_over = entered.get("processing_metrics", v6["ended"])
-    assert moment(execution_over) == moment(legacy["ended"])
+    assert parse_time(execution_over) == parse_time(legacy["ended"])
     assert over or v6["ended"] is None
     assert v6["max_vus"] in (None, legacy["vus"])
     assert v6["estimated_duration"] in (None, legacy["duration"])
@@ -159,8 +159,8 @@ def test_versions_agree_on_tests_and_projects() -> None:
     old = fetch(simulator, "/loadtests/v2/tests", {"project_id": shop})["k6-tests"]
     new = fetch_v6(simulator, f"/projects/{shop}/load_tests")["value"]
 
-    assert [(it["id"], it["name"], it["project_id"], moment(it["created"])) for it in old] == [
-        (it["id"], it["name"], it["project_id"], moment(it["created"])) for it in new
+    assert [(it["id"], it["name"], it["project_id"], parse_time(it["created"])) for it in old] == [
+        (it["id"], it["name"], it["project_id"], parse_time(it["created"])) for it in new
     ]
     [_, legacy_shop] = fetch(simulator, f"/v3/organizations/{world.default_organization_id}/projects")[
         "projects"

@@ -7,7 +7,7 @@ from exporter.simulator import Result, Simulator, World, demo_world
 from tests.support.simulator_client import CREATED, TOKEN, send
 
 
-def looks(world: World, *, every: float = 2.0) -> list[dict[int, tuple[int, int, Result | None]]]:
+def observe(world: World, *, every: float = 2.0) -> list[dict[int, tuple[int, int, Result | None]]]:
     """The last run of each test, every two seconds during one minute."""
     seen = []
     for now in (CREATED + every * n for n in range(int(60 / every) + 1)):
@@ -19,7 +19,7 @@ def looks(world: World, *, every: float = 2.0) -> list[dict[int, tuple[int, int,
 
 
 def test_demo_shows_every_status_within_a_minute() -> None:
-    seen = {state for look in looks(demo_world(CREATED)) for state in look.values()}
+    seen = {state for observation in observe(demo_world(CREATED)) for state in observation.values()}
 
     assert {status for status, _, _ in seen} == set(range(-2, 10))
     assert {processing for _, processing, _ in seen} == {0, 1, 2, 3}

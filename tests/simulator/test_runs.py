@@ -16,8 +16,8 @@ def codes_of(
     plan = RunScript(ending, failed, processing_fails, PHASES)
     world = World()
     run_id = world.start(world.add_test("t", plan=plan), now=1000.0)
-    looks = [world.at(run_id, 1000.0 + second) for second in range(200)]
-    return list(dict.fromkeys((look.status, look.processing.value, look.result) for look in looks))
+    states = [world.at(run_id, 1000.0 + second) for second in range(200)]
+    return list(dict.fromkeys((state.status, state.processing.value, state.result) for state in states))
 
 
 BEFORE = [(-2, 0, None), (-1, 0, None), (0, 0, None), (1, 0, None), (2, 0, None)]
@@ -70,13 +70,13 @@ def test_rejected_run_is_aborted_after_created() -> None:
         world.add_test("t"), created=0.0, ending=EndStatus.ABORTED_BY_SYSTEM, phases=REJECTED
     )
 
-    refused = world.at(run_id, 2.0)
+    rejected = world.at(run_id, 2.0)
 
-    assert [step.phase for step in refused.history] == ["created", "aborted"]
-    assert (refused.status, refused.processing, refused.result) == (6, 0, "error")
-    assert (refused.started, refused.ended, refused.vuh) == (None, 2.0, None)
-    assert refused.error is not None
-    assert refused.error.message == "Validation error"
+    assert [step.phase for step in rejected.history] == ["created", "aborted"]
+    assert (rejected.status, rejected.processing, rejected.result) == (6, 0, "error")
+    assert (rejected.started, rejected.ended, rejected.vuh) == (None, 2.0, None)
+    assert rejected.error is not None
+    assert rejected.error.message == "Validation error"
 
 
 def test_times_of_a_run_are_known_once_reached() -> None:

@@ -231,10 +231,10 @@ DAY = 86_400.0
 
 def test_schedules_have_rules_and_next_runs() -> None:
     world = World()
-    nightly, hourly, brisk = (world.add_test(name, created=CREATED - 9) for name in "abc")
+    nightly, hourly, frequent = (world.add_test(name, created=CREATED - 9) for name in "abc")
     world.schedule(nightly, every=DAY, first=CREATED - 3 * DAY - 1)
     world.schedule(hourly, every=7200, first=CREATED + 60, times=5)
-    world.schedule(brisk, every=50, first=CREATED - 100)
+    world.schedule(frequent, every=50, first=CREATED - 100)
     simulator = simulate(world, options=Options(v6=V6Options(microseconds=False)))
 
     first, second, third = fetch_v6(simulator, "/schedules")["value"]

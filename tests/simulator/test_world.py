@@ -141,12 +141,12 @@ def test_schedule_starts_runs_with_endings_in_turn() -> None:
     assert {it.run.started_by for it in ended} == {None}
 
 
-def advance_to(moments: Iterable[float]) -> list[RunState]:
+def advance_to(times: Iterable[float]) -> list[RunState]:
     world = World(seed=3)
     for name, every, first in (("a", 7, 0), ("b", 11, 2), ("c", 7, 0)):
         world.schedule(world.add_test(name), every=every, first=first)
-    for moment in moments:
-        world.advance(moment)
+    for time in times:
+        world.advance(time)
     return [run.at(1000.0) for run in world.runs.values()]
 
 
