@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.simulator import EndStatus, Phases, RunScript, Simulator, World
@@ -83,6 +83,7 @@ def test_versions_agree_on_every_run_at_every_second(age: int) -> None:
 SECONDS = st.none() | st.integers(min_value=0, max_value=50)
 
 
+@settings(deadline=None)  # no time limit: other processes may share the machine
 @given(
     phases=st.builds(
         Phases,

@@ -1,7 +1,7 @@
 """A run follows its script through every documented state."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.simulator import REJECTED, EndStatus, Phase, Phases, Processing, Result, RunScript, World
@@ -133,6 +133,7 @@ def test_run_without_running_phase_cannot_finish() -> None:
 SECONDS = st.none() | st.floats(min_value=0, max_value=1e4)
 
 
+@settings(deadline=None)  # no time limit: other processes may share the machine
 @given(
     phases=st.builds(
         Phases,

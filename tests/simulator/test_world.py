@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.simulator import EndStatus, Phase, Phases, RunScript, RunState, World
@@ -217,6 +217,7 @@ def test_schedule_can_end_or_be_deactivated() -> None:
     assert [world.runs[run_id].created for run_id in world.run_ids(test_id, 100)] == [0, 5, 10, 15]
 
 
+@settings(deadline=None)  # no time limit: other processes may share the machine
 @given(
     every=st.floats(min_value=0.1, max_value=1e5),
     first=st.floats(min_value=0, max_value=1e5),
@@ -248,6 +249,7 @@ def test_schedules_of_a_deleted_test_are_deleted() -> None:
     assert list(world.schedules) == schedules[:1]
 
 
+@settings(deadline=None)  # no time limit: other processes may share the machine
 @given(
     ages=st.lists(st.integers(min_value=0, max_value=20), max_size=30),
     deleted=st.sets(st.integers(min_value=0, max_value=29)),
