@@ -1,1 +1,1 @@
-"""How fast it is, what it asks and what it holds, beside what else could be used. See RESULTS.md."""
+"""Benchmarks: speed, requests and memory, compared with other client libraries. See RESULTS.md."""

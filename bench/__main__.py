@@ -1,7 +1,7 @@
-"""`python -m bench` measures everything and writes results.json, RESULTS.md, plot.svg and the README's table.
+"""`python -m bench` runs all benchmarks and writes results.json, RESULTS.md, plot.svg and the README's table.
 
-`python -m bench NAME...` only prints what these measure: all that is written comes from one run. `python -m
-bench report` writes the documents anew from results.json.
+`python -m bench NAME...` only prints the results of these, so that everything written comes from one run.
+`python -m bench report` writes the documents again from results.json.
 """
 
 import json
@@ -9,36 +9,33 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from bench import cycle, memory, report, requests, scrape, stall
-from bench import history as past
-from bench import trigger as hint
-from bench import update as step
-from bench.measure import machine
+from bench import cycle, history, memory, report, requests, scrape, stall, trigger, update
+from bench.measure import describe_machine
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "scrape": scrape.run,
-    "step": step.run,
+    "update": update.run,
     "cycle": cycle.run,
     "requests": requests.run,
     "memory": memory.run,
     "stall": stall.run,
-    "hint": hint.run,
-    "past": past.run,
+    "trigger": trigger.run,
+    "history": history.run,
 }
 
 
 def main() -> None:
     names = sys.argv[1:]
     if names and names != ["report"]:
-        print(json.dumps(measured(names), indent=1))
+        print(json.dumps(run_benchmarks(names), indent=1))
         return
     if not names:
-        results = {"machine": machine(), **measured(BENCHMARKS)}
+        results = {"machine": describe_machine(), **run_benchmarks(BENCHMARKS)}
         report.RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     report.write(report.read())
 
 
-def measured(names: Iterable[str]) -> report.Results:
+def run_benchmarks(names: Iterable[str]) -> report.Results:
     results = {}
     for name in names:
         print(name, flush=True)

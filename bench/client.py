@@ -1,4 +1,4 @@
-"""A client that costs as little as one can in Python: it reads whole answers and keeps no byte of them."""
+"""A client with as little overhead as possible: it reads whole responses and keeps no byte of them."""
 
 import asyncio
 import gzip
@@ -14,22 +14,22 @@ PATH = "/metrics"
 
 
 class Connection(asyncio.Protocol):
-    """A connection on which one answer is awaited at a time."""
+    """A connection with one request at a time."""
 
     transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
-    async def ask(self, request: bytes) -> int:
-        """Ask, and read the answer to its end: how many bytes of body there were."""
+    async def send(self, request: bytes) -> int:
+        """Send the request and read the whole response. Returns the size of the body in bytes."""
         self._parser = httptools.HttpResponseParser(self)
         self._size = 0
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         await self._done
         if self._parser.get_status_code() != 200:
-            raise RuntimeError(f"the server answers {self._parser.get_status_code()}")
+            raise RuntimeError(f"the server returned {self._parser.get_status_code()}")
         if not self._parser.should_keep_alive():
             self.transport.close()
         return self._size
@@ -45,13 +45,15 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._done.done():
-            self._done.set_exception(error or ConnectionResetError("hung up in the middle of an answer"))
+            self._done.set_exception(
+                error or ConnectionResetError("the connection closed in the middle of a response")
+            )
 
 
 class Scraper:
-    """Scrapes one after the other over one connection; if the server closes it, over the next.
+    """Scrapes again and again over one connection; it opens another if the server closes it.
 
-    `size` are the bytes of the last page.
+    `size` is the number of bytes of the last page.
     """
 
     size = 0
@@ -70,15 +72,15 @@ class Scraper:
         if self._connection is None or self._connection.transport.is_closing():
             loop = asyncio.get_running_loop()
             _, self._connection = await loop.create_connection(Connection, self._host, self._port)
-        self.size = await self._connection.ask(self._request)
+        self.size = await self._connection.send(self._request)
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.transport.close()
 
 
-async def turn(scraper: Scraper, *, seconds: float) -> list[float]:
-    """What each scrape took, one after the other for so long: at least one."""
+async def scrape_for(scraper: Scraper, *, seconds: float) -> list[float]:
+    """Seconds of each scrape, one after the other for `seconds`, at least one."""
     took: list[float] = []
     while sum(took) < seconds:
         began = time.perf_counter()
@@ -88,7 +90,7 @@ async def turn(scraper: Scraper, *, seconds: float) -> list[float]:
 
 
 async def throughput(url: str, encoding: str, *, connections: int, seconds: float) -> float:
-    """Scrapes per second over so many connections, each of which scrapes once at least."""
+    """Scrapes per second over these connections, each with at least one scrape."""
 
     async def work() -> int:
         scraper, count = Scraper(url, encoding), 0
@@ -104,13 +106,13 @@ async def throughput(url: str, encoding: str, *, connections: int, seconds: floa
     return sum(counts) / (time.perf_counter() - began)
 
 
-def samples(url: str, encoding: str) -> list[bytes]:
-    """The sample lines about tests and runs that a server tells, sorted; 600.0 as Go writes it, 600."""
+def fetch_samples(url: str, encoding: str) -> list[bytes]:
+    """The sample lines about tests and runs of a server, sorted; 600.0 in the form of Go, 600."""
     with httpx.stream(
         "GET", url + PATH, headers={"Accept-Encoding": encoding}, timeout=600, trust_env=False
-    ) as answer:
-        body = b"".join(answer.iter_raw())
-    page = gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body
+    ) as response:
+        body = b"".join(response.iter_raw())
+    page = gzip.decompress(body) if response.headers.get("Content-Encoding") == "gzip" else body
     return sorted(
         line.removesuffix(b".0")
         for line in page.split(b"\n")

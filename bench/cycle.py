@@ -1,4 +1,4 @@
-"""(c) How long a poll that asks about every test takes, against what the latency of the API allows."""
+"""(c) The duration of a poll that fetches every test, compared with the minimum that the latency allows."""
 
 import math
 import time
@@ -22,9 +22,10 @@ STACK = {"legacy": None, "v6": 1}
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A first poll: of so many tests in so many projects.
+    """A first poll of `tests` tests in `projects` projects.
 
-    The runs are two days old, so that v6 has to ask for those of each test; else one list would tell all.
+    The runs are two days old, so that the exporter has to fetch the v6 runs of each test; otherwise one list
+    would have all.
     """
 
     api: str
@@ -39,28 +40,29 @@ SMALL = (Cycle("v6", 3, latency=0.001), Cycle("legacy", 3, latency=0.001, projec
 
 
 def run(cycles: Sequence[Cycle] = CYCLES, times: int = 3) -> list[Json]:
-    """A row for each cycle; they take turns, so that noise hits all alike."""
+    """A row for each cycle. They run in turns, so that noise affects all of them."""
     took: dict[Cycle, list[float]] = {cycle: [] for cycle in cycles}
     requests: dict[Cycle, int] = {}
     with ExitStack() as stack:
         for cycle in cycles:
             print(f"  {cycle.api}, {cycle.tests:,} tests in {cycle.projects} projects", flush=True)
         urls = {
-            cycle: stack.enter_context(module("bench.fake_cloud", plan(cycle).told()))[1] for cycle in cycles
+            cycle: stack.enter_context(module("bench.fake_cloud", make_plan(cycle).to_json()))[1]
+            for cycle in cycles
         }
         for cycle in cycles:
-            requests[cycle], _ = finish(first_poll(urls[cycle], cycle))  # has the answers recorded
+            requests[cycle], _ = finish(first_poll(urls[cycle], cycle))  # records the responses
         for _ in range(times):
             for cycle in cycles:
                 took[cycle].append(finish(first_poll(urls[cycle], cycle))[1])
-    return [row(cycle, requests[cycle], took[cycle]) for cycle in cycles]
+    return [make_row(cycle, requests[cycle], took[cycle]) for cycle in cycles]
 
 
-def plan(cycle: Cycle) -> Plan:
+def make_plan(cycle: Cycle) -> Plan:
     return Plan(cycle.tests, cycle.projects, hours_ago=48, latency=cycle.latency, recorded=True)
 
 
-def row(cycle: Cycle, requests: int, took: Sequence[float]) -> Json:
+def make_row(cycle: Cycle, requests: int, took: Sequence[float]) -> Json:
     limit = math.ceil(requests / cycle.concurrency) * cycle.latency
     return {
         **asdict(cycle),
@@ -72,14 +74,14 @@ def row(cycle: Cycle, requests: int, took: Sequence[float]) -> Json:
 
 
 async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
-    """The requests and the seconds of the first poll of a new exporter, its page included."""
+    """The number of requests and the seconds of the first poll of a new exporter, including its page."""
     config = Config.model_validate(
         {
             "api": {
                 "url": url,
                 "stack": STACK[cycle.api],
                 "concurrency": cycle.concurrency,
-                "requests_per_minute": 100_000,  # the budget is not what is measured
+                "requests_per_minute": 100_000,  # so that the rate limiter does not count
             }
         }
     )
@@ -89,11 +91,11 @@ async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
         took = time.perf_counter() - began
         if poll_result.outcome != "success" or len(poll_result.updates) != cycle.tests:
             raise AssertionError(f"{cycle.api}: {poll_result.outcome}, {len(poll_result.updates)} tests")
-        return asked(made.self_metrics.api_requests), took
+        return count_requests(made.self_metrics.api_requests), took
 
 
-def asked(counter: Counter) -> int:
-    """How many requests a counter has counted, under all its labels."""
+def count_requests(counter: Counter) -> int:
+    """The value of a counter, summed over its labels."""
     return sum(
         round(sample.value)
         for metric in counter.collect()

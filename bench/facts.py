@@ -1,4 +1,4 @@
-"""The same facts in the form in which other libraries take them: label values and a number a sample."""
+"""The exporter's samples in the form that other client libraries need: label values and a number each."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +15,12 @@ from exporter.store import State, TestState
 
 Values = tuple[str, ...]
 
-OF_A_TEST = ("project_id", "test_id", "test_name")
-OF_A_RUN = (*OF_A_TEST, "run_id")
+TEST_LABELS = ("project_id", "test_id", "test_name")
+RUN_LABELS = (*TEST_LABELS, "run_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FamilySamples:
     """A metric family, and its samples: the values of its labels, and the value."""
 
     name: str
@@ -30,21 +30,21 @@ class Told:
     samples: list[tuple[Values, float]]
 
 
-def facts(state: State, families: Sequence[Family]) -> list[Told]:
-    """What the exporter's page says of this state."""
+def list_facts(state: State, families: Sequence[Family]) -> list[FamilySamples]:
+    """The samples of the exporter's page for this state."""
     return [
-        Told(
+        FamilySamples(
             family.name,
             family.help,
             family.type,
-            (*(OF_A_TEST if family.subject == "test" else OF_A_RUN), *family.labels),
-            [sample for test_state in state.tests.values() for sample in samples(test_state, family)],
+            (*(TEST_LABELS if family.subject == "test" else RUN_LABELS), *family.labels),
+            [sample for test_state in state.tests.values() for sample in list_samples(test_state, family)],
         )
         for family in families
     ]
 
 
-def samples(test_state: TestState, family: Family) -> Iterator[tuple[Values, float]]:
+def list_samples(test_state: TestState, family: Family) -> Iterator[tuple[Values, float]]:
     test = (project_id_label(test_state.test), str(test_state.test.id), test_state.test.name)
     subjects: Iterable[tuple[Values, object]] = (
         [(test, test_state)]
@@ -63,13 +63,13 @@ def samples(test_state: TestState, family: Family) -> Iterator[tuple[Values, flo
 
 
 class FactsCollector(Collector):
-    """How one tells prometheus-client facts that it does not keep itself: a custom collector."""
+    """A custom collector: the way to expose samples with prometheus-client that it does not store."""
 
-    def __init__(self, told: Sequence[Told]) -> None:
-        self._told = told
+    def __init__(self, families: Sequence[FamilySamples]) -> None:
+        self._families = families
 
     def collect(self) -> Iterator[Metric]:
-        for family in self._told:
+        for family in self._families:
             kind = CounterMetricFamily if family.type == "counter" else GaugeMetricFamily
             metric = kind(family.name, family.help, labels=family.labels)
             for labels, value in family.samples:
@@ -77,16 +77,16 @@ class FactsCollector(Collector):
             yield metric
 
 
-def registry(told: Sequence[Told]) -> CollectorRegistry:
-    """The facts, and what prometheus-client tells of its process by default."""
+def make_registry(families: Sequence[FamilySamples]) -> CollectorRegistry:
+    """The samples, and the process metrics that prometheus-client has by default."""
     made = CollectorRegistry()
     ProcessCollector(registry=made)
     PlatformCollector(registry=made)
     GCCollector(registry=made)
-    made.register(FactsCollector(told))
+    made.register(FactsCollector(families))
     return made
 
 
-def write(told: Sequence[Told], file: Path) -> None:
-    """The facts for a competitor in another language."""
-    file.write_text(json.dumps([asdict(family) for family in told]), encoding="utf-8")
+def write(families: Sequence[FamilySamples], file: Path) -> None:
+    """The samples as JSON, for a server in another language."""
+    file.write_text(json.dumps([asdict(family) for family in families]), encoding="utf-8")

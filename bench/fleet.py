@@ -1,6 +1,6 @@
-"""A fleet of load tests as the exporter knows it, and how some of them come to have news.
+"""Many load tests as the exporter stores them, and updates with new runs for some of them.
 
-Each test has three runs that are over, the default of `runs.keep`: 68 series a test, as v6 tells them.
+Each test has three finished runs, the default of `runs.keep`: 68 series per test, as with v6.
 """
 
 from collections.abc import Iterable
@@ -13,25 +13,25 @@ RUNS = 3
 SERIES = 68  # of each test
 HOUR = 3600.0
 PHASES = ((Phase.QUEUED, 4.25), (Phase.INITIALIZING, 9.5), (Phase.RUNNING, 600.125), (Phase.PROCESSING, 7.75))
-FOREVER = RetentionPolicy(stale_after=86400.0)
+NEVER_STALE = RetentionPolicy(stale_after=86400.0)
 
 
-def fleet(tests: int, *, at: float = 0.0) -> State:
-    """So many tests, each seen once; `at` is the monotonic moment of that."""
-    members = {id_: load_test(id_) for id_ in range(400_001, 400_001 + tests)}
+def make_fleet(tests: int, *, at: float = 0.0) -> State:
+    """Tests that were polled once, at the monotonic time `at`."""
+    members = {id_: make_test(id_) for id_ in range(400_001, 400_001 + tests)}
     seen = {
-        id_: TestUpdate(test, tuple(run(id_, number) for number in range(RUNS)))
+        id_: TestUpdate(test, tuple(make_run(id_, number) for number in range(RUNS)))
         for id_, test in members.items()
     }
-    return State(FOREVER).apply(StateUpdate(monotonic=at, now=NOW, updates=seen, members=members))
+    return State(NEVER_STALE).apply(StateUpdate(monotonic=at, now=NOW, updates=seen, members=members))
 
 
-def load_test(id_: int) -> LoadTest:
+def make_test(id_: int) -> LoadTest:
     return LoadTest(id_, f"checkout-soak-{id_}", project_id=30_001 + id_ % 7)
 
 
-def run(test_id: int, number: int) -> Run:
-    """A run that is over; the higher its number, the newer it is."""
+def make_run(test_id: int, number: int) -> Run:
+    """A finished run. A higher number is a newer run."""
     created = NOW - 12 * HOUR + number * HOUR + test_id % 3600 + 0.123456
     started = created + 13.75
     return Run(
@@ -51,14 +51,14 @@ def run(test_id: int, number: int) -> Run:
     )
 
 
-def news(state: State, ids: Iterable[int], number: int) -> StateUpdate:
-    """A poll that finds one more run of each of these tests, over already."""
-    seen = {id_: TestUpdate(state.members[id_], (run(id_, number),)) for id_ in ids}
+def make_update(state: State, ids: Iterable[int], number: int) -> StateUpdate:
+    """The update of a poll that finds one more finished run of each of these tests."""
+    seen = {id_: TestUpdate(state.members[id_], (make_run(id_, number),)) for id_ in ids}
     return StateUpdate(monotonic=0.0, now=NOW, updates=seen)
 
 
-def spread_out(state: State, share: float) -> list[int]:
-    """Ids of this share of the tests, evenly spread over the fleet."""
+def pick_share(state: State, share: float) -> list[int]:
+    """Ids of this share of the tests, spread evenly."""
     ids = sorted(state.members)
     count = round(len(ids) * share)
     return [ids[i * len(ids) // count] for i in range(count)]

@@ -1,4 +1,4 @@
-"""(h) Thirty days of twenty tests: written as OpenMetrics, and imported by promtool, as the README says."""
+"""(h) Backfill of thirty days of twenty tests: written as OpenMetrics and imported by promtool."""
 
 import os
 import re
@@ -11,45 +11,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import HERE, Json
-from bench.trigger import cloud
+from bench.trigger import serve_cloud
 from tests.commands.backfill.harness import build_world
 
 HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """So many days of so many tests, each of which runs every four hours for ten minutes."""
+class History:
+    """The history of some days and tests. Each test runs every four hours for ten minutes."""
 
     days: int = 30
     tests: int = 20
 
 
-SMALL = Past(days=2, tests=1)
+SMALL = History(days=2, tests=1)
 
 
-def run(past: Past = Past()) -> list[Json]:
+def run(history: History = History()) -> list[Json]:
     promtool = shutil.which("promtool")
-    return [row(past, api, promtool) for api in ("v6", "legacy")] if promtool else []
+    return [make_row(history, api, promtool) for api in ("v6", "legacy")] if promtool else []
 
 
-def row(past: Past, api: str, promtool: str) -> Json:
-    print(f"  {api}, {past.days} days of {past.tests} tests", flush=True)
+def make_row(history: History, api: str, promtool: str) -> Json:
+    print(f"  {api}, {history.days} days of {history.tests} tests", flush=True)
     now = float(int(time.time()))
-    made = build_world(days=past.days, tests=past.tests, every=4 * HOUR, present=now)
+    made = build_world(days=history.days, tests=history.tests, every=4 * HOUR, present=now)
     made.advance(now)
-    with cloud(made) as url, tempfile.TemporaryDirectory() as name:
+    with serve_cloud(made) as url, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         began = time.perf_counter()
-        samples = written(past, api, url, folder)
+        samples = write_history(history, api, url, folder)
         wrote = time.perf_counter()
         for file in sorted(folder.glob("past.*.om")):
             command = [promtool, "tsdb", "create-blocks-from", "--max-block-duration=24h", "openmetrics"]
             subprocess.run([*command, file, folder / "data"], check=True, capture_output=True)
         return {
             "api": api,
-            "days": past.days,
-            "tests": past.tests,
+            "days": history.days,
+            "tests": history.tests,
             "samples": samples,
             "bytes": sum(file.stat().st_size for file in folder.glob("past.*.om")),
             "block_bytes": sum(file.stat().st_size for file in folder.rglob("data/**/*") if file.is_file()),
@@ -58,11 +58,11 @@ def row(past: Past, api: str, promtool: str) -> Json:
         }
 
 
-def written(past: Past, api: str, url: str, folder: Path) -> int:
-    """Have the past written into files, a week each; how many samples they hold."""
+def write_history(history: History, api: str, url: str, folder: Path) -> int:
+    """Run `backfill` with one file per week. Returns the number of samples."""
     settings = {"K6_CLOUD_TOKEN": "t", "K6_CLOUD_EXPORTER_API__URL": url}
     stack = {"K6_CLOUD_STACK_ID": "1"} if api == "v6" else {}
-    flags = ["--since", f"{past.days}d", "--split", "7d", "-o", str(folder / "past.om")]
+    flags = ["--since", f"{history.days}d", "--split", "7d", "-o", str(folder / "past.om")]
     labels = ["--label", "job=k6-cloud", "--label", "instance=localhost:10565"]
     command = [sys.executable, "-m", "exporter", "backfill", *flags, *labels]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What every benchmark needs: numbers with their spread, and processes that are stopped by id."""
+"""Shared by all benchmarks: values with their spread, child processes, and facts about the machine."""
 
 import os
 import platform
@@ -18,13 +18,13 @@ Spread = dict[str, float]
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median, least and most of what was measured."""
+    """Median, minimum and maximum of the measured values."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "times": len(values)}
 
 
 @contextmanager
 def process(*command: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process for as long as the block lasts, and the first line that it says: that it is ready."""
+    """A child process during the block, and the first line of its output, which says that it is ready."""
     with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, cwd=HERE.parent) as child:
         assert child.stdout
         try:
@@ -38,38 +38,38 @@ def process(*command: str | Path) -> Iterator[tuple[subprocess.Popen[str], str]]
 
 @contextmanager
 def module(name: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A module of ours as a process of its own."""
+    """One of our modules in its own process."""
     with process(sys.executable, "-m", name, *map(str, arguments)) as started:
         yield started
 
 
 def resident(pid: int) -> int:
-    """Resident memory of a process in bytes, as the kernel counts it (Linux)."""
+    """Resident memory of a process in bytes (Linux)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def machine() -> Json:
-    """What the numbers were taken on."""
+def describe_machine() -> Json:
+    """The machine and the versions that were measured."""
     return {
-        "cpu": cpu(),
+        "cpu": read_cpu(),
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "packages": {name: version(name) for name in ("prometheus-client", "httpx", "uvicorn", "starlette")},
-        "go": go_versions(),
+        "go": read_go_versions(),
         "load_before": round(os.getloadavg()[0], 2),
     }
 
 
-def cpu() -> str:
+def read_cpu() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
 
 
-def go_versions() -> str | None:
-    """What the Go competitor was built with; None where there is none."""
+def read_go_versions() -> str | None:
+    """The versions in the Go server; None if it was not built."""
     if not CLIENT_GOLANG.exists():
         return None
     return subprocess.run(

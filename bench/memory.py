@@ -1,7 +1,7 @@
-"""(e) Resident memory against the number of runs, and over a simulated hour in which tests go on running.
+"""(e) Resident memory by number of runs, and during a simulated hour with new runs.
 
-The exporter is a process of its own, `python -m bench.memory URL POLLS PAGES`, and k6 Cloud another. Each
-size is measured with pages made and, PAGES being 0, without: what runs cost, and what their pages do.
+The exporter runs in its own process, `python -m bench.memory URL POLLS PAGES`, and k6 Cloud in another. Each
+size is measured with pages and, if PAGES is 0, without: memory for runs, and memory for pages.
 """
 
 import json
@@ -28,7 +28,7 @@ WARM = 40  # polls: ten minutes
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """So many runs remembered, three of each test, each test running once an hour; and how many polls."""
+    """The number of stored runs, three per test, and of polls. Each test runs once an hour."""
 
     runs: int
     polls: int
@@ -40,9 +40,9 @@ SMALL = (Fleet(3, 2),)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the exporter holds after its polls: so many runs of so many tests, lines of text and joined pages.
+    """Runs and tests that the exporter stores after its polls, and the bytes of its rendered pages.
 
-    `resident` is its memory after each poll. All but the first two are in bytes.
+    `resident` is its memory in bytes after each poll.
     """
 
     runs: int
@@ -52,50 +52,50 @@ class Held:
 
 
 def run(fleets: Sequence[Fleet] = FLEETS) -> list[Json]:
-    """A row for each; what is counted from is an exporter that knows of none."""
-    base = settled(measured(Fleet(0, fleets[0].polls), pages=True))
-    return [row(measured(fleet, pages=True), measured(fleet, pages=False), base) for fleet in fleets]
+    """A row for each fleet, compared with an exporter without runs."""
+    base = settled_memory(measure(Fleet(0, fleets[0].polls), pages=True))
+    return [make_row(measure(fleet, pages=True), measure(fleet, pages=False), base) for fleet in fleets]
 
 
-def settled(held: Held) -> int:
-    """Resident memory in the end: the most of the last polls, for it goes up and down with each."""
+def settled_memory(held: Held) -> int:
+    """Resident memory at the end: the maximum of the last polls, since it varies with each poll."""
     return max(held.resident[-10:])
 
 
-def row(held: Held, bare: Held, base: int) -> Json:
+def make_row(held: Held, bare: Held, base: int) -> Json:
     return {
         "runs": held.runs,
         "tests": held.tests,
         "polls": len(held.resident),
-        "resident_bytes": settled(held),
+        "resident_bytes": settled_memory(held),
         "base_bytes": base,
-        "runs_bytes": settled(bare) - base,
-        "pages_bytes": settled(held) - settled(bare),
+        "runs_bytes": settled_memory(bare) - base,
+        "pages_bytes": settled_memory(held) - settled_memory(bare),
         "pages_held_bytes": held.pages,
-        "bytes_per_run": (settled(bare) - base) / held.runs,
+        "bytes_per_run": (settled_memory(bare) - base) / held.runs,
         "start_bytes": held.resident[0],
         "warm_bytes": max(held.resident[:WARM][-10:]),
-        "end_bytes": settled(held),
+        "end_bytes": settled_memory(held),
     }
 
 
-def measured(fleet: Fleet, *, pages: bool) -> Held:
+def measure(fleet: Fleet, *, pages: bool) -> Held:
     print(f"  {fleet.runs:,} runs {'with' if pages else 'without'} pages", flush=True)
     plan = Plan(fleet.runs // RUNS, churn=True)
     with (
-        module("bench.fake_cloud", plan.told()) as (_, url),
-        module("bench.memory", url, fleet.polls, int(pages)) as (_, told),
+        module("bench.fake_cloud", plan.to_json()) as (_, url),
+        module("bench.memory", url, fleet.polls, int(pages)) as (_, line),
     ):
-        return Held(**json.loads(told))
+        return Held(**json.loads(line))
 
 
-async def no_pages(_: State) -> Callable[[], None]:
-    """In the place of Exporter's rendering."""
+async def publish_nothing(_: State) -> Callable[[], None]:
+    """Replaces the rendering of the exporter."""
     return lambda: None
 
 
 async def watch(url: str, polls: int, *, pages: bool) -> Held:
-    """Poll so often, every quarter of a simulated minute."""
+    """Poll this often, every 15 simulated seconds."""
     now = NOW
 
     def clock() -> float:
@@ -108,27 +108,27 @@ async def watch(url: str, polls: int, *, pages: bool) -> Held:
     after = []
     async with (
         create_exporter(config, Secret(TOKEN), clock=Clock(time=clock, monotonic=clock, sleep=sleep)) as made,
-        httpx.AsyncClient(base_url=url) as hand,
+        httpx.AsyncClient(base_url=url) as control,
     ):
         if not pages:
-            made.poller._publish = no_pages
+            made.poller._publish = publish_nothing
         for number in range(polls):
             now = NOW + number * INTERVAL
-            await hand.get(f"{CLOCK}{now}")
+            await control.get(f"{CLOCK}{now}")
             poll_result = await made.poller.poll()
             if poll_result.outcome != "success":
                 raise AssertionError(f"a poll ended as {poll_result.outcome}: {poll_result.failures}")
             after.append(resident(os.getpid()))
-        return all_held(made, after)
+        return summarize(made, after)
 
 
-def all_held(made: Exporter, after: Sequence[int]) -> Held:
+def summarize(made: Exporter, after: Sequence[int]) -> Held:
     test_state = made.poller.state.tests.values()
     return Held(sum(len(one.runs) for one in test_state), len(test_state), rendered_bytes(made), after)
 
 
 def rendered_bytes(made: Exporter) -> int:
-    """The bytes objects of the exposition and of both pages, each counted once."""
+    """Bytes of the exposition and of both pages, each object counted once."""
     exposition, pages = made._exposition, made._snapshot
     chunks: Mapping[int, Sequence[bytes]] = exposition.chunks
     parts = [part for test in chunks.values() for part in test]

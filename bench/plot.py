@@ -1,4 +1,4 @@
-"""The plot in the README: what a scrape takes against the number of series, both on logarithmic scales."""
+"""The plot in the README: duration of a scrape by number of series, both on logarithmic scales."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ Points = Sequence[tuple[float, float]]
 
 
 def plot(rows: Sequence[Mapping[str, Any]]) -> str:
-    """An SVG that is the same for the same results; readable on light and on dark ground."""
+    """An SVG that is the same for the same results, and readable on a light and on a dark background."""
     lines = {
         server: [
             (float(row["series"]), float(row["after_pause_seconds"]["median"]))
@@ -31,7 +31,7 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
             'font-family="sans-serif" font-size="13" fill="#808080">',
-            f'<text x="{LEFT}" y="18">Time of a scrape (gzip) by number of series</text>',
+            f'<text x="{LEFT}" y="18">Duration of a scrape (gzip) by number of series</text>',
             *grid(),
             *(part for server, points in lines.items() if points for part in line(server, points)),
             "</svg>\n",
@@ -40,12 +40,12 @@ def plot(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def x(series: float) -> float:
-    """From a thousand to a million."""
+    """The scale is from a thousand to a million."""
     return LEFT + (math.log10(series) - 3) / 3 * (WIDTH - LEFT - RIGHT)
 
 
 def y(seconds: float) -> float:
-    """From 0.1 ms to 100 s."""
+    """The scale is from 0.1 ms to 100 s."""
     return HEIGHT - BOTTOM - (math.log10(seconds) + 4) / 6 * (HEIGHT - TOP - BOTTOM)
 
 

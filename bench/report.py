@@ -1,8 +1,8 @@
-"""The results as people read them: RESULTS.md, the README's table, and whether each target was reached."""
+"""RESULTS.md, a table and a sentence in docs/, written from the results, and whether each target was reached."""
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ PLOT = HERE / "plot.svg"
 PERFORMANCE = HERE.parent / "docs" / "performance.md"
 WEBHOOK = HERE.parent / "docs" / "webhook.md"
 TABLE = re.compile(r"<!-- bench -->\n.*?<!-- /bench -->", re.DOTALL)
-HINT = re.compile(r"<!-- hint -->.*?<!-- /hint -->", re.DOTALL)
+TRIGGER = re.compile(r"<!-- trigger -->.*?<!-- /trigger -->", re.DOTALL)
 
 Results = dict[str, Any]
 Row = dict[str, Any]
@@ -36,26 +36,26 @@ def read() -> Results:
 def write(results: Results) -> None:
     DOCUMENT.write_text(document(results), encoding="utf-8")
     PLOT.write_text(plot(results["scrape"]), encoding="utf-8")
-    replace_section(PERFORMANCE, TABLE, marked(results))
-    replace_section(WEBHOOK, HINT, hint_marked(results))
+    replace_section(PERFORMANCE, TABLE, marked_table(results))
+    replace_section(WEBHOOK, TRIGGER, marked_trigger(results))
 
 
 def replace_section(page: Path, section: re.Pattern[str], text: str) -> None:
     page.write_text(section.sub(lambda _: text, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def marked(results: Results) -> str:
-    """The README's table between its marks."""
+def marked_table(results: Results) -> str:
+    """The table of docs/performance.md between its markers."""
     return f"<!-- bench -->\n{readme_table(results)}\n<!-- /bench -->"
 
 
-def hint_marked(results: Results) -> str:
-    """What the README says of the webhook, between its marks."""
-    without, hinted = results["hint"]["without"], results["hint"]["with"]
+def marked_trigger(results: Results) -> str:
+    """The sentence of docs/webhook.md on the delay, between its markers."""
+    without, triggered = results["trigger"]["without"], results["trigger"]["with"]
     return (
-        f"<!-- hint -->without the webhook, the end of a run is visible after {seconds(without['median'])} "
-        f"(median; maximum {seconds(without['max'])}), with it after {seconds(hinted['median'])} "
-        f"(maximum {seconds(hinted['max'])})<!-- /hint -->"
+        f"<!-- trigger -->without the webhook, the end of a run is visible after "
+        f"{seconds(without['median'])} (median; maximum {seconds(without['max'])}), with it after {seconds(triggered['median'])} "
+        f"(maximum {seconds(triggered['max'])})<!-- /trigger -->"
     )
 
 
@@ -67,18 +67,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def seconds(value: float) -> str:
     for unit, scale in (("s", 1.0), ("ms", 1e3)):
         if value * scale >= 1:
-            return f"{digits(value * scale)} {unit}"
-    return f"{digits(value * 1e6)} µs"
+            return f"{format_number(value * scale)} {unit}"
+    return f"{format_number(value * 1e6)} µs"
 
 
-def digits(value: float) -> str:
-    """Three of them, or all before the point; thousands apart."""
+def format_number(value: float) -> str:
+    """Three significant digits, or all before the decimal point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def spread(of: Row, how: Callable[[float], str] = seconds) -> str:
-    """A median, with what was least and most."""
-    return f"{how(of['median'])} ({how(of['min'])} – {how(of['max'])})"
+def spread(row: Row) -> str:
+    """A median in seconds, with minimum and maximum."""
+    return f"{seconds(row['median'])} ({seconds(row['min'])} – {seconds(row['max'])})"
 
 
 def mib(value: float) -> str:
@@ -96,7 +96,7 @@ def nearest(rows: Sequence[Row], series: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was to be reached: a sentence, what was measured, whether that is enough, and, if not, why."""
+    """A target: a sentence, the measured value, whether it is reached, and if not, why."""
 
     wanted: str
     measured: str
@@ -105,15 +105,15 @@ class Target:
 
 
 def targets(results: Results) -> list[Target]:
-    return [*scrape_targets(results["scrape"]), step_target(results["step"]), *other_targets(results)]
+    return [*scrape_targets(results["scrape"]), update_target(results["update"]), *other_targets(results)]
 
 
 def scrape_targets(rows: Sequence[Row]) -> Iterable[Target]:
     series = nearest(rows, 100_000)
 
-    def median(server: str, how: str = "after_pause") -> float:
-        found = find(rows, series=series, server=server, encoding="gzip")
-        return float(found[f"{how}_seconds"]["median"])
+    def median(server: str, kind: str = "after_pause") -> float:
+        row = find(rows, series=series, server=server, encoding="gzip")
+        return float(row[f"{kind}_seconds"]["median"])
 
     page = f"A scrape of an unchanged page of {series:,} series, gzip"
     times = median("client_python") / median("ours")
@@ -121,64 +121,64 @@ def scrape_targets(rows: Sequence[Row]) -> Iterable[Target]:
     if any(row["server"] == "client_golang" for row in rows):
         times = median("client_golang") / median("ours")
         yield Target(f"{page}: at least 100× faster than client_golang", f"{times:,.0f}×", times >= 100)
-    for how, told in (("after_pause", "after a pause"), ("back_to_back", "back to back")):
-        times = median("ours", how) / median("static", how)
+    for kind, text in (("after_pause", "after a pause"), ("back_to_back", "back to back")):
+        times = median("ours", kind) / median("static", kind)
         yield Target(
-            f"{page}: within 2× of a static file of the same bytes, {told}",
+            f"{page}: at most twice the time of a static file of the same bytes, {text}",
             f"{times:.2f}×",
             times <= 2,
-            "most of the rest is prometheus-client rendering our self-metrics anew: 1.3 ms after a pause",
+            "most of the rest is prometheus-client rendering the self metrics, 1.3 ms after a pause",
         )
 
 
-def step_target(rows: Sequence[Row]) -> Target:
+def update_target(rows: Sequence[Row]) -> Target:
     row = find(rows, tests=2_000, share=0.01)
     times = row["client_python_seconds"]["median"] / row["ready_seconds"]["median"]
     return Target(
-        "After 1 % of 2,000 tests changed: new page ready, compression aside, in less than 1/100 of the "
-        "time in which prometheus-client renders it",
+        "After a change of 1 % of 2,000 tests: the new page, without compression, in less than 1/100 of the "
+        "time that prometheus-client needs to render it",
         f"1/{times:.0f}",
         times > 100,
     )
 
 
 def other_targets(results: Results) -> Iterable[Target]:
-    asked = results["requests"]
-    least, most = find(asked, api="v6", tests=10), find(asked, api="v6", tests=1_000)
+    rows = results["requests"]
+    least, most = find(rows, api="v6", tests=10), find(rows, api="v6", tests=1_000)
     yield Target(
-        "v6: requests do not depend on the number of tests",
-        f"{least['a_minute']:.1f} a minute for 10 tests, {most['a_minute']:.1f} for 1,000",
+        "v6: the number of requests does not depend on the number of tests",
+        f"{least['a_minute']:.1f} per minute for 10 tests, {most['a_minute']:.1f} for 1,000",
         least["a_minute"] == most["a_minute"],
     )
-    legacy = find(asked, api="legacy", tests=1_000)
+    legacy = find(rows, api="legacy", tests=1_000)
     share = legacy["naive_a_minute"] / legacy["a_minute"]
     yield Target(
-        "legacy: at most 1/50 of the requests of a list for each test, for 1,000 idle ones",
+        "legacy: at most 1/50 of the requests of one list per test, for 1,000 idle tests",
         f"1/{share:.0f}",
         share >= 50,
     )
     for row in results["cycle"]:
         ratio = row["ratio"]["median"]
         yield Target(
-            f"First poll of {row['tests']:,} tests ({row['api']}, {projects(row)}): within 1.25× of what "
-            "latency allows",
+            f"First poll of {row['tests']:,} tests ({row['api']}, {projects(row)}): at most 1.25× the "
+            "minimum by latency",
             f"{ratio:.2f}×",
             ratio <= 1.25,
-            "the pages of a list of tests follow one another, and httpx takes 2 ms of a core a request",
+            "the pages of a list of tests are sequential, and httpx needs 2 ms of a core per request",
         )
-    held = min(results["memory"], key=lambda row: abs(row["runs"] - 10_000))
+    largest = min(results["memory"], key=lambda row: abs(row["runs"] - 10_000))
     yield Target(
-        "At most 2 KiB of resident memory a run at 10,000 runs, pages and the process itself apart",
-        f"{held['bytes_per_run'] / 1024:.2f} KiB",
-        held["bytes_per_run"] <= 2048,
-        "a tenth of it are the outcomes of runs before those, for the strip on the landing page",
+        "At most 2 KiB of resident memory per run at 10,000 runs, without pages and the process itself",
+        f"{largest['bytes_per_run'] / 1024:.2f} KiB",
+        largest["bytes_per_run"] <= 2048,
+        "a tenth of it is for the recent outcomes on the status page",
     )
     stall = results["stall"]["worst_stall_seconds"]
     yield Target(
-        "Worst stall of the event loop, page of 1,000 v6 runs and 100,000 series: under 50 ms",
+        "Longest stall of the event loop with 1,000 new v6 runs and 100,000 series: under 50 ms",
         spread(stall),
         stall["max"] < 0.05,
-        "the runs of a page are translated in one go, 55 µs each, before anything else has its turn",
+        "all runs of a page are parsed, 55 µs each, before any other task runs",
     )
 
 
@@ -194,7 +194,7 @@ def readme_table(results: Results) -> str:
         found = [find(rows, series=series, server=name, encoding="gzip") for name in servers]
         medians = [row["after_pause_seconds"]["median"] for row in found]
         return [f"{series:,}"] + [
-            seconds(median) + (f" ({digits(median / medians[0])}×)" if number else "")
+            seconds(median) + (f" ({format_number(median / medians[0])}×)" if number else "")
             for number, median in enumerate(medians)
         ]
 
@@ -209,18 +209,18 @@ def document(results: Results) -> str:
     sections = (
         ("Targets", target_table(results)),
         ("Machine", machine(results["machine"])),
-        ("A scrape while nothing changes", scrape(results["scrape"])),
-        ("A step from one state to the next", step(results["step"])),
-        ("A first poll", cycle(results["cycle"])),
+        ("Scrapes without changes", scrape(results["scrape"])),
+        ("Updates", update(results["update"])),
+        ("First poll", cycle(results["cycle"])),
         ("Requests", requests(results["requests"])),
         ("Memory", memory(results["memory"])),
         ("Stalls of the event loop", stall(results["stall"])),
-        ("From the end of a run to its series", hint(results["hint"])),
-        *([("The past", past(results["past"]))] if results.get("past") else []),
+        ("Delay from the end of a run to its series", trigger(results["trigger"])),
+        *([("Backfill", history(results["history"]))] if results.get("history") else []),
     )
     head = (
-        "# How fast it is\n\nWritten by `make bench`; the numbers are in `results.json`. "
-        "Median (least – most). Compare rows of one table, not tables of two machines.\n"
+        "# Benchmarks\n\nWritten by `make bench`; the data is in `results.json`. Values are the median "
+        "(minimum – maximum). Compare rows of one table, not tables from different machines.\n"
     )
     return head + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections)
 
@@ -235,12 +235,12 @@ def target_table(results: Results) -> str:
     )
 
 
-def machine(told: Row) -> str:
-    packages = ", ".join(f"{name} {version}" for name, version in told["packages"].items())
+def machine(facts: Row) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     return (
-        f"{told['cpu']}, {told['cores']} cores, {told['memory_gib']} GiB; {told['system']}; "
-        f"Python {told['python']}, {packages}; {told['go'] or 'no Go'}. "
-        f"Load beforehand: {told['load_before']}."
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB; {facts['system']}; "
+        f"Python {facts['python']}, {packages}; {facts['go'] or 'no Go'}. "
+        f"Load average before: {facts['load_before']}."
     )
 
 
@@ -255,9 +255,9 @@ def scrape(rows: Sequence[Row]) -> str:
             NAMES[row["server"]],
             f"{row['bytes']:,}",
             spread(row["after_pause_seconds"]),
-            f"{digits(ratio)}×",
+            f"{format_number(ratio)}×",
             spread(row["back_to_back_seconds"]),
-            "" if rate is None else f"{digits(rate)} ({row['connections']})",
+            "" if rate is None else f"{format_number(rate)} ({row['connections']})",
         )
 
     head = (
@@ -266,20 +266,20 @@ def scrape(rows: Sequence[Row]) -> str:
         "server",
         "bytes",
         "after a pause",
-        "of ours",
+        "relative",
         "back to back",
-        "scrapes a second (connections)",
+        "scrapes per second (connections)",
     )
     return (
-        "Each server is a process of its own on loopback; all tell the same samples, which is checked, and "
-        "each its own self-metrics. They take turns, and between two rounds nobody asks for a second. A turn "
-        "is one scrape after the other for 20 ms, at least one: the first comes after a pause, as those of "
-        "Prometheus do, and has our self-metrics rendered anew; all of them together are told as back to "
-        "back. prometheus-client compresses at level 9.\n\n" + table(head, map(cells, rows))
+        "Each server is its own process on loopback. All expose the same samples (checked), and their own "
+        "self metrics. They are scraped in turns, with a pause of one second between rounds. A turn is one "
+        "scrape after the other for 20 ms, at least one. *After a pause* is the first scrape of each turn, "
+        "like those of Prometheus, for which this exporter renders its self metrics again. *Back to back* "
+        "are all scrapes. prometheus-client compresses at level 9.\n\n" + table(head, map(cells, rows))
     )
 
 
-def step(rows: Sequence[Row]) -> str:
+def update(rows: Sequence[Row]) -> str:
     def cells(row: Row) -> Sequence[str]:
         ratio = row["client_python_seconds"]["median"] / row["ready_seconds"]["median"]
         return (
@@ -289,15 +289,15 @@ def step(rows: Sequence[Row]) -> str:
             seconds(row["state_seconds"]["median"]),
             seconds(row["page_seconds"]["median"]),
             spread(row["ready_seconds"]),
-            f"{digits(ratio)}×",
+            f"{format_number(ratio)}×",
             seconds(row["compression_seconds"]["median"]),
         )
 
     renders = {row["tests"]: spread(row["client_python_seconds"]) for row in rows}
     return (
-        "A new finished run of each changed test. What is made is the state, the page in both formats; the "
-        "compression of both is told apart. prometheus-client renders the same facts in "
-        + " and ".join(f"{told} ({tests:,} tests)" for tests, told in renders.items())
+        "Each changed test has a new finished run. An update makes a new state and a new page in both "
+        "formats. Their compression is listed separately. prometheus-client renders the same samples in "
+        + " and ".join(f"{text} ({tests:,} tests)" for tests, text in renders.items())
         + ".\n\n"
         + table(
             (
@@ -306,47 +306,50 @@ def step(rows: Sequence[Row]) -> str:
                 "changed",
                 "state",
                 "page",
-                "both",
+                "total",
                 "faster than prometheus-client",
                 "compression",
             ),
             map(cells, rows),
         )
-        + "\n\nIt grows with the change. What grows with the fleet is the joining of the lines, a copy of "
-        "the page in memory, and the compression."
+        + "\n\nThe time grows with the number of changed tests. Only the joining of the lines (a copy of the "
+        "page in memory) and the compression grow with the number of all tests."
     )
 
 
 def cycle(rows: Sequence[Row]) -> str:
-    return "The limit is ⌈requests ÷ concurrency⌉ × latency. The page is part of the poll.\n\n" + table(
-        ("API", "tests", "requests", "latency", "concurrency", "limit", "poll", "of the limit"),
-        (
+    return (
+        "The minimum is ⌈requests ÷ concurrency⌉ × latency. The poll includes the rendering of the page.\n\n"
+        + table(
+            ("API", "tests", "requests", "latency", "concurrency", "minimum", "poll", "relative"),
             (
-                row["api"],
-                f"{row['tests']:,} in {projects(row)}",
-                f"{row['requests']:,}",
-                seconds(row["latency"]),
-                str(row["concurrency"]),
-                seconds(row["limit_seconds"]),
-                spread(row["seconds"]),
-                f"{row['ratio']['median']:.2f}×",
-            )
-            for row in rows
-        ),
+                (
+                    row["api"],
+                    f"{row['tests']:,} in {projects(row)}",
+                    f"{row['requests']:,}",
+                    seconds(row["latency"]),
+                    str(row["concurrency"]),
+                    seconds(row["limit_seconds"]),
+                    spread(row["seconds"]),
+                    f"{row['ratio']['median']:.2f}×",
+                )
+                for row in rows
+            ),
+        )
     )
 
 
-def hint(row: Row) -> str:
+def trigger(row: Row) -> str:
     return (
-        "At the default intervals, on v6, looked at over HTTP every 20 ms; the webhook is called when the "
-        "run ends.\n\n" + table(("", "seconds"), ((how, spread(row[how])) for how in ("without", "with")))
+        "At the default intervals, with v6, and a scrape every 20 ms. The webhook is called when the run "
+        "ends.\n\n" + table(("webhook", "delay"), ((it, spread(row[it])) for it in ("without", "with")))
     )
 
 
-def past(rows: Sequence[Row]) -> str:
+def history(rows: Sequence[Row]) -> str:
     return (
-        "Written by `backfill --split 7d` and imported by promtool, as the README says; each test runs every "
-        "four hours for ten minutes.\n\n"
+        "Written by `backfill --split 7d` and imported by promtool. Each test runs every four hours for ten "
+        "minutes.\n\n"
         + table(
             ("API", "tests", "days", "samples", "written in", "files", "imported in", "blocks"),
             (
@@ -368,10 +371,19 @@ def past(rows: Sequence[Row]) -> str:
 
 def requests(rows: Sequence[Row]) -> str:
     return (
-        "To notice a change within 15 s, all tests idle: counted at the simulator after the first poll, "
-        "discovery and sweep included; beside a list of runs for each test every 15 s.\n\n"
+        "Requests to notice a change within 15 s while all tests are idle, counted at the simulator after "
+        "the first poll, including discovery and sweep, compared with one list of runs per test every "
+        "15 s.\n\n"
         + table(
-            ("tests", "API", "counted over", "first poll", "a minute", "a list for each test", "share"),
+            (
+                "tests",
+                "API",
+                "duration",
+                "first poll",
+                "per minute",
+                "one list per test, per minute",
+                "ratio",
+            ),
             (
                 (
                     f"{row['tests']:,}",
@@ -402,20 +414,20 @@ def memory(rows: Sequence[Row]) -> str:
         )
 
     return (
-        "Three finished runs of each test, each of which runs once an hour; a poll every 15 simulated "
-        "seconds. What the runs take is measured by an exporter that makes no pages, what the pages take is "
-        "the difference (in brackets: the bytes that are held; the rest is the next page while it is made, "
-        "and what the allocator keeps).\n\n"
+        "Three finished runs per test, each test runs once an hour, and a poll every 15 simulated seconds. "
+        "The memory of the runs is that of an exporter without pages; the memory of the pages is the "
+        "difference. In brackets: the bytes of the stored pages. The rest is the next page while it is "
+        "rendered, and memory that the allocator keeps.\n\n"
         + table(
             (
                 "runs",
                 "resident",
                 "process",
                 "runs",
-                "a run",
+                "per run",
                 "pages",
                 "first poll, after 10 min, at the end",
-                "watched for",
+                "duration",
             ),
             map(cells, rows),
         )
@@ -424,8 +436,7 @@ def memory(rows: Sequence[Row]) -> str:
 
 def stall(row: Row) -> str:
     return (
-        f"A poll that brings {row['runs']:,} runs with {row['options_bytes']:,} bytes of options each in one "
-        f"page, and makes a page of {row['series']:,} series, took {spread(row['poll_seconds'])}. Meanwhile "
-        "a task that wants to run every millisecond was late by "
-        f"{spread(row['worst_stall_seconds'])} at worst."
+        f"A poll that receives {row['runs']:,} runs with {row['options_bytes']:,} bytes of options each in "
+        f"one page, and renders {row['series']:,} series, took {spread(row['poll_seconds'])}. The longest "
+        f"delay of a task that runs every millisecond was {spread(row['worst_stall_seconds'])}."
     )

@@ -1,4 +1,4 @@
-"""(a) What a scrape costs while nothing changes: latency and throughput, beside others' of the same facts."""
+"""(a) Latency and throughput of scrapes without changes, compared with other servers of the same samples."""
 
 import asyncio
 import tempfile
@@ -10,19 +10,19 @@ from pathlib import Path
 import uvloop
 
 from bench import facts
-from bench.client import Scraper, samples, throughput, turn
-from bench.fleet import SERIES, fleet
+from bench.client import Scraper, fetch_samples, scrape_for, throughput
+from bench.fleet import SERIES, make_fleet
 from bench.measure import CLIENT_GOLANG, Json, module, process, spread
 from bench.servers import FAMILIES
 
 ENCODINGS = ("gzip", "identity")
 TURN = 0.02  # seconds
-PAUSE = 1.1  # seconds; Prometheus does not come back at once, nor do we
+PAUSE = 1.1  # seconds; Prometheus also pauses between scrapes
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many series, how many rounds of single scrapes, and how throughput is taken."""
+    """The number of series and of rounds of single scrapes, and how throughput is measured."""
 
     series: int
     rounds: int
@@ -38,17 +38,17 @@ SIZES = (
     Size(1_000, rounds=9),
     Size(10_000, rounds=9),
     Size(100_000, rounds=7),
-    Size(1_000_000, rounds=3, connections=2),  # eight would have some of the servers need ten gigabytes
+    Size(1_000_000, rounds=3, connections=2),  # with eight, some servers need ten gigabytes
 )
 SMALL = (Size(100, rounds=1, connections=1, seconds=0.01),)
 
 
 def run(sizes: tuple[Size, ...] = SIZES, pause: float = PAUSE) -> list[Json]:
-    return [row for size in sizes for row in measured(size, pause)]
+    return [row for size in sizes for row in measure_size(size, pause)]
 
 
-def measured(size: Size, pause: float) -> list[Json]:
-    with servers(size.tests) as urls:
+def measure_size(size: Size, pause: float) -> list[Json]:
+    with start_servers(size.tests) as urls:
         series = check_same_facts(urls)
         print(f"  {series:,} series: {', '.join(urls)}", flush=True)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -60,8 +60,8 @@ def measured(size: Size, pause: float) -> list[Json]:
 
 
 @contextmanager
-def servers(tests: int) -> Iterator[Mapping[str, str]]:
-    """All competitors, each in a process of its own, and where they are reached."""
+def start_servers(tests: int) -> Iterator[Mapping[str, str]]:
+    """All servers, each in its own process, with their URLs."""
     with ExitStack() as stack:
         urls = {
             kind: stack.enter_context(module("bench.servers", kind, tests))[1]
@@ -69,28 +69,28 @@ def servers(tests: int) -> Iterator[Mapping[str, str]]:
         }
         if CLIENT_GOLANG.exists():
             file = Path(stack.enter_context(tempfile.TemporaryDirectory()), "facts.json")
-            facts.write(facts.facts(fleet(tests), FAMILIES), file)
+            facts.write(facts.list_facts(make_fleet(tests), FAMILIES), file)
             urls["client_golang"] = stack.enter_context(process(CLIENT_GOLANG, file))[1]
         yield urls
 
 
 def check_same_facts(urls: Mapping[str, str]) -> int:
-    """How many series there are; all servers must tell the very same."""
-    ours = samples(urls["ours"], "gzip")
+    """The number of series. All servers must expose the same samples."""
+    ours = fetch_samples(urls["ours"], "gzip")
     for kind, url in urls.items():
-        if samples(url, "identity") != ours:
-            raise AssertionError(f"{kind} does not tell the same facts")
+        if fetch_samples(url, "identity") != ours:
+            raise AssertionError(f"{kind} does not expose the same samples")
     return len(ours)
 
 
 async def measure(urls: Mapping[str, str], encoding: str, size: Size, pause: float) -> list[Json]:
-    """Latency in turns, so that noise hits all alike; then throughput, one by one."""
+    """Latency in turns, so that noise affects all servers; then throughput, one by one."""
     scrapers = {kind: Scraper(url, encoding) for kind, url in urls.items()}
     turns: dict[str, list[list[float]]] = {kind: [] for kind in urls}
     for _ in range(size.rounds):
         await asyncio.sleep(pause)
         for kind, scraper in scrapers.items():
-            turns[kind].append(await turn(scraper, seconds=TURN))
+            turns[kind].append(await scrape_for(scraper, seconds=TURN))
     for scraper in scrapers.values():
         scraper.close()
     return [
@@ -104,7 +104,7 @@ async def measure(urls: Mapping[str, str], encoding: str, size: Size, pause: flo
             "scrapes_per_second": await throughput(
                 url, encoding, connections=size.connections, seconds=size.seconds
             )
-            if encoding == "gzip"  # as Prometheus asks
+            if encoding == "gzip"  # as Prometheus requests
             else None,
         }
         for kind, url in urls.items()

@@ -1,6 +1,6 @@
-"""(f) The worst stall of the event loop while a page of 1,000 runs is read and a large page is made of it.
+"""(f) The longest stall of the event loop while a page of 1,000 runs is parsed and a large page is rendered.
 
-`python -m bench.stall URL TESTS RUNS` is the exporter, a process of its own.
+`python -m bench.stall URL TESTS RUNS` is the exporter, in its own process.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ TICK = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """So many tests whose last run is told in one page, with options of so many bytes each.
+class NewRuns:
+    """Tests whose newest runs come in one page, with `options_bytes` bytes of options each.
 
-    A thousand runs, each of a test of its own, are what the largest page can bring.
+    A thousand runs, each of another test, are the largest page.
     """
 
     tests: int = 1_550  # 100,000 series, afterwards
@@ -36,54 +36,58 @@ class News:
     times: int = 11
 
 
-SMALL = News(tests=3, runs=2, options_bytes=100, times=1)
+SMALL = NewRuns(tests=3, runs=2, options_bytes=100, times=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Stalled:
-    """A poll that brought so many runs: how long it took, and how late the loop was at worst, in seconds."""
+class StallResult:
+    """A poll: the received runs, the series, its duration and the longest stall in seconds."""
 
-    told: int
+    runs: int
     series: int
     took: float
     worst: float
 
 
-def run(news: News = News()) -> Json:
-    print(f"  {news.runs:,} runs in a page, {news.tests:,} tests", flush=True)
+def run(new_runs: NewRuns = NewRuns()) -> Json:
+    print(f"  {new_runs.runs:,} runs in a page, {new_runs.tests:,} tests", flush=True)
     plan = Plan(
-        news.tests, hours_ago=4, pause=1, latency=0.01, recorded=True, options_bytes=news.options_bytes
+        new_runs.tests,
+        hours_ago=4,
+        pause=1,
+        latency=0.01,
+        recorded=True,
+        options_bytes=new_runs.options_bytes,
     )
-    with module("bench.fake_cloud", plan.told()) as (_, url):
-        polls = [one_poll(url, news) for _ in range(news.times)]
+    with module("bench.fake_cloud", plan.to_json()) as (_, url):
+        polls = [measure_poll(url, new_runs) for _ in range(new_runs.times)]
     return {
-        "runs": polls[0].told,
+        "runs": polls[0].runs,
         "series": polls[0].series,
-        "options_bytes": news.options_bytes,
+        "options_bytes": new_runs.options_bytes,
         "poll_seconds": spread([poll.took for poll in polls]),
         "worst_stall_seconds": spread([poll.worst for poll in polls]),
     }
 
 
-def one_poll(url: str, news: News) -> Stalled:
-    with module("bench.stall", url, news.tests, news.runs) as (_, told):
-        return Stalled(**json.loads(told))
+def measure_poll(url: str, new_runs: NewRuns) -> StallResult:
+    with module("bench.stall", url, new_runs.tests, new_runs.runs) as (_, line):
+        return StallResult(**json.loads(line))
 
 
-async def watch(url: str, tests: int, runs: int) -> Stalled:
-    """Learn of the fleet without its newest runs; then poll once more, and look how the loop does."""
+async def watch(url: str, tests: int, runs: int) -> StallResult:
+    """Poll, remove the newest runs from the state, then poll again and measure the loop."""
     settings = {"url": url, "stack": 1, "requests_per_minute": 100_000}
     config = Config.model_validate({"api": settings})
     async with create_exporter(config, Secret(TOKEN), clock=Clock(time=lambda: NOW)) as made:
         await made.poller.poll()
-        # As if the newest runs were yet to be heard of: the next list goes back to just before the last
-        # `runs` of them.
+        # As if the newest runs were unknown: the next list starts just before the last `runs` of them.
         back = NOW - (4 - (RUNS - 1) - (tests - runs) / tests) * HOUR
         state = made.poller.state
         made.poller.state = replace(
             state,
             newest_created=back + OVERLAP,
-            tests={id_: without_last(test_state) for id_, test_state in state.tests.items()},
+            tests={id_: remove_last_run(test_state) for id_, test_state in state.tests.items()},
         )
         worst = 0.0
 
@@ -99,11 +103,11 @@ async def watch(url: str, tests: int, runs: int) -> Stalled:
         poll_result = await made.poller.poll()
         took = time.perf_counter() - began
         watching.cancel()
-        told = sum(len(test_update.runs) for test_update in poll_result.updates.values())
-        return Stalled(told, made.snapshot().series, took, worst)
+        received = sum(len(test_update.runs) for test_update in poll_result.updates.values())
+        return StallResult(received, made.snapshot().series, took, worst)
 
 
-def without_last(test_state: TestState) -> TestState:
+def remove_last_run(test_state: TestState) -> TestState:
     return replace(test_state, runs=test_state.runs[1:], exposed_runs=test_state.exposed_runs[1:])
 
 

@@ -1,4 +1,4 @@
-"""(g) From the end of a run to its series, with k6 Cloud's webhook and without, at the default intervals."""
+"""(g) Delay from the end of a run to its series, with and without the webhook, at default intervals."""
 
 import asyncio
 import json
@@ -22,46 +22,49 @@ from exporter.simulator import Phases, Simulator, World
 from exporter.web.server import base_url, bind
 
 SECRET = "not-a-secret-but-long-enough"
-LOOK = 0.02  # seconds between looks at the page
+SCRAPE_INTERVAL = 0.02  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
-    """So many runs that end one after the other, so many seconds apart."""
+class EndingRuns:
+    """Runs that end one after the other, `apart` seconds apart."""
 
     runs: int = 10
-    apart: float = 8.3  # no part of an interval, so that the ends fall anywhere between two polls
+    apart: float = 8.3  # not a divisor of an interval, so that runs end anywhere between two polls
 
 
-SMALL = Ends(runs=1, apart=1)
+SMALL = EndingRuns(runs=1, apart=1)
 
 
-def run(ends: Ends = Ends()) -> Json:
-    return {"without": spread(delays(ends, is_hinted=False)), "with": spread(delays(ends, is_hinted=True))}
+def run(ends: EndingRuns = EndingRuns()) -> Json:
+    return {
+        "without": spread(measure_delays(ends, is_triggered=False)),
+        "with": spread(measure_delays(ends, is_triggered=True)),
+    }
 
 
-def delays(ends: Ends, *, is_hinted: bool) -> list[float]:
-    print(f"  {ends.runs} runs end, {'with' if is_hinted else 'without'} the webhook", flush=True)
-    world, finishing = ending_world(ends)
+def measure_delays(ends: EndingRuns, *, is_triggered: bool) -> list[float]:
+    print(f"  {ends.runs} runs end, {'with' if is_triggered else 'without'} the webhook", flush=True)
+    world, ends_by_test = make_world(ends)
     with (
-        cloud(world) as asked,
-        serving(asked) as told,
-        httpx.Client(base_url=told, trust_env=False) as client,
+        serve_cloud(world) as api_url,
+        start_exporter(api_url) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,
     ):
-        found = []
-        for test, end in finishing.items():
+        delays = []
+        for test, end in ends_by_test.items():
             time.sleep(max(end - time.time(), 0))
-            if is_hinted:
+            if is_triggered:
                 client.post(f"/webhook/{SECRET}", json={"load_test_id": test}).raise_for_status()
             while not has_finished(client.get("/metrics").text, test):
-                time.sleep(LOOK)
-            found.append(time.time() - end)
-    return found
+                time.sleep(SCRAPE_INTERVAL)
+            delays.append(time.time() - end)
+    return delays
 
 
-def ending_world(ends: Ends) -> tuple[World, dict[int, float]]:
-    """A world of tests with a run each, and the moment at which that of each ends."""
-    world, finishing = World(), dict[int, float]()
+def make_world(ends: EndingRuns) -> tuple[World, dict[int, float]]:
+    """Tests with one run each, and the time when each run ends."""
+    world, ends_by_test = World(), dict[int, float]()
     now = time.time()
     for i in range(ends.runs):
         test, end = world.add_test(f"test {i}"), now + 6 + ends.apart * i
@@ -69,12 +72,12 @@ def ending_world(ends: Ends) -> tuple[World, dict[int, float]]:
             created=1, validated=None, queued=None, initializing=None, running=end - now + 59, processing=None
         )
         world.add_run(test, created=now - 60, phases=phases)
-        finishing[test] = end
-    return world, finishing
+        ends_by_test[test] = end
+    return world, ends_by_test
 
 
 @contextmanager
-def cloud(world: World) -> Iterator[str]:
+def serve_cloud(world: World) -> Iterator[str]:
     listening = bind("127.0.0.1:0")
     server = uvicorn.Server(uvicorn.Config(Simulator(world, tokens=["t"]), lifespan="off", log_config=None))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
@@ -87,15 +90,15 @@ def cloud(world: World) -> Iterator[str]:
 
 
 @contextmanager
-def serving(asked: str) -> Iterator[str]:
-    """The exporter as a process of its own, with nothing set but what it must know; where it listens."""
+def start_exporter(api_url: str) -> Iterator[str]:
+    """The exporter in its own process, with the required settings only. Yields its URL."""
     with tempfile.TemporaryDirectory() as folder:
         secret, log = Path(folder, "secret"), Path(folder, "log")
         secret.write_text(SECRET, encoding="ascii")
         settings = {
             "K6_CLOUD_TOKEN": "t",
             "K6_CLOUD_STACK_ID": "1",
-            "K6_CLOUD_EXPORTER_API__URL": asked,
+            "K6_CLOUD_EXPORTER_API__URL": api_url,
             "K6_CLOUD_EXPORTER_WEB__WEBHOOK_SECRET_FILE": str(secret),
             "K6_CLOUD_EXPORTER_LOG__FORMAT": "json",
         }
@@ -108,7 +111,7 @@ def serving(asked: str) -> Iterator[str]:
         ):
             try:
                 while not (line := log.read_text(encoding="utf-8")).endswith("\n"):
-                    time.sleep(LOOK)
+                    time.sleep(SCRAPE_INTERVAL)
                 yield str(json.loads(line.splitlines()[0])["url"])
             finally:
                 child.terminate()

@@ -1,4 +1,4 @@
-"""(b) What a poll costs beyond its requests, against the share of tests that have news."""
+"""(b) The time of a poll after its responses, by the share of tests with new runs."""
 
 import gc
 import time
@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from prometheus_client import generate_latest
 
-from bench.facts import facts, registry
-from bench.fleet import RUNS, fleet, news, spread_out
+from bench.facts import list_facts, make_registry
+from bench.fleet import RUNS, make_fleet, make_update, pick_share
 from bench.measure import Json, spread
 from bench.servers import FAMILIES
 from exporter.exposition.body import ResponseBody
@@ -23,7 +23,7 @@ SHARES = (0.0, 0.01, 0.1, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """How many tests, and how often each step and the rendering by prometheus-client are measured."""
+    """The number of tests, and of repetitions of each update and of the rendering by prometheus-client."""
 
     tests: int
     steps: int
@@ -35,8 +35,8 @@ SMALL = (Fleet(4, steps=1, renders=1),)
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
-    """Seconds that the parts of one step took."""
+class UpdateTimes:
+    """Seconds of the parts of one update."""
 
     state: float
     page: float
@@ -44,25 +44,25 @@ class Took:
 
 
 def run(fleets: Sequence[Fleet] = FLEETS) -> list[Json]:
-    return [row for each in fleets for row in measured(each)]
+    return [row for each in fleets for row in measure(each)]
 
 
-def measured(size: Fleet) -> list[Json]:
-    """A row for each share; rounds take the shares in turn, so that noise hits all alike."""
+def measure(size: Fleet) -> list[Json]:
+    """A row for each share. Each round measures all shares, so that noise affects all of them."""
     print(f"  {size.tests:,} tests", flush=True)
-    state = fleet(size.tests)
+    state = make_fleet(size.tests)
     exposition = Exposition(FAMILIES).update(state)
-    took: dict[float, list[Took]] = {share: [] for share in SHARES}
+    took: dict[float, list[UpdateTimes]] = {share: [] for share in SHARES}
     renders: list[float] = []
     number = RUNS
     for round_ in range(size.steps):
         for share in SHARES:
-            poll = news(state, spread_out(state, share), number)
-            state, exposition, one = step(state, exposition, poll)
+            poll = make_update(state, pick_share(state, share), number)
+            state, exposition, one = apply_update(state, exposition, poll)
             took[share].append(one)
             number += 1
         if round_ < size.renders:
-            renders.append(render(state))
+            renders.append(render_with_client_python(state))
     return [
         {
             "tests": size.tests,
@@ -78,30 +78,34 @@ def measured(size: Fleet) -> list[Json]:
     ]
 
 
-def step(state: State, exposition: Exposition, poll: StateUpdate) -> tuple[State, Exposition, Took]:
-    """What the exporter does when a poll has ended: a new state, a new page, and both formats compressed."""
-    next_state, state_took = timed(lambda: state.apply(poll))
+def apply_update(
+    state: State, exposition: Exposition, poll: StateUpdate
+) -> tuple[State, Exposition, UpdateTimes]:
+    """The work after a poll: a new state, a new page, and the compression of both formats."""
+    next_state, state_took = measure_time(lambda: state.apply(poll))
 
-    def ready() -> tuple[Exposition, tuple[bytes, ...], tuple[bytes, ...]]:
+    def make_page() -> tuple[Exposition, tuple[bytes, ...], tuple[bytes, ...]]:
         following = exposition.update(next_state)
         if following is exposition:
             return following, (), ()
         following.series()
         return following, following.text(), following.openmetrics()
 
-    (next_exposition, text, openmetrics), page_took = timed(ready)
-    _, compression_took = timed(lambda: (ResponseBody(text), ResponseBody(openmetrics)) if text else None)
-    return next_state, next_exposition, Took(state_took, page_took, compression_took)
+    (next_exposition, text, openmetrics), page_took = measure_time(make_page)
+    _, compression_took = measure_time(
+        lambda: (ResponseBody(text), ResponseBody(openmetrics)) if text else None
+    )
+    return next_state, next_exposition, UpdateTimes(state_took, page_took, compression_took)
 
 
-def render(state: State) -> float:
-    """Seconds that prometheus-client takes to render the same facts."""
-    registered = registry(facts(state, FAMILIES))
-    return timed(lambda: generate_latest(registered))[1]
+def render_with_client_python(state: State) -> float:
+    """Seconds that prometheus-client needs to render the same samples."""
+    registered = make_registry(list_facts(state, FAMILIES))
+    return measure_time(lambda: generate_latest(registered))[1]
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What work makes, and how long that took. Garbage of what went before is not on its bill."""
+def measure_time(work: Callable[[], T]) -> tuple[T, float]:
+    """The result of the work, and its seconds. Garbage of earlier work is collected before."""
     gc.collect()
     began = time.perf_counter()
     made = work()

@@ -58,18 +58,18 @@ func read(file string) (facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	var told facts
-	if err := json.Unmarshal(text, &told); err != nil {
+	var families facts
+	if err := json.Unmarshal(text, &families); err != nil {
 		return nil, err
 	}
-	for _, family := range told {
+	for _, family := range families {
 		family.desc = prometheus.NewDesc(family.Name, family.Help, family.Labels, nil)
 		family.kind = prometheus.GaugeValue
 		if family.Type == "counter" {
 			family.kind = prometheus.CounterValue
 		}
 	}
-	return told, nil
+	return families, nil
 }
 
 func versions() string {
@@ -89,12 +89,12 @@ func main() {
 		fmt.Println(versions())
 		return
 	}
-	told, err := read(os.Args[1])
+	families, err := read(os.Args[1])
 	if err != nil {
 		log.Fatal(err)
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(told)
+	registry.MustRegister(families)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,7 +1,7 @@
-"""k6 Cloud in miniature: a world with a clock, and how the vendor's REST API would tell it.
+"""A simulated k6 Cloud: a world that changes with time, behind the vendor's REST API.
 
-Written from the vendor's documents only. It shares nothing with the client of this project, so that the two
-can disagree.
+Written from the vendor's documents only. It shares nothing with the client of this project, so that a mistake
+in one of them shows.
 """
 
 from exporter.simulator import faults
@@ -16,10 +16,8 @@ from exporter.simulator.runs import (
     Phases,
     Processing,
     Result,
-    RunError,
     RunScript,
     RunState,
-    Step,
 )
 from exporter.simulator.world import World
 
@@ -33,11 +31,9 @@ __all__ = [
     "Phases",
     "Processing",
     "Result",
-    "RunError",
     "RunScript",
     "RunState",
     "Simulator",
-    "Step",
     "Timestamps",
     "V6Options",
     "World",

@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: it notes each request, lets the faults strike, sends the answer."""
+"""The simulator as an ASGI application: it records each request, applies faults and sends the response."""
 
 import asyncio
 import os
@@ -6,12 +6,12 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qsl
 
-from exporter.simulator import legacy, v6
-from exporter.simulator.admin import control
-from exporter.simulator.faults import Faults, spoiled
+from exporter.simulator import admin
+from exporter.simulator.apis import find_api
+from exporter.simulator.faults import Faults
 from exporter.simulator.http import Request, Response
 from exporter.simulator.options import Options
 from exporter.simulator.world import World
@@ -20,18 +20,18 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_REMEMBERED = 100_000  # a demo may run for weeks
+_MAX_REQUESTS = 100_000  # a demo may run for weeks
 
 
 class Simulator:
-    """k6 Cloud in miniature: `httpx.ASGITransport(simulator)` or `uvicorn.run(simulator)`.
+    """A simulated k6 Cloud: `httpx.ASGITransport(simulator)` or `uvicorn.run(simulator)`.
 
-    clock: the present, in Unix seconds. tokens: those that are let in; change the set to revoke one.
-    sleep: how slow answers wait.
-    broken: what is raised where a connection should break but there is none to break, which is in-process.
-        With httpx.ASGITransport give `httpx.ReadError`, and the client sees what it would see on a network.
+    clock: the current time in Unix seconds. tokens: the accepted ones; change the set to revoke one.
+    sleep: how slow responses wait.
+    connection_error: raised in place of a broken connection where there is no socket, which is in-process.
+        With httpx.ASGITransport give `httpx.ReadError`: the client sees what it would see on a network.
         On uvicorn the TCP connection itself is reset or closed.
-    requests: the last hundred thousand, newest last, without those to `/simulator/`.
+    requests: the last 100,000, newest last, without those to `/simulator/`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Simulator:
         clock: Callable[[], float] = time.time,
         options: Options = Options(),  # noqa: B008  frozen, so sharing it is harmless
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        broken: Callable[[str], Exception] = ConnectionResetError,
+        connection_error: Callable[[str], Exception] = ConnectionResetError,
     ) -> None:
         self.world = world
         self.tokens = set(tokens)
@@ -51,74 +51,77 @@ class Simulator:
         self.faults = Faults()
         self.requests: list[Request] = []
         self._sleep = sleep
-        self._broken = broken
+        self._connection_error = connection_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return  # nothing to do at start-up or shutdown
-        request = await _read(scope, receive, self.clock())
+        request = await _read_request(scope, receive, self.clock())
         if request.path.startswith("/simulator/"):
-            await self._send(control(request, self), receive, send)
+            await self._send(admin.handle(request, self.world, self.faults, self.tokens), receive, send)
             return
         self.requests.append(request)
-        del self.requests[:-_REMEMBERED]
-        await self._send(self._answer(request), receive, send)
+        del self.requests[:-_MAX_REQUESTS]
+        await self._send(self._respond(request), receive, send)
 
-    def _answer(self, request: Request) -> Response:
-        faults = self.faults.striking(request)
-        for fault in faults:
+    def _respond(self, request: Request) -> Response:
+        matching = self.faults.take_matching(request)
+        for fault in matching:
             if fault.rewrite is not None:
                 request = fault.rewrite(request)
-        if any(fault.instead for fault in faults):
-            return spoiled(Response(), request, faults)
-        api = v6 if v6.is_for(request) else legacy
-        return spoiled(api.handle(request, self.world, self.options, self.tokens), request, faults)
+        response = Response()
+        if not any(fault.instead for fault in matching):
+            response = find_api(request).handle(request, self.world, self.options, self.tokens)
+        for fault in matching:
+            response = fault.change(request, response)
+        return response
 
-    async def _send(self, answer: Response, receive: Receive, send: Send) -> None:
-        delivery, payload = answer.delivery, answer.payload
+    async def _send(self, response: Response, receive: Receive, send: Send) -> None:
+        delivery, payload = response.delivery, response.payload
         if delivery.hang:
-            await _gone(receive)
+            await _wait_for_disconnect(receive)
             return
         if delivery.reset:
-            await self._reset(receive, send)
+            await self._reset_connection(receive, send)
             return
         if delivery.before:
             await self._sleep(delivery.before)
         await send(
-            {"type": "http.response.start", "status": answer.status, "headers": _headers(answer, payload)}
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": _make_headers(response, payload),
+            }
         )
         if delivery.between:
             await self._sleep(delivery.between)
         if delivery.cut:
             half = payload[: len(payload) // 2]
             await send({"type": "http.response.body", "body": half, "more_body": True})
-            await self._close(receive, send)
+            await self._close_connection(receive, send)
             return
         await send({"type": "http.response.body", "body": payload})
 
-    async def _reset(self, receive: Receive, send: Send) -> None:
-        transport = _transport(send)
+    async def _reset_connection(self, receive: Receive, send: Send) -> None:
+        transport = _find_transport(send)
         if transport is None:
-            self._break("Connection reset by peer")
-        # Lingering for no time makes the kernel send RST instead of FIN. Set on a duplicate, because the
-        # socket that an event loop hands out need not allow it.
+            raise self._connection_error("Connection reset by peer")
+        # A linger time of 0 makes the kernel send RST instead of FIN. It is set on a duplicate, because the
+        # socket object of an event loop need not allow it.
         with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
-        await _gone(receive)
+        await _wait_for_disconnect(receive)
 
-    async def _close(self, receive: Receive, send: Send) -> None:
-        transport = _transport(send)
+    async def _close_connection(self, receive: Receive, send: Send) -> None:
+        transport = _find_transport(send)
         if transport is None:
-            self._break("Peer closed connection without sending complete message body")
+            raise self._connection_error("Peer closed connection without sending complete message body")
         transport.close()
-        await _gone(receive)
-
-    def _break(self, message: str) -> NoReturn:
-        raise self._broken(message)
+        await _wait_for_disconnect(receive)
 
 
-async def _read(scope: Scope, receive: Receive, now: float) -> Request:
+async def _read_request(scope: Scope, receive: Receive, now: float) -> Request:
     body = b""
     more = True
     while more:
@@ -136,22 +139,22 @@ async def _read(scope: Scope, receive: Receive, now: float) -> Request:
     )
 
 
-def _headers(answer: Response, payload: bytes) -> list[tuple[bytes, bytes]]:
-    headers = list(answer.headers)
-    if answer.status != 204:  # RFC 9110 8.6: never with 204
+def _make_headers(response: Response, payload: bytes) -> list[tuple[bytes, bytes]]:
+    headers = list(response.headers)
+    if response.status != 204:  # RFC 9110 8.6: never with 204
         headers.append(("content-length", str(len(payload))))
     if payload:
-        headers.append(("content-type", answer.content_type))
+        headers.append(("content-type", response.content_type))
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
-async def _gone(receive: Receive) -> None:
-    """Waits until the client has left, or this request is cancelled."""
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has disconnected; until then the request may be cancelled."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-def _transport(send: Send) -> asyncio.Transport | None:
+def _find_transport(send: Send) -> asyncio.Transport | None:
     """The TCP connection, where the server is uvicorn: its `send` is a method of the object that holds it."""
     transport: asyncio.Transport | None = getattr(getattr(send, "__self__", None), "transport", None)
     return transport

@@ -1,21 +1,21 @@
-"""A lively world to look at: within a minute every state of a run that the vendor documents passes by."""
+"""A world for the demo: within a minute it shows every documented state of a run."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from exporter.simulator.runs import REJECTED, EndStatus, Phases, RunScript
 from exporter.simulator.world import World
 
 _DAY = 86_400.0
 
-# Each phase lasts long enough for somebody who looks every two seconds.
-_BRISK = Phases(created=3, validated=3, queued=4, initializing=4, running=18, processing=5)
-_SOAK = Phases(created=3, validated=3, queued=15, initializing=20, running=600, processing=12)
-_HIGH_NOON = Phases(created=3, validated=3, queued=8, initializing=10, running=180, processing=8)
+# Each phase lasts at least 3 s, so that a page that is refreshed every 2 s shows it.
+_SHORT = Phases(created=3, validated=3, queued=4, initializing=4, running=18, processing=5)
+_MEDIUM = Phases(created=3, validated=3, queued=8, initializing=10, running=180, processing=8)
+_LONG = Phases(created=3, validated=3, queued=15, initializing=20, running=600, processing=12)
 
 
-@dataclass(frozen=True, slots=True)
-class DemoTest:
-    """A test of the demo: it starts a run every so many seconds, the last `lead` seconds before we look."""
+class DemoTest(NamedTuple):
+    """A test that starts a run every `every` seconds; one starts `lead` seconds before the demo begins."""
 
     project: str
     name: str
@@ -24,73 +24,62 @@ class DemoTest:
     plans: tuple[RunScript, ...]
 
 
-def _brisk(ending: EndStatus = EndStatus.FINISHED, *, failed: bool = False, vus: int = 50) -> RunScript:
-    return RunScript(ending, failed=failed, phases=_BRISK, vus=vus)
+def _short_run(*, failed: bool = False, vus: int = 50) -> RunScript:
+    return RunScript(failed=failed, phases=_SHORT, vus=vus)
 
 
-def _cut_short(ending: EndStatus, *, vus: int) -> RunScript:
-    """Ends in the middle of what was planned."""
-    return RunScript(ending, phases=replace(_BRISK, running=12, processing=None), vus=vus, duration=18)
+def _aborted_run(ending: EndStatus, *, vus: int) -> RunScript:
+    """Ends after 12 of 18 planned seconds."""
+    return RunScript(ending, phases=replace(_SHORT, running=12, processing=None), vus=vus, duration=18)
 
 
-_HABITS = (
-    DemoTest("shop", "checkout-soak", 690, 600, (RunScript(phases=_SOAK, vus=200, note="the long one"),)),
-    DemoTest("shop", "login-spike", 50, 6, (_brisk(vus=500),)),
-    DemoTest("shop", "search-load", 55, 13, (_brisk(failed=True, vus=80),)),
+_SOAK = RunScript(phases=_LONG, vus=200, note="the long one")
+_LEDGER = RunScript(failed=True, phases=_MEDIUM, vus=60)
+_LOST_METRICS = RunScript(phases=_SHORT, processing_fails=True, vus=150)
+_REJECTED = RunScript(EndStatus.ABORTED_BY_SYSTEM, phases=replace(REJECTED, created=4), vus=1)
+_SMOKE, _FAILED_SMOKE = _short_run(vus=5), _short_run(failed=True, vus=5)
+_TESTS = (
+    DemoTest("shop", "checkout-soak", 690, 600, (_SOAK,)),
+    DemoTest("shop", "login-spike", 50, 6, (_short_run(vus=500),)),
+    DemoTest("shop", "search-load", 55, 13, (_short_run(failed=True, vus=80),)),
+    DemoTest("shop", "größentabelle-smoke", 60, 21, (_SMOKE, _SMOKE, _FAILED_SMOKE)),
+    DemoTest("payments", "login-spike", 52, 2, (_aborted_run(EndStatus.ABORTED_BY_USER, vus=300),)),
+    DemoTest("payments", "refund-stress", 56, 17, (_aborted_run(EndStatus.ABORTED_BY_THRESHOLD, vus=120),)),
+    DemoTest("payments", "ledger-load", 240, 150, (_LEDGER, _short_run(vus=60))),
+    DemoTest("payments", "invoice-export", 58, 28, (_aborted_run(EndStatus.TIMED_OUT, vus=40),)),
     DemoTest(
-        "shop", "größentabelle-smoke", 60, 21, (_brisk(vus=5), _brisk(vus=5), _brisk(failed=True, vus=5))
+        "platform", "websocket-fanout", 54, 9, (_aborted_run(EndStatus.ABORTED_BY_SCRIPT_ERROR, vus=25),)
     ),
-    DemoTest("payments", "login-spike", 52, 2, (_cut_short(EndStatus.ABORTED_BY_USER, vus=300),)),
-    DemoTest("payments", "refund-stress", 56, 17, (_cut_short(EndStatus.ABORTED_BY_THRESHOLD, vus=120),)),
+    DemoTest("platform", "node-failover", 57, 31, (_aborted_run(EndStatus.ABORTED_BY_SYSTEM, vus=90),)),
     DemoTest(
-        "payments",
-        "ledger-load",
-        240,
-        150,
-        (RunScript(failed=True, phases=_HIGH_NOON, vus=60), _brisk(vus=60)),
+        "platform", "ingest-breakpoint", 59, 24, (_aborted_run(EndStatus.ABORTED_BY_LIMIT, vus=20_000),)
     ),
-    DemoTest("payments", "invoice-export", 58, 28, (_cut_short(EndStatus.TIMED_OUT, vus=40),)),
-    DemoTest("platform", "websocket-fanout", 54, 9, (_cut_short(EndStatus.ABORTED_BY_SCRIPT_ERROR, vus=25),)),
-    DemoTest("platform", "node-failover", 57, 31, (_cut_short(EndStatus.ABORTED_BY_SYSTEM, vus=90),)),
-    DemoTest("platform", "ingest-breakpoint", 59, 24, (_cut_short(EndStatus.ABORTED_BY_LIMIT, vus=20_000),)),
-    DemoTest(
-        "platform", "metrics-flood", 53, 11, (RunScript(phases=_BRISK, processing_fails=True, vus=150),)
-    ),
-    DemoTest(
-        "platform",
-        "draft-script",
-        60,
-        4,
-        (RunScript(EndStatus.ABORTED_BY_SYSTEM, phases=replace(REJECTED, created=4), vus=1),),
-    ),
+    DemoTest("platform", "metrics-flood", 53, 11, (_LOST_METRICS,)),
+    DemoTest("platform", "draft-script", 60, 4, (_REJECTED,)),
 )
-_RUNS_BEFORE = 4
+_EARLIER_RUNS = 4
 
 
 def demo_world(start: float, seed: int = 0, speed: float = 1.0) -> World:
-    """A dozen tests in three projects, with a few runs behind them at `start`, in Unix seconds.
+    """A dozen tests in three projects, with a few earlier runs each at `start`, in Unix seconds.
 
-    Its time is real time: a `speed` of 20 makes runs and the pauses between them a twentieth as long, and
-    changes nothing else.
+    A `speed` of 20 makes runs and the pauses between them 20 times as short, and changes nothing else.
     """
     world = World(seed, stop_delay=4.0 / speed)
     projects: dict[str, int] = {}
-    for habit in _HABITS:
-        if habit.project not in projects:
-            projects[habit.project] = world.add_project(habit.project, created=start - 90 * _DAY)
-        test_id = world.add_test(habit.name, project_id=projects[habit.project], created=start - 30 * _DAY)
+    for test in _TESTS:
+        if test.project not in projects:
+            projects[test.project] = world.add_project(test.project, created=start - 90 * _DAY)
+        test_id = world.add_test(test.name, project_id=projects[test.project], created=start - 30 * _DAY)
         world.schedule(
             test_id,
-            every=habit.every / speed,
-            first=start - (habit.lead + _RUNS_BEFORE * habit.every) / speed,
-            endings=[_faster(plan, speed) for plan in habit.plans],
+            every=test.every / speed,
+            first=start - (test.lead + _EARLIER_RUNS * test.every) / speed,
+            endings=[_speed_up(plan, speed) for plan in test.plans],
         )
     return world
 
 
-def _faster(plan: RunScript, speed: float) -> RunScript:
-    return replace(
-        plan,
-        phases=plan.phases.faster(speed),
-        duration=None if plan.duration is None else round(plan.duration / speed),
-    )
+def _speed_up(plan: RunScript, speed: float) -> RunScript:
+    duration = None if plan.duration is None else round(plan.duration / speed)
+    return replace(plan, phases=plan.phases.scaled(1 / speed), duration=duration)

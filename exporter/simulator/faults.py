@@ -1,21 +1,22 @@
-"""What can go wrong between a client and k6 Cloud, each on request and without chance.
+"""What can go wrong between a client and k6 Cloud, on demand and without randomness.
 
-A fault is a value: which requests it strikes, how many of them, and what becomes of their answer. Several
-faults strike the same request together, in the order they were added. An example:
+A fault is a value: which requests it applies to, how many of them, and how it changes their responses.
+Several faults apply to the same request in the order in which they were added. An example:
 
     faults.add(error(503, retry_after=2).on("/loadtests/v2/runs?*test_id=7*", times=3))
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
 
-from exporter.simulator import legacy, shapes, v6
-from exporter.simulator.http import Item, Request, Response
+from exporter.simulator import shapes
+from exporter.simulator.apis import find_api
+from exporter.simulator.http import HTTPError, Item, Request, Response
+from exporter.simulator.options import Options
 
-Spoil = Callable[[Request, Response], Response]
 _HTML = (
     b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>"
 )
@@ -23,15 +24,15 @@ _HTML = (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of the answers to matching requests.
+    """How the responses to matching requests change.
 
-    instead: the request is answered by the fault alone and is never acted on.
-    rewrite: what the request becomes before it is answered.
+    instead: the fault alone answers the request, which is never acted on.
+    rewrite: changes the request before it is handled.
     path: a shell pattern (`*`, `?`, `[...]`) for the path, or for the path and its query, decoded.
-    times: how many matching requests it strikes; None: all of them until it is cleared.
+    times: how many matching requests it applies to; None: all of them until it is cleared.
     """
 
-    spoil: Spoil
+    change: Callable[[Request, Response], Response]
     instead: bool = False
     rewrite: Callable[[Request], Request] | None = None
     path: str = "*"
@@ -42,36 +43,36 @@ class Fault:
         """The same fault for these requests only."""
         return replace(self, path=path, method=method, times=times)
 
-    def strikes(self, request: Request) -> bool:
+    def matches(self, request: Request) -> bool:
         if not fnmatchcase(request.method, self.method):
             return False
         return fnmatchcase(request.path, self.path) or fnmatchcase(request.target, self.path)
 
-    def once_less(self) -> "Fault":
-        return self if self.times is None else replace(self, times=self.times - 1)
-
 
 class Faults:
-    """The faults in force."""
+    """The active faults."""
 
     def __init__(self) -> None:
-        self._in_force: list[Fault] = []
+        self._active: list[Fault] = []
 
     def __len__(self) -> int:
-        return len(self._in_force)
+        return len(self._active)
 
     def add(self, *faults: Fault) -> None:
-        self._in_force.extend(faults)
+        self._active.extend(faults)
 
     def clear(self) -> None:
-        self._in_force.clear()
+        self._active.clear()
 
-    def striking(self, request: Request) -> list[Fault]:
-        """The faults that strike this request; each has one time less afterwards."""
-        striking = [fault for fault in self._in_force if fault.strikes(request)]
-        left = (fault.once_less() if fault in striking else fault for fault in self._in_force)
-        self._in_force = [fault for fault in left if fault.times != 0]
-        return striking
+    def take_matching(self, request: Request) -> list[Fault]:
+        """The faults that apply to this request. Each of them has one time less afterwards."""
+        matching = [fault for fault in self._active if fault.matches(request)]
+        remaining = (
+            replace(fault, times=fault.times - 1) if fault in matching and fault.times else fault
+            for fault in self._active
+        )
+        self._active = [fault for fault in remaining if fault.times != 0]
+        return matching
 
 
 def error(
@@ -83,157 +84,147 @@ def error(
     retry_after: int | None = None,
     retry_after_as_date: bool = False,
 ) -> Fault:
-    """An error status with a JSON body in the words of the API that was asked, or an HTML body.
+    """An error status with a JSON body in the form of the requested API, or with an HTML body.
 
-    retry_after: in seconds, sent as number or as date. code: legacy has numbers and v6 has words.
+    retry_after: in seconds, sent as a number or as a date. code: a number in legacy, a word in v6.
     """
 
-    def spoil(request: Request, _: Response) -> Response:
-        told = _worded(request, status, message, code)
+    def change(request: Request, _: Response) -> Response:
+        response = find_api(request).error_response(HTTPError(status, message, code=code), Options())
         if html:
-            told = Response(status, raw=_HTML, content_type="text/html")
+            response = Response(status, raw=_HTML, content_type="text/html")
         if retry_after is None:
-            return told
+            return response
         date = format_datetime(datetime.fromtimestamp(request.at + retry_after, UTC), usegmt=True)
-        return replace(told, headers=(("retry-after", date if retry_after_as_date else str(retry_after)),))
+        header = ("retry-after", date if retry_after_as_date else str(retry_after))
+        return replace(response, headers=(header,))
 
-    return Fault(spoil, instead=True)
-
-
-def _worded(request: Request, status: int, message: str, code: int | str | None) -> Response:
-    if v6.is_for(request):
-        return v6.error(status, message, None if code is None else str(code))
-    return legacy.error(status, message, None if code is None else int(code))
+    return Fault(change, instead=True)
 
 
 def redirect(location: str, *, status: int = 302) -> Fault:
-    """Sent elsewhere, for example to another host."""
-    told = Response(status, raw=b"", headers=(("location", location),))
-    return Fault(lambda _asked, _answer: told, instead=True)
+    """A redirect, for example to another host."""
+    response = Response(status, raw=b"", headers=(("location", location),))
+    return Fault(lambda *_: response, instead=True)
 
 
 def not_json() -> Fault:
-    """200, said to be JSON, and a web page."""
-    return Fault(lambda _, answer: replace(answer, raw=_HTML))
+    """200 with the content type of JSON and the body of a web page."""
+    return Fault(lambda _, response: replace(response, raw=_HTML))
 
 
 def content_type(value: str = "text/html") -> Fault:
-    """The right body under a wrong name."""
-    return Fault(lambda _, answer: replace(answer, content_type=value))
+    """The correct body with a wrong content type."""
+    return Fault(lambda _, response: replace(response, content_type=value))
 
 
 def empty_body() -> Fault:
-    return Fault(lambda _, answer: replace(answer, raw=b""))
+    return Fault(lambda _, response: replace(response, raw=b""))
 
 
 def cut_json() -> Fault:
-    """Half of the body, announced as if it were all."""
-    return Fault(lambda _, answer: replace(answer, raw=answer.payload[: len(answer.payload) // 2]))
+    """The first half of the body, with a Content-Length that matches."""
+    return Fault(lambda _, response: replace(response, raw=response.payload[: len(response.payload) // 2]))
 
 
 def truncated() -> Fault:
-    """The whole body is announced, half of it arrives, then the connection closes."""
-    return _delivery(lambda answer: replace(answer.delivery, cut=True))
+    """The Content-Length of the whole body, half of the body, then the connection closes."""
+    return _deliver(cut=True)
 
 
 def slow(*, before: float = 0.0, between: float = 0.0) -> Fault:
-    """Seconds of waiting before the headers, and between headers and body."""
-    return _delivery(lambda answer: replace(answer.delivery, before=before, between=between))
+    """Seconds to wait before the headers, and between headers and body."""
+    return _deliver(before=before, between=between)
 
 
 def hang() -> Fault:
     """The request is never answered, nor acted on."""
-    return _delivery(lambda answer: replace(answer.delivery, hang=True), instead=True)
+    return replace(_deliver(hang=True), instead=True)
 
 
 def reset() -> Fault:
     """The connection is reset before anything is sent; the request is not acted on."""
-    return _delivery(lambda answer: replace(answer.delivery, reset=True), instead=True)
+    return replace(_deliver(reset=True), instead=True)
 
 
 def field(name: str, value: object) -> Fault:
-    """This value in every object told that has the field, and in the envelope, whatever the truth.
+    """This value in every object that has the field, and in the envelope.
 
-    A status code nobody knows, a word in place of a number, null: `field("run_status", 42)`,
+    An unknown status code, a word instead of a number, null: `field("run_status", 42)`,
     `field("@nextLink", "")`.
     """
-    return _body(lambda body: shapes.with_field(body, name, value))
+    return _change_body(lambda body: shapes.set_field(body, name, value))
 
 
-def word(old: str, new: str) -> Fault:
-    """Another word wherever a text is exactly `old`: `word("running", "paused")`."""
-    return _body(lambda body: shapes.with_word(body, old, new))
+def replaced_word(old: str, new: str) -> Fault:
+    """Another word wherever a text is exactly `old`: `replaced_word("running", "paused")`."""
+    return _change_body(lambda body: shapes.replace_word(body, old, new))
 
 
-def absent(name: str) -> Fault:
-    """Every object told lacks this field, and so does the envelope."""
-    return _body(lambda body: shapes.without_field(body, name))
+def missing_field(name: str) -> Fault:
+    """Every object lacks this field, and so does the envelope."""
+    return _change_body(lambda body: shapes.remove_field(body, name))
 
 
 def numbers_as_strings() -> Fault:
-    return _body(shapes.with_numbers_as_strings)
+    return _change_body(shapes.quote_numbers)
 
 
-def unreadable() -> Fault:
-    """The first object of the page is not an object at all."""
-    return _page(lambda page: ["unreadable", *page[1:]])
+def invalid_item() -> Fault:
+    """The first item of the page is a text instead of an object."""
+    return _change_page(lambda page: ["invalid", *page[1:]])
 
 
-def strangers() -> Fault:
-    """Among the runs of one test comes one of another: a copy of the page's last, with other ids."""
-    return _page(lambda page: [*page, *(_stranger(item) for item in page[-1:])])
+def unexpected_run() -> Fault:
+    """A run of another test in the list of one: a copy of the page's last, with other ids."""
+
+    def change_ids(item: object) -> object:
+        if not isinstance(item, dict):
+            return item
+        return item | {name: item[name] + 77 for name in ("id", "test_id") if name in item}
+
+    return _change_page(lambda page: [*page, *(change_ids(item) for item in page[-1:])])
 
 
 def duplicate() -> Fault:
-    """The first object of the page comes a second time at its end."""
-    return _page(lambda page: page + page[:1])
+    """The first object of the page comes again at its end."""
+    return _change_page(lambda page: page + page[:1])
 
 
 def empty_page() -> Fault:
-    """A page without objects, whatever its count says."""
-    return _page(lambda _: [])
+    """A page without objects, despite its count."""
+    return _change_page(lambda _: [])
 
 
-def endless() -> Fault:
-    """Whatever page is asked for, the first one is told."""
-    return Fault(lambda _, answer: answer, rewrite=_without_page)
+def repeated_page() -> Fault:
+    """The first page, whichever page is requested."""
+
+    def rewrite(request: Request) -> Request:
+        kept = tuple(it for it in request.query if it[0] not in ("page", "$skip"))
+        return replace(request, query=kept)
+
+    return Fault(lambda _, response: response, rewrite=rewrite)
 
 
 _BY_KIND: dict[str, Callable[..., Fault]] = {
     make.__name__: make
     for make in (
-        error,
-        redirect,
-        not_json,
-        content_type,
-        empty_body,
-        cut_json,
-        truncated,
-        slow,
-        hang,
-        reset,
-        field,
-        word,
-        absent,
-        numbers_as_strings,
-        unreadable,
-        strangers,
-        duplicate,
-        empty_page,
-        endless,
+        *(error, redirect, not_json, content_type, empty_body, cut_json, truncated, slow, hang, reset, field),
+        *(replaced_word, missing_field, numbers_as_strings, invalid_item, unexpected_run, duplicate),
+        *(empty_page, repeated_page),
     )
 }
 
 
-def from_json(told: object) -> list[Fault]:
-    """Faults as they are put over HTTP; ValueError says which is wrong.
+def from_json(body: object) -> list[Fault]:
+    """Faults from the JSON that the control path receives; ValueError says which is wrong.
 
     Each is an object with the name of a function above, its arguments, and those of `Fault.on`:
     `{"kind": "error", "status": 503, "retry_after": 2, "path": "/loadtests/v2/runs*", "times": 3}`.
     """
-    if not isinstance(told, list) or not all(isinstance(item, Mapping) for item in told):
-        raise ValueError("faults are a list of objects")
-    return [_from_item(dict(item)) for item in told]
+    if not isinstance(body, list) or not all(isinstance(item, Mapping) for item in body):
+        raise ValueError("faults must be a list of objects")
+    return [_from_item(dict(item)) for item in body]
 
 
 def _from_item(item: Item) -> Fault:
@@ -243,44 +234,30 @@ def _from_item(item: Item) -> Fault:
     if not isinstance(method, str):
         raise ValueError(f"method: {method!r} is not a string")
     if times is not None and not isinstance(times, int):
-        raise ValueError(f"times: {times!r} is not a whole number")
+        raise ValueError(f"times: {times!r} is not an integer")
     make = _BY_KIND.get(str(item.pop("kind", None)))
     if make is None:
-        raise ValueError(f"the kind of a fault is one of {', '.join(_BY_KIND)}")
+        raise ValueError(f"the kind of a fault must be one of {', '.join(_BY_KIND)}")
     try:
         return make(**item).on(path, method=method, times=times)
-    except TypeError as wrong:
-        raise ValueError(str(wrong)) from wrong
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
-def _delivery(change: Callable[[Response], object], *, instead: bool = False) -> Fault:
-    return Fault(lambda _, answer: replace(answer, delivery=change(answer)), instead=instead)  # type: ignore[arg-type]
+def _deliver(**changes: float) -> Fault:
+    return Fault(
+        lambda _, response: replace(response, delivery=replace(response.delivery, **changes))  # type: ignore[arg-type]
+    )
 
 
-def _body(change: Callable[[object], object]) -> Fault:
-    """Only what is told in JSON and in success is changed."""
+def _change_body(change: Callable[[object], object]) -> Fault:
+    """Only the JSON of a success changes."""
 
-    def spoil(_: Request, answer: Response) -> Response:
-        return replace(answer, body=change(answer.body)) if answer.status < 400 else answer
+    def change_success(_: Request, response: Response) -> Response:
+        return replace(response, body=change(response.body)) if response.status < 400 else response
 
-    return Fault(spoil)
-
-
-def _page(change: Callable[[shapes.Page], shapes.Page]) -> Fault:
-    return _body(lambda body: shapes.on_page(body, change))
+    return Fault(change_success)
 
 
-def _stranger(item: object) -> object:
-    if not isinstance(item, dict):
-        return item
-    return item | {name: item[name] + 77 for name in ("id", "test_id") if name in item}
-
-
-def _without_page(request: Request) -> Request:
-    return replace(request, query=tuple(it for it in request.query if it[0] not in ("page", "$skip")))
-
-
-def spoiled(answer: Response, request: Request, faults: Iterable[Fault]) -> Response:
-    for fault in faults:
-        answer = fault.spoil(request, answer)
-    return answer
+def _change_page(change: Callable[[list[object]], list[object]]) -> Fault:
+    return _change_body(lambda body: shapes.map_page(body, change))

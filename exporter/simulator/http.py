@@ -1,6 +1,7 @@
-"""A request as it came and an answer as it will be sent: plain values, nothing of a socket in them."""
+"""Requests and responses as plain values, without sockets."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,9 +10,9 @@ Item = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `at` is when it came, in Unix seconds; header names are lower case.
+    """One request. `at` is when it arrived, in Unix seconds; header names are lower case.
 
-    scheme: http or https, as the server was reached.
+    scheme: http or https, as the client reached the server.
     """
 
     at: float
@@ -24,9 +25,9 @@ class Request:
 
     @property
     def target(self) -> str:
-        """Path and query as a person would type them, nothing percent-encoded."""
-        typed = "&".join(f"{name}={value}" for name, value in self.query)
-        return f"{self.path}?{typed}" if typed else self.path
+        """Path and query without percent-encoding."""
+        query = "&".join(f"{name}={value}" for name, value in self.query)
+        return f"{self.path}?{query}" if query else self.path
 
     def values(self, *names: str) -> list[str]:
         return [value for name, value in self.query if name in names]
@@ -37,11 +38,11 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class ResponseFault:
-    """How an answer travels: seconds of waiting before the headers and before the body, or something worse.
+class Delivery:
+    """How a response is sent: seconds to wait before the headers and between headers and body, or a failure.
 
-    hang: nothing is ever sent. reset: the connection breaks before anything is sent. cut: it breaks within
-    the body.
+    hang: nothing is ever sent. reset: the connection is reset before anything is sent. cut: the connection
+    closes in the middle of the body.
     """
 
     before: float = 0.0
@@ -53,23 +54,44 @@ class ResponseFault:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer: a JSON value in `body`, unless `raw` holds the bytes themselves."""
+    """One response: a JSON value in `body`, unless `raw` holds the bytes themselves."""
 
     status: int = 200
     body: object = None
     raw: bytes | None = None
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
-    delivery: ResponseFault = ResponseFault()
+    delivery: Delivery = Delivery()
 
     @property
     def payload(self) -> bytes:
         return json.dumps(self.body, ensure_ascii=False).encode() if self.raw is None else self.raw
 
 
+@dataclass(eq=False)
 class HTTPError(Exception):
-    """Ends the handling of a request; its answer is what the client gets."""
+    """Ends the handling of a request. Each API turns it into a body of its own form.
 
-    def __init__(self, answer: Response) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
+    target: the parameter, header or field that is wrong; `reason` says why. code: replaces the code that
+    goes with the status.
+    """
+
+    status: int
+    message: str
+    target: str = ""
+    reason: str = ""
+    code: int | str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def not_found() -> HTTPError:
+    return HTTPError(404, "Not found")
+
+
+def invalid(target: str, reason: str) -> HTTPError:
+    return HTTPError(400, "Validation error", target, reason)
+
+
+def parse_integer(text: str) -> int | None:
+    """The integer that a text is, or None."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None

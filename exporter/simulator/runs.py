@@ -1,15 +1,15 @@
-"""How one simulated test run evolves: a pure function of what was planned and a moment.
+"""How a simulated test run evolves: a pure function of its script and a time.
 
-Moments are Unix seconds and lengths are seconds. Words and codes are those of the vendor's page "Test Runs
+Times are Unix seconds and durations are seconds. Words and codes are those of the vendor's page "Test Runs
 Legacy API".
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from enum import IntEnum, StrEnum
 
 
 class Phase(StrEnum):
-    """Where a run stands. COMPLETED, ABORTED and ARCHIVED are for ever."""
+    """The phase of a run. COMPLETED, ABORTED and ARCHIVED are final."""
 
     CREATED = "created"
     VALIDATED = "validated"
@@ -25,7 +25,7 @@ class Phase(StrEnum):
 class EndStatus(IntEnum):
     """How the execution of a run ended: the terminal values of `run_status`.
 
-    10 is not on the vendor's page; the source of k6 knows it as a run that was only uploaded.
+    10 is not on the vendor's page. In the source of k6 it is a run that was only uploaded.
     """
 
     FINISHED = 3
@@ -39,7 +39,7 @@ class EndStatus(IntEnum):
 
 
 class Processing(IntEnum):
-    """How far the metrics of a run are processed: the values of `processing_status`."""
+    """Processing of the metrics of a run: the values of `processing_status`."""
 
     NOT_STARTED = 0
     PROCESSING = 1
@@ -48,7 +48,7 @@ class Processing(IntEnum):
 
 
 class Result(StrEnum):
-    """The verdict on a run; ERROR where no verdict on its thresholds was possible."""
+    """The result of a run; ERROR where its thresholds could not be evaluated."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -57,7 +57,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunError:
-    """Why a run ended badly. The few codes that are public come from the sources of k6; None if none is."""
+    """Why a run ended early. The few public codes come from the sources of k6; None if there is none."""
 
     code: int | None
     message: str
@@ -65,9 +65,9 @@ class RunError:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """Seconds spent in each phase; None for a phase that is never entered.
+    """Seconds in each phase; None for a phase that is never entered.
 
-    `running` is how long the run truly runs, which for an aborted one is less than planned.
+    `running` is the actual duration, which is less than planned for an aborted run.
     """
 
     created: float = 1
@@ -77,39 +77,19 @@ class Phases:
     running: float | None = 120
     processing: float | None = 15
 
-    def faster(self, speed: float) -> "Phases":
-        """The same phases, each lasting a `speed`-th of its length."""
-
-        def shorter(seconds: float | None) -> float | None:
-            return None if seconds is None else seconds / speed
-
-        return Phases(
-            self.created / speed,
-            shorter(self.validated),
-            shorter(self.queued),
-            shorter(self.initializing),
-            shorter(self.running),
-            shorter(self.processing),
-        )
-
-    def in_order(self) -> tuple[tuple[Phase, float | None], ...]:
-        return (
-            (Phase.CREATED, self.created),
-            (Phase.VALIDATED, self.validated),
-            (Phase.QUEUED, self.queued),
-            (Phase.INITIALIZING, self.initializing),
-            (Phase.RUNNING, self.running),
-            (Phase.PROCESSING, self.processing),
-        )
+    def scaled(self, factor: float) -> "Phases":
+        """The same phases, each `factor` times as long."""
+        lengths = {phase: seconds and seconds * factor for phase, seconds in asdict(self).items()}
+        return Phases(**lengths)
 
 
-# Validation refuses the script: the run goes from created straight to its end.
+# Validation rejects the script: the run is aborted right after it was created.
 REJECTED = Phases(created=2, validated=None, queued=None, initializing=None, running=None, processing=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of a run's history: a phase and the moment it was entered."""
+    """An entry of a run's history: a phase and the time when it was entered."""
 
     phase: Phase
     entered: float
@@ -117,10 +97,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RunScript:
-    """Everything about a run that is settled when it is created.
+    """Everything about a run that is fixed when it is created.
 
-    `failed` means that a threshold was crossed. `duration` is the planned length in seconds; None: as long as
-    it runs.
+    `failed` means that a threshold was crossed. `duration` is the planned duration in seconds; None: the
+    actual one.
     """
 
     ending: EndStatus = EndStatus.FINISHED
@@ -137,28 +117,27 @@ class RunScript:
 
     @property
     def planned_seconds(self) -> int:
-        if self.duration is not None:
-            return self.duration
-        return round(self.phases.running or 0)
+        return round(self.phases.running or 0) if self.duration is None else self.duration
 
     @property
     def crosses_threshold(self) -> bool:
         return self.failed or self.ending is EndStatus.ABORTED_BY_THRESHOLD
 
     def steps(self, created: float) -> tuple[Step, ...]:
-        """The whole history, future included, of a run created at that moment."""
-        moment = created
+        """The whole history, future included, of a run created at that time."""
+        time = created
         steps = []
-        for phase, seconds in self.phases.in_order()[: _PHASES_BEFORE.get(self.ending, _BEFORE_AN_ABORT)]:
+        phases = list(zip(Phase, astuple(self.phases), strict=False))  # the fields have the order of Phase
+        for phase, seconds in phases[: _PHASES_BEFORE_END.get(self.ending, _PHASES_BEFORE_ABORT)]:
             if seconds is not None:
-                steps.append(Step(phase, moment))
-                moment += seconds
-        return (*steps, Step(_LAST_PHASE.get(self.ending, Phase.ABORTED), moment))
+                steps.append(Step(phase, time))
+                time += seconds
+        return (*steps, Step(_LAST_PHASE.get(self.ending, Phase.ABORTED), time))
 
 
-# Only a finished run is processed afterwards, and an archive is stored as soon as it is validated.
-_PHASES_BEFORE = {EndStatus.FINISHED: 6, EndStatus.ARCHIVED: 2}
-_BEFORE_AN_ABORT = 5
+# Only a run that was not aborted is processed afterwards. An archive is stored as soon as it is validated.
+_PHASES_BEFORE_END = {EndStatus.FINISHED: 6, EndStatus.ARCHIVED: 2}
+_PHASES_BEFORE_ABORT = 5
 _LAST_PHASE = {EndStatus.FINISHED: Phase.COMPLETED, EndStatus.ARCHIVED: Phase.ARCHIVED}
 
 
@@ -176,9 +155,9 @@ class Run:
     public_id: str | None = None
     starred: bool = False
 
-    def stopped(self, at: float, by: int) -> "Run":
-        """The run as it will be if that user's stop takes effect at that moment; itself if it ends before."""
-        ended = next(step.entered for step in self.steps if step.phase in _EXECUTION_IS_OVER)
+    def with_stop(self, at: float, by: int) -> "Run":
+        """The run if that user's stop takes effect at that time; unchanged if it ends before."""
+        ended = next(step.entered for step in self.steps if step.phase in _AFTER_EXECUTION)
         if ended <= at:
             return self
         past = tuple(step for step in self.steps if step.entered < at)
@@ -189,16 +168,16 @@ class Run:
         return RunState(self, now, tuple(step for step in self.steps if step.entered <= now))
 
 
-_EXECUTION_IS_OVER = {Phase.PROCESSING, Phase.COMPLETED, Phase.ABORTED, Phase.ARCHIVED}
-_NOTHING_MORE_HAPPENS = {Phase.COMPLETED, Phase.ABORTED, Phase.ARCHIVED}
-_CODES = {
+_AFTER_EXECUTION = {Phase.PROCESSING, Phase.COMPLETED, Phase.ABORTED, Phase.ARCHIVED}
+_FINAL_PHASES = {Phase.COMPLETED, Phase.ABORTED, Phase.ARCHIVED}
+_STATUS_CODES = {
     Phase.CREATED: -2,
     Phase.VALIDATED: -1,
     Phase.QUEUED: 0,
     Phase.INITIALIZING: 1,
     Phase.RUNNING: 2,
 }
-_TROUBLES = {
+_ERRORS = {
     EndStatus.TIMED_OUT: RunError(8034, "Timed out while waiting for metrics"),
     EndStatus.ABORTED_BY_SYSTEM: RunError(8034, "A load generator was lost"),
     EndStatus.ABORTED_BY_SCRIPT_ERROR: RunError(8035, "TypeError: Cannot read property 'id' of undefined"),
@@ -206,12 +185,12 @@ _TROUBLES = {
         2004, "The run needs more virtual users than the subscription allows"
     ),
 }
-_VALIDATION_TROUBLE = RunError(None, "Validation error")
+_VALIDATION_ERROR = RunError(None, "Validation error")
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What is true of a run at the moment `now`. `history` holds the phases entered so far, oldest first."""
+    """A run at the time `now`. `history` holds the phases entered so far, oldest first."""
 
     run: Run
     now: float
@@ -232,15 +211,15 @@ class RunState:
     @property
     def status(self) -> int:
         """The `run_status` code, -2 to 10."""
-        return _CODES.get(self.phase, self.run.plan.ending)
+        return _STATUS_CODES.get(self.phase, self.run.plan.ending)
 
     @property
     def ending(self) -> EndStatus | None:
-        return None if self.phase in _CODES else self.run.plan.ending
+        return None if self.phase in _STATUS_CODES else self.run.plan.ending
 
     @property
     def processing(self) -> Processing:
-        """The documents do not say what an aborted run shows: here 2 if it ran, 3 if it timed out, else 0."""
+        """The documents do not define it for an aborted run: here 2 if it ran, 3 if it timed out, else 0."""
         if self.phase is Phase.PROCESSING:
             return Processing.PROCESSING
         if self.phase is Phase.COMPLETED:
@@ -252,7 +231,7 @@ class RunState:
 
     @property
     def result(self) -> Result | None:
-        """None until decided, when processing is over: thresholds are judged on processed metrics."""
+        """None until processing has ended, since thresholds are evaluated on processed metrics."""
         if self.phase not in (Phase.COMPLETED, Phase.ABORTED):
             return None
         if self.run.plan.crosses_threshold:
@@ -267,52 +246,52 @@ class RunState:
 
     @property
     def started(self) -> float | None:
-        """When it began to run."""
+        """The time when it began to run."""
         return self.entered(Phase.RUNNING)
 
     @property
     def ended(self) -> float | None:
-        """When its execution ended; processing may go on. An archive was never executed and never ends."""
+        """The time when its execution ended; processing may go on. An archive is never executed."""
         if self.phase is Phase.ARCHIVED:
             return None
-        return next((step.entered for step in self.history if step.phase in _EXECUTION_IS_OVER), None)
+        return next((step.entered for step in self.history if step.phase in _AFTER_EXECUTION), None)
 
     @property
-    def over(self) -> float | None:
-        """When the last thing about it was settled."""
-        return self.history[-1].entered if self.phase in _NOTHING_MORE_HAPPENS else None
+    def finished(self) -> float | None:
+        """The time from which on nothing about it changes; None before."""
+        return self.history[-1].entered if self.phase in _FINAL_PHASES else None
 
     @property
     def stopped_by(self) -> int | None:
         return self.run.stopped_by if self.phase is Phase.ABORTED else None
 
     @property
-    def trouble(self) -> RunError | None:
+    def error(self) -> RunError | None:
         if self.phase is not Phase.ABORTED:
             return None
         if len(self.history) == 2 and self.run.stopped_by is None:  # created, aborted
-            return _VALIDATION_TROUBLE
-        return _TROUBLES.get(self.run.plan.ending)
+            return _VALIDATION_ERROR
+        return _ERRORS.get(self.run.plan.ending)
 
     @property
     def executed(self) -> float:
-        """Seconds it has run so far."""
+        """Seconds that it has run so far."""
         if self.started is None:
             return 0.0
         return (self.now if self.ended is None else self.ended) - self.started
 
     @property
     def validated(self) -> bool:
-        return any(step.phase in _CODES and step.phase is not Phase.CREATED for step in self.history)
+        return any(step.phase in _STATUS_CODES and step.phase is not Phase.CREATED for step in self.history)
 
     @property
     def vuh(self) -> float | None:
-        """Virtual user hours: None before validation, the forecast until it ends, then what was used."""
+        """Virtual user hours: None before validation, an estimate until it ends, then the actual usage."""
         if not self.validated:
             return None
         seconds = self.run.plan.planned_seconds if self.ended is None else self.executed
         return self.run.plan.vus * seconds / 3600
 
     def entered(self, phase: Phase) -> float | None:
-        """The moment a phase was entered; None if that has not happened."""
+        """The time when the phase was entered; None if it was not."""
         return next((step.entered for step in self.history if step.phase is phase), None)

@@ -1,4 +1,4 @@
-"""Tests that start by themselves. Moments are Unix seconds and lengths are seconds."""
+"""Schedules that start runs. Times are Unix seconds and durations are seconds."""
 
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
@@ -8,9 +8,9 @@ from exporter.simulator.runs import RunScript
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A test that starts by itself at `first`, `first + every`, ..., following its plans in turn.
+    """Starts a run at `first`, `first + every`, ..., with its plans in turn.
 
-    times: how often in all; None: for ever. deactivated: its moments pass and nothing starts.
+    times: the number of runs; None: unlimited. deactivated: no more runs start.
     """
 
     id: int
@@ -21,51 +21,51 @@ class Schedule:
     times: int | None = None
     deactivated: bool = False
 
-    def moment(self, before: int) -> float | None:
-        """The moment that comes after `before` others; None if there are no more."""
-        if self.times is not None and before >= self.times:
+    def start_time(self, number: int) -> float | None:
+        """The time of the run with this number, from 0; None if there is no such run."""
+        if self.times is not None and number >= self.times:
             return None
-        return self.first + before * self.every
+        return self.first + number * self.every
 
     def next_run(self, now: float) -> float | None:
-        """The first of its moments that is still to come, whether or not it is deactivated."""
-        before = max(0, int((now - self.first) // self.every) - 1)  # one less, for the rounding of floats
-        while (moment := self.moment(before)) is not None and moment <= now:
-            before += 1
-        return moment
+        """The time of the next run, even if the schedule is deactivated; None after the last."""
+        number = max(0, int((now - self.first) // self.every) - 1)  # one less because floats are rounded
+        while (time := self.start_time(number)) is not None and time <= now:
+            number += 1
+        return time
 
 
 class Timetable:
-    """Every schedule, and which of them is due next."""
+    """All schedules, and which of them is due next."""
 
     def __init__(self) -> None:
         self.schedules: dict[int, Schedule] = {}
-        self._due: list[tuple[float, int, int]] = []  # moment, id of the schedule, how many before
+        self._due: list[tuple[float, int, int]] = []  # time, id of the schedule, number of the run
 
     def add(self, schedule: Schedule) -> None:
         self.schedules[schedule.id] = schedule
-        self._await(schedule, 0)
+        self._enqueue(schedule, 0)
 
     def deactivate(self, schedule_id: int) -> None:
         self.schedules[schedule_id] = replace(self.schedules[schedule_id], deactivated=True)
 
-    def forget(self, test_id: int) -> None:
-        """The schedules of a deleted test go with it."""
+    def remove_test(self, test_id: int) -> None:
+        """Remove the schedules of a deleted test."""
         self.schedules = {key: it for key, it in self.schedules.items() if it.test_id != test_id}
 
-    def due(self, now: float) -> tuple[float, int, RunScript] | None:
-        """The oldest start not yet made whose moment has come: when, which test, what it will do."""
+    def pop_due(self, now: float) -> tuple[float, int, RunScript] | None:
+        """The oldest run that is due and not yet created: its time, test id and plan."""
         while self._due and self._due[0][0] <= now:
-            moment, schedule_id, before = heappop(self._due)
+            time, schedule_id, number = heappop(self._due)
             schedule = self.schedules.get(schedule_id)
             if schedule is None:
                 continue
-            self._await(schedule, before + 1)
+            self._enqueue(schedule, number + 1)
             if not schedule.deactivated:
-                return moment, schedule.test_id, schedule.plans[before % len(schedule.plans)]
+                return time, schedule.test_id, schedule.plans[number % len(schedule.plans)]
         return None
 
-    def _await(self, schedule: Schedule, before: int) -> None:
-        moment = schedule.moment(before)
-        if moment is not None:
-            heappush(self._due, (moment, schedule.id, before))
+    def _enqueue(self, schedule: Schedule, number: int) -> None:
+        time = schedule.start_time(number)
+        if time is not None:
+            heappush(self._due, (time, schedule.id, number))

@@ -1,86 +1,76 @@
-"""How an answer that is right in substance may look different: pure functions from JSON to JSON."""
+"""Changes to the JSON of a response whose meaning stays the same, or nearly: pure functions."""
 
 from collections.abc import Callable
 
 from exporter.simulator.http import Item
 from exporter.simulator.options import Options
 
-# "k6-tests" comes first because the tests list carries an empty "k6-runs" beside it; "value" is v6's.
-_PAGES = ("k6-tests", "k6-runs", "projects", "organizations", "value")
-_SINGLES = ("k6-test", "k6-run", "project", "organization")
-
-Page = list[object]
+# "k6-tests" comes first because the list of tests has an empty "k6-runs" beside it; "value" is v6's.
+_LIST_KEYS = ("k6-tests", "k6-runs", "projects", "organizations", "value")
+_OBJECT_KEYS = ("k6-test", "k6-run", "project", "organization")
 
 
-def _page_key(body: Item) -> str | None:
-    return next((key for key in _PAGES if isinstance(body.get(key), list)), None)
-
-
-def on_page(body: object, change: Callable[[Page], Page]) -> object:
-    """The answer with its list of objects changed; an answer without a list is as it was."""
-    if isinstance(body, dict) and (key := _page_key(body)) is not None:
-        return body | {key: change(body[key])}
+def map_page(body: object, change: Callable[[list[object]], list[object]]) -> object:
+    """The response with its list of objects changed; a response without a list stays as it is."""
+    if isinstance(body, dict):
+        for key in _LIST_KEYS:
+            if isinstance(body.get(key), list):
+                return body | {key: change(body[key])}
     return body
 
 
-def map_items(body: object, change: Callable[[Item], object]) -> object:
-    """The answer with each of its objects changed: the one it tells, bare or wrapped, or those of a list."""
+def map_objects(body: object, change: Callable[[Item], Item]) -> object:
+    """The response with each of its objects changed, and the envelope around them."""
     if not isinstance(body, dict):
         return body
-    for key in _SINGLES:
+    for key in _OBJECT_KEYS:
         if isinstance(body.get(key), dict):
-            return body | {key: change(body[key])}
-    if _page_key(body) is None:
-        return change(body)
-    return on_page(body, lambda page: [change(item) if isinstance(item, dict) else item for item in page])
+            return change(body | {key: change(body[key])})
+    mapped = map_page(body, lambda page: [change(it) if isinstance(it, dict) else it for it in page])
+    return change(mapped) if isinstance(mapped, dict) else mapped
 
 
-def _everywhere(body: object, change: Callable[[Item], Item]) -> object:
-    """Each object changed, and what they are wrapped in."""
-    changed = map_items(body, change)
-    return change(changed) if isinstance(changed, dict) else changed
-
-
-def with_field(body: object, name: str, value: object) -> object:
-    """That value in every object that has the field at all, the envelope included."""
-    return _everywhere(body, lambda item: item | {name: value} if name in item else item)
-
-
-def without_field(body: object, name: str) -> object:
-    return _everywhere(body, lambda item: {key: value for key, value in item.items() if key != name})
-
-
-def with_word(body: object, old: str, new: str) -> object:
-    """Another word wherever a text is exactly `old`, however deep."""
+def map_values(body: object, change: Callable[[object], object]) -> object:
+    """The response with every value changed that is neither an object nor a list, at any depth."""
     if isinstance(body, dict):
-        return {key: with_word(value, old, new) for key, value in body.items()}
+        return {key: map_values(value, change) for key, value in body.items()}
     if isinstance(body, list):
-        return [with_word(value, old, new) for value in body]
-    return new if body == old else body
+        return [map_values(value, change) for value in body]
+    return change(body)
 
 
-def with_extra_keys(body: object) -> object:
-    """A key no document knows, beside the objects and inside each."""
-    return _everywhere(body, lambda item: item | {"undocumented": {"added": [1, "two", None]}})
+def set_field(body: object, name: str, value: object) -> object:
+    """This value in every object that has the field, and in the envelope if it has it."""
+    return map_objects(body, lambda item: item | {name: value} if name in item else item)
 
 
-def with_numbers_as_strings(body: object) -> object:
-    """Every number quoted, however deep."""
-    if isinstance(body, dict):
-        return {key: with_numbers_as_strings(value) for key, value in body.items()}
-    if isinstance(body, list):
-        return [with_numbers_as_strings(value) for value in body]
-    if isinstance(body, int | float) and not isinstance(body, bool):
-        return str(body)
-    return body
+def remove_field(body: object, name: str) -> object:
+    return map_objects(body, lambda item: {key: value for key, value in item.items() if key != name})
+
+
+def replace_word(body: object, old: str, new: str) -> object:
+    """Another word wherever a text is exactly `old`."""
+    return map_values(body, lambda value: new if value == old else value)
+
+
+def add_unknown_keys(body: object) -> object:
+    """A key that is in no document, in the envelope and in each object."""
+    return map_objects(body, lambda item: item | {"undocumented": {"added": [1, "two", None]}})
+
+
+def quote_numbers(body: object) -> object:
+    """Every number as a string."""
+
+    def quote(value: object) -> object:
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    return map_values(body, quote)
 
 
 def apply_options(body: object, options: Options) -> object:
-    """The answer in the looks that the options ask for."""
+    """The response in the form that the options demand."""
     for name in options.nulls:
-        body = with_field(body, name, None)
+        body = set_field(body, name, None)
     if options.extra_keys:
-        body = with_extra_keys(body)
-    if options.numbers_as_strings:
-        body = with_numbers_as_strings(body)
-    return body
+        body = add_unknown_keys(body)
+    return quote_numbers(body) if options.numbers_as_strings else body

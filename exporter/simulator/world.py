@@ -1,7 +1,7 @@
-"""What exists in the simulated k6 Cloud: organizations, projects, tests, schedules and runs.
+"""The contents of the simulated k6 Cloud: organizations, projects, tests, schedules and runs.
 
-Nothing here reads a clock: every question and every act brings its own moment, in Unix seconds. Two worlds
-with the same seed and the same calls agree exactly.
+Nothing here reads a clock: every call passes its own time, in Unix seconds. Two worlds with the same seed and
+the same calls are equal.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A load test. `plan` is what a run started by hand will do; None: drawn from the seed."""
+    """A load test. `plan` is the script of runs that a user starts; None: drawn from the seed."""
 
     id: int
     project_id: int
@@ -45,7 +45,7 @@ class Test:
     plan: RunScript | None = None
 
 
-# Short enough for somebody who waits in front of a terminal.
+# Short enough to wait for at a terminal.
 _QUICK = RunScript(
     phases=Phases(created=0.5, validated=0.5, queued=1, initializing=1, running=4, processing=1.5), vus=1
 )
@@ -53,17 +53,16 @@ _KEY_SECONDS = 600.0  # "The key is valid for 10 minutes."
 
 
 class World:
-    """Everything that exists, and how it comes to change. Asking for what does not exist is a KeyError.
+    """Everything that exists, and the calls that change it. KeyError for an unknown id.
 
-    A stop takes effect `stop_delay` seconds after it was asked for. `uploads` is what the runs of a test will
-    do that a client creates over the API.
+    A stop takes effect `stop_delay` seconds after its request. `uploads` is the plan of tests that a client
+    creates over the API.
     """
 
     def __init__(self, seed: int = 0, *, stop_delay: float = 5.0, uploads: RunScript = _QUICK) -> None:
         self.seed = seed
         self.stop_delay = stop_delay
         self.uploads = uploads
-        self.users: dict[int, str] = {501: "owner@example.com"}
         self.owner_id = 501
         self.organizations: dict[int, Organization] = {}
         self.projects: dict[int, Project] = {}
@@ -73,8 +72,8 @@ class World:
         self._timelines: dict[int, Timeline] = {}  # of each test
         self._timeline = Timeline()
         self._timetable = Timetable()
-        self._keys: dict[tuple[int, str], tuple[float, int]] = {}  # when used, which run it started
-        # Far apart, so that one kind of id taken for another is not found.
+        self._keys: dict[tuple[int, str], tuple[float, int]] = {}  # time of use, run id
+        # Far apart, so that an id of one kind is never a valid id of another.
         self._organization_ids = count(2_001)
         self._project_ids = count(30_001)
         self._test_ids = count(400_001)
@@ -88,7 +87,7 @@ class World:
         return self._timetable.schedules
 
     def email(self, user_id: int) -> str:
-        return self.users.get(user_id, f"user{user_id}@example.com")
+        return "owner@example.com" if user_id == self.owner_id else f"user{user_id}@example.com"
 
     def add_organization(self, name: str, *, created: float = 0.0) -> int:
         """A new organization with its default project."""
@@ -101,13 +100,13 @@ class World:
         return organization_id
 
     def add_project(self, name: str, *, organization_id: int | None = None, created: float = 0.0) -> int:
-        """A new project, in the default organization unless told otherwise."""
+        """A new project, by default in the default organization."""
         if organization_id is None:
             organization_id = self.default_organization_id
         return self._add_project(name, organization_id, created, is_default=False)
 
     def _add_project(self, name: str, organization_id: int, created: float, *, is_default: bool) -> int:
-        self.organizations[organization_id]  # a KeyError for one that does not exist
+        self.organizations[organization_id]  # KeyError if it does not exist
         project_id = next(self._project_ids)
         self.projects[project_id] = Project(project_id, organization_id, name, created, is_default)
         return project_id
@@ -115,7 +114,7 @@ class World:
     def add_test(
         self, name: str, *, project_id: int | None = None, created: float = 0.0, plan: RunScript | None = None
     ) -> int:
-        """A new test, in the default project unless told otherwise."""
+        """A new test, by default in the default project."""
         project = self.projects[self.default_project_id if project_id is None else project_id]
         test_id = next(self._test_ids)
         self.tests[test_id] = Test(test_id, project.id, name, self.owner_id, created, created, plan)
@@ -128,11 +127,11 @@ class World:
         self.tests[test_id] = replace(test, name=name, updated=test.updated if now is None else now)
 
     def delete_test(self, test_id: int) -> None:
-        """Its runs and its schedules go with it."""
+        """Also deletes its runs and its schedules."""
         for run_id in list(self._runs_of[test_id]):
             self.delete_run(run_id)
         del self.tests[test_id], self._runs_of[test_id], self._timelines[test_id]
-        self._timetable.forget(test_id)
+        self._timetable.remove_test(test_id)
 
     def delete_run(self, run_id: int) -> None:
         run = self.runs.pop(run_id)
@@ -156,29 +155,27 @@ class World:
         public_id: str | None = None,
         starred: bool = False,
     ) -> int:
-        """A run with this fate. One created in the future exists only once that moment has come."""
+        """A run with this script. One created in the future does not exist before that time."""
         plan = RunScript(ending, failed, processing_fails, phases, vus, duration, note)
-        return self._create(
-            test_id, created, plan, started_by=started_by, public_id=public_id, starred=starred
-        )
+        run_id = self._create(test_id, created, plan, started_by)
+        self.runs[run_id] = replace(self.runs[run_id], public_id=public_id, starred=starred)
+        return run_id
 
     def start(self, test_id: int, now: float, by: int | None = None, *, key: str | None = None) -> int:
-        """A user starts the test by hand. Starts with the same `key` within ten minutes are one start."""
+        """A user starts the test. Starts with the same `key` within ten minutes are one start."""
         self.advance(now)
         used, run_id = self._keys.get((test_id, key or ""), (-_KEY_SECONDS, 0))
         if run_id in self.runs and now < used + _KEY_SECONDS:
             return run_id
-        run_id = self._create(
-            test_id, now, self.tests[test_id].plan, started_by=self.owner_id if by is None else by
-        )
+        run_id = self._create(test_id, now, self.tests[test_id].plan, self.owner_id if by is None else by)
         if key:
             self._keys[test_id, key] = (now, run_id)
         return run_id
 
     def stop(self, run_id: int, now: float, by: int | None = None) -> None:
-        """A user stops a run: nothing changes for `stop_delay` seconds, nor ever if it ends before."""
+        """A user stops a run: it is aborted after `stop_delay` seconds, unless it ends before."""
         user_id = self.owner_id if by is None else by
-        self.runs[run_id] = self.runs[run_id].stopped(now + self.stop_delay, user_id)
+        self.runs[run_id] = self.runs[run_id].with_stop(now + self.stop_delay, user_id)
 
     def schedule(
         self,
@@ -192,11 +189,11 @@ class World:
         duration: int | None = None,
         times: int | None = None,
     ) -> int:
-        """From now on the test starts by itself, `times` times; its runs end in turn as listed.
+        """Start a run of the test every `every` seconds, `times` times; the runs end in turn as listed.
 
-        `phases`, `vus` and `duration` are for the bare endings; a Plan brings its own.
+        `phases`, `vus` and `duration` apply to endings without a script.
         """
-        self.tests[test_id]  # a KeyError for one that does not exist
+        self.tests[test_id]  # KeyError if it does not exist
         if every <= 0 or not endings:
             raise ValueError(f"every={every}, endings={endings}: a schedule needs a period and an ending")
         plans = tuple(
@@ -208,31 +205,31 @@ class World:
         return schedule_id
 
     def deactivate_schedule(self, schedule_id: int, now: float) -> None:
-        """From now on it starts nothing more."""
+        """No more runs start from now on."""
         self.advance(now)
         self._timetable.deactivate(schedule_id)
 
     def advance(self, now: float) -> None:
-        """Create every scheduled run whose moment has come, oldest first."""
-        while (due := self._timetable.due(now)) is not None:
-            moment, test_id, plan = due
-            self._create(test_id, moment, plan)
+        """Create every scheduled run that is due, oldest first."""
+        while (due := self._timetable.pop_due(now)) is not None:
+            time, test_id, plan = due
+            self._create(test_id, time, plan)
 
     def at(self, run_id: int, now: float) -> RunState:
-        """What is true of a run at that moment; a KeyError before it was created."""
+        """A run at that time; KeyError before it was created."""
         run = self.runs[run_id]
         if run.created > now:
             raise KeyError(run_id)
         return run.at(now)
 
     def run_ids(self, test_id: int, now: float) -> list[int]:
-        """The test's runs created until now, oldest id first."""
+        """The runs of the test created until now, oldest id first."""
         return [run_id for run_id in self._runs_of[test_id] if self.runs[run_id].created <= now]
 
     def run_ids_between(
         self, since: float | None, before: float | None, now: float, test_id: int | None = None
     ) -> list[int]:
-        """The runs created from `since` to just before `before`, those that exist now, oldest first."""
+        """The runs created from `since` to just before `before` that exist now, oldest first."""
         timeline = self._timeline if test_id is None else self._timelines[test_id]
         return timeline.between(since, before, until=now)
 
@@ -241,30 +238,22 @@ class World:
         return next((run_id for run_id in newest_first if self.runs[run_id].created <= now), None)
 
     def _create(
-        self,
-        test_id: int,
-        created: float,
-        plan: RunScript | None,
-        *,
-        started_by: int | None = None,
-        public_id: str | None = None,
-        starred: bool = False,
+        self, test_id: int, created: float, plan: RunScript | None, started_by: int | None = None
     ) -> int:
         runs = self._runs_of[test_id]
         run_id = next(self._run_ids)
-        plan = plan or _drawn(Random(f"{self.seed}/{run_id}"))
+        plan = plan or _draw_plan(Random(f"{self.seed}/{run_id}"))
         stopped_by = self.owner_id if plan.ending is EndStatus.ABORTED_BY_USER else None
-        self.runs[run_id] = Run(
-            run_id, test_id, created, plan, plan.steps(created), started_by, stopped_by, public_id, starred
-        )
+        steps = plan.steps(created)
+        self.runs[run_id] = Run(run_id, test_id, created, plan, steps, started_by, stopped_by)
         runs.append(run_id)
         self._timelines[test_id].add(created, run_id)
         self._timeline.add(created, run_id)
         return run_id
 
 
-# Most runs go well; each other ending happens now and then.
-_ODDS = {
+# Most runs finish; each other ending is rare.
+_WEIGHTS = {
     EndStatus.FINISHED: 14,
     EndStatus.TIMED_OUT: 1,
     EndStatus.ABORTED_BY_SYSTEM: 1,
@@ -274,8 +263,8 @@ _ODDS = {
 }
 
 
-def _drawn(draw: Random) -> RunScript:
-    [ending] = draw.choices(list(_ODDS), weights=list(_ODDS.values()))
+def _draw_plan(draw: Random) -> RunScript:
+    [ending] = draw.choices(list(_WEIGHTS), weights=list(_WEIGHTS.values()))
     phases = Phases(
         queued=draw.uniform(2, 8), initializing=draw.uniform(5, 15), running=draw.uniform(30, 120)
     )

@@ -1,58 +1,63 @@
-"""Every trouble with both generations: what was seen, as rows."""
+"""Run every fault scenario with both API versions; the results are the rows of RESULTS.md."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from tests.faults import catalogue, network
-from tests.faults.stage import Passing, Performance, Stage, Trouble, play
+from tests.faults.scenario import FaultLab, Scenario, ScenarioResult, SkippingTime, execute
 from tests.support.k6_server import SkippingLoop
 
 
-def performed(trouble: Trouble, api_version: str) -> Performance:
-    """On a stage whose time passes only where something waits."""
+def run_scenario(scenario: Scenario, api_version: str) -> ScenarioResult:
+    """Run in an event loop that skips every wait."""
 
-    async def scene() -> Performance:
-        return await play(trouble, Stage(api_version, Passing()))
+    async def run_in_loop() -> ScenarioResult:
+        return await execute(scenario, FaultLab(api_version, SkippingTime()))
 
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
-        return runner.run(scene())
+        return runner.run(run_in_loop())
 
 
-def performed_on_a_network(trouble: Trouble, api_version: str) -> Performance:
-    async def scene() -> Performance:
-        return await play(trouble, network.Wired(api_version))
+def run_scenario_on_network(scenario: Scenario, api_version: str) -> ScenarioResult:
+    async def run_in_loop() -> ScenarioResult:
+        return await execute(scenario, network.NetworkLab(api_version))
 
-    return asyncio.run(scene())
+    return asyncio.run(run_in_loop())
 
 
-def brief(trouble: Trouble) -> Trouble:
-    """The same for two polls only."""
-    return replace(trouble, lasts=min(trouble.lasts, 30.0))
+def shortened(scenario: Scenario) -> Scenario:
+    """The same scenario with two polls during the fault."""
+    return replace(scenario, duration=min(scenario.duration, 30.0))
 
 
 def run() -> list[dict[str, Any]]:
-    """All of it, in the order of the catalogue."""
-    logging.disable(logging.CRITICAL)  # a report follows
+    """All scenarios, in the order of the catalogue."""
+    logging.disable(logging.CRITICAL)  # the rows say more than the log
     try:
-        return [*rows(catalogue.everything(), performed), *rows(network.everything(), performed_on_a_network)]
+        return [
+            *run_scenarios(catalogue.list_scenarios(), run_scenario),
+            *run_scenarios(network.list_scenarios(), run_scenario_on_network),
+        ]
     finally:
         logging.disable(logging.NOTSET)
 
 
-def rows(troubles: Iterable[Trouble], perform: Any) -> Iterable[dict[str, Any]]:
-    for trouble in troubles:
-        for api_version in trouble.generations:
-            seen = perform(trouble, api_version)
-            print(f"  {trouble.name} ({api_version}): {'; '.join(seen.broken) or 'kept'}", flush=True)
+def run_scenarios(
+    scenarios: Iterable[Scenario], run_one: Callable[[Scenario, str], ScenarioResult]
+) -> Iterable[dict[str, Any]]:
+    for scenario in scenarios:
+        for api_version in scenario.api_versions:
+            result = run_one(scenario, api_version)
+            print(f"  {scenario.name} ({api_version}): {'; '.join(result.violations) or 'held'}", flush=True)
             yield {
-                "fault": trouble.name,
-                "generation": api_version,
-                "during": str(seen.worst),
-                "after": str(seen.after[-1]),
-                "polls": seen.polls,
-                "spoilt": sorted(trouble.spoils),
-                "broken": seen.broken,
+                "fault": scenario.name,
+                "api": api_version,
+                "during": str(result.worst),
+                "after": str(result.after[-1]),
+                "polls": result.polls,
+                "false_metrics": sorted(scenario.false_metrics),
+                "violations": result.violations,
             }

@@ -1,7 +1,7 @@
-"""Many scrapers at once while everything else happens: polls, faults, a token revoked, reloads.
+"""Many scrapers at once during polls, faults, a revoked token and reloads.
 
-The exporter and the simulated k6 Cloud are processes of their own; the memory and the open files of the
-exporter's are read from /proc.
+The exporter and the simulated k6 Cloud are processes of their own. The memory and the open files of the
+exporter are read from /proc.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ import httpx
 from tests.support.exporter_process import Cloud, Process
 from tests.support.processes import eventually
 
-HERE = ("--web.listen-address", "127.0.0.1:0")
-OFTEN = {
+LISTEN = ("--web.listen-address", "127.0.0.1:0")
+FREQUENT_POLLS = {
     "K6_CLOUD_EXPORTER_POLL__INTERVAL": "500ms",
     "K6_CLOUD_EXPORTER_POLL__IDLE_INTERVAL": "500ms",
     "K6_CLOUD_EXPORTER_POLL__DISCOVERY_INTERVAL": "5s",
@@ -41,32 +41,32 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "cut_json"},
     {"kind": "not_json"},
     {"kind": "numbers_as_strings"},
-    {"kind": "unreadable"},
-    {"kind": "endless"},
+    {"kind": "invalid_item"},
+    {"kind": "repeated_page"},
     {"kind": "error", "status": 401},
 )
 PAGE_BYTES = 2**20
 
 
 @dataclass
-class Soaked:
-    """What came of it: seconds of each scrape, what was wrong with some, and samples of the process."""
+class SoakResult:
+    """Seconds of each scrape, the failures, and samples of the process."""
 
     took: list[float] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     samples: list[tuple[float, int, int]] = field(default_factory=list)  # seconds, bytes resident, open files
     faults: int = 0
     reloads: int = 0
 
-    def told(self) -> dict[str, Any]:
-        """In numbers; memory and files of the first and the last third after the warm-up."""
+    def summarize(self) -> dict[str, Any]:
+        """Numbers for RESULTS.md; memory and files are those of the first and last third after a warm-up."""
         took = sorted(self.took)
         warm = self.samples[len(self.samples) // 4 :]
         third = max(1, len(warm) // 3)
         first, last = warm[:third], warm[-third:]
         return {
             "scrapes": len(took),
-            "wrong": self.wrong[:5],
+            "failures": self.failures[:5],
             "p50": statistics.median(took),
             "p99": took[int(len(took) * 0.99)],
             "slowest": took[-1],
@@ -80,57 +80,59 @@ class Soaked:
 
 @contextmanager
 def exporter_and_cloud(api_version: str) -> Iterator[tuple[Process, Cloud]]:
-    with Process("simulator", *HERE, "--speed", "5") as simulator:
+    with Process("simulator", *LISTEN, "--speed", "5") as simulator:
         url = eventually(simulator.url_in_output)
         with httpx.Client(base_url=url, trust_env=False) as client:
             cloud = Cloud(url, client)
-            with Process(*HERE, **cloud.environment(**OFTEN, **STACK[api_version])) as process:
+            with Process(*LISTEN, **cloud.environment(**FREQUENT_POLLS, **STACK[api_version])) as process:
                 process.ready()
                 yield process, cloud
 
 
 def soak(
     api_version: str, *, seconds: float, scrapers: int, pause: float = 1.0, reload: bool = False
-) -> Soaked:
-    """So many scrapers, each `pause` seconds after its last answer, for so long."""
+) -> SoakResult:
+    """Scrape for `seconds`; each scraper waits `pause` seconds after a response."""
     with exporter_and_cloud(api_version) as (process, cloud):
-        return asyncio.run(soaking(process, cloud, seconds, scrapers, pause, reload=reload))
+        return asyncio.run(run_tasks(process, cloud, seconds, scrapers, pause, reload=reload))
 
 
-async def soaking(
+async def run_tasks(
     process: Process, cloud: Cloud, seconds: float, scrapers: int, pause: float, *, reload: bool
-) -> Soaked:
-    soaked, end = Soaked(), time.monotonic() + seconds
+) -> SoakResult:
+    result, end = SoakResult(), time.monotonic() + seconds
     url = httpx.URL(process.url())
     async with asyncio.TaskGroup() as tasks:
         for number in range(scrapers):
-            tasks.create_task(scraping(url, soaked, end, pause, number))
-        tasks.create_task(sampling(process, soaked, end))
-        tasks.create_task(troubling(process, cloud, soaked, end, reload=reload))
+            tasks.create_task(scrape_repeatedly(url, result, end, pause, number))
+        tasks.create_task(sample_process(process, result, end))
+        tasks.create_task(inject_faults(process, cloud, result, end, reload=reload))
     if not process.is_alive() or "Traceback" in process.log:
-        soaked.wrong.append(process.log[-2000:])
-    return soaked
+        result.failures.append(process.log[-2000:])
+    return result
 
 
-async def scraping(url: httpx.URL, soaked: Soaked, end: float, pause: float, number: int) -> None:
-    await asyncio.sleep(pause * (number % 97) / 97)  # not all at once
+async def scrape_repeatedly(
+    url: httpx.URL, result: SoakResult, end: float, pause: float, number: int
+) -> None:
+    await asyncio.sleep(pause * (number % 97) / 97)  # so that not all scrape at once
     reader, writer = await asyncio.open_connection(url.host, url.port, limit=PAGE_BYTES)
     try:
         while time.monotonic() < end:
             began = time.perf_counter()
-            wrong = await scrape(reader, writer, coding="gzip" if number % 2 else "identity")
-            soaked.took.append(time.perf_counter() - began)
-            if wrong:
-                soaked.wrong.append(wrong)
+            failure = await scrape(reader, writer, coding="gzip" if number % 2 else "identity")
+            result.took.append(time.perf_counter() - began)
+            if failure:
+                result.failures.append(failure)
             await asyncio.sleep(pause)
     except (OSError, asyncio.IncompleteReadError) as error:
-        soaked.wrong.append(repr(error))
+        result.failures.append(repr(error))
     finally:
         writer.close()
 
 
 async def scrape(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, coding: str) -> str:
-    """What is wrong with the answer; nothing, if it is 200 and complete."""
+    """The failure of the response; empty if it is 200 and complete."""
     writer.write(f"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {coding}\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     length = next(line for line in head.split("\r\n") if line.startswith("content-length: "))
@@ -138,29 +140,31 @@ async def scrape(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cod
     page = gzip.decompress(body) if "content-encoding: gzip" in head else body
     if not head.startswith("http/1.1 200"):
         return head
-    is_whole = page.endswith(b"\n") and b"\nk6_cloud_up " in page and b"\nprocess_open_fds " in page
-    return "" if is_whole else f"a page of {len(page)} bytes that is not whole"
+    is_complete = page.endswith(b"\n") and b"\nk6_cloud_up " in page and b"\nprocess_open_fds " in page
+    return "" if is_complete else f"an incomplete page of {len(page)} bytes"
 
 
-async def sampling(process: Process, soaked: Soaked, end: float) -> None:
+async def sample_process(process: Process, result: SoakResult, end: float) -> None:
     home = Path(f"/proc/{process._process.pid}")
     while (now := time.monotonic()) < end:
         pages = int((home / "statm").read_text().split()[1])
-        soaked.samples.append((now, pages * 4096, len(list((home / "fd").iterdir()))))
+        result.samples.append((now, pages * 4096, len(list((home / "fd").iterdir()))))
         await asyncio.sleep(min(1.0, end - now))
 
 
-async def troubling(process: Process, cloud: Cloud, soaked: Soaked, end: float, *, reload: bool) -> None:
-    """One fault after the other, with as much time between them; now and then another token."""
+async def inject_faults(
+    process: Process, cloud: Cloud, result: SoakResult, end: float, *, reload: bool
+) -> None:
+    """One fault after the other, with pauses of the same length, and sometimes another token."""
     for fault in itertools.cycle(FAULTS):
         if time.monotonic() > end - 2:
             break
         await asyncio.to_thread(cloud.fail, **fault)
-        soaked.faults += 1
+        result.faults += 1
         await asyncio.sleep(1)
         if reload:
             process.send(signal.SIGHUP)
-            soaked.reloads += 1
+            result.reloads += 1
         if fault["kind"] == "reset":
             await asyncio.to_thread(cloud.admit, "another")
         await asyncio.sleep(0.5)

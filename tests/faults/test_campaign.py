@@ -1,6 +1,6 @@
-"""The campaign for two polls each, and with a choice of what is told by a status or over a real network.
+"""The campaign with two polls for each fault, and with a selection of the statuses and network faults.
 
-`make faults` plays all of it, at length; its results are in RESULTS.md.
+`make faults` runs all of it, at full length. Its results are in RESULTS.md.
 """
 
 from itertools import cycle
@@ -8,85 +8,86 @@ from itertools import cycle
 import pytest
 
 from tests.faults import catalogue, network, report
-from tests.faults.campaign import brief, performed, performed_on_a_network
-from tests.faults.stage import Trouble
+from tests.faults.campaign import run_scenario, run_scenario_on_network, shortened
+from tests.faults.scenario import Scenario
 
-# One status of each kind; those beside them in the catalogue are dealt with alike.
-ALIKE = {f"HTTP {status}" for status in (*catalogue.ODD, *catalogue.REFUSALS, *catalogue.TROUBLES)}
+# One status of each kind. The exporter handles the others of the catalogue in the same way.
 STATUSES = {f"HTTP {status}" for status in (204, 304, 400, 401, 403, 404, 503)}
-LONG = {"down for 10 minutes: 503", "down for 10 minutes: no answer", "down for 10 minutes: reset"}
-ON_A_NETWORK = {
-    *("nothing listens", "server: resets before it answers", "server: closes in the midst of the body"),
-    *(
-        "server: never says which chunk is the last",
-        "server: the body drips",
-        "server: a body without an end",
-    ),
-    *("server: noise", "server: a header of 200 kB", "server: two lengths", "server: gzip in chunks"),
+LONG = {"down for 10 minutes: 503", "down for 10 minutes: no response", "down for 10 minutes: reset"}
+ON_NETWORK = {
+    "connection refused",
+    "server: resets before the response",
+    "server: closes in the body",
+    "server: no last chunk",
+    "server: slow body, byte by byte",
+    "server: an endless body",
+    "server: binary data",
+    "server: a header of 200 kB",
+    "server: two Content-Length headers",
+    "server: gzip in chunks",
 }
 
 
-def chosen() -> list[Trouble]:
-    return [one for one in catalogue.everything() if one.name not in (ALIKE - STATUSES) | LONG]
+def select_scenarios() -> list[Scenario]:
+    similar = {f"HTTP {status}" for status in catalogue.ALL_STATUSES} - STATUSES
+    return [it for it in catalogue.list_scenarios() if it.name not in similar | LONG]
 
 
-def taking_turns(troubles: list[Trouble]) -> list[object]:
-    """Each trouble with one generation, the next one with the other, if it concerns both."""
-    turns = cycle(("legacy", "v6"))
+def alternate_versions(scenarios: list[Scenario]) -> list[object]:
+    """Each scenario with one API version, the next with the other, as far as they apply."""
+    versions = cycle(("legacy", "v6"))
     return [
         pytest.param(
-            one, turn if (turn := next(turns)) in one.generations else one.generations[0], id=one.name
+            it, version if (version := next(versions)) in it.api_versions else it.api_versions[0], id=it.name
         )
-        for one in troubles
+        for it in scenarios
     ]
 
 
-@pytest.mark.parametrize(("trouble", "api_version"), taking_turns(chosen()))
-def test_no_wrong_value_is_fresh_no_run_is_lost_and_all_is_well_at_the_next_poll(
-    trouble: Trouble, api_version: str
-) -> None:
-    assert performed(brief(trouble), api_version).broken == []
+@pytest.mark.parametrize(("scenario", "api_version"), alternate_versions(select_scenarios()))
+def test_invariants_hold_for_every_fault(scenario: Scenario, api_version: str) -> None:
+    assert run_scenario(shortened(scenario), api_version).violations == []
 
 
 @pytest.mark.parametrize(
-    ("trouble", "api_version"),
-    taking_turns([one for one in network.everything() if one.name in ON_A_NETWORK]),
+    ("scenario", "api_version"),
+    alternate_versions([it for it in network.list_scenarios() if it.name in ON_NETWORK]),
 )
-def test_the_same_holds_for_what_a_real_connection_can_do(trouble: Trouble, api_version: str) -> None:
-    assert performed_on_a_network(brief(trouble), api_version).broken == []
+def test_invariants_hold_for_network_faults(scenario: Scenario, api_version: str) -> None:
+    assert run_scenario_on_network(shortened(scenario), api_version).violations == []
 
 
 @pytest.mark.parametrize("api_version", ["legacy", "v6"])
-def test_ten_minutes_without_k6_cloud_withdraw_everything_and_lose_nothing(api_version: str) -> None:
-    trouble = next(one for one in catalogue.everything() if one.name == "down for 10 minutes: 503")
+def test_ten_minute_outage_drops_series_and_loses_no_run(api_version: str) -> None:
+    scenario = next(it for it in catalogue.list_scenarios() if it.name == "down for 10 minutes: 503")
 
-    seen = performed(trouble, api_version)
+    result = run_scenario(scenario, api_version)
 
-    shown = [look.fresh + look.old for look in seen.during]
+    shown = [observation.fresh + observation.stale for observation in result.during]
     assert (shown[0] > 100, shown[-1]) == (True, 0)
-    assert not any(look.up or look.wrong for look in seen.during)
-    assert (seen.polls, seen.broken) == (1, [])
+    assert not any(observation.up or observation.wrong for observation in result.during)
+    assert (result.polls, result.violations) == (1, [])
 
 
-def test_a_wrong_value_would_be_noticed() -> None:
-    """The judge is judged: a trouble that makes k6 Cloud lie, without saying so."""
-    liar = next(one for one in catalogue.everything() if one.name == "an unknown status word")
+def test_campaign_detects_a_wrong_value() -> None:
+    """Without `false_metrics` a scenario in which k6 Cloud reports false values violates an invariant."""
+    known = next(it for it in catalogue.list_scenarios() if it.name == "an unknown status word")
 
-    honest = Trouble(liar.name, liar.strike)
-    assert any("never was" in broken for broken in performed(honest, "v6").broken)
+    violations = run_scenario(Scenario(known.name, known.inject), "v6").violations
+    assert any("never right" in violation for violation in violations)
 
 
-def test_there_are_enough_troubles() -> None:
-    names = [trouble.name for trouble in (*catalogue.everything(), *network.everything())]
+def test_catalogue_has_more_than_150_scenarios() -> None:
+    names = [it.name for it in (*catalogue.list_scenarios(), *network.list_scenarios())]
 
     assert len(names) == len(set(names)) > 150
 
 
-def test_the_results_tell_what_was_measured_and_that_every_promise_was_kept() -> None:
+def test_results_are_current_and_without_violations() -> None:
     results = report.read()
 
     assert report.DOCUMENT.read_text(encoding="utf-8") == report.document(results)
     assert results.keys() >= {"campaign", "fuzz", "soak"}
-    assert report.broken(results) == []
-    troubles = (*catalogue.everything(), *network.everything())
-    assert {row["fault"] for row in results["campaign"]} == {trouble.name for trouble in troubles}
+    assert report.find_violations(results) == []
+    scenarios = (*catalogue.list_scenarios(), *network.list_scenarios())
+    assert {row["fault"] for row in results["campaign"]} == {it.name for it in scenarios}

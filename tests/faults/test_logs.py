@@ -1,4 +1,4 @@
-"""A log that cannot be written, for the disk is full or nobody reads it, does not stop an exporter."""
+"""An exporter goes on when its log cannot be written: the disk is full, or the pipe is closed."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.soak import OFTEN
+from tests.faults.soak import FREQUENT_POLLS
 from tests.support.exporter_process import Cloud, environment
 from tests.support.processes import eventually, free_port
 from tests.system.conftest import cloud, shared_cloud
@@ -23,13 +23,13 @@ def scrape(url: str) -> str:
     return httpx.get(url + "/metrics", trust_env=False).raise_for_status().text
 
 
-def outlives_its_log(cloud: Cloud, stderr: int, format_: str) -> None:
-    """Polls that fail are to be logged; they go on, and recover."""
+def assert_survives_broken_log(cloud: Cloud, stderr: int, format_: str) -> None:
+    """Failed polls are logged. The exporter must go on polling, recover, and stop on SIGTERM."""
     port = free_port()
     command = [sys.executable, "-m", "exporter", "--web.listen-address", f"127.0.0.1:{port}"]
-    given = cloud.environment(**OFTEN, K6_CLOUD_EXPORTER_LOG__FORMAT=format_)
+    variables = cloud.environment(**FREQUENT_POLLS, K6_CLOUD_EXPORTER_LOG__FORMAT=format_)
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command, env=environment(**given), stdout=stderr, stderr=stderr)
+    process = subprocess.Popen(command, env=environment(**variables), stdout=stderr, stderr=stderr)
     try:
         eventually(lambda: "\nk6_cloud_up 1.0\n" in scrape(url))
         cloud.fail(kind="error", status=400)
@@ -47,15 +47,15 @@ def outlives_its_log(cloud: Cloud, stderr: int, format_: str) -> None:
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has /dev/full")
 @pytest.mark.parametrize("format_", ["logfmt", "json"])
-def test_a_full_disk_stops_no_poll_and_no_scrape(cloud: Cloud, format_: str) -> None:
+def test_full_disk_does_not_stop_polls_and_scrapes(cloud: Cloud, format_: str) -> None:
     with FULL.open("wb") as full:
-        outlives_its_log(cloud, full.fileno(), format_)
+        assert_survives_broken_log(cloud, full.fileno(), format_)
 
 
-def test_a_log_that_nobody_reads_any_more_stops_no_poll_and_no_scrape(cloud: Cloud) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
+def test_closed_log_pipe_does_not_stop_polls_and_scrapes(cloud: Cloud) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
     try:
-        outlives_its_log(cloud, writing, "logfmt")
+        assert_survives_broken_log(cloud, write_end, "logfmt")
     finally:
-        os.close(writing)
+        os.close(write_end)

@@ -61,7 +61,7 @@ class Scene:
             clock=self.now.read,
             options=options or Options(),
             sleep=self.now.sleep,
-            broken=httpx.ReadError,
+            connection_error=httpx.ReadError,
         )
         self.recorder = StackRecorder(self.simulator)
         self.api = {"url": "http://k6.test", "requests_per_minute": 6000, "stack": stack_id}

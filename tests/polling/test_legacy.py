@@ -361,7 +361,7 @@ def test_unparsable_test_drops_no_test() -> None:
     world = many_tests(2)
     with Lab(world) as lab:
         lab.poll()
-        lab.simulator.faults.add(faults.unreadable().on(TESTS))
+        lab.simulator.faults.add(faults.invalid_item().on(TESTS))
         lab.at(300).poll()
 
         assert lab.exporter.poller.state.members.keys() == set(world.tests)

@@ -21,7 +21,7 @@ CASES: dict[str, list[Any]] = {
         None,
     ],
     "one test fails": [faults.error(500).on("*runs*")],
-    "a run cannot be parsed": [faults.unreadable(), faults.unreadable()],
+    "a run cannot be parsed": [faults.invalid_item(), faults.invalid_item()],
     "the list of tests is empty": [None, faults.empty_page().on("*tests*")],
     "a bug": [ZeroDivisionError("example")],
 }

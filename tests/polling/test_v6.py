@@ -169,7 +169,7 @@ def test_run_created_between_pages_counts_once() -> None:
 
 def test_run_deleted_between_list_and_read_is_dropped() -> None:
     world = many_tests(2, moving=1)
-    moving = max(run for run in world.runs if world.at(run, START).over is None)
+    moving = max(run for run in world.runs if world.at(run, START).finished is None)
     with lab(world) as one:
         one.poll()
         world.delete_run(moving)
@@ -182,7 +182,7 @@ def test_run_deleted_between_list_and_read_is_dropped() -> None:
 
 def test_active_run_that_fails_to_load_is_kept() -> None:
     world = many_tests(1, moving=1)
-    (moving,) = (run for run in world.runs if world.at(run, START).over is None)
+    (moving,) = (run for run in world.runs if world.at(run, START).finished is None)
     with lab(world) as one:
         one.poll()
         world.stop(moving, START + 1)
@@ -342,9 +342,9 @@ def test_next_link_of_any_form_is_followed_or_ends_the_list(form: NextLink) -> N
 
 def test_unknown_status_is_counted() -> None:
     world = many_tests(1, moving=1)
-    (moving,) = (run for run in world.runs if world.at(run, START).over is None)
+    (moving,) = (run for run in world.runs if world.at(run, START).finished is None)
     with lab(world) as one:
-        one.simulator.faults.add(faults.word("running", "warming_up"))
+        one.simulator.faults.add(faults.replaced_word("running", "warming_up"))
         one.poll()
         assert one.at(15).poll().outcome == "success"
 
@@ -357,7 +357,7 @@ def test_unknown_result_is_counted() -> None:
     world = World()
     world.add_run(world.add_test("checkout"), created=START - 600)
     with lab(world) as one:
-        one.simulator.faults.add(faults.word("passed", "splendid"))
+        one.simulator.faults.add(faults.replaced_word("passed", "splendid"))
         one.poll()
         assert one.at(15).poll().outcome == "success"
 
@@ -370,7 +370,7 @@ def test_missing_result_is_never_passed() -> None:
     world = World()
     world.add_run(world.add_test("checkout"), created=START - 600)
     with lab(world) as one:
-        one.simulator.faults.add(faults.absent("result").on("/cloud/v6/*test_runs*"))
+        one.simulator.faults.add(faults.missing_field("result").on("/cloud/v6/*test_runs*"))
         one.poll()
 
         assert one.series("k6_cloud_run_result_status") == {}

@@ -1,14 +1,14 @@
-"""The demo shows everything there is to see within a minute."""
+"""The demo shows every state of a run within a minute."""
 
 from collections import Counter
 from itertools import pairwise
 
 from exporter.simulator import Result, Simulator, World, demo_world
-from tests.support.simulator_client import CREATED, TOKEN, ask
+from tests.support.simulator_client import CREATED, TOKEN, send
 
 
-def looks(world: World, *, every: float = 2.0) -> list[dict[int, tuple[int, int, Result | None]]]:
-    """What the last run of each test is, at each look during one minute."""
+def observe(world: World, *, every: float = 2.0) -> list[dict[int, tuple[int, int, Result | None]]]:
+    """The last run of each test, every two seconds during one minute."""
     seen = []
     for now in (CREATED + every * n for n in range(int(60 / every) + 1)):
         world.advance(now)
@@ -18,15 +18,15 @@ def looks(world: World, *, every: float = 2.0) -> list[dict[int, tuple[int, int,
     return seen
 
 
-def test_every_documented_status_passes_by_within_a_minute() -> None:
-    seen = {state for look in looks(demo_world(CREATED)) for state in look.values()}
+def test_demo_shows_every_status_within_a_minute() -> None:
+    seen = {state for observation in observe(demo_world(CREATED)) for state in observation.values()}
 
     assert {status for status, _, _ in seen} == set(range(-2, 10))
     assert {processing for _, processing, _ in seen} == {0, 1, 2, 3}
     assert {(3, 2, "passed"), (3, 2, "failed"), (3, 3, "error"), (8, 2, "failed")} <= seen
 
 
-def test_every_state_lasts_at_least_three_seconds() -> None:
+def test_demo_states_last_at_least_three_seconds() -> None:
     world = demo_world(CREATED)
     world.advance(CREATED + 60)
 
@@ -39,17 +39,17 @@ def test_every_state_lasts_at_least_three_seconds() -> None:
     assert round(min(lengths), 3) == 3
 
 
-def test_every_test_has_a_few_ended_runs_behind_it_at_the_start() -> None:
+def test_demo_tests_have_finished_runs_at_the_start() -> None:
     world = demo_world(CREATED)
     world.advance(CREATED)
 
-    ended = Counter(run.test_id for run in world.runs.values() if run.at(CREATED).over is not None)
+    ended = Counter(run.test_id for run in world.runs.values() if run.at(CREATED).finished is not None)
 
     assert set(ended) == set(world.tests)
     assert min(ended.values()) >= 3
 
 
-def test_names_are_telling_and_not_unique() -> None:
+def test_demo_has_two_tests_of_one_name() -> None:
     world = demo_world(CREATED)
 
     names = [test.name for test in world.tests.values()]
@@ -73,7 +73,7 @@ def test_speed_shortens_runs_and_pauses() -> None:
     assert done.run.plan.planned_seconds == 30
 
 
-def test_the_demo_is_the_same_each_time() -> None:
+def test_demo_is_reproducible() -> None:
     def runs() -> list[object]:
         world = demo_world(CREATED, seed=5)
         world.advance(CREATED + 500)
@@ -82,11 +82,11 @@ def test_the_demo_is_the_same_each_time() -> None:
     assert runs() == runs()
 
 
-def test_the_demo_can_be_asked_like_any_other_world() -> None:
+def test_demo_world_answers_requests() -> None:
     simulator = Simulator(demo_world(CREATED), tokens={TOKEN}, clock=lambda: CREATED)
     shop = next(it.id for it in simulator.world.projects.values() if it.name == "shop")
 
-    answer = ask(simulator, "/loadtests/v2/tests", {"project_id": shop})
+    response = send(simulator, "/loadtests/v2/tests", {"project_id": shop})
 
-    names = [test["name"] for test in answer.json()["k6-tests"]]
+    names = [test["name"] for test in response.json()["k6-tests"]]
     assert names == ["checkout-soak", "login-spike", "search-load", "größentabelle-smoke"]

@@ -1,4 +1,4 @@
-"""What goes wrong on request, seen by a client in the same process."""
+"""The faults of the simulator, seen by a client in the same process."""
 
 import asyncio
 from email.utils import parsedate_to_datetime
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from exporter.simulator import Fault, Simulator, World, faults
-from tests.support.simulator_client import CREATED, TOKEN, Clock, ask, run_ids, simulate, told
+from tests.support.simulator_client import CREATED, TOKEN, Clock, fetch, fetch_run_ids, send, simulate
 
 RUNS = "/loadtests/v2/runs"
 ORGANIZATIONS = "/v3/organizations"
@@ -24,61 +24,61 @@ def simulator() -> Simulator:
     return simulate(world, now=CREATED + 1000)
 
 
-def test_an_error_strikes_the_next_few_requests_and_then_no_more(simulator: Simulator) -> None:
+def test_error_applies_to_the_given_number_of_requests(simulator: Simulator) -> None:
     simulator.faults.add(faults.error(503).on(times=2))
 
-    assert [ask(simulator, ORGANIZATIONS).status_code for _ in range(4)] == [503, 503, 200, 200]
+    assert [send(simulator, ORGANIZATIONS).status_code for _ in range(4)] == [503, 503, 200, 200]
 
 
-def test_a_fault_strikes_only_where_it_should(simulator: Simulator) -> None:
+def test_fault_applies_to_matching_requests_only(simulator: Simulator) -> None:
     simulator.faults.add(
         faults.error(500).on("/loadtests/v2/runs/*"),
         faults.error(403).on(f"*test_id={TEST}*", method="GET"),
     )
 
-    assert ask(simulator, ORGANIZATIONS).status_code == 200
-    assert ask(simulator, f"{RUNS}/5000001").status_code == 500
-    assert ask(simulator, RUNS, {"test_id": TEST}).status_code == 403
-    assert ask(simulator, RUNS, {"test_id": TEST}, method="POST").status_code == 405
+    assert send(simulator, ORGANIZATIONS).status_code == 200
+    assert send(simulator, f"{RUNS}/5000001").status_code == 500
+    assert send(simulator, RUNS, {"test_id": TEST}).status_code == 403
+    assert send(simulator, RUNS, {"test_id": TEST}, method="POST").status_code == 405
 
 
-def test_an_error_tells_the_code_that_goes_with_it(simulator: Simulator) -> None:
+def test_error_has_the_code_of_its_status(simulator: Simulator) -> None:
     simulator.faults.add(faults.error(403, message="Not allowed").on(times=1))
 
-    answer = ask(simulator, ORGANIZATIONS)
+    response = send(simulator, ORGANIZATIONS)
 
-    assert answer.json() == {"error": {"message": "Not allowed", "code": 4, "errors": ["Not allowed"]}}
+    assert response.json() == {"error": {"message": "Not allowed", "code": 4, "errors": ["Not allowed"]}}
 
 
-def test_an_error_can_be_a_web_page(simulator: Simulator) -> None:
+def test_error_can_have_an_html_body(simulator: Simulator) -> None:
     simulator.faults.add(faults.error(503, html=True))
 
-    answer = ask(simulator, ORGANIZATIONS)
+    response = send(simulator, ORGANIZATIONS)
 
-    assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html")
-    assert answer.text.startswith("<!DOCTYPE html>")
+    assert (response.status_code, response.headers["content-type"]) == (503, "text/html")
+    assert response.text.startswith("<!DOCTYPE html>")
 
 
-def test_a_refusal_can_say_when_to_come_back(simulator: Simulator) -> None:
+def test_error_can_have_retry_after(simulator: Simulator) -> None:
     simulator.faults.add(
         faults.error(429).on(times=1),
         faults.error(429, retry_after=7).on(f"{RUNS}*"),
         faults.error(503, retry_after=7, retry_after_as_date=True).on(f"{ORGANIZATIONS}*"),
     )
 
-    # Two faults strike the first request: the later one has the last word.
-    assert ask(simulator, RUNS).headers["retry-after"] == "7"
-    date = ask(simulator, ORGANIZATIONS).headers["retry-after"]
+    # Two faults apply to the first request: the later one wins.
+    assert send(simulator, RUNS).headers["retry-after"] == "7"
+    date = send(simulator, ORGANIZATIONS).headers["retry-after"]
     assert parsedate_to_datetime(date).timestamp() == CREATED + 1007
     simulator.faults.clear()
     simulator.faults.add(faults.error(429))
-    assert "retry-after" not in ask(simulator, ORGANIZATIONS).headers
+    assert "retry-after" not in send(simulator, ORGANIZATIONS).headers
 
 
-def test_a_refused_request_is_not_acted_on(simulator: Simulator) -> None:
+def test_request_with_an_error_is_not_acted_on(simulator: Simulator) -> None:
     simulator.faults.add(faults.error(503).on("*/start-testrun"))
 
-    ask(simulator, f"/loadtests/v2/tests/{TEST}/start-testrun", method="POST")
+    send(simulator, f"/loadtests/v2/tests/{TEST}/start-testrun", method="POST")
 
     assert len(simulator.world.runs) == 5
 
@@ -88,15 +88,15 @@ def test_faults_can_be_cleared(simulator: Simulator) -> None:
     simulator.faults.clear()
 
     assert len(simulator.faults) == 0
-    assert ask(simulator, ORGANIZATIONS).status_code == 200
+    assert send(simulator, ORGANIZATIONS).status_code == 200
 
 
-def test_a_client_can_be_sent_elsewhere(simulator: Simulator) -> None:
+def test_redirect_has_a_location(simulator: Simulator) -> None:
     simulator.faults.add(faults.redirect("https://elsewhere.example.com/v3/organizations"))
 
-    answer = ask(simulator, ORGANIZATIONS)
+    response = send(simulator, ORGANIZATIONS)
 
-    assert (answer.status_code, answer.headers["location"]) == (
+    assert (response.status_code, response.headers["location"]) == (
         302,
         "https://elsewhere.example.com/v3/organizations",
     )
@@ -110,93 +110,93 @@ def test_a_client_can_be_sent_elsewhere(simulator: Simulator) -> None:
         (faults.cut_json(), "application/json", b'{"org'),
     ],
 )
-def test_a_body_can_be_wrong_in_many_ways(
+def test_body_or_content_type_can_be_wrong(
     simulator: Simulator, fault: Fault, content_type: str, first_bytes: bytes
 ) -> None:
     simulator.faults.add(fault)
 
-    answer = ask(simulator, ORGANIZATIONS)
+    response = send(simulator, ORGANIZATIONS)
 
-    assert (answer.status_code, answer.headers["content-type"]) == (200, content_type)
-    assert answer.content[:5] == first_bytes
+    assert (response.status_code, response.headers["content-type"]) == (200, content_type)
+    assert response.content[:5] == first_bytes
 
 
-def test_json_can_be_cut_off_and_a_body_be_empty(simulator: Simulator) -> None:
-    whole = ask(simulator, ORGANIZATIONS).content
+def test_body_can_be_cut_or_empty(simulator: Simulator) -> None:
+    whole = send(simulator, ORGANIZATIONS).content
     simulator.faults.add(faults.cut_json().on(times=1))
-    assert ask(simulator, ORGANIZATIONS).content == whole[: len(whole) // 2]
+    assert send(simulator, ORGANIZATIONS).content == whole[: len(whole) // 2]
     simulator.faults.add(faults.empty_body())
-    assert ask(simulator, ORGANIZATIONS).content == b""
+    assert send(simulator, ORGANIZATIONS).content == b""
 
 
 @pytest.mark.parametrize("value", [42, None, "RUNNING", "3"])
-def test_a_field_can_have_any_value(simulator: Simulator, value: object) -> None:
+def test_field_can_have_any_value(simulator: Simulator, value: object) -> None:
     simulator.faults.add(faults.field("run_status", value))
 
-    listed = told(simulator, RUNS, {"test_id": TEST})["k6-runs"]
-    read = told(simulator, f"{RUNS}/5000001")["k6-run"]
+    listed = fetch(simulator, RUNS, {"test_id": TEST})["k6-runs"]
+    read = fetch(simulator, f"{RUNS}/5000001")["k6-run"]
 
     assert [run["run_status"] for run in [*listed, read]] == [value] * 6
 
 
-def test_a_field_can_be_absent(simulator: Simulator) -> None:
-    simulator.faults.add(faults.absent("run_status"))
+def test_field_can_be_missing(simulator: Simulator) -> None:
+    simulator.faults.add(faults.missing_field("run_status"))
 
-    assert "run_status" not in told(simulator, f"{RUNS}/5000001")["k6-run"]
-    assert all("run_status" not in run for run in told(simulator, RUNS, {"test_id": TEST})["k6-runs"])
+    assert "run_status" not in fetch(simulator, f"{RUNS}/5000001")["k6-run"]
+    assert all("run_status" not in run for run in fetch(simulator, RUNS, {"test_id": TEST})["k6-runs"])
 
 
 def test_numbers_can_be_strings(simulator: Simulator) -> None:
     simulator.faults.add(faults.numbers_as_strings())
 
-    assert told(simulator, f"{RUNS}/5000001")["k6-run"]["run_status"] == "3"
+    assert fetch(simulator, f"{RUNS}/5000001")["k6-run"]["run_status"] == "3"
 
 
-def test_one_run_of_a_page_can_be_unreadable(simulator: Simulator) -> None:
-    simulator.faults.add(faults.unreadable())
+def test_first_item_of_a_page_can_be_invalid(simulator: Simulator) -> None:
+    simulator.faults.add(faults.invalid_item())
 
-    page = told(simulator, RUNS, {"test_id": TEST})["k6-runs"]
+    page = fetch(simulator, RUNS, {"test_id": TEST})["k6-runs"]
 
-    assert page[0] == "unreadable"
+    assert page[0] == "invalid"
     assert [run["id"] for run in page[1:]] == [5_000_002, 5_000_003, 5_000_004, 5_000_005]
 
 
-def test_runs_of_another_test_can_slip_in(simulator: Simulator) -> None:
-    simulator.faults.add(faults.strangers())
+def test_list_can_contain_an_unexpected_run(simulator: Simulator) -> None:
+    simulator.faults.add(faults.unexpected_run())
 
-    page = told(simulator, RUNS, {"test_id": TEST})["k6-runs"]
+    page = fetch(simulator, RUNS, {"test_id": TEST})["k6-runs"]
 
     assert [run["test_id"] for run in page] == [TEST] * 5 + [TEST + 77]
     assert len({run["id"] for run in page}) == 6
 
 
-def test_a_run_can_come_twice(simulator: Simulator) -> None:
+def test_run_can_be_duplicated(simulator: Simulator) -> None:
     simulator.faults.add(faults.duplicate())
 
-    assert run_ids(simulator, {"test_id": TEST, "page_size": 2}) == [5_000_001, 5_000_002, 5_000_001]
+    assert fetch_run_ids(simulator, {"test_id": TEST, "page_size": 2}) == [5_000_001, 5_000_002, 5_000_001]
 
 
-def test_a_page_can_be_empty_whatever_the_count(simulator: Simulator) -> None:
+def test_page_can_be_empty_despite_its_count(simulator: Simulator) -> None:
     simulator.faults.add(faults.empty_page())
 
-    assert told(simulator, RUNS, {"test_id": TEST}) == {"k6-runs": [], "meta": {"count": 5}}
+    assert fetch(simulator, RUNS, {"test_id": TEST}) == {"k6-runs": [], "meta": {"count": 5}}
 
 
-def test_pages_can_go_on_for_ever(simulator: Simulator) -> None:
-    simulator.faults.add(faults.endless())
+def test_every_page_can_be_the_first(simulator: Simulator) -> None:
+    simulator.faults.add(faults.repeated_page())
 
     for page in (1, 2, 99):
         params = {"test_id": TEST, "page_size": 2, "page": page}
-        assert run_ids(simulator, params) == [5_000_001, 5_000_002]
+        assert fetch_run_ids(simulator, params) == [5_000_001, 5_000_002]
 
 
-def test_what_goes_wrong_with_runs_does_not_change_an_error(simulator: Simulator) -> None:
+def test_body_faults_do_not_change_an_error(simulator: Simulator) -> None:
     simulator.faults.add(faults.numbers_as_strings(), faults.empty_page())
 
-    assert ask(simulator, f"{RUNS}/1").json()["error"]["code"] == 3
+    assert send(simulator, f"{RUNS}/1").json()["error"]["code"] == 3
 
 
-def test_a_slow_answer_waits_before_its_headers_and_before_its_body() -> None:
+def test_slow_response_waits_before_headers_and_body() -> None:
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -205,45 +205,43 @@ def test_a_slow_answer_waits_before_its_headers_and_before_its_body() -> None:
     simulator = Simulator(World(), tokens={TOKEN}, clock=Clock(), sleep=sleep)
     simulator.faults.add(faults.slow(before=30.0, between=12.5))
 
-    assert ask(simulator, ORGANIZATIONS).status_code == 200
+    assert send(simulator, ORGANIZATIONS).status_code == 200
     assert waits == [30.0, 12.5]
 
 
-def test_a_hanging_request_is_never_answered(simulator: Simulator) -> None:
+def test_hanging_request_is_never_answered(simulator: Simulator) -> None:
     simulator.faults.add(faults.hang())
 
-    async def impatient() -> None:
+    async def get_with_timeout() -> None:
         transport = httpx.ASGITransport(simulator)
         async with httpx.AsyncClient(transport=transport, base_url="https://api.k6.io") as client:
             async with asyncio.timeout(0.05):
                 await client.get(ORGANIZATIONS)
 
     with pytest.raises(TimeoutError):
-        asyncio.run(impatient())
+        asyncio.run(get_with_timeout())
 
 
 @pytest.mark.parametrize("fault", [faults.reset(), faults.truncated()])
-def test_a_broken_connection_is_what_the_simulator_was_told_to_raise(
-    simulator: Simulator, fault: Fault
-) -> None:
+def test_broken_connection_raises_the_given_exception(simulator: Simulator, fault: Fault) -> None:
     simulator.faults.add(fault)
 
     with pytest.raises(httpx.ReadError):
-        ask(simulator, ORGANIZATIONS)
+        send(simulator, ORGANIZATIONS)
 
 
-def test_without_being_told_it_raises_what_a_socket_would() -> None:
+def test_broken_connection_raises_connection_reset_by_default() -> None:
     simulator = Simulator(World(), tokens={TOKEN}, clock=Clock())
     simulator.faults.add(faults.reset())
 
     with pytest.raises(ConnectionResetError):
-        ask(simulator, ORGANIZATIONS)
+        send(simulator, ORGANIZATIONS)
 
 
-def test_every_request_is_noted_even_one_that_goes_wrong(simulator: Simulator) -> None:
+def test_every_request_is_recorded(simulator: Simulator) -> None:
     simulator.faults.add(faults.error(500).on("/v3/*"))
-    ask(simulator, RUNS, {"test_id": TEST, "ids[]": [1, 2]})
-    ask(simulator, ORGANIZATIONS)
+    send(simulator, RUNS, {"test_id": TEST, "ids[]": [1, 2]})
+    send(simulator, ORGANIZATIONS)
 
     first, second = simulator.requests
     assert (first.method, first.path) == ("GET", RUNS)

@@ -1,4 +1,4 @@
-"""What only a real connection can show: the simulator on uvicorn, on loopback."""
+"""Behaviour that needs a real connection: the simulator on uvicorn, on loopback."""
 
 import asyncio
 import socket
@@ -33,53 +33,53 @@ async def serving(simulator: Simulator, protocol: HTTPProtocolType) -> AsyncIter
 
 def over_tcp(
     fault: Fault,
-    talk: Callable[[httpx.AsyncClient], Awaitable[None]],
+    exchange: Callable[[httpx.AsyncClient], Awaitable[None]],
     protocol: HTTPProtocolType,
     loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    async def everything() -> None:
+    async def scenario() -> None:
         simulator = Simulator(World(), tokens={TOKEN}, clock=Clock())
         simulator.faults.add(fault)
         async with serving(simulator, protocol) as client:
-            await talk(client)
+            await exchange(client)
             simulator.faults.clear()
             assert (await client.get("/v3/organizations")).status_code == 200
 
     with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(everything())
+        runner.run(scenario())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_reset_connection_is_reset(protocol: HTTPProtocolType, caplog: pytest.LogCaptureFixture) -> None:
-    async def talk(client: httpx.AsyncClient) -> None:
+def test_reset_resets_the_connection(protocol: HTTPProtocolType, caplog: pytest.LogCaptureFixture) -> None:
+    async def exchange(client: httpx.AsyncClient) -> None:
         with pytest.raises(httpx.ReadError):
             await client.get("/v3/organizations")
 
-    over_tcp(faults.reset(), talk, protocol)
+    over_tcp(faults.reset(), exchange, protocol)
     assert caplog.text == ""
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_truncated_body_is_shorter_than_announced(
+def test_truncated_body_is_shorter_than_its_length(
     protocol: HTTPProtocolType, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def talk(client: httpx.AsyncClient) -> None:
+    async def exchange(client: httpx.AsyncClient) -> None:
         received = b""
-        with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  the bytes before the error matter
-            async with client.stream("GET", "/v3/organizations") as answer:
-                announced = int(answer.headers["content-length"])
-                async for part in answer.aiter_raw():
+        with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  the bytes before the error are checked
+            async with client.stream("GET", "/v3/organizations") as response:
+                announced = int(response.headers["content-length"])
+                async for part in response.aiter_raw():
                     received += part
         assert len(received) == announced // 2
 
-    over_tcp(faults.truncated(), talk, protocol)
+    over_tcp(faults.truncated(), exchange, protocol)
     assert caplog.text == ""
 
 
-def test_connections_break_on_uvloop_as_well() -> None:
+def test_connections_break_on_uvloop() -> None:
     uvloop = pytest.importorskip("uvloop")
 
-    async def talk(client: httpx.AsyncClient) -> None:
+    async def exchange(client: httpx.AsyncClient) -> None:
         with pytest.raises(httpx.ReadError):
             await client.get("/v3/organizations")
         with pytest.raises(httpx.RemoteProtocolError):
@@ -87,27 +87,27 @@ def test_connections_break_on_uvloop_as_well() -> None:
 
     both = faults.reset().on("/v3/organizations"), faults.truncated().on("/v3/projects/*")
 
-    async def everything() -> None:
+    async def scenario() -> None:
         simulator = Simulator(World(), tokens={TOKEN}, clock=Clock())
         simulator.faults.add(*both)
         async with serving(simulator, "httptools") as client:
-            await talk(client)
+            await exchange(client)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(everything())
+        runner.run(scenario())
 
 
-def test_a_client_that_loses_patience_leaves_and_the_server_can_end() -> None:
-    async def talk(client: httpx.AsyncClient) -> None:
+def test_server_stops_after_a_client_times_out() -> None:
+    async def exchange(client: httpx.AsyncClient) -> None:
         with pytest.raises(httpx.ReadTimeout):
             await client.get("/v3/organizations", timeout=0.05)
 
-    over_tcp(faults.hang(), talk, "h11")
+    over_tcp(faults.hang(), exchange, "h11")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_link_of_v6_leads_back_to_the_server_that_told_it(protocol: HTTPProtocolType) -> None:
-    async def everything() -> None:
+def test_v6_link_leads_back_to_the_server(protocol: HTTPProtocolType) -> None:
+    async def scenario() -> None:
         world = World()
         for name in "abc":
             world.add_test(name)
@@ -118,31 +118,31 @@ def test_a_link_of_v6_leads_back_to_the_server_that_told_it(protocol: HTTPProtoc
             last = await client.get(link, headers=V6_HEADERS)
             assert [test["name"] for test in last.json()["value"]] == ["c"]
 
-    asyncio.run(everything())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_an_answer_without_content_has_no_length_and_the_connection_stays(
+def test_204_has_no_length_and_keeps_the_connection(
     protocol: HTTPProtocolType,
 ) -> None:
-    async def everything() -> None:
+    async def scenario() -> None:
         world = World()
         run_id = world.add_run(world.add_test("t"), created=CREATED)
         async with serving(Simulator(world, tokens={TOKEN}, clock=Clock()), protocol) as client:
             for _ in "ab":
-                answer = await client.post(f"/cloud/v6/test_runs/{run_id}/abort", headers=V6_HEADERS)
-                assert (answer.status_code, answer.content) == (204, b"")
-                assert "content-length" not in answer.headers
+                response = await client.post(f"/cloud/v6/test_runs/{run_id}/abort", headers=V6_HEADERS)
+                assert (response.status_code, response.content) == (204, b"")
+                assert "content-length" not in response.headers
 
-    asyncio.run(everything())
+    asyncio.run(scenario())
 
 
 def test_headers_arrive_before_a_slow_body() -> None:
-    async def talk(client: httpx.AsyncClient) -> None:
-        async with client.stream("GET", "/v3/organizations") as answer:
-            assert answer.status_code == 200
+    async def exchange(client: httpx.AsyncClient) -> None:
+        async with client.stream("GET", "/v3/organizations") as response:
+            assert response.status_code == 200
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await answer.aread()
+                    await response.aread()
 
-    over_tcp(faults.slow(between=0.2), talk, "h11")
+    over_tcp(faults.slow(between=0.2), exchange, "h11")

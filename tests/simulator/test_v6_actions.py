@@ -1,4 +1,4 @@
-"""What a client can do by the v6 API: start, abort, upload, and look at what is scheduled."""
+"""Start, abort and upload over the v6 API, and the list of schedules."""
 
 from collections.abc import Mapping
 
@@ -6,13 +6,15 @@ import httpx
 import pytest
 
 from exporter.simulator import EndStatus, Options, Phases, RunScript, Simulator, V6Options, World
-from tests.support.simulator_client import CREATED, Clock, ask_v6, simulate, told_v6
-from tests.support.v6_schema import ERROR, LOAD_TEST, STARTED_TEST_RUN, VALIDATED_OPTIONS, assert_keeps_to
+from tests.support.simulator_client import CREATED, Clock, fetch_v6, send_v6, simulate
+from tests.support.v6_schema import ERROR, LOAD_TEST, STARTED_TEST_RUN, VALIDATED_OPTIONS, assert_matches
 
-BRISK = RunScript(phases=Phases(created=2, validated=2, queued=2, initializing=2, running=10, processing=4))
+SHORT_PLAN = RunScript(
+    phases=Phases(created=2, validated=2, queued=2, initializing=2, running=10, processing=4)
+)
 
 
-def simulator_with(plan: RunScript = BRISK) -> Simulator:
+def simulator_with(plan: RunScript = SHORT_PLAN) -> Simulator:
     """One test, 400001, whose runs follow the plan; a stop takes two seconds."""
     world = World(stop_delay=2)
     world.add_test("checkout", created=CREATED - 10, plan=plan)
@@ -20,7 +22,7 @@ def simulator_with(plan: RunScript = BRISK) -> Simulator:
 
 
 def post(simulator: Simulator, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-    return ask_v6(simulator, path, method="POST", headers=headers)
+    return send_v6(simulator, path, method="POST", headers=headers)
 
 
 def start(simulator: Simulator, key: str | None = None) -> int:
@@ -29,35 +31,35 @@ def start(simulator: Simulator, key: str | None = None) -> int:
     return run_id
 
 
-def later(simulator: Simulator, seconds: float) -> None:
+def advance(simulator: Simulator, seconds: float) -> None:
     assert isinstance(simulator.clock, Clock)
     simulator.clock.now += seconds
 
 
-def test_a_start_answers_with_a_created_run_and_where_to_look_at_it() -> None:
-    answer = post(simulator_with(), "/load_tests/400001/start")
+def test_start_returns_a_created_run_and_its_url() -> None:
+    response = post(simulator_with(), "/load_tests/400001/start")
 
-    assert answer.status_code == 200
-    run = answer.json()
-    assert_keeps_to(STARTED_TEST_RUN, run)
+    assert response.status_code == 200
+    run = response.json()
+    assert_matches(STARTED_TEST_RUN, run)
     assert (run["status"], run["result"], run["started_by"]) == ("created", None, "owner@example.com")
     assert run["test_run_details_page_url"] == f"https://simulated.grafana.net/a/k6-app/runs/{run['id']}"
 
 
-def test_starts_with_the_same_key_are_one_start_for_ten_minutes() -> None:
+def test_idempotency_key_is_valid_for_ten_minutes() -> None:
     simulator = simulator_with()
     first = start(simulator, "a")
 
     assert start(simulator, "a") == first
     assert start(simulator, "b") != first
     assert len({first, start(simulator), start(simulator)}) == 3
-    later(simulator, 599)
+    advance(simulator, 599)
     assert start(simulator, "a") == first
-    later(simulator, 1)
+    advance(simulator, 1)
     assert start(simulator, "a") != first
 
 
-def test_a_key_is_good_for_one_test_and_for_a_run_that_still_exists() -> None:
+def test_idempotency_key_belongs_to_one_test_and_run() -> None:
     simulator = simulator_with()
     first = start(simulator, "a")
     other = simulator.world.add_test("other", created=CREATED)
@@ -68,27 +70,27 @@ def test_a_key_is_good_for_one_test_and_for_a_run_that_still_exists() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 37])
-def test_a_key_is_neither_empty_nor_long(key: str) -> None:
+def test_invalid_idempotency_key_is_refused(key: str) -> None:
     simulator = simulator_with()
 
-    answer = post(simulator, "/load_tests/400001/start", {"K6-Idempotency-Key": key})
+    response = post(simulator, "/load_tests/400001/start", {"K6-Idempotency-Key": key})
 
-    assert answer.status_code == 400
-    assert_keeps_to(ERROR, answer.json())
+    assert response.status_code == 400
+    assert_matches(ERROR, response.json())
     assert simulator.world.runs == {}
 
 
-def test_an_abort_takes_effect_a_few_moments_later() -> None:
+def test_abort_takes_effect_after_the_delay() -> None:
     simulator = simulator_with()
     run_id = start(simulator)
-    later(simulator, 9)
+    advance(simulator, 9)
 
-    answer = post(simulator, f"/test_runs/{run_id}/abort")
+    response = post(simulator, f"/test_runs/{run_id}/abort")
 
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert told_v6(simulator, f"/test_runs/{run_id}")["status"] == "running"
-    later(simulator, 2)
-    run = told_v6(simulator, f"/test_runs/{run_id}")
+    assert (response.status_code, response.content) == (204, b"")
+    assert fetch_v6(simulator, f"/test_runs/{run_id}")["status"] == "running"
+    advance(simulator, 2)
+    run = fetch_v6(simulator, f"/test_runs/{run_id}")
     assert (run["status"], run["result"], run["execution_duration"]) == ("aborted", "error", 3)
     assert run["status_details"]["extra"] == {"by_user": "owner@example.com", "message": None, "code": None}
 
@@ -96,19 +98,19 @@ def test_an_abort_takes_effect_a_few_moments_later() -> None:
 @pytest.mark.parametrize(
     ("age", "status"), [(0, 204), (5, 204), (7, 204), (9, 204), (18, 409), (21, 409), (99, 409)]
 )
-def test_a_run_can_be_aborted_until_it_has_been_executed(age: float, status: int) -> None:
+def test_run_can_be_aborted_until_its_execution_ends(age: float, status: int) -> None:
     simulator = simulator_with()
     run_id = start(simulator)
-    later(simulator, age)
+    advance(simulator, age)
 
     assert post(simulator, f"/test_runs/{run_id}/abort").status_code == status
 
 
-def test_an_aborted_run_cannot_be_aborted_again() -> None:
+def test_aborted_run_cannot_be_aborted_again() -> None:
     simulator = simulator_with()
     run_id = start(simulator)
     assert [post(simulator, f"/test_runs/{run_id}/abort").status_code for _ in "ab"] == [204, 204]
-    later(simulator, 2)
+    advance(simulator, 2)
 
     assert post(simulator, f"/test_runs/{run_id}/abort").status_code == 409
 
@@ -129,7 +131,7 @@ def form(name: str | None, script: bytes = b"export default () => {}") -> bytes:
 
 
 def upload(simulator: Simulator, name: str | None, script: bytes = b"x") -> httpx.Response:
-    return ask_v6(
+    return send_v6(
         simulator,
         "/projects/30001/load_tests",
         method="POST",
@@ -138,39 +140,39 @@ def upload(simulator: Simulator, name: str | None, script: bytes = b"x") -> http
     )
 
 
-def test_a_test_is_created_by_a_form_and_started_like_any_other() -> None:
-    world = World(uploads=RunScript(EndStatus.ABORTED_BY_THRESHOLD, phases=BRISK.phases))
+def test_uploaded_test_can_be_started() -> None:
+    world = World(uploads=RunScript(EndStatus.ABORTED_BY_THRESHOLD, phases=SHORT_PLAN.phases))
     simulator = simulate(world)
 
-    answer = upload(simulator, "größe", bytes(range(256)) * 100)
+    response = upload(simulator, "größe", bytes(range(256)) * 100)
 
-    assert answer.status_code == 201
-    assert_keeps_to(LOAD_TEST, answer.json())
-    test = answer.json()
+    assert response.status_code == 201
+    assert_matches(LOAD_TEST, response.json())
+    test = response.json()
     assert (test["name"], test["project_id"]) == ("größe", 30_001)
-    assert told_v6(simulator, "/projects/30001/load_tests", {"name": "größe"})["value"] == [test]
+    assert fetch_v6(simulator, "/projects/30001/load_tests", {"name": "größe"})["value"] == [test]
     run_id = post(simulator, f"/load_tests/{test['id']}/start").json()["id"]
-    later(simulator, 60)
-    assert told_v6(simulator, f"/test_runs/{run_id}")["result"] == "failed"
+    advance(simulator, 60)
+    assert fetch_v6(simulator, f"/test_runs/{run_id}")["result"] == "failed"
 
 
-def test_the_run_of_an_upload_passes_within_seconds_unless_the_world_plans_otherwise() -> None:
+def test_uploaded_test_passes_by_default() -> None:
     simulator = simulate(World())
     run_id = post(simulator, f"/load_tests/{upload(simulator, 't').json()['id']}/start").json()["id"]
 
-    later(simulator, 10)
+    advance(simulator, 10)
 
-    assert told_v6(simulator, f"/test_runs/{run_id}")["result"] == "passed"
+    assert fetch_v6(simulator, f"/test_runs/{run_id}")["result"] == "passed"
 
 
 @pytest.mark.parametrize(
     ("name", "status"), [("checkout", 409), ("", 400), (None, 400), ("x" * 301, 400), ("x" * 300, 201)]
 )
-def test_the_name_of_a_test_is_given_new_and_not_too_long(name: str | None, status: int) -> None:
+def test_name_of_an_upload_is_validated(name: str | None, status: int) -> None:
     assert upload(simulator_with(), name).status_code == status
 
 
-def test_a_name_taken_in_another_project_is_free() -> None:
+def test_name_may_exist_in_another_project() -> None:
     simulator = simulate(World())
     simulator.world.add_test("t", project_id=simulator.world.add_project("shop"), created=CREATED)
 
@@ -185,14 +187,12 @@ def test_a_name_taken_in_another_project_is_free() -> None:
         ("application/json", b"{}", 415),
     ],
 )
-def test_a_script_can_be_put_and_changes_nothing_one_could_see(
-    content_type: str, body: bytes, status: int
-) -> None:
+def test_put_script_does_not_change_the_test(content_type: str, body: bytes, status: int) -> None:
     simulator = simulator_with()
-    before = told_v6(simulator, "/load_tests/400001")
-    later(simulator, 60)
+    before = fetch_v6(simulator, "/load_tests/400001")
+    advance(simulator, 60)
 
-    answer = ask_v6(
+    response = send_v6(
         simulator,
         "/load_tests/400001/script",
         method="PUT",
@@ -200,12 +200,12 @@ def test_a_script_can_be_put_and_changes_nothing_one_could_see(
         content=body,
     )
 
-    assert answer.status_code == status
-    assert told_v6(simulator, "/load_tests/400001") == before
+    assert response.status_code == status
+    assert fetch_v6(simulator, "/load_tests/400001") == before
 
 
 @pytest.mark.parametrize(
-    ("told", "status"),
+    ("body", "status"),
     [
         ({"options": {"vus": 10}}, 200),
         ({"options": {"cloud": {"projectID": 30_001}}, "project_id": 30_001}, 200),
@@ -217,27 +217,27 @@ def test_a_script_can_be_put_and_changes_nothing_one_could_see(
     ],
 )
 @pytest.mark.parametrize("as_strings", [False, True])
-def test_options_are_validated_before_an_upload(told: object, status: int, as_strings: bool) -> None:
+def test_options_are_validated(body: object, status: int, as_strings: bool) -> None:
     simulator = simulate(World(), options=Options(v6=V6Options(cost_as_strings=as_strings)))
 
-    answer = ask_v6(simulator, "/validate_options", method="POST", json=told)
+    response = send_v6(simulator, "/validate_options", method="POST", json=body)
 
-    assert answer.status_code == status
-    assert_keeps_to(VALIDATED_OPTIONS if status == 200 else ERROR, answer.json())
+    assert response.status_code == status
+    assert_matches(VALIDATED_OPTIONS if status == 200 else ERROR, response.json())
 
 
 DAY = 86_400.0
 
 
-def test_schedules_tell_which_test_starts_when() -> None:
+def test_schedules_have_rules_and_next_runs() -> None:
     world = World()
-    nightly, hourly, brisk = (world.add_test(name, created=CREATED - 9) for name in "abc")
+    nightly, hourly, frequent = (world.add_test(name, created=CREATED - 9) for name in "abc")
     world.schedule(nightly, every=DAY, first=CREATED - 3 * DAY - 1)
     world.schedule(hourly, every=7200, first=CREATED + 60, times=5)
-    world.schedule(brisk, every=50, first=CREATED - 100)
+    world.schedule(frequent, every=50, first=CREATED - 100)
     simulator = simulate(world, options=Options(v6=V6Options(microseconds=False)))
 
-    first, second, third = told_v6(simulator, "/schedules")["value"]
+    first, second, third = fetch_v6(simulator, "/schedules")["value"]
 
     assert first == {
         "id": 60_001,
@@ -261,36 +261,36 @@ def test_schedules_tell_which_test_starts_when() -> None:
         "count": 5,
     }
     assert (second["starts"], second["next_run"]) == ("2020-08-18T13:34:41Z", "2020-08-18T13:34:41Z")
-    # No rule of k6 Cloud is that brisk; the moment is true all the same.
+    # k6 Cloud has no rule for such short intervals, but the time is correct.
     assert third["cron"] == {"schedule": "*/1 * * * *", "time_zone": "UTC"}
     assert (third["recurrence_rule"], third["next_run"]) == (None, "2020-08-18T13:34:31Z")
 
 
-def test_a_schedule_comes_to_its_end_and_can_be_deactivated() -> None:
+def test_ended_and_deactivated_schedules_are_listed() -> None:
     world = World()
     once, halted = world.add_test("once"), world.add_test("halted")
     world.schedule(once, every=DAY, first=CREATED, times=1)
     world.deactivate_schedule(world.schedule(halted, every=60, first=CREATED), CREATED - 1)
     simulator = simulate(world)
 
-    first, second = told_v6(simulator, "/schedules")["value"]
+    first, second = fetch_v6(simulator, "/schedules")["value"]
 
     assert (first["next_run"], first["deactivated"]) == (None, False)
     assert (second["next_run"], second["deactivated"]) == ("2020-08-18T13:34:41.000000Z", True)
-    assert [run["test_id"] for run in told_v6(simulator, "/test_runs")["value"]] == [once]
+    assert [run["test_id"] for run in fetch_v6(simulator, "/test_runs")["value"]] == [once]
 
 
-def test_a_run_that_its_schedule_started_was_started_by_nobody() -> None:
+def test_scheduled_run_has_no_user() -> None:
     world = World()
     world.schedule(world.add_test("t"), every=60, first=CREATED)
 
-    [run] = told_v6(simulate(world), "/test_runs")["value"]
+    [run] = fetch_v6(simulate(world), "/test_runs")["value"]
 
     assert run["started_by"] is None
 
 
-def test_schedules_can_be_forbidden_while_the_rest_is_not() -> None:
+def test_schedules_alone_can_be_forbidden() -> None:
     simulator = simulate(World(), options=Options(v6=V6Options(schedules_forbidden=True)))
 
-    assert ask_v6(simulator, "/schedules").status_code == 403
-    assert ask_v6(simulator, "/load_tests").status_code == 200
+    assert send_v6(simulator, "/schedules").status_code == 403
+    assert send_v6(simulator, "/load_tests").status_code == 200

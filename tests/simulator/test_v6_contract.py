@@ -1,4 +1,4 @@
-"""Every answer of the v6 API keeps to the schema that the vendor publishes for it."""
+"""Every response of the v6 API matches the schema that the vendor publishes."""
 
 from typing import Any
 
@@ -17,30 +17,30 @@ from exporter.simulator import (
     demo_world,
 )
 from tests.support import v6_schema
-from tests.support.simulator_client import CREATED, ask_v6, simulate, told_v6
-from tests.support.v6_schema import Schema, assert_keeps_to, listing
+from tests.support.simulator_client import CREATED, fetch_v6, send_v6, simulate
+from tests.support.v6_schema import Schema, assert_matches, listing
 from tests.support.worlds import world_of_all_endings
 
 
 @pytest.mark.parametrize("age", range(0, 30, 2))
-def test_runs_keep_to_the_schema_at_every_moment_of_their_life(age: int) -> None:
+def test_runs_match_the_schema_at_every_age(age: int) -> None:
     world, test_id = world_of_all_endings()
     simulator = simulate(world, now=CREATED + age)
 
-    listed = told_v6(simulator, "/test_runs", {"$count": "true"})
+    listed = fetch_v6(simulator, "/test_runs", {"$count": "true"})
 
-    assert_keeps_to(listing(v6_schema.TEST_RUN), listed)
+    assert_matches(listing(v6_schema.TEST_RUN), listed)
     assert listed["@count"] == len(listed["value"]) == 11
-    assert listed["value"] == told_v6(simulator, f"/load_tests/{test_id}/test_runs")["value"]
+    assert listed["value"] == fetch_v6(simulator, f"/load_tests/{test_id}/test_runs")["value"]
     for run in listed["value"]:
-        assert told_v6(simulator, f"/test_runs/{run['id']}") == run
+        assert fetch_v6(simulator, f"/test_runs/{run['id']}") == run
 
 
 @pytest.mark.parametrize("age", range(0, 30, 2))
-def test_what_a_run_tells_of_its_state_is_consistent(age: int) -> None:
+def test_run_state_is_consistent_at_every_age(age: int) -> None:
     world, _ = world_of_all_endings()
 
-    for run in told_v6(simulate(world, now=CREATED + age), "/test_runs")["value"]:
+    for run in fetch_v6(simulate(world, now=CREATED + age), "/test_runs")["value"]:
         words = [step["type"] for step in run["status_history"]]
         assert words == sorted(set(words), key=v6_schema.STATUSES.index)
         assert [step["entered"] for step in run["status_history"]] == sorted(
@@ -58,7 +58,7 @@ def test_what_a_run_tells_of_its_state_is_consistent(age: int) -> None:
 SAMPLE = Phases(created=10, validated=None, queued=None, initializing=10, running=1800, processing=10)
 
 
-def test_a_run_reads_as_in_the_sample_of_the_document() -> None:
+def test_run_equals_the_sample_of_the_document() -> None:
     world = World()
     run_id = world.add_run(
         world.add_test("Orders API Soak Test", created=CREATED),
@@ -70,7 +70,7 @@ def test_a_run_reads_as_in_the_sample_of_the_document() -> None:
     )
     simulator = simulate(world, now=CREATED + 3600, options=Options(v6=V6Options(microseconds=False)))
 
-    assert told_v6(simulator, f"/test_runs/{run_id}") == {
+    assert fetch_v6(simulator, f"/test_runs/{run_id}") == {
         "id": run_id,
         "test_id": 400_001,
         "project_id": 30_001,
@@ -112,7 +112,7 @@ def test_a_run_reads_as_in_the_sample_of_the_document() -> None:
     }
 
 
-def run_told(
+def fetch_run(
     age: float,
     *,
     ending: EndStatus = EndStatus.FINISHED,
@@ -129,24 +129,24 @@ def run_told(
         vus=vus,
         duration=duration,
     )
-    return told_v6(simulate(world, now=CREATED + age), f"/test_runs/{run_id}")
+    return fetch_v6(simulate(world, now=CREATED + age), f"/test_runs/{run_id}")
 
 
 PLANNED = ("cost", "options", "max_vus", "max_browser_vus", "estimated_duration")
 
 
-def test_what_validation_finds_out_is_null_before() -> None:
-    created = run_told(5)
-    initializing = run_told(12)
+def test_options_and_estimates_are_null_before_validation() -> None:
+    created = fetch_run(5)
+    initializing = fetch_run(12)
 
     assert [created[name] for name in (*PLANNED, "distribution")] == [None] * 6
     assert all(initializing[name] is not None for name in (*PLANNED, "distribution"))
 
 
-def test_a_load_zone_is_found_when_the_run_is_initialized() -> None:
+def test_distribution_is_known_from_initializing_on() -> None:
     phases = Phases(created=1, validated=1, queued=10, initializing=10)
 
-    assert [run_told(age, phases=phases)["distribution"] is None for age in (0, 1, 5, 15, 25)] == [
+    assert [fetch_run(age, phases=phases)["distribution"] is None for age in (0, 1, 5, 15, 25)] == [
         True,
         True,
         True,
@@ -155,20 +155,20 @@ def test_a_load_zone_is_found_when_the_run_is_initialized() -> None:
     ]
 
 
-def test_the_cost_is_a_forecast_until_the_run_has_ended() -> None:
-    told = [
-        run_told(age, ending=EndStatus.ABORTED_BY_LIMIT, vus=60, duration=3600) for age in (15, 100, 9999)
+def test_cost_is_an_estimate_until_the_run_ends() -> None:
+    runs = [
+        fetch_run(age, ending=EndStatus.ABORTED_BY_LIMIT, vus=60, duration=3600) for age in (15, 100, 9999)
     ]
 
-    assert [run["cost"]["total_vuh"] for run in told] == [60.0, 60.0, 30.0]
+    assert [run["cost"]["total_vuh"] for run in runs] == [60.0, 60.0, 30.0]
 
 
-def test_the_duration_of_the_execution_grows_while_it_runs() -> None:
-    assert [run_told(age)["execution_duration"] for age in (0, 15, 20, 620, 9999)] == [0, 0, 0, 600, 1800]
+def test_execution_duration_grows_while_running() -> None:
+    assert [fetch_run(age)["execution_duration"] for age in (0, 15, 20, 620, 9999)] == [0, 0, 0, 600, 1800]
 
 
-def test_a_run_that_validation_refuses_knows_nothing_of_its_plan() -> None:
-    refused = run_told(60, ending=EndStatus.ABORTED_BY_SYSTEM, phases=REJECTED)
+def test_rejected_run_has_no_options() -> None:
+    refused = fetch_run(60, ending=EndStatus.ABORTED_BY_SYSTEM, phases=REJECTED)
 
     assert [refused[name] for name in (*PLANNED, "distribution")] == [None] * 6
     assert [step["type"] for step in refused["status_history"]] == ["created", "aborted"]
@@ -181,7 +181,7 @@ def test_a_run_that_validation_refuses_knows_nothing_of_its_plan() -> None:
     assert refused["result_details"] == {"type": "error", "message": "Validation error", "code": None}
 
 
-def lively() -> Simulator:
+def make_demo() -> Simulator:
     return simulate(demo_world(CREATED), now=CREATED)
 
 
@@ -201,10 +201,8 @@ def lively() -> Simulator:
     ],
 )
 @pytest.mark.parametrize("params", [{}, {"$count": "true", "$top": 1}])
-def test_everything_told_of_a_lively_world_keeps_to_the_schema(
-    path: str, schema: Schema, params: dict[str, str]
-) -> None:
-    assert_keeps_to(schema, told_v6(lively(), path, params))
+def test_every_response_matches_the_schema(path: str, schema: Schema, params: dict[str, str]) -> None:
+    assert_matches(schema, fetch_v6(make_demo(), path, params))
 
 
 ALLOWED = V6Options(
@@ -219,7 +217,7 @@ ALLOWED = V6Options(
 
 
 @pytest.mark.parametrize("path", ["/test_runs", "/load_tests", "/schedules"])
-def test_other_looks_are_within_the_schema_as_well(path: str) -> None:
+def test_responses_with_options_match_the_schema(path: str) -> None:
     schema = {
         "/test_runs": v6_schema.TEST_RUN,
         "/load_tests": v6_schema.LOAD_TEST,
@@ -227,7 +225,7 @@ def test_other_looks_are_within_the_schema_as_well(path: str) -> None:
     }[path]
     simulator = simulate(demo_world(CREATED), now=CREATED, options=Options(v6=ALLOWED))
 
-    assert_keeps_to(listing(schema), told_v6(simulator, path))
+    assert_matches(listing(schema), fetch_v6(simulator, path))
 
 
 @pytest.mark.parametrize(("endpoint", "parameters"), v6_schema.ENDPOINTS.items())
@@ -236,9 +234,9 @@ def test_exactly_the_documented_parameters_are_known(endpoint: str, parameters: 
     simulator = simulate(demo_world(CREATED), now=CREATED, options=Options(reject_unknown_parameters=True))
 
     def unknown(name: str) -> bool:
-        answer = ask_v6(simulator, path.replace("{id}", "1"), {name: "1"}, method=method)
-        assert answer.status_code not in (404, 405) or "{id}" in path
-        return answer.status_code == 400 and "Unknown parameter" in answer.text
+        response = send_v6(simulator, path.replace("{id}", "1"), {name: "1"}, method=method)
+        assert response.status_code not in (404, 405) or "{id}" in path
+        return response.status_code == 400 and "Unknown parameter" in response.text
 
     every = {name for names in v6_schema.ENDPOINTS.values() for name in names} | {"$filter", "project_id"}
     assert {name for name in every if not unknown(name)} == parameters
@@ -280,18 +278,16 @@ def test_exactly_the_documented_parameters_are_known(endpoint: str, parameters: 
     ],
 )
 @pytest.mark.parametrize("nulls", [False, True])
-def test_a_mistake_is_answered_in_the_documented_form(
-    method: str, path: str, status: int, code: str, nulls: bool
-) -> None:
+def test_errors_have_the_documented_form(method: str, path: str, status: int, code: str, nulls: bool) -> None:
     options = Options(v6=V6Options(null_in_errors=nulls))
     simulator = simulate(demo_world(CREATED), now=CREATED, options=options)
 
-    answer = ask_v6(simulator, path, method=method)
+    response = send_v6(simulator, path, method=method)
 
-    assert answer.status_code == status, answer.text
-    assert_keeps_to(v6_schema.ERROR, answer.json())
-    assert answer.json()["error"]["code"] == code
-    assert ("target" in answer.json()["error"]) is nulls
+    assert response.status_code == status, response.text
+    assert_matches(v6_schema.ERROR, response.json())
+    assert response.json()["error"]["code"] == code
+    assert ("target" in response.json()["error"]) is nulls
     if status == 400:
-        [detail] = answer.json()["error"]["details"]
+        [detail] = response.json()["error"]["details"]
         assert f"{detail['target']}=" in path

@@ -1,4 +1,4 @@
-"""How the v6 API may look other than usual, by a switch or by a fault."""
+"""How options and faults change the responses of the v6 API."""
 
 import json
 from typing import Any
@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from exporter.simulator import Fault, Options, Phases, Simulator, Timestamps, V6Options, World, faults
-from tests.support.simulator_client import CREATED, ask_v6, ids_v6, simulate, told, told_v6
-from tests.support.v6_schema import ERROR, assert_keeps_to
+from tests.support.simulator_client import CREATED, fetch, fetch_ids_v6, fetch_v6, send_v6, simulate
+from tests.support.v6_schema import ERROR, assert_matches
 
 RUNS = "/load_tests/400001/test_runs"
 
@@ -23,7 +23,7 @@ def simulator_with(options: Options = Options(), now: float = CREATED + 1000) ->
 
 
 def first_run(v6: V6Options, now: float = CREATED + 1000) -> dict[str, Any]:
-    [run, *_] = told_v6(simulator_with(Options(v6=v6), now), "/test_runs")["value"]
+    [run, *_] = fetch_v6(simulator_with(Options(v6=v6), now), "/test_runs")["value"]
     assert isinstance(run, dict)
     return run
 
@@ -37,19 +37,21 @@ def first_run(v6: V6Options, now: float = CREATED + 1000) -> dict[str, Any]:
         (Timestamps.NAIVE, True, "2020-08-18T13:33:41.000000"),
     ],
 )
-def test_a_moment_has_many_forms(form: Timestamps, microseconds: bool, written: str) -> None:
+def test_timestamps_have_the_form_of_the_v6_options(
+    form: Timestamps, microseconds: bool, written: str
+) -> None:
     run = first_run(V6Options(timestamps=form, microseconds=microseconds))
 
     assert run["created"] == run["status_history"][0]["entered"] == written
 
 
-def test_the_forms_of_legacy_are_its_own() -> None:
+def test_v6_options_do_not_change_legacy_timestamps() -> None:
     simulator = simulator_with(Options(v6=V6Options(timestamps=Timestamps.OFFSET)))
 
-    assert told(simulator, "/loadtests/v2/runs/5000001")["k6-run"]["created"] == "2020-08-18T13:33:41"
+    assert fetch(simulator, "/loadtests/v2/runs/5000001")["k6-run"]["created"] == "2020-08-18T13:33:41"
 
 
-def test_the_numbers_of_a_cost_can_be_strings_and_no_others() -> None:
+def test_numbers_of_a_cost_can_be_strings() -> None:
     run = first_run(V6Options(cost_as_strings=True))
 
     assert run["cost"] == {
@@ -65,7 +67,7 @@ def test_the_numbers_of_a_cost_can_be_strings_and_no_others() -> None:
     assert run["max_vus"] == 60
 
 
-def test_an_undecided_result_can_have_empty_details() -> None:
+def test_missing_result_can_have_empty_details() -> None:
     undecided = first_run(V6Options(empty_result_details=True), now=CREATED + 4)
     decided = first_run(V6Options(empty_result_details=True))
 
@@ -73,27 +75,27 @@ def test_an_undecided_result_can_have_empty_details() -> None:
     assert decided["result_details"] == {"type": "passed", "message": None, "code": None}
 
 
-def test_a_status_without_anything_extra_can_say_so() -> None:
+def test_status_extra_can_be_null() -> None:
     assert "extra" not in first_run(V6Options())["status_details"]
     assert first_run(V6Options(null_extra=True))["status_details"]["extra"] is None
 
 
-def test_a_test_can_lack_its_baseline() -> None:
+def test_baseline_of_a_test_can_be_absent() -> None:
     simulator = simulator_with(Options(v6=V6Options(baseline=False)))
 
-    assert "baseline_test_run_id" not in told_v6(simulator, "/load_tests/400001")
-    assert told_v6(simulator_with(), "/load_tests/400001")["baseline_test_run_id"] is None
+    assert "baseline_test_run_id" not in fetch_v6(simulator, "/load_tests/400001")
+    assert fetch_v6(simulator_with(), "/load_tests/400001")["baseline_test_run_id"] is None
 
 
-def test_the_looks_of_both_generations_are_those_of_v6_too() -> None:
+def test_common_options_apply_to_v6() -> None:
     options = Options(nulls=frozenset({"started_by", "max_vus"}), extra_keys=True, numbers_as_strings=True)
     simulator = simulator_with(options)
 
-    listed = told_v6(simulator, "/test_runs", {"$count": "true", "$top": 1})
+    listed = fetch_v6(simulator, "/test_runs", {"$count": "true", "$top": 1})
 
     assert listed["@count"] == "5"
     assert "undocumented" in listed
-    assert listed["value"] == [told_v6(simulator, "/test_runs/5000001")]
+    assert listed["value"] == [fetch_v6(simulator, "/test_runs/5000001")]
     [run] = listed["value"]
     assert (run["id"], run["max_vus"], run["estimated_duration"]) == ("5000001", None, "60")
     assert "undocumented" in run
@@ -106,23 +108,23 @@ def with_fault(fault: Fault) -> Simulator:
 
 
 @pytest.mark.parametrize(
-    ("path", "code", "told_code"),
+    ("path", "code", "expected_code"),
     [("/test_runs", None, "error"), ("/test_runs", "limit", "limit"), ("/test_runs", 4, "4")],
 )
-def test_an_error_speaks_as_the_api_that_was_asked(path: str, code: str | int | None, told_code: str) -> None:
-    answer = ask_v6(with_fault(faults.error(429, code=code, retry_after=7)), path)
+def test_error_has_the_form_of_v6(path: str, code: str | int | None, expected_code: str) -> None:
+    response = send_v6(with_fault(faults.error(429, code=code, retry_after=7)), path)
 
-    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
-    assert_keeps_to(ERROR, answer.json())
-    assert answer.json()["error"]["code"] == told_code
+    assert (response.status_code, response.headers["retry-after"]) == (429, "7")
+    assert_matches(ERROR, response.json())
+    assert response.json()["error"]["code"] == expected_code
 
 
-def test_a_run_can_be_gone_between_the_list_and_the_read() -> None:
+def test_listed_run_can_be_404() -> None:
     simulator = with_fault(faults.error(404, message="Not found").on("/cloud/v6/test_runs/5000003"))
 
-    assert 5_000_003 in ids_v6(simulator, "/test_runs")
-    assert ask_v6(simulator, "/test_runs/5000003").status_code == 404
-    assert ask_v6(simulator, "/test_runs/5000004").status_code == 200
+    assert 5_000_003 in fetch_ids_v6(simulator, "/test_runs")
+    assert send_v6(simulator, "/test_runs/5000003").status_code == 404
+    assert send_v6(simulator, "/test_runs/5000004").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -134,91 +136,106 @@ def test_a_run_can_be_gone_between_the_list_and_the_read() -> None:
         ("passed", "flaky", "/test_runs", ("result_details", "type")),
     ],
 )
-def test_a_word_can_be_one_that_nobody_knows(old: str, new: str, path: str, where: tuple[str, ...]) -> None:
-    simulator = with_fault(faults.word(old, new))
+def test_word_can_be_replaced_by_an_unknown_one(
+    old: str, new: str, path: str, where: tuple[str, ...]
+) -> None:
+    simulator = with_fault(faults.replaced_word(old, new))
 
-    for run in told_v6(simulator, path)["value"]:
+    for run in fetch_v6(simulator, path)["value"]:
         value = run
         for key in where:
             value = value[key]
         assert value == new
 
 
-def test_a_field_can_have_any_value_or_none_in_a_list_and_alone() -> None:
+def test_field_can_be_null_or_missing_everywhere() -> None:
     simulator = with_fault(faults.field("status", None))
-    simulator.faults.add(faults.absent("is_starred"))
+    simulator.faults.add(faults.missing_field("is_starred"))
 
-    runs = [*told_v6(simulator, RUNS)["value"], told_v6(simulator, "/test_runs/5000001")]
+    runs = [*fetch_v6(simulator, RUNS)["value"], fetch_v6(simulator, "/test_runs/5000001")]
 
     assert {run["status"] for run in runs} == {None}
     assert all("is_starred" not in run for run in runs)
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected"),
     [
         (faults.field("@nextLink", ""), {"@count": 5, "@nextLink": ""}),
         (faults.field("@count", "many"), {"@count": "many"}),
-        (faults.absent("@nextLink"), {"@count": 5}),
+        (faults.missing_field("@nextLink"), {"@count": 5}),
     ],
 )
-def test_the_envelope_can_be_wrong(fault: Fault, told: dict[str, Any]) -> None:
-    page = told_v6(with_fault(fault), "/test_runs", {"$top": 2, "$count": "true"})
+def test_envelope_can_be_wrong(fault: Fault, expected: dict[str, Any]) -> None:
+    page = fetch_v6(with_fault(fault), "/test_runs", {"$top": 2, "$count": "true"})
 
-    assert {key: page.get(key) for key in told} == told
-
-
-def test_an_envelope_can_lack_its_list() -> None:
-    assert told_v6(with_fault(faults.absent("value")), "/test_runs") == {}
+    assert {key: page.get(key) for key in expected} == expected
 
 
-def test_the_page_itself_can_be_wrong() -> None:
+def test_envelope_can_lack_its_list() -> None:
+    assert fetch_v6(with_fault(faults.missing_field("value")), "/test_runs") == {}
+
+
+def test_page_can_be_wrong() -> None:
     params = {"$top": 2}
 
-    assert ids_v6(with_fault(faults.duplicate()), "/test_runs", params) == [5_000_001, 5_000_002, 5_000_001]
-    assert told_v6(with_fault(faults.unreadable()), "/test_runs", params)["value"][0] == "unreadable"
-    assert [run["test_id"] for run in told_v6(with_fault(faults.strangers()), RUNS, params)["value"]] == [
+    assert fetch_ids_v6(with_fault(faults.duplicate()), "/test_runs", params) == [
+        5_000_001,
+        5_000_002,
+        5_000_001,
+    ]
+    assert fetch_v6(with_fault(faults.invalid_item()), "/test_runs", params)["value"][0] == "invalid"
+    assert [
+        run["test_id"] for run in fetch_v6(with_fault(faults.unexpected_run()), RUNS, params)["value"]
+    ] == [
         400_001,
         400_001,
         400_078,
     ]
-    empty = told_v6(with_fault(faults.empty_page()), "/test_runs", params)
+    empty = fetch_v6(with_fault(faults.empty_page()), "/test_runs", params)
     assert (empty["value"], empty["@nextLink"]) == (
         [],
         "https://api.k6.io/cloud/v6/test_runs?$skip=2&$top=2",
     )
 
 
-def test_pages_can_go_on_for_ever() -> None:
-    simulator = with_fault(faults.endless())
+def test_every_page_can_be_the_first() -> None:
+    simulator = with_fault(faults.repeated_page())
 
     for skip in (0, 2, 99):
-        assert ids_v6(simulator, "/test_runs", {"$top": 2, "$skip": skip}) == [5_000_001, 5_000_002]
+        assert fetch_ids_v6(simulator, "/test_runs", {"$top": 2, "$skip": skip}) == [5_000_001, 5_000_002]
 
 
-def test_numbers_can_be_strings_by_fault() -> None:
-    run = told_v6(with_fault(faults.numbers_as_strings()), "/test_runs/5000001")
+def test_numbers_can_be_strings() -> None:
+    run = fetch_v6(with_fault(faults.numbers_as_strings()), "/test_runs/5000001")
 
     assert (run["id"], run["execution_duration"]) == ("5000001", "60")
 
 
-def test_a_body_can_be_cut_and_a_connection_can_break() -> None:
-    cut = ask_v6(with_fault(faults.cut_json()), "/test_runs")
+def test_body_can_be_cut_and_connection_can_break() -> None:
+    cut = send_v6(with_fault(faults.cut_json()), "/test_runs")
 
     assert cut.status_code == 200
     with pytest.raises(json.JSONDecodeError):
         cut.json()
     with pytest.raises(httpx.ReadError):
-        ask_v6(with_fault(faults.truncated()), "/test_runs")
+        send_v6(with_fault(faults.truncated()), "/test_runs")
 
 
-def test_faults_can_be_told_in_json() -> None:
+def test_faults_can_be_parsed_from_json() -> None:
     simulator = simulator_with()
     simulator.faults.add(
         *faults.from_json(
-            [{"kind": "word", "old": "passed", "new": "flaky", "path": "/cloud/v6/test_runs?*$top=1*"}]
+            [
+                {
+                    "kind": "replaced_word",
+                    "old": "passed",
+                    "new": "flaky",
+                    "path": "/cloud/v6/test_runs?*$top=1*",
+                }
+            ]
         )
     )
 
-    assert told_v6(simulator, "/test_runs", {"$top": 1})["value"][0]["result"] == "flaky"
-    assert told_v6(simulator, "/test_runs", {"$top": 2})["value"][0]["result"] == "passed"
+    assert fetch_v6(simulator, "/test_runs", {"$top": 1})["value"][0]["result"] == "flaky"
+    assert fetch_v6(simulator, "/test_runs", {"$top": 2})["value"][0]["result"] == "passed"

@@ -61,7 +61,7 @@ class Cloud:
         return {"K6_CLOUD_TOKEN": TOKEN, "K6_CLOUD_EXPORTER_API__URL": self.url} | given
 
     def test_ids(self) -> list[int]:
-        return [test["id"] for test in self.client.get("/simulator/truth").json()["tests"]]
+        return [test["id"] for test in self.client.get("/simulator/state").json()["tests"]]
 
 
 class Process:

@@ -73,7 +73,7 @@ class Lab:
             clock=self.now.read,
             options=options or Options(),
             sleep=self.now.sleep,
-            broken=httpx.ReadError,
+            connection_error=httpx.ReadError,
         )
         self.config = Config.model_validate({"api": {"url": "http://k6.test"}} | settings)
         self.token = Secret(TOKEN)

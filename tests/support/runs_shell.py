@@ -45,7 +45,7 @@ class Shell:
             clock=self.now.read,
             options=options or Options(),
             sleep=self.now.sleep,
-            broken=httpx.ReadError,
+            connection_error=httpx.ReadError,
         )
         api = {"url": "http://k6.test", "requests_per_minute": 6000} | settings.pop("api", {})
         api |= {"stack": 1} if api_version == "v6" else {}

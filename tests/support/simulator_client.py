@@ -1,4 +1,4 @@
-"""A client as plain as possible: one request to a simulator in this process."""
+"""Requests to a simulator in this process, without the project's own client."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Params = Mapping[str, str | int | Sequence[int]]
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     def __init__(self, now: float = CREATED) -> None:
         self.now = now
@@ -29,10 +29,12 @@ def simulate(
     options: Options = Options(),  # noqa: B008  frozen, so sharing it is harmless
 ) -> Simulator:
     """A simulator whose clock stands still at `now`."""
-    return Simulator(world, tokens={TOKEN}, clock=Clock(now), options=options, broken=httpx.ReadError)
+    return Simulator(
+        world, tokens={TOKEN}, clock=Clock(now), options=options, connection_error=httpx.ReadError
+    )
 
 
-def ask(
+def send(
     simulator: Simulator,
     path: str,
     params: Params | None = None,
@@ -53,23 +55,23 @@ def ask(
     return asyncio.run(request())
 
 
-def told(simulator: Simulator, path: str, params: Params | None = None) -> dict[str, Any]:
-    """The JSON of an answer that must be a success."""
-    response = ask(simulator, path, params)
+def fetch(simulator: Simulator, path: str, params: Params | None = None) -> dict[str, Any]:
+    """The JSON of a response that must be a success."""
+    response = send(simulator, path, params)
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.json()
     return body
 
 
-def run_ids(simulator: Simulator, params: Params) -> list[int]:
-    return [run["id"] for run in told(simulator, "/loadtests/v2/runs", params)["k6-runs"]]
+def fetch_run_ids(simulator: Simulator, params: Params) -> list[int]:
+    return [run["id"] for run in fetch(simulator, "/loadtests/v2/runs", params)["k6-runs"]]
 
 
-def names_of_tests(simulator: Simulator, params: Params) -> list[str]:
-    return [test["name"] for test in told(simulator, "/loadtests/v2/tests", params)["k6-tests"]]
+def fetch_test_names(simulator: Simulator, params: Params) -> list[str]:
+    return [test["name"] for test in fetch(simulator, "/loadtests/v2/tests", params)["k6-tests"]]
 
 
-def ask_v6(
+def send_v6(
     simulator: Simulator,
     path: str,
     params: Params | None = None,
@@ -79,8 +81,8 @@ def ask_v6(
     headers: Mapping[str, str] | None = None,
     content: bytes | None = None,
 ) -> httpx.Response:
-    """A request to `/cloud/v6` and this path, by one who is let in."""
-    return ask(
+    """A request to `/cloud/v6` and this path, with a valid token and stack."""
+    return send(
         simulator,
         f"/cloud/v6{path}",
         params,
@@ -92,13 +94,13 @@ def ask_v6(
     )
 
 
-def told_v6(simulator: Simulator, path: str, params: Params | None = None) -> dict[str, Any]:
-    """The JSON of an answer that must be a success."""
-    response = ask_v6(simulator, path, params)
+def fetch_v6(simulator: Simulator, path: str, params: Params | None = None) -> dict[str, Any]:
+    """The JSON of a response that must be a success."""
+    response = send_v6(simulator, path, params)
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.json()
     return body
 
 
-def ids_v6(simulator: Simulator, path: str, params: Params | None = None) -> list[int]:
-    return [thing["id"] for thing in told_v6(simulator, path, params)["value"]]
+def fetch_ids_v6(simulator: Simulator, path: str, params: Params | None = None) -> list[int]:
+    return [thing["id"] for thing in fetch_v6(simulator, path, params)["value"]]

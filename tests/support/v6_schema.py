@@ -1,4 +1,4 @@
-"""The objects of the v6 API: an excerpt of the vendor's OpenAPI document, version 1.12.0, as facts."""
+"""The objects of the v6 API: an excerpt of the vendor's OpenAPI document, version 1.12.0."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,132 +8,132 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True)
-class Fact:
-    """What a value may be."""
+class Field:
+    """The type of a value."""
 
     kind: "Kind"
     nullable: bool = False
     required: bool = True
 
 
-Schema = Mapping[str, Fact]
+Schema = Mapping[str, Field]
 # A type's name, a nested table, or a list of either.
 Kind: TypeAlias = "str | Schema | Sequence[Kind]"
 
 
-def null_or(kind: Kind) -> Fact:
-    return Fact(kind, nullable=True)
+def null_or(kind: Kind) -> Field:
+    return Field(kind, nullable=True)
 
 
-def optional(kind: Kind, *, nullable: bool = False) -> Fact:
-    return Fact(kind, nullable=nullable, required=False)
+def optional(kind: Kind, *, nullable: bool = False) -> Field:
+    return Field(kind, nullable=nullable, required=False)
 
 
 INT64, INT32, BOOL, STR, TIME, URI, EMAIL = "int64", "int32", "bool", "str", "time", "uri", "email"
 NUMBER, NUMBER_OR_STR, ANYTHING, STRINGS = "number", "number or str", "any object", "object of str"
 
 COST_BREAKDOWN: Schema = {
-    "protocol_vuh": Fact(NUMBER_OR_STR),
-    "browser_vuh": Fact(NUMBER_OR_STR),
-    "base_total_vuh": Fact(NUMBER_OR_STR),
-    "reduction_rate": Fact(NUMBER_OR_STR),
+    "protocol_vuh": Field(NUMBER_OR_STR),
+    "browser_vuh": Field(NUMBER_OR_STR),
+    "base_total_vuh": Field(NUMBER_OR_STR),
+    "reduction_rate": Field(NUMBER_OR_STR),
     "reduction_rate_breakdown": null_or(ANYTHING),
 }
-COST: Schema = {"total_vuh": Fact(NUMBER_OR_STR), "breakdown": Fact(COST_BREAKDOWN)}
+COST: Schema = {"total_vuh": Field(NUMBER_OR_STR), "breakdown": Field(COST_BREAKDOWN)}
 STATUS_EXTRA: Schema = {"by_user": null_or(EMAIL), "message": null_or(STR), "code": null_or(INT32)}
 STATUS: Schema = {
-    "type": Fact(STR),
-    "entered": Fact(TIME),
+    "type": Field(STR),
+    "entered": Field(TIME),
     "extra": optional(STATUS_EXTRA, nullable=True),
 }
 RESULT_DETAILS: Schema = {
-    "type": Fact(STR),
+    "type": Field(STR),
     "message": optional(STR, nullable=True),
     "code": optional(INT32, nullable=True),
 }
-ZONE_SHARE: Schema = {"load_zone": Fact(STR), "percent": Fact(INT32)}
+ZONE_SHARE: Schema = {"load_zone": Field(STR), "percent": Field(INT32)}
 TEST_RUN: Schema = {
-    "id": Fact(INT64),
-    "test_id": Fact(INT64),
-    "project_id": Fact(INT64),
+    "id": Field(INT64),
+    "test_id": Field(INT64),
+    "project_id": Field(INT64),
     "started_by": null_or(EMAIL),
-    "created": Fact(TIME),
+    "created": Field(TIME),
     "ended": null_or(TIME),
-    "note": Fact(STR),
+    "note": Field(STR),
     "retention_expiry": null_or(TIME),
     "cost": null_or(COST),
-    "status": Fact(STR),
-    "status_details": Fact(STATUS),
-    "status_history": Fact([STATUS]),
+    "status": Field(STR),
+    "status_details": Field(STATUS),
+    "status_history": Field([STATUS]),
     "distribution": null_or([ZONE_SHARE]),
     "result": null_or(STR),
     "result_details": null_or(RESULT_DETAILS),
     "options": null_or(ANYTHING),
-    "k6_dependencies": Fact(STRINGS),
-    "k6_versions": Fact(STRINGS),
+    "k6_dependencies": Field(STRINGS),
+    "k6_versions": Field(STRINGS),
     "max_vus": null_or(INT32),
     "max_browser_vus": null_or(INT32),
     "estimated_duration": null_or(INT32),
-    "execution_duration": Fact(INT32),
-    "is_starred": Fact(BOOL),
+    "execution_duration": Field(INT32),
+    "is_starred": Field(BOOL),
 }
-STARTED_TEST_RUN: Schema = {**TEST_RUN, "test_run_details_page_url": Fact(STR)}
+STARTED_TEST_RUN: Schema = {**TEST_RUN, "test_run_details_page_url": Field(STR)}
 LOAD_TEST: Schema = {
-    "id": Fact(INT64),
-    "project_id": Fact(INT64),
-    "name": Fact(STR),
+    "id": Field(INT64),
+    "project_id": Field(INT64),
+    "name": Field(STR),
     "baseline_test_run_id": null_or(INT64),
     "k6_version": optional(INT32, nullable=True),
-    "created": Fact(TIME),
-    "updated": Fact(TIME),
+    "created": Field(TIME),
+    "updated": Field(TIME),
 }
 PROJECT: Schema = {
-    "id": Fact(INT64),
-    "name": Fact(STR),
-    "is_default": Fact(BOOL),
+    "id": Field(INT64),
+    "name": Field(STR),
+    "is_default": Field(BOOL),
     "grafana_folder_uid": null_or(STR),
-    "created": Fact(TIME),
-    "updated": Fact(TIME),
+    "created": Field(TIME),
+    "updated": Field(TIME),
     "labels": optional(STRINGS),
 }
 LOAD_ZONE: Schema = {
-    "id": Fact(INT64),
-    "name": Fact(STR),
-    "k6_load_zone_id": Fact(STR),
-    "available": Fact(BOOL),
+    "id": Field(INT64),
+    "name": Field(STR),
+    "k6_load_zone_id": Field(STR),
+    "available": Field(BOOL),
     "custom_load_runner_image": null_or(STR),
-    "public": Fact(BOOL),
+    "public": Field(BOOL),
 }
 RECURRENCE_RULE: Schema = {
-    "frequency": Fact(STR),
+    "frequency": Field(STR),
     "interval": optional(INT32),
     "byday": optional([STR], nullable=True),
     "until": optional(TIME, nullable=True),
     "count": optional(INT32, nullable=True),
 }
-CRON: Schema = {"schedule": Fact(STR), "time_zone": Fact(STR)}
+CRON: Schema = {"schedule": Field(STR), "time_zone": Field(STR)}
 SCHEDULE: Schema = {
-    "id": Fact(INT64),
-    "load_test_id": Fact(INT64),
-    "starts": Fact(TIME),
+    "id": Field(INT64),
+    "load_test_id": Field(INT64),
+    "starts": Field(TIME),
     "recurrence_rule": null_or(RECURRENCE_RULE),
     "cron": null_or(CRON),
-    "deactivated": Fact(BOOL),
+    "deactivated": Field(BOOL),
     "next_run": null_or(TIME),
     "created_by": null_or(STR),
 }
-AUTHENTICATION: Schema = {"stack_id": Fact(INT64), "default_project_id": Fact(INT64)}
-VALIDATED_OPTIONS: Schema = {"vuh_usage": Fact(NUMBER), "breakdown": Fact(COST_BREAKDOWN)}
+AUTHENTICATION: Schema = {"stack_id": Field(INT64), "default_project_id": Field(INT64)}
+VALIDATED_OPTIONS: Schema = {"vuh_usage": Field(NUMBER), "breakdown": Field(COST_BREAKDOWN)}
 ERROR_DETAIL: Schema = {
-    "message": Fact(STR),
-    "code": Fact(STR),
+    "message": Field(STR),
+    "code": Field(STR),
     "target": optional(STR, nullable=True),
 }
 ERROR: Schema = {
-    "error": Fact(
+    "error": Field(
         {
-            "message": Fact(STR),
-            "code": Fact(STR),
+            "message": Field(STR),
+            "code": Field(STR),
             "target": optional(STR, nullable=True),
             "details": optional([ERROR_DETAIL], nullable=True),
         }
@@ -143,10 +143,10 @@ ERROR: Schema = {
 
 def listing(of: Schema) -> Schema:
     """A page of these objects. Neither of the other keys is ever null."""
-    return {"value": Fact([of]), "@count": optional(INT64), "@nextLink": optional(URI)}
+    return {"value": Field([of]), "@count": optional(INT64), "@nextLink": optional(URI)}
 
 
-LOAD_ZONES: Schema = {"value": Fact([LOAD_ZONE])}
+LOAD_ZONES: Schema = {"value": Field([LOAD_ZONE])}
 
 STATUSES = ("created", "queued", "initializing", "running", "processing_metrics", "completed", "aborted")
 RESULTS = ("passed", "failed", "error")
@@ -175,24 +175,24 @@ ENDPOINTS: dict[str, set[str]] = {
 }
 
 
-def assert_keeps_to(schema: Schema, thing: object, where: str = "") -> None:
-    """Every key required is there, each value is what it may be, and there is nothing else."""
+def assert_matches(schema: Schema, thing: object, where: str = "") -> None:
+    """Every required key is there, each value has its type, and there is no other key."""
     assert isinstance(thing, dict), where
     assert set(thing) <= set(schema), (where, set(thing) - set(schema))
-    for name, fact in schema.items():
+    for name, field in schema.items():
         if name not in thing:
-            assert not fact.required, f"{where}.{name} is missing"
+            assert not field.required, f"{where}.{name} is missing"
         elif thing[name] is None:
-            assert fact.nullable, f"{where}.{name} is null"
+            assert field.nullable, f"{where}.{name} is null"
         else:
-            _assert_is(fact.kind, thing[name], f"{where}.{name}")
+            _assert_is(field.kind, thing[name], f"{where}.{name}")
 
 
 def _assert_is(kind: Kind, value: object, where: str) -> None:
     if isinstance(kind, str):
         assert _IS_A[kind](value), (where, kind, value)
     elif isinstance(kind, Mapping):
-        assert_keeps_to(kind, value, where)
+        assert_matches(kind, value, where)
     else:
         assert isinstance(value, list), where
         for item in value:
@@ -204,7 +204,7 @@ def _is_whole(value: object, bits: int) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    """RFC 3339: the official client refuses one without a zone."""
+    """RFC 3339 with a zone: the official client refuses a time without one."""
     return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
 
 

@@ -1,4 +1,4 @@
-"""Worlds in which something of everything happens."""
+"""A world that has every kind of run."""
 
 from exporter.simulator import REJECTED, EndStatus, Phases, World
 from tests.support.simulator_client import CREATED
@@ -7,7 +7,7 @@ PHASES = Phases(created=2, validated=2, queued=2, initializing=2, running=10, pr
 
 
 def world_of_all_endings() -> tuple[World, int]:
-    """One test with twelve runs: each ending there is, and the special cases. One of them is an archive."""
+    """One test with twelve runs: each ending, and the special cases. One of them is an archive."""
     world = World()
     test_id = world.add_test("everything", created=CREATED - 100)
     for ending in EndStatus:

@@ -147,7 +147,7 @@ class Stage:
         httpx.delete(f"{self.cloud}/simulator/faults")
 
     def runs(self) -> dict[str, Any]:
-        truth = httpx.get(f"{self.cloud}/simulator/truth").json()
+        truth = httpx.get(f"{self.cloud}/simulator/state").json()
         return {str(run["id"]): run for run in truth["runs"]}
 
     def query(self, expression: str) -> list[dict[str, Any]]:
@@ -201,7 +201,7 @@ def stage(
         found = Stage(
             folder, f"http://127.0.0.1:{cloud}", f"http://127.0.0.1:{prometheus}", receiver, exporter
         )
-        eventually(lambda: httpx.get(f"{found.cloud}/simulator/truth").status_code == 200)
+        eventually(lambda: httpx.get(f"{found.cloud}/simulator/state").status_code == 200)
         found.start_exporter()
         processes.callback(found.stop_exporter)
         eventually(lambda: is_steady(found), seconds=30)
@@ -241,7 +241,7 @@ def test_failing_alert_resolves_with_the_next_pass(stage: Stage) -> None:
     first = min(after, key=lambda run: run["created"])
     # An active run resolves nothing; only its end did.
     assert first["result"] == "passed"
-    assert first["created"] + 2 < first["over"] < resolved.at
+    assert first["created"] + 2 < first["finished"] < resolved.at
 
 
 def test_repeated_failure_keeps_one_alert(stage: Stage) -> None:
@@ -250,7 +250,7 @@ def test_repeated_failure_keeps_one_alert(stage: Stage) -> None:
 
     def has_failed_again() -> bool:
         runs = [run for run in stage.runs().values() if str(run["test_id"]) == test_id]
-        return any(run["created"] > began and run["over"] is not None for run in runs)
+        return any(run["created"] > began and run["finished"] is not None for run in runs)
 
     eventually(has_failed_again, seconds=20)
     time.sleep(2)

@@ -72,12 +72,12 @@ def test_target_is_up(demo: Demo) -> None:
     assert polled["value"][1] == "1"
 
 
-def test_stored_finished_runs_are_true(demo: Demo) -> None:
-    truth = {str(run["id"]): run for run in httpx.get(f"{demo.cloud}/simulator/truth").json()["runs"]}
+def test_what_prometheus_stores_of_finished_runs_is_the_truth(demo: Demo) -> None:
+    truth = {str(run["id"]): run for run in httpx.get(f"{demo.cloud}/simulator/state").json()["runs"]}
     statuses = demo.values("k6_cloud_run_status", "run_id")
     results = demo.values("k6_cloud_run_result_status", "run_id")
     ended = demo.values("k6_cloud_run_ended_timestamp_seconds", "run_id")
-    over = {run_id for run_id in results if truth[run_id]["over"] is not None}
+    over = {run_id for run_id in results if truth[run_id]["finished"] is not None}
 
     assert len(over) >= 30
     for run_id in over:
@@ -95,7 +95,7 @@ def test_stored_active_runs_were_true_just_before(demo: Demo) -> None:
     moment = time.time()
     stored = demo.values("k6_cloud_run_status < 3", "run_id", at=moment)
     scraped = demo.values("timestamp(k6_cloud_run_status < 3)", "run_id", at=moment)
-    truth = {str(run["id"]): run for run in httpx.get(f"{demo.cloud}/simulator/truth").json()["runs"]}
+    truth = {str(run["id"]): run for run in httpx.get(f"{demo.cloud}/simulator/state").json()["runs"]}
 
     assert len(stored) >= 5
     for run_id, status in stored.items():

@@ -115,7 +115,7 @@ def test_simulator_ends_while_a_client_waits() -> None:
         httpx.put(url + "/simulator/faults", json=[{"kind": "hang"}], trust_env=False).raise_for_status()
         with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 0)) as client:
             client.sendall(b"GET /v3/organizations HTTP/1.1\r\nHost: x\r\n\r\n")
-            eventually(lambda: httpx.get(url + "/simulator/truth", trust_env=False).is_success)
+            eventually(lambda: httpx.get(url + "/simulator/state", trust_env=False).is_success)
 
             code = process.end()
 

@@ -1,10 +1,9 @@
-"""The legacy REST API of k6 Cloud (`/loadtests/v2`, `/v3`), told over the simulated world.
+"""The legacy REST API of k6 Cloud (`/loadtests/v2`, `/v3`) on the simulated world.
 
 Written from the vendor's page "Test Runs Legacy API" and its sibling pages on organizations, projects, tests
 and errors.
 """
 
-from exporter.simulator.legacy.errors import error
-from exporter.simulator.legacy.routes import handle
+from exporter.simulator.legacy.routes import API
 
-__all__ = ["error", "handle"]
+__all__ = ["API"]

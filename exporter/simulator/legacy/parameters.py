@@ -1,72 +1,55 @@
-"""What the query parameters of the legacy API mean: `$select`, `ids[]`, `order_by`, `page` and their kind."""
+"""The query parameters of the legacy API: integers, `order_by`, `page` and `page_size`."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from exporter.simulator.http import Request
-from exporter.simulator.legacy.errors import invalid, not_found
+from exporter.simulator.http import Request, invalid, not_found, parse_integer
 from exporter.simulator.options import Options
 
-Thing = TypeVar("Thing")
-Key = Callable[[Thing], float | str | None]
+T = TypeVar("T")
+Key = Callable[[T], float | str | None]
 
 
-def whole(request: Request, *names: str) -> int | None:
+def get_integer(request: Request, *names: str) -> int | None:
     """The integer given last under any of these names."""
-    given = wholes(request, *names)
-    return given[-1] if given else None
+    return next(reversed(get_integers(request, *names)), None)
 
 
-def wholes(request: Request, *names: str) -> list[int]:
-    """Every integer given under any of these names, each once."""
-    try:
-        return list(dict.fromkeys(int(value) for value in request.values(*names)))
-    except ValueError:
-        raise invalid(names[0], "A valid integer is required.") from None
+def get_integers(request: Request, *names: str) -> list[int]:
+    """Every integer given under any of these names, without repetitions."""
+    numbers = [parse_integer(value) for value in request.values(*names)]
+    if None in numbers:
+        raise invalid(names[0], "A valid integer is required.")
+    return list(dict.fromkeys(number for number in numbers if number is not None))
 
 
-def selected(request: Request, default: Sequence[str], known: Collection[str]) -> Sequence[str]:
-    """The fields `$select` names, or else the default ones. Names nobody knows are passed over.
+def sort_items(items: list[T], request: Request, keys: Mapping[str, Key[T]]) -> list[T]:
+    """Sorted by the field that `order_by` names (descending after `-`), or else by id.
 
-    The page writes `$select` in one example and `select` in another.
+    Null sorts before every other value.
     """
-    wanted = request.value("$select", "select")
-    if wanted is None:
-        return default
-    names = {name.strip() for name in wanted.split(",")}
-    return tuple(name for name in known if name in names)
-
-
-def ordered(things: list[Thing], request: Request, keys: Mapping[str, Key[Thing]]) -> list[Thing]:
-    """By the field `order_by` names, `-` before it for descending; ascending ids when it names none.
-
-    Where the field is null a thing counts as smallest.
-    """
-    wanted = request.value("order_by") or "id"
-    key = keys.get(wanted.removeprefix("-"))
+    order = request.value("order_by") or "id"
+    key = keys.get(order.removeprefix("-"))
     if key is None:
-        raise invalid("order_by", f"Cannot order by {wanted}.")
+        raise invalid("order_by", f"Cannot order by {order}.")
 
-    def nulls_first(thing: Thing) -> tuple[bool, float | str]:
-        value = key(thing)
+    def nulls_first(item: T) -> tuple[bool, float | str]:
+        value = key(item)
         return (value is not None, 0 if value is None else value)
 
-    return sorted(things, key=nulls_first, reverse=wanted.startswith("-"))
+    return sorted(items, key=nulls_first, reverse=order.startswith("-"))
 
 
-def paged(things: list[Thing], request: Request, options: Options) -> list[Thing]:
-    """The page asked for; pages count from 1."""
-    page = 1 if request.value("page") is None else whole(request, "page")
-    size = options.default_page_size if request.value("page_size") is None else whole(request, "page_size")
-    if page is None or page < 1:
-        raise invalid("page", "Pages count from 1.")
-    if size is None:
-        size = len(things) or 1
-    elif size < 1:
-        raise invalid("page_size", "A page holds at least 1.")
-    else:
-        size = min(size, options.max_page_size)
-    first = (page - 1) * size
-    if options.missing_page_is_404 and page > 1 and first >= len(things):
+def get_page(items: list[T], request: Request, options: Options) -> list[T]:
+    """The requested page. Pages are numbered from 1."""
+    page, size = get_integer(request, "page"), get_integer(request, "page_size")
+    if page is not None and page < 1:
+        raise invalid("page", "Pages are numbered from 1.")
+    if size is not None and size < 1:
+        raise invalid("page_size", "A page has at least 1 item.")
+    size = options.default_page_size if size is None else size
+    size = len(items) or 1 if size is None else min(size, options.max_page_size)
+    first = ((page or 1) - 1) * size
+    if options.missing_page_is_404 and first and first >= len(items):
         raise not_found()
-    return things[first : first + size]
+    return items[first : first + size]

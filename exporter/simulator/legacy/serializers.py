@@ -1,130 +1,112 @@
-"""How the legacy API words a run, a test, a project and an organization.
+"""Runs, tests, projects and organizations as the legacy API writes them.
 
 Runs follow the samples of the vendor's page "Test Runs Legacy API"; tests, projects and organizations follow
 its sibling pages on the deprecated REST API.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from exporter.simulator.http import Item
-from exporter.simulator.options import Options
+from exporter.simulator.api import Context
+from exporter.simulator.http import Item, Request
 from exporter.simulator.runs import Result, RunState
-from exporter.simulator.world import Organization, Project, Test, World
+from exporter.simulator.world import Organization, Project, Test
 
-Wording = Callable[["Serializer", RunState], object]
-
-
-class Serializer:
-    """Words the things of one world as they are at one moment."""
-
-    def __init__(self, world: World, options: Options, now: float) -> None:
-        self.world = world
-        self.options = options
-        self.now = now
-
-    def run(self, state: RunState, fields: Collection[str]) -> Item:
-        return {name: RUN_FIELDS[name](self, state) for name in fields}
-
-    def test(self, test: Test, fields: Collection[str]) -> Item:
-        return {name: TEST_FIELDS[name](self, test) for name in fields}
-
-    def project(self, project: Project) -> Item:
-        return {
-            "created": self.time(project.created),
-            "description": "",
-            "id": project.id,
-            "is_default": project.is_default,
-            "name": project.name,
-            "organization_id": project.organization_id,
-            "updated": self.time(project.created),
-        }
-
-    def organization(self, organization: Organization) -> Item:
-        return {
-            "billing_address": None,
-            "billing_country": None,
-            "billing_email": None,
-            "created": self.time(organization.created),
-            "description": "",
-            "id": organization.id,
-            "is_default": organization.is_default,
-            "name": organization.name,
-            "owner_id": organization.owner_id,
-            "updated": self.time(organization.created),
-            "vat_number": None,
-        }
-
-    def time(self, moment: float | None) -> str | None:
-        return self.options.timestamp(moment)
-
-    def test_of(self, state: RunState) -> Test:
-        return self.world.tests[state.test_id]
-
-    def project_of(self, state: RunState) -> Project:
-        return self.world.projects[self.test_of(state).project_id]
-
-    def last_run_id(self, test: Test) -> str | None:
-        """The documents show it as a string."""
-        last = self.world.last_run_id(test.id, self.now)
-        return None if last is None else str(last)
+# Not in any documented body, but a client was seen to select these fields by name.
+_UNDOCUMENTED = {"execution_duration", "test_name", "vuh_cost"}
 
 
-def _load_time(_: Serializer, state: RunState) -> float | None:
-    """Milliseconds, once there are metrics. Any number would do; this one is the same at each asking."""
-    return None if state.over is None or state.started is None else 50.0 + state.id % 100
+def select_fields(context: Context, request: Request, item: Item, *, without: Collection[str] = ()) -> Item:
+    """The fields that `$select` names, or all that are documented. Unknown names are ignored.
+
+    The page writes `$select` in one example and `select` in another.
+    """
+    selected = request.value("$select", "select")
+    hidden = set(without)
+    if selected is None or context.options.documented_only:
+        hidden |= _UNDOCUMENTED
+    names = item if selected is None else {name.strip() for name in selected.split(",")}
+    return {name: value for name, value in item.items() if name in names and name not in hidden}
 
 
-RUN_FIELDS: dict[str, Wording] = {
-    "config": lambda _t, _s: {},
-    "created": lambda t, s: t.time(s.created),
-    "duration": lambda _, s: s.run.plan.planned_seconds,
-    "ended": lambda t, s: t.time(s.ended),
-    "error_code": lambda _, s: s.trouble and s.trouble.code,
-    "error_detail": lambda _, s: s.trouble and s.trouble.message,
-    "export": lambda _t, _s: None,
-    "id": lambda _, s: s.id,
-    "is_baseline": lambda _t, _s: False,
-    "k6_archive": lambda _, s: f"https://archives.example.com/{s.id}.tar",
-    "load_time": _load_time,
-    "note": lambda _, s: s.run.plan.note,
-    "organization_id": lambda t, s: t.project_of(s).organization_id,
-    "processing_status": lambda _, s: s.processing,
-    "project_id": lambda t, s: t.test_of(s).project_id,
-    "public_id": lambda _, s: s.run.public_id,
-    "request_builder_config": lambda _t, _s: None,
-    # 0 also while nothing is decided and after most aborts: the trap the vendor's page warns of.
-    "result_status": lambda _, s: int(s.result is Result.FAILED),
-    "run_process": lambda _t, _s: "k6 to Cloud",
-    "run_status": lambda _, s: s.status,
-    "script": lambda _t, _s: "",
-    "started": lambda t, s: t.time(s.started),
-    "stopped_by_id": lambda _, s: s.stopped_by or 0,
-    "test_id": lambda _, s: s.test_id,
-    "user_id": lambda t, s: s.run.started_by or t.test_of(s).user_id,
-    "version": lambda _t, _s: 2,
-    "vus": lambda _, s: s.run.plan.vus,
-    "vus_per_instance": lambda _t, _s: 0,
-    # Not in any documented body: a client was seen to ask for these by name.
-    "execution_duration": lambda _, s: s.executed,
-    "test_name": lambda t, s: t.test_of(s).name,
-    "vuh_cost": lambda _, s: s.vuh,
-}
-ONLY_WHEN_SELECTED = {"execution_duration", "test_name", "vuh_cost"}
+def serialize_run(context: Context, state: RunState) -> Item:
+    run, time = state.run, context.options.timestamp
+    test = context.world.tests[state.test_id]
+    return {
+        "config": {},
+        "created": time(state.created),
+        "duration": run.plan.planned_seconds,
+        "ended": time(state.ended),
+        "error_code": state.error and state.error.code,
+        "error_detail": state.error and state.error.message,
+        "export": None,
+        "id": run.id,
+        "is_baseline": False,
+        "k6_archive": f"https://archives.example.com/{run.id}.tar",
+        # Milliseconds, once there are metrics. Any number would do; it only must not change.
+        "load_time": None if state.finished is None or state.started is None else 50.0 + run.id % 100,
+        "note": run.plan.note,
+        "organization_id": context.world.projects[test.project_id].organization_id,
+        "processing_status": state.processing,
+        "project_id": test.project_id,
+        "public_id": run.public_id,
+        "request_builder_config": None,
+        # Also 0 before there is a result and after most aborts: the vendor's page warns of this.
+        "result_status": int(state.result is Result.FAILED),
+        "run_process": "k6 to Cloud",
+        "run_status": state.status,
+        "script": "",
+        "started": time(state.started),
+        "stopped_by_id": state.stopped_by or 0,
+        "test_id": run.test_id,
+        "user_id": run.started_by or test.user_id,
+        "version": 2,
+        "vus": run.plan.vus,
+        "vus_per_instance": 0,
+        "execution_duration": state.executed,
+        "test_name": test.name,
+        "vuh_cost": state.vuh,
+    }
 
-READ_FIELDS = tuple(name for name in RUN_FIELDS if name not in ONLY_WHEN_SELECTED)
-LIST_FIELDS = tuple(name for name in READ_FIELDS if name != "export")
-START_FIELDS = tuple(
-    name for name in LIST_FIELDS if name not in {"is_baseline", "request_builder_config", "vus_per_instance"}
-)
 
-TEST_FIELDS: dict[str, Callable[[Serializer, Test], object]] = {
-    "created": lambda t, test: t.time(test.created),
-    "id": lambda _, test: test.id,
-    "last_test_run_id": lambda t, test: t.last_run_id(test),
-    "name": lambda _, test: test.name,
-    "project_id": lambda _, test: test.project_id,
-    "script": lambda _t, _test: "",
-    "test_run_ids": lambda t, test: t.world.run_ids(test.id, t.now),
-    "updated": lambda t, test: t.time(test.updated),
-    "user_id": lambda _, test: test.user_id,
-}
+def serialize_test(context: Context, test: Test) -> Item:
+    last_run_id = context.world.last_run_id(test.id, context.now)
+    return {
+        "created": context.options.timestamp(test.created),
+        "id": test.id,
+        # The documents show it as a string.
+        "last_test_run_id": None if last_run_id is None else str(last_run_id),
+        "name": test.name,
+        "project_id": test.project_id,
+        "script": "",
+        "test_run_ids": context.world.run_ids(test.id, context.now),
+        "updated": context.options.timestamp(test.updated),
+        "user_id": test.user_id,
+    }
+
+
+def serialize_project(context: Context, project: Project) -> Item:
+    return {
+        "created": context.options.timestamp(project.created),
+        "description": "",
+        "id": project.id,
+        "is_default": project.is_default,
+        "name": project.name,
+        "organization_id": project.organization_id,
+        "updated": context.options.timestamp(project.created),
+    }
+
+
+def serialize_organization(context: Context, organization: Organization) -> Item:
+    return {
+        "billing_address": None,
+        "billing_country": None,
+        "billing_email": None,
+        "created": context.options.timestamp(organization.created),
+        "description": "",
+        "id": organization.id,
+        "is_default": organization.is_default,
+        "name": organization.name,
+        "owner_id": organization.owner_id,
+        "updated": context.options.timestamp(organization.created),
+        "vat_number": None,
+    }

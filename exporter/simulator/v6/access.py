@@ -1,31 +1,29 @@
-"""Who may ask the v6 API, and about which stack."""
+"""Access to the v6 API: the token, and the Grafana stack that a request is about."""
 
 from collections.abc import Collection
 
-from exporter.simulator.http import Request
+from exporter.simulator.http import HTTPError, Request, invalid, parse_integer
 from exporter.simulator.options import Options, V6Options
-from exporter.simulator.v6.errors import invalid, refused
-from exporter.simulator.v6.parameters import integer
+
+AUTH_PATH = "/cloud/v6/auth"
 
 
-def check_token(request: Request, options: Options, tokens: Collection[str]) -> None:
-    """401 unless the token is known and comes as Bearer; k6 switched to that word with v6."""
-    given = request.headers.get("authorization")
-    if given is None and not options.auth_required:
+def check_access(request: Request, options: Options, tokens: Collection[str]) -> None:
+    """401 unless the token is known and comes as Bearer (k6 switched to that scheme with v6).
+
+    The document lists 400 and 403 for the stack without saying which is for what. This is the obvious
+    reading.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or token.strip() not in tokens:
+        raise HTTPError(401, "Invalid token or authentication scheme")
+    if request.path == AUTH_PATH:
         return
-    scheme, _, token = (given or "").partition(" ")
-    schemes = {"bearer", "token"} if options.v6.token_scheme else {"bearer"}
-    if scheme.lower() not in schemes or token.strip() not in tokens:
-        raise refused(401, "Invalid token or authentication scheme")
-
-
-def check_stack(request: Request, options: V6Options) -> None:
-    """The document lists 400 and 403 without saying which is for what; this is the obvious reading."""
-    stack_id = integer(request.headers.get("x-stack-id", ""))
+    stack_id = parse_integer(request.headers.get("x-stack-id", ""))
     if stack_id is None:
         raise invalid("X-Stack-Id", "A valid integer is required.")
-    if stack_id != options.stack_id:
-        raise refused(403, "No access to this stack")
+    if stack_id != options.v6.stack_id:
+        raise HTTPError(403, "No access to this stack")
 
 
 def check_stack_url(request: Request, options: V6Options) -> None:
@@ -33,4 +31,4 @@ def check_stack_url(request: Request, options: V6Options) -> None:
     if not url:
         raise invalid("X-Stack-Url", "This header is required.")
     if url.rstrip("/").lower() != options.stack_url.rstrip("/").lower():
-        raise refused(403, "No access to this stack")
+        raise HTTPError(403, "No access to this stack")

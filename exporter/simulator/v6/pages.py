@@ -1,60 +1,103 @@
-"""Lists as the v6 API wraps them: `value`, `@count` on request, `@nextLink` while more is to come."""
+"""Lists of the v6 API: filters and order from the query, and pages with `value`, `@count` and `@nextLink`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
-from exporter.simulator.http import Item, Request, Response
-from exporter.simulator.options import NextLink, V6Options
-from exporter.simulator.v6.errors import invalid
-from exporter.simulator.v6.parameters import flag, whole
+from exporter.simulator.http import Item, Request, Response, invalid, parse_integer
+from exporter.simulator.options import NextLink
+from exporter.simulator.v6.stack import Stack
 
-Thing = TypeVar("Thing")
+T = TypeVar("T")
+Key = Callable[[T], float | str]
 
 
-def page(
-    request: Request, things: Sequence[Thing], tell: Callable[[Thing], Item], options: V6Options
+def make_page(
+    stack: Stack, request: Request, items: Sequence[T], serialize: Callable[[Stack, T], Item]
 ) -> Response:
-    """The page that `$skip` and `$top` ask for."""
-    skip = whole(request, "$skip", default=0, smallest=0)
-    top = _top(request, options)
+    """The page at `$skip`, of `$top` items."""
+    options = stack.options
+    skip, top = _get_integer(request, "$skip", 0, smallest=0), _get_top(stack, request)
     envelope: Item = {}
-    if flag(request, "$count"):
-        envelope["@count"] = str(len(things)) if options.count_as_string else len(things)
-    link = _next_link(request, skip, top, more=skip + top < len(things), form=options.next_link)
-    if link is not None:
-        envelope["@nextLink"] = link
-    return Response(body=envelope | {"value": [tell(thing) for thing in things[skip : skip + top]]})
+    if get_flag(request, "$count"):
+        envelope["@count"] = str(len(items)) if options.count_as_string else len(items)
+    if options.next_link is NextLink.LOOP:
+        envelope["@nextLink"] = _make_link(request, skip, top, options.next_link)
+    elif skip + top < len(items):
+        envelope["@nextLink"] = _make_link(request, skip + top, top, options.next_link)
+    elif options.next_link is NextLink.EMPTY_AT_END:
+        envelope["@nextLink"] = ""
+    return Response(body=envelope | {"value": [serialize(stack, it) for it in items[skip : skip + top]]})
 
 
-def _top(request: Request, options: V6Options) -> int:
-    # No document says what $top=0 means; refused, since the link to its next page would go on for ever.
-    top = whole(request, "$top", default=options.max_top, smallest=1)
-    if top > options.max_top and not options.clamp_top:
-        raise invalid("$top", f"At most {options.max_top}.")
-    return min(top, options.max_top)
+def _get_top(stack: Stack, request: Request) -> int:
+    # No document says what $top=0 means. It is refused, since the next page would have the same link.
+    most = stack.options.max_top
+    top = _get_integer(request, "$top", most, smallest=1)
+    if top > most and not stack.options.clamp_top:
+        raise invalid("$top", f"At most {most}.")
+    return min(top, most)
 
 
-def _next_link(request: Request, skip: int, top: int, *, more: bool, form: NextLink) -> str | None:
-    if form is NextLink.LOOP:
-        return _link(request, skip, top, form)
-    if more:
-        return _link(request, skip + top, top, form)
-    return "" if form is NextLink.EMPTY_AT_END else None
-
-
-def _link(request: Request, skip: int, top: int, form: NextLink) -> str:
-    """The same question from another page on; the document's samples end in `$skip` and `$top`."""
+def _make_link(request: Request, skip: int, top: int, form: NextLink) -> str:
+    """The same request for another page. The document's samples end in `$skip` and `$top`."""
     kept = [(name, value) for name, value in request.query if name not in ("$skip", "$top")]
     query = urlencode(
         [*kept, ("$skip", skip), ("$top", top)],
         safe=":" if form is NextLink.ENCODED else "$:",
         quote_via=quote,
     )
-    scheme, host = request.scheme, request.headers.get("host", "api.k6.io")
+    host = request.headers.get("host", "api.k6.io")
     origin = {
         NextLink.HTTP: f"http://{host}",
         NextLink.RELATIVE: "",
         NextLink.FOREIGN: "https://elsewhere.example.com",
-    }.get(form, f"{scheme}://{host}")
+    }.get(form, f"{request.scheme}://{host}")
     return f"{origin}{request.path}?{query}"
+
+
+def _get_integer(request: Request, name: str, default: int, *, smallest: int) -> int:
+    text = request.value(name)
+    number = default if text is None else parse_integer(text)
+    if number is None or number < smallest:
+        raise invalid(name, f"An integer of at least {smallest} is required.")
+    return number
+
+
+def get_flag(request: Request, name: str) -> bool | None:
+    """True for true or 1, False for false or 0, None without the parameter."""
+    text = request.value(name)
+    if text is None:
+        return None
+    if text.lower() not in {"true", "1", "false", "0"}:
+        raise invalid(name, "A valid boolean is required.")
+    return text.lower() in {"true", "1"}
+
+
+def get_time(request: Request, name: str) -> float | None:
+    """A time in Unix seconds. A time without a zone is refused, since RFC 3339 has none."""
+    text = request.value(name)
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is not None:
+            return time.astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        pass
+    # Often a + that was not percent-encoded and arrives as a space.
+    raise invalid(name, "A date and time with a zone is required.")
+
+
+def sort_items(items: list[T], request: Request, keys: Mapping[str, Key[T]]) -> list[T]:
+    """Sorted by the fields that `$orderby` lists, each ascending unless `desc` follows it."""
+    order = request.value("$orderby")
+    if order is None:
+        return items
+    for part in reversed(order.split(",")):
+        field, _, direction = part.strip().partition(" ")
+        if field not in keys or direction not in {"", "asc", "desc"}:
+            raise invalid("$orderby", f"Cannot order by {part.strip()}.")
+        items = sorted(items, key=keys[field], reverse=direction == "desc")
+    return items

@@ -1,26 +1,27 @@
-"""What of the world a Grafana stack shows.
+"""The part of the world that a Grafana stack shows.
 
 A stack belongs to one organization: here the default one. An upload without an execution (`ARCHIVED` in the
 legacy API) is no test run in v6.
 """
 
+from exporter.simulator.http import not_found
+from exporter.simulator.options import Options
 from exporter.simulator.runs import EndStatus, Run, RunState
 from exporter.simulator.schedules import Schedule
-from exporter.simulator.v6.errors import not_found
 from exporter.simulator.world import Project, Test, World
 
 
 class Stack:
-    """The things of the stack at one moment, oldest first; 404 for one that is not there."""
+    """The objects of the stack at one time, oldest first; 404 for one that is not there."""
 
-    def __init__(self, world: World, now: float) -> None:
+    def __init__(self, world: World, options: Options, now: float) -> None:
         self.world = world
+        self.options = options.v6
         self.now = now
-        organization_id = world.default_organization_id
         self._projects = {
             project.id: project
             for project in world.projects.values()
-            if project.organization_id == organization_id and project.created <= now
+            if project.organization_id == world.default_organization_id and project.created <= now
         }
 
     def projects(self) -> list[Project]:
@@ -43,8 +44,8 @@ class Stack:
 
     def runs(self, since: float | None, before: float | None, test_id: int | None = None) -> list[Run]:
         """The runs created from `since` to just before `before`."""
-        found = self.world.run_ids_between(since, before, self.now, test_id)
-        return [run for run_id in found if self._has_run(run := self.world.runs[run_id])]
+        run_ids = self.world.run_ids_between(since, before, self.now, test_id)
+        return [run for run_id in run_ids if self._has_run(run := self.world.runs[run_id])]
 
     def run(self, run_id: int) -> RunState:
         run = self.world.runs.get(run_id)

@@ -66,7 +66,7 @@ def run_command(
         clock=now.read,
         options=options or Options(),
         sleep=now.sleep,
-        broken=httpx.ReadError,
+        connection_error=httpx.ReadError,
     )
     for fault in faults:
         simulator.faults.add(fault)

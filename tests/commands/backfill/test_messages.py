@@ -36,7 +36,7 @@ SCENARIOS: dict[str, Callable[[Path], object]] = {
         one_run(5 * 3600), output, options=Options(nulls=frozenset({"ended"}))
     ),
     "a malformed run": lambda output: run_command(
-        one_run(5 * 3600), output, faults=(faults.unreadable().on("*runs?*"),)
+        one_run(5 * 3600), output, faults=(faults.invalid_item().on("*runs?*"),)
     ),
     "an error of k6 Cloud": lambda output: run_command(
         one_run(5 * 3600), output, faults=(faults.error(500).on("*runs*"),)

@@ -179,7 +179,7 @@ def test_failed_query_of_a_test_keeps_the_other_runs(api_version: str) -> None:
 @both
 def test_malformed_run_is_skipped_with_an_error(api_version: str) -> None:
     shell = Shell(several_tests(), api_version, tests=[{"id": 400001}])
-    shell.simulator.faults.add(faults.unreadable().on("*runs?*"))
+    shell.simulator.faults.add(faults.invalid_item().on("*runs?*"))
 
     assert shell.command().list(limit=20, active=False) == 3
     assert [line.split()[0] for line in shell.out.splitlines()] == ["RUN", "5000001"]

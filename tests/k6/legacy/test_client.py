@@ -34,7 +34,7 @@ class Cloud:
             tokens=[TOKEN],
             clock=lambda: self.now,
             options=options or Options(),
-            broken=httpx.ReadError,
+            connection_error=httpx.ReadError,
         )
         client = TransportClient(httpx.ASGITransport(self.simulator), requests_per_minute=100_000)
         self.api = LegacyClient(client.transport)
@@ -420,7 +420,7 @@ def test_count_may_have_any_type_or_be_missing(meta: object) -> None:
 def test_repeated_page_ends_the_list_as_complete() -> None:
     world, test, runs = some_runs(250)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.endless())
+    cloud.simulator.faults.add(faults.repeated_page())
 
     listing = run(cloud.api.list_runs(test))
 
@@ -475,7 +475,7 @@ def test_run_started_between_pages_hides_no_other() -> None:
 def test_unparsable_run_is_skipped_and_list_uncertain() -> None:
     world, test, runs = some_runs(5)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.unreadable())
+    cloud.simulator.faults.add(faults.invalid_item())
 
     listing = run(cloud.api.list_runs(test))
 
@@ -510,7 +510,7 @@ def test_unparsable_run_is_described_briefly() -> None:
 def test_run_of_another_test_is_skipped() -> None:
     world, test, runs = some_runs(3)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.strangers())
+    cloud.simulator.faults.add(faults.unexpected_run())
 
     listing = run(cloud.api.list_runs(test))
 

@@ -70,7 +70,7 @@ class Cloud:
             tokens=[TOKEN],
             clock=lambda: self.now,
             options=Options(v6=options) if isinstance(options, V6Options) else options or Options(),
-            broken=httpx.ReadError,
+            connection_error=httpx.ReadError,
         )
         self.elsewhere = Script(httpx.Response(200, json={"value": []}))
         self.meanwhile: list[Callable[[], object]] = []
@@ -287,7 +287,7 @@ def test_newest_runs_are_limited_to_a_page() -> None:
 def test_newest_runs_skip_a_run_of_another_test() -> None:
     world, test, runs = some_runs(2)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.strangers())
+    cloud.simulator.faults.add(faults.unexpected_run())
 
     listing = run(cloud.api.list_newest_runs(test, 3))
 
@@ -345,7 +345,7 @@ def test_a_run_that_has_ended_cannot_be_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.absent("id")]
+    "spoil", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.missing_field("id")]
 )
 def test_start_without_response_is_not_repeated(fault: faults.Fault) -> None:
     world = World()
@@ -823,7 +823,7 @@ def test_run_that_is_not_utf_8_is_skipped() -> None:
 def test_newest_runs_skip_an_unparsable_run() -> None:
     world, test, runs = some_runs(3)
     cloud = Cloud(world)
-    cloud.simulator.faults.add(faults.unreadable())
+    cloud.simulator.faults.add(faults.invalid_item())
 
     listing = run(cloud.api.list_newest_runs(test, 3))
 
