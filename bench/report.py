@@ -1,4 +1,4 @@
-"""RESULTS.md, a table and a sentence in docs/, written from the results, and whether each target was reached."""
+"""RESULTS.md and parts of docs/, written from the results, and whether each target was reached."""
 
 import json
 import re
@@ -53,9 +53,9 @@ def marked_trigger(results: Results) -> str:
     """The sentence of docs/webhook.md on the delay, between its markers."""
     without, triggered = results["trigger"]["without"], results["trigger"]["with"]
     return (
-        f"<!-- trigger -->without the webhook, the end of a run is visible after "
-        f"{seconds(without['median'])} (median; maximum {seconds(without['max'])}), with it after {seconds(triggered['median'])} "
-        f"(maximum {seconds(triggered['max'])})<!-- /trigger -->"
+        "<!-- trigger -->without the webhook, the end of a run is visible after "
+        f"{seconds(without['median'])} (median; maximum {seconds(without['max'])}), with it after "
+        f"{seconds(triggered['median'])} (maximum {seconds(triggered['max'])})<!-- /trigger -->"
     )
 
 

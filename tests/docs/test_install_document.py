@@ -104,7 +104,7 @@ def size() -> str:
     results = report.read()
     [memory] = [row for row in results["memory"] if row["tests"] == 1_000]
     largest = max(results["memory"], key=lambda row: row["tests"])
-    step = report.find(results["step"], tests=2_000, share=0.01)
+    step = report.find(results["update"], tests=2_000, share=0.01)
     requests = {
         api: report.find(results["requests"], api=api, tests=1_000)["a_minute"] for api in ("v6", "legacy")
     }

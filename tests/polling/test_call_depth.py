@@ -21,7 +21,7 @@ PACKAGE = str(Path(exporter.__file__).parent)
 MAX_DEPTH = 6
 LONG = Phases(created=1, validated=1, queued=1, initializing=1, running=100_000, processing=10)
 
-both = pytest.mark.parametrize("stack", [None, 1], ids=["legacy", "v6"])
+both = pytest.mark.parametrize("stack_id", [None, 1], ids=["legacy", "v6"])
 
 
 def own_functions() -> list[str]:

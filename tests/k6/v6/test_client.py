@@ -345,7 +345,7 @@ def test_a_run_that_has_ended_cannot_be_stopped() -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.missing_field("id")]
+    "fault", [faults.not_json(), faults.cut_json(), faults.empty_body(), faults.missing_field("id")]
 )
 def test_start_without_response_is_not_repeated(fault: faults.Fault) -> None:
     world = World()
