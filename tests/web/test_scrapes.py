@@ -1,4 +1,4 @@
-"""A scrape costs nothing: what is served was made before, once, and lives no longer than its last reader."""
+"""Scrapes are cheap: the response is rendered once per change and freed after its last reader."""
 
 import asyncio
 import gc
@@ -11,15 +11,15 @@ from exporter.web.app import ChunkedResponse
 from tests.support.lab import START, Lab
 
 
-def watched_world() -> World:
+def create_world() -> World:
     world = World()
     for name in ("one", "two"):
         world.add_run(world.add_test(name), created=START - 600)
     return world
 
 
-def test_a_poll_without_news_makes_no_new_page() -> None:
-    with Lab(watched_world()) as lab:
+def test_unchanged_data_is_not_rendered_again() -> None:
+    with Lab(create_world()) as lab:
         lab.poll()
         page = lab.exporter.snapshot()
         lab.at(60).poll()
@@ -27,8 +27,8 @@ def test_a_poll_without_news_makes_no_new_page() -> None:
         assert lab.exporter.snapshot() is page
 
 
-def test_a_poll_with_news_makes_a_new_page_of_what_has_changed() -> None:
-    world = watched_world()
+def test_only_changed_families_are_rendered_again() -> None:
+    world = create_world()
     with Lab(world) as lab:
         lab.poll()
         before = lab.exporter.snapshot().text.body
@@ -41,8 +41,8 @@ def test_a_poll_with_news_makes_a_new_page_of_what_has_changed() -> None:
         assert b"k6_cloud_test_info" not in changed
 
 
-def test_a_test_that_was_withheld_is_rendered_again_when_it_is_back() -> None:
-    with Lab(watched_world(), poll={"stale_after": "2m"}) as lab:
+def test_test_that_is_no_longer_stale_is_rendered() -> None:
+    with Lab(create_world(), poll={"stale_after": "2m"}) as lab:
         lab.poll()
         page = lab.page()
         state = lab.exporter.poller.state
@@ -57,8 +57,8 @@ def test_a_test_that_was_withheld_is_rendered_again_when_it_is_back() -> None:
         )
 
 
-def test_an_old_page_is_released_when_its_last_reader_is_done() -> None:
-    world = watched_world()
+def test_old_response_is_freed_after_its_last_reader() -> None:
+    world = create_world()
     with Lab(world) as lab:
         lab.poll()
         reader = lab.exporter.snapshot()
@@ -73,28 +73,30 @@ def test_an_old_page_is_released_when_its_last_reader_is_done() -> None:
         assert pages() is None
 
 
-def test_an_answer_is_sent_in_the_parts_it_is_made_of() -> None:
+def test_response_is_sent_in_parts_without_copies() -> None:
     sent: list[MutableMapping[str, Any]] = []
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
     async def receive() -> MutableMapping[str, Any]:
-        raise AssertionError("there is nothing to receive")
+        raise AssertionError("a response reads nothing")
 
-    facts = b"k6_cloud_up 1\n" * 1000
+    body = b"k6_cloud_up 1\n" * 1000
     asyncio.run(
-        ChunkedResponse((facts, b"tail\n"), {"Content-Type": "text/plain"})({"method": "GET"}, receive, send)
+        ChunkedResponse((body, b"self metrics\n"), {"Content-Type": "text/plain"})(
+            {"method": "GET"}, receive, send
+        )
     )
 
-    assert dict(sent[0]["headers"])[b"content-length"] == b"14005"
-    assert sent[1]["body"] is facts
-    assert [message.get("body") for message in sent[2:]] == [b"tail\n", b""]
+    assert dict(sent[0]["headers"])[b"content-length"] == b"14013"
+    assert sent[1]["body"] is body
+    assert [message.get("body") for message in sent[2:]] == [b"self metrics\n", b""]
     assert [message.get("more_body", False) for message in sent[1:]] == [True, True, False]
 
 
-def test_what_the_exporter_says_of_itself_is_at_most_a_second_old() -> None:
-    with Lab(watched_world()) as lab:
+def test_self_metrics_are_at_most_a_second_old() -> None:
+    with Lab(create_world()) as lab:
         lab.poll()
         lab.exporter.self_metrics.api_retries.inc()
         assert lab.value("k6_cloud_exporter_api_retries_total") == 1

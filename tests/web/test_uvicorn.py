@@ -1,7 +1,7 @@
-"""The attributes of uvicorn that we use and that its documents do not promise.
+"""The undocumented attributes of uvicorn that we use.
 
-pyproject.toml keeps uvicorn below the next minor version. Before that bound is raised, this test names each
-attribute that is gone. How they behave is tested by the other tests of this folder.
+pyproject.toml keeps uvicorn below the next minor version. This test names each attribute that a newer version
+lacks, before that bound is raised. The other tests of this folder test their behaviour.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tests.support.lab import Message, Receive, Send
 
-# What has the attribute, the attribute, and where we use it.
+# The owner, the attribute, and the file that uses it.
 OF_EITHER_PROTOCOL = [
     ("protocol", "app_state", "web/protocol.py"),
     ("protocol", "connection_made", "web/protocol.py"),
@@ -59,16 +59,16 @@ OF_SERVER = [
 ]
 
 
-async def attributes(protocol: type[Any]) -> dict[str, list[str]]:
+async def list_attributes(protocol: type[Any]) -> dict[str, list[str]]:
     """The attributes of a server of uvicorn's own and of its connection while it answers a request.
 
-    An object that is not there has those of None, so that the test can name what is gone.
+    A missing object has the attributes of None, so that the test can name what is missing.
     """
     objects: dict[str, object] = {}
     found: dict[str, list[str]] = {}
     requested = asyncio.Event()
 
-    class Noted(protocol):  # type: ignore[misc]  # a class that is an argument
+    class RecordingProtocol(protocol):  # type: ignore[misc]  # the base class is an argument
         def connection_made(self, transport: asyncio.Transport) -> None:
             objects["protocol"] = self
             super().connection_made(transport)
@@ -82,7 +82,9 @@ async def attributes(protocol: type[Any]) -> dict[str, list[str]]:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    server = uvicorn.Server(uvicorn.Config(app, http=Noted, ws="none", lifespan="off", log_config=None))
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=RecordingProtocol, ws="none", lifespan="off", log_config=None)
+    )
     with socket.create_server(("127.0.0.1", 0)) as listening:
         serving = asyncio.ensure_future(server.serve([listening]))
         _, writer = await asyncio.open_connection(*listening.getsockname())
@@ -94,7 +96,7 @@ async def attributes(protocol: type[Any]) -> dict[str, list[str]]:
             found[name] = dir(getattr(server, name, None))
         writer.close()
         server.should_exit = True
-        with suppress(TimeoutError):  # if there is no should_exit any more
+        with suppress(TimeoutError):  # if should_exit is missing
             await asyncio.wait_for(serving, 10)
     return found
 
@@ -104,15 +106,15 @@ async def attributes(protocol: type[Any]) -> dict[str, list[str]]:
     [(HttpToolsProtocol, OF_EITHER_PROTOCOL + OF_HTTPTOOLS + OF_SERVER), (H11Protocol, OF_EITHER_PROTOCOL)],
     ids=["httptools", "h11"],
 )
-def test_uvicorn_has_each_undocumented_attribute_that_we_use(
+def test_uvicorn_has_the_attributes_that_we_use(
     protocol: type[Any], used: list[tuple[str, str, str]]
 ) -> None:
     version = importlib.metadata.version("uvicorn")
-    found = asyncio.run(attributes(protocol))
+    found = asyncio.run(list_attributes(protocol))
 
-    gone = [
+    missing = [
         f"uvicorn {version}: the {owner} has no {attribute!r}, which exporter/{file} uses"
         for owner, attribute, file in used
         if attribute not in found[owner]
     ]
-    assert not gone, "\n".join(gone)
+    assert not missing, "\n".join(missing)

@@ -1,4 +1,4 @@
-"""A call of the webhook is a hint to poll, and nothing else."""
+"""A webhook request triggers a poll, and nothing else."""
 
 import json
 from pathlib import Path
@@ -22,37 +22,37 @@ def secret_file(tmp_path: Path) -> Path:
     return file
 
 
-class Hinted(Lab):
-    """A lab that notes when it is woken."""
+class WebhookLab(Lab):
+    """A lab that records how often a poll is triggered."""
 
     def __init__(self, world: World, secret_file: Path | None, **settings: Any) -> None:
         web = {"webhook_secret_file": str(secret_file)} if secret_file else {}
         super().__init__(world, web=web, **settings)
-        self.woken: list[float] = []
+        self.triggered: list[float] = []
 
     def __enter__(self) -> Self:
         super().__enter__()
-        self.exporter.wake = self.woken.append
+        self.exporter.wake = self.triggered.append
         return self
 
-    def call(self, path: str = PATH, body: bytes = b"", method: str = "POST") -> httpx.Response:
-        async def ask() -> httpx.Response:
+    def send(self, path: str = PATH, body: bytes = b"", method: str = "POST") -> httpx.Response:
+        async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.exporter.web)
             async with httpx.AsyncClient(transport=transport, base_url="http://exporter.test") as client:
                 return await client.request(method, path, content=body)
 
-        return self.run(ask())
+        return self.run(send())
 
-    def counted(self) -> dict[str, float]:
-        self.at(self.now.value - START + 2)  # what the exporter says of itself may be a second old
+    def count_outcomes(self) -> dict[str, float]:
+        self.at(self.now.value - START + 2)  # self metrics may be a second old
         series = self.series("k6_cloud_exporter_webhook_requests_total")
         return {name.split('"')[1]: value for name, value in series.items() if value}
 
 
-def world() -> World:
-    made = World()
-    made.add_run(made.add_test("checkout"), created=START - 60)
-    return made
+def create_world() -> World:
+    world = World()
+    world.add_run(world.add_test("checkout"), created=START - 60)
+    return world
 
 
 @pytest.mark.parametrize(
@@ -68,50 +68,50 @@ def world() -> World:
         b"\xff\xfe",
         b"[" * 60_000,
         b'{"load_test_id": ID, "more": ' + b"[" * 99 + b"]" * 99 + b"}",
-        b'{"load_test_id": 1, "more": ' + b"[" * 100 + b"]" * 100 + b"}",  # is not read
+        b'{"load_test_id": 1, "more": ' + b"[" * 100 + b"]" * 100 + b"}",  # nested too deep to be parsed
         b'{"load_test_id": true, "test": []}',
         b'{"load_test_id": 1e999}',
         b'{"load_test_id": "' + b"9" * 60_000 + b'"}',
     ],
 )
-def test_a_call_of_the_secret_path_wakes_the_poller(body: bytes, secret_file: Path) -> None:
-    made = world()
-    with Hinted(made, secret_file) as lab:
+def test_request_with_the_secret_triggers_a_poll(body: bytes, secret_file: Path) -> None:
+    world = create_world()
+    with WebhookLab(world, secret_file) as lab:
         lab.poll()
         lab.take_requests()
-        answer = lab.call(body=body.replace(b"ID", str(next(iter(made.tests))).encode()))
+        response = lab.send(body=body.replace(b"ID", str(next(iter(world.tests))).encode()))
 
-        assert answer.status_code == 202
-        assert lab.woken == [5]
+        assert response.status_code == 202
+        assert lab.triggered == [5]
         assert lab.take_requests() == []
-        assert lab.counted() == {"accepted": 1}
+        assert lab.count_outcomes() == {"accepted": 1}
 
 
-def test_a_call_about_a_test_that_is_not_watched_wakes_nobody(secret_file: Path) -> None:
-    with Hinted(world(), secret_file) as lab:
+def test_request_for_an_unwatched_test_is_ignored(secret_file: Path) -> None:
+    with WebhookLab(create_world(), secret_file) as lab:
         lab.poll()
 
-        assert lab.call(body=b'{"load_test_id": 99999}').status_code == 202
-        assert lab.woken == []
-        assert lab.counted() == {"ignored": 1}
+        assert lab.send(body=b'{"load_test_id": 99999}').status_code == 202
+        assert lab.triggered == []
+        assert lab.count_outcomes() == {"ignored": 1}
 
 
 @pytest.mark.parametrize(
     "path", ["/webhook/", "/webhook/x", PATH[:-1], PATH + "x", PATH.lower(), "/webhook/%C3%A9"]
 )
-def test_another_path_is_not_found_and_wakes_nobody(path: str, secret_file: Path) -> None:
-    with Hinted(world(), secret_file) as lab:
-        assert lab.call(path).status_code == 404
-        assert lab.woken == []
+def test_wrong_secret_is_not_found(path: str, secret_file: Path) -> None:
+    with WebhookLab(create_world(), secret_file) as lab:
+        assert lab.send(path).status_code == 404
+        assert lab.triggered == []
 
 
-def test_only_a_post_is_a_call(secret_file: Path) -> None:
-    with Hinted(world(), secret_file) as lab:
-        assert lab.call(method="GET").status_code == 405
-        assert lab.woken == []
+def test_only_post_is_allowed(secret_file: Path) -> None:
+    with WebhookLab(create_world(), secret_file) as lab:
+        assert lab.send(method="GET").status_code == 405
+        assert lab.triggered == []
 
 
-def test_a_body_that_is_too_long_is_refused_before_it_is_read(secret_file: Path) -> None:
+def test_long_body_is_rejected_before_it_is_read(secret_file: Path) -> None:
     read = 0
 
     async def endless() -> Any:
@@ -120,45 +120,45 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read(secret_file: Path)
             read += 10_000
             yield b" " * 10_000
 
-    async def ask() -> httpx.Response:
+    async def send() -> httpx.Response:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(lab.exporter.web), base_url="http://exporter.test"
         ) as client:
             return await client.post(PATH, content=endless())
 
-    with Hinted(world(), secret_file) as lab:
-        answer = lab.run(ask())
+    with WebhookLab(create_world(), secret_file) as lab:
+        response = lab.run(send())
 
-        assert answer.status_code == 413
+        assert response.status_code == 413
         assert read < 100_000
-        assert lab.woken == []
+        assert lab.triggered == []
 
 
-def test_without_a_secret_there_is_no_webhook() -> None:
-    with Hinted(world(), None) as lab:
-        assert lab.call().status_code == 404
+def test_no_secret_means_no_webhook() -> None:
+    with WebhookLab(create_world(), None) as lab:
+        assert lab.send().status_code == 404
 
 
-def test_the_secret_is_read_again_when_it_changes(secret_file: Path) -> None:
-    with Hinted(world(), secret_file) as lab:
+def test_changed_secret_is_used(secret_file: Path) -> None:
+    with WebhookLab(create_world(), secret_file) as lab:
         new = "another-secret-which-is-as-long"
         secret_file.write_text(new)
 
-        assert lab.call().status_code == 404
-        assert lab.call(f"/webhook/{new}").status_code == 202
+        assert lab.send().status_code == 404
+        assert lab.send(f"/webhook/{new}").status_code == 202
 
         secret_file.write_text("short")
-        assert lab.call("/webhook/short").status_code == 404
+        assert lab.send("/webhook/short").status_code == 404
         secret_file.unlink()
-        assert lab.call(f"/webhook/{new}").status_code == 404
+        assert lab.send(f"/webhook/{new}").status_code == 404
 
 
-def test_after_a_hint_polls_are_frequent_for_two_minutes(secret_file: Path) -> None:
-    with Hinted(world(), secret_file) as lab:
+def test_polls_are_frequent_for_two_minutes_after_it(secret_file: Path) -> None:
+    with WebhookLab(create_world(), secret_file) as lab:
         lab.at(3600).poll()
         assert lab.exporter.poller.interval == 60
 
-        lab.call()
+        lab.send()
         assert lab.exporter.poller.interval == 15
         lab.at(3600 + 121)
         assert lab.exporter.poller.interval == 60
@@ -167,9 +167,7 @@ def test_after_a_hint_polls_are_frequent_for_two_minutes(secret_file: Path) -> N
 @pytest.mark.parametrize(
     "secret", ["", "short", "two words that are long enough", "x" * 19, "slash/in/it" * 3]
 )
-def test_a_secret_that_can_be_guessed_or_is_no_path_is_refused_at_the_start(
-    secret: str, tmp_path: Path
-) -> None:
+def test_weak_or_malformed_secret_is_an_error(secret: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(secret)
 
@@ -181,10 +179,10 @@ def test_a_secret_that_can_be_guessed_or_is_no_path_is_refused_at_the_start(
     assert not secret or secret not in sentence
 
 
-def test_nothing_of_a_body_is_logged_or_shown(secret_file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with Hinted(world(), secret_file) as lab:
+def test_body_is_neither_logged_nor_shown(secret_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with WebhookLab(create_world(), secret_file) as lab:
         lab.poll()
-        lab.call(body=json.dumps({"load_test_id": 1, "name": "canary-body"}).encode())
+        lab.send(body=json.dumps({"load_test_id": 1, "name": "canary-body"}).encode())
 
         assert caplog.text == ""
         assert "canary-body" not in lab.get("/").text + lab.get().text

@@ -54,9 +54,9 @@ def test_missing_or_wrong_credentials_are_challenged(tmp_path: Path) -> None:
     app = ProtectedApp(tmp_path, USERS)
 
     for auth in (None, ("alice", "wrong"), ("bob", "right")):
-        answer = app.request(auth=auth)
-        assert answer.status_code == 401
-        assert answer.headers["WWW-Authenticate"] == 'Basic realm="k6-cloud-exporter", charset="UTF-8"'
+        response = app.request(auth=auth)
+        assert response.status_code == 401
+        assert response.headers["WWW-Authenticate"] == 'Basic realm="k6-cloud-exporter", charset="UTF-8"'
     assert app.request(auth=ALICE).text == "/metrics"
 
 
@@ -96,10 +96,10 @@ def test_headers_are_added_to_every_response(tmp_path: Path) -> None:
     headers = '{Strict-Transport-Security: max-age=1, X-Frame-Options: deny, X-XSS-Protection: ""}'
     app = ProtectedApp(tmp_path, USERS + f"http_server_config: {{headers: {headers}}}")
 
-    for answer in (app.request(), app.request(auth=ALICE), app.request("/-/healthy")):
-        assert answer.headers["Strict-Transport-Security"] == "max-age=1"
-        assert answer.headers["X-Frame-Options"] == "deny"
-        assert "X-XSS-Protection" not in answer.headers
+    for response in (app.request(), app.request(auth=ALICE), app.request("/-/healthy")):
+        assert response.headers["Strict-Transport-Security"] == "max-age=1"
+        assert response.headers["X-Frame-Options"] == "deny"
+        assert "X-XSS-Protection" not in response.headers
     app.write(USERS + "http_server_config: {headers: {}}")
     assert "X-Frame-Options" not in app.request().headers
 

@@ -104,7 +104,7 @@ def test_client_certificate_is_optional_if_configured(folder: CertificateFolder)
 
 
 @pytest.mark.parametrize(
-    ("name", "answer"),
+    ("name", "response"),
     [
         ("prometheus.test", b"200"),
         ("::1", b"200"),
@@ -115,14 +115,14 @@ def test_client_certificate_is_optional_if_configured(folder: CertificateFolder)
     ],
 )
 def test_only_clients_with_an_allowed_name_are_accepted(
-    name: str, answer: bytes, folder: CertificateFolder
+    name: str, response: bytes, folder: CertificateFolder
 ) -> None:
     allowed = 'client_allowed_sans: [prometheus.test, "::1", 10.0.0.1, ops@example.org]'
     middleware = folder.create_middleware(MUTUAL % f", {allowed}")
 
     async def scenario() -> None:
         async with run_protected(middleware) as server:
-            assert await get_status(server, folder.create_client(name)) == answer
+            assert await get_status(server, folder.create_client(name)) == response
 
     run(scenario())
 
