@@ -301,7 +301,7 @@ class State:
         return self if stale == self.stale_tests else replace(self, stale_tests=stale)
 
     def is_stale(self, monotonic: float) -> bool:
-        """Whether no poll has fetched anything for so long that all series are dropped."""
+        """Whether the last successful fetch is too long ago, so that all series are dropped."""
         return self.updated_at is None or monotonic - self.updated_at > self.retention.stale_after
 
     def _updated_tests(self, poll: StateUpdate) -> Mapping[int, TestState]:

@@ -1,6 +1,6 @@
-"""How the tests are shared among processes, and what they do not inherit from the shell that starts them.
+"""Distribution of the tests among processes, and their isolation from the shell that starts them.
 
-With pytest-xdist a file goes to one process, and so do files that share something expensive.
+With pytest-xdist, all tests of a file run in one process, and so do files that share an expensive fixture.
 """
 
 from collections.abc import Iterator
@@ -10,33 +10,33 @@ import pytest
 
 from tests.support.isolation import clear_environment, default_signals_for_children
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parent
 
-# Folders and files whose tests have one thing made for all of them.
-TOGETHER = {
-    "alerts": "alerts",  # promtool's verdicts on stories, which both rules files have
+# Folders and files that share a fixture, each with the name of its group.
+GROUPS = {
+    "alerts": "alerts",  # promtool's results for test cases of both rules files
     "helm/test_alerts.py": "alerts",
-    "grafana": "grafana",  # a Prometheus that has scraped for a while
-    "image": "image",  # the image
+    "grafana": "grafana",  # a Prometheus with some data
+    "image": "image",  # the built image
 }
 
 
 def pytest_configure(config: pytest.Config) -> None:
     clear_environment()
-    # pytest-xdist registers its marker itself; without it, --strict-markers would refuse ours.
+    # pytest-xdist registers its marker itself; without it, --strict-markers would reject ours.
     if not config.pluginmanager.hasplugin("xdist"):
-        config.addinivalue_line("markers", "xdist_group(name): which tests share a process of pytest-xdist")
+        config.addinivalue_line("markers", "xdist_group(name): tests that share a process of pytest-xdist")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _signals() -> Iterator[None]:
-    # Not in pytest_configure: the workers of pytest-xdist are children too, and must go on ignoring.
+    # Not in pytest_configure: the workers of pytest-xdist are children too, and have to survive the signals.
     with default_signals_for_children():
         yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        place = item.path.relative_to(HERE)
-        group = TOGETHER.get(str(place)) or TOGETHER.get(place.parts[0]) or str(place)
+        path = item.path.relative_to(TESTS)
+        group = GROUPS.get(str(path)) or GROUPS.get(path.parts[0]) or str(path)
         item.add_marker(pytest.mark.xdist_group(group))

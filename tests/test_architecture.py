@@ -1,6 +1,6 @@
-"""Who may import whom, and who may touch the clock, the environment and the network.
+"""Which module may import which, and which may use the clock, the environment and the network.
 
-The road is one-way: k6 → model → store → exposition → web. A module that is not in the table fails.
+Data flows in one direction: k6 → model → store → exposition → web. A module that is not in the table fails.
 """
 
 import ast
@@ -19,8 +19,8 @@ from exporter.k6.v6.client import V6Client
 
 PACKAGE = Path(exporter.__file__).parent
 
-# Rooms, each a module or a package, and the rooms that its modules may import from. A module belongs to the
-# room with the longest name that fits. Modules of a room may import each other, but not in a circle.
+# Parts, each a module or a package, and the parts that it may import from. A module belongs to the part with
+# the longest matching name. Modules of one part may import each other, but not in a cycle.
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "model": set(),
@@ -75,16 +75,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 
-# A scrape reads what is there; it can never cause a request.
+# A scrape reads what was fetched before. It can never cause a request to k6 Cloud.
 SCRAPED = ("exposition", "web")
-TO_THE_NETWORK = {"httpx", "httpcore", "requests", "urllib.request", "http.client", "socket"}
+NETWORK_MODULES = {"httpx", "httpcore", "requests", "urllib.request", "http.client", "socket"}
 
-# The standard library's ways to read the time or wait for it to pass, each with where it is justified.
+# Where the standard library's ways to read the time or to wait may be used, and why.
 TIME = {
-    "clock": {"time", "asyncio.sleep"},  # whose job it is
+    "clock": {"time", "asyncio.sleep"},  # the one module for it
     "simulator.app": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
-    "web.server": {"asyncio.get_running_loop().call_later"},  # how long a process takes to end
-    "polling.scheduler": {"datetime.now"},  # APScheduler is told a date; Clock has no dates
+    "web.server": {"asyncio.get_running_loop().call_later"},  # the limit for shutting down
+    "polling.scheduler": {"datetime.now"},  # APScheduler needs a datetime, which Clock does not have
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -95,19 +95,19 @@ def tree(file: Path) -> ast.Module:
 
 
 def module_of(file: Path) -> str:
-    """The dotted name of a file below the package: k6.legacy.client."""
+    """The dotted name of a file relative to the package, such as k6.legacy.client."""
     name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
     return name.removesuffix(".__init__")
 
 
-def room_of(module: str) -> str:
-    """The room with the longest name that contains a module, or the module itself if none does."""
-    fitting = [room for room in MAY_IMPORT if module == room or module.startswith(f"{room}.")]
-    return max(fitting, key=len, default=module)
+def part_of(module: str) -> str:
+    """The part with the longest name that contains a module, or the module itself if none does."""
+    matching = [part for part in MAY_IMPORT if module == part or module.startswith(f"{part}.")]
+    return max(matching, key=len, default=module)
 
 
 def imports(file: Path) -> set[str]:
-    """Every module that a file imports, wherever in the file, in full."""
+    """Full names of everything that a file imports, also inside functions."""
     found = set()
     for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
@@ -120,7 +120,7 @@ def imports(file: Path) -> set[str]:
 
 
 def our_imports(file: Path) -> set[str]:
-    """The modules of ours that a file imports, wherever in the file."""
+    """The modules of this package that a file imports, also inside functions."""
     names = {module_of(module): f"exporter.{module_of(module)}" for module in MODULES}
     names["__init__"] = "exporter"
     found = set()
@@ -137,90 +137,91 @@ def our_imports(file: Path) -> set[str]:
 GRAPH = {module_of(file): our_imports(file) for file in MODULES}
 
 
-def reached(*start: str) -> set[str]:
-    """The modules that come with these rooms, at whatever remove."""
-    ahead = {module for module in GRAPH if any(f"{module}.".startswith(f"{room}.") for room in start)}
-    seen: set[str] = set()
-    while ahead:
-        seen |= ahead
-        ahead = set().union(*(GRAPH[module] for module in ahead)) - seen
-    return seen
+def transitive_imports(*start: str) -> set[str]:
+    """The modules of these parts and all that they import, directly or indirectly."""
+    pending = {module for module in GRAPH if any(f"{module}.".startswith(f"{part}.") for part in start)}
+    found: set[str] = set()
+    while pending:
+        found |= pending
+        pending = set().union(*(GRAPH[module] for module in pending)) - found
+    return found
 
 
-def dotted(node: ast.AST) -> Iterator[str]:
-    """Each name and attribute access in a tree, as it is written: os.environ."""
+def dotted_names(node: ast.AST) -> Iterator[str]:
+    """Each name and attribute access in a tree, as written, such as os.environ."""
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute | ast.Name):
             yield ast.unparse(inner)
 
 
-def words(file: Path) -> set[str]:
+def strings(file: Path) -> set[str]:
     """Every string in a file."""
     constants = (node.value for node in ast.walk(tree(file)) if isinstance(node, ast.Constant))
     return {value for value in constants if isinstance(value, str)}
 
 
-def named(file: Path) -> str:
+def relative_name(file: Path) -> str:
     return str(file.relative_to(PACKAGE))
 
 
 @pytest.mark.parametrize("module", GRAPH)
-def test_each_module_imports_only_what_the_table_allows(module: str) -> None:
-    room = room_of(module)
-    assert room in MAY_IMPORT, "a module that is in no room of the table"
+def test_module_imports_only_allowed_parts(module: str) -> None:
+    part = part_of(module)
+    assert part in MAY_IMPORT, "a module that is missing in the table"
 
-    assert {room_of(other) for other in GRAPH[module]} <= MAY_IMPORT[room] | {room}
+    assert {part_of(other) for other in GRAPH[module]} <= MAY_IMPORT[part] | {part}
 
 
-def test_the_table_names_only_what_exists_and_is_used() -> None:
-    used: dict[str, set[str]] = {room_of(module): set() for module in GRAPH}
+def test_table_lists_only_used_imports() -> None:
+    used: dict[str, set[str]] = {part_of(module): set() for module in GRAPH}
     for module, others in GRAPH.items():
-        used[room_of(module)] |= {room_of(other) for other in others} - {room_of(module)}
+        used[part_of(module)] |= {part_of(other) for other in others} - {part_of(module)}
 
-    assert used == {room: others - {room} for room, others in MAY_IMPORT.items()}
+    assert used == {part: others - {part} for part, others in MAY_IMPORT.items()}
 
 
-def test_no_files_import_each_other_in_a_circle() -> None:
-    # Imports inside functions count: they hide a circle from Python, not from a reader.
+def test_no_circular_imports() -> None:
+    # Imports inside functions count: they hide a cycle from Python, not from a reader.
     graphlib.TopologicalSorter(GRAPH).prepare()
 
 
-def test_the_model_knows_only_the_standard_library() -> None:
+def test_model_imports_only_the_standard_library() -> None:
     outside = {name.split(".")[0] for name in imports(PACKAGE / "model.py")}
 
     assert outside <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("start", SCRAPED)
-def test_a_scrape_can_never_cause_a_request(start: str) -> None:
-    along = reached(start)
+def test_scrape_cannot_cause_a_request(start: str) -> None:
+    imported = transitive_imports(start)
 
-    assert not {room_of(module).split(".")[0] for module in along} & {
+    assert not {part_of(module).split(".")[0] for module in imported} & {
         *("k6", "polling", "app", "simulator", "cli", "commands")
     }
-    serving = [f for f in MODULES if module_of(f) in along and module_of(f) != "web.server"]
-    assert not {name for f in serving for name in imports(f)} & TO_THE_NETWORK
+    serving = [f for f in MODULES if module_of(f) in imported and module_of(f) != "web.server"]
+    assert not {name for f in serving for name in imports(f)} & NETWORK_MODULES
 
 
-def test_only_the_border_and_the_composition_know_httpx() -> None:
+def test_only_transport_and_factories_import_httpx() -> None:
     assert {module_of(file) for file in MODULES if "httpx" in imports(file)} == {
         *("k6.transport", "k6.factory", "app", "polling.factory")
     }
 
 
-def test_serving_has_no_way_to_start_or_stop_a_run() -> None:
-    writing = PACKAGE / "k6" / "write.py"
-    serving = [file for file in MODULES if module_of(file) in reached("app") and file != writing]
+def test_serving_cannot_start_or_stop_a_run() -> None:
+    write_module = PACKAGE / "k6" / "write.py"
+    imported = transitive_imports("app")
+    serving = [file for file in MODULES if module_of(file) in imported and file != write_module]
 
-    assert "POST" in words(writing)
-    assert not [named(file) for file in serving if "exporter.k6.write" in imports(file)]
+    assert "POST" in strings(write_module)
+    assert not [relative_name(file) for file in serving if "exporter.k6.write" in imports(file)]
     assert {module_of(f) for f in MODULES if "exporter.k6.write" in imports(f)} == {
         *("commands.runs.actions", "commands.runs.client")
     }
-    # The only other POSTs are what a browser or Prometheus may send to us.
+    # The only other POST requests are those that clients may send to the exporter.
     for file in serving:
-        if "POST" in words(file):
-            assert room_of(module_of(file)) == "web", named(file)
+        if "POST" in strings(file):
+            assert part_of(module_of(file)) == "web", relative_name(file)
     for client in (Transport, LegacyClient, V6Client):
         calls = {name for name in dir(client) if not name.startswith("_")}
         assert not {name for name in calls if re.match("post|put|patch|delete|start|stop|abort", name)}
@@ -236,38 +237,38 @@ def test_only_two_commands_import_the_simulator() -> None:
     }
 
 
-def test_nothing_but_the_clock_reads_the_time() -> None:
+def test_only_the_clock_reads_the_time() -> None:
     found: dict[str, set[str]] = {}
     for file in MODULES:
-        ways = imports(file) & {"time", "sched"}
+        uses = imports(file) & {"time", "sched"}
         waits = ("asyncio.sleep", "call_later", "call_at")
         now = ("datetime.now", "datetime.utcnow", "datetime.today", "date.today")
-        ways |= {name for name in dotted(tree(file)) if name.endswith((*waits, *now))}
-        if ways:
-            found.setdefault(module_of(file), set()).update(ways)
+        uses |= {name for name in dotted_names(tree(file)) if name.endswith((*waits, *now))}
+        if uses:
+            found.setdefault(module_of(file), set()).update(uses)
 
     assert found == TIME
 
 
-def test_nothing_but_the_command_line_reads_the_environment() -> None:
-    ways = {"os.environ", "os.environb", "os.getenv"}
-    readers = {named(file) for file in MODULES if ways & {*dotted(tree(file)), *imports(file)}}
+def test_only_the_options_read_the_environment() -> None:
+    names = {"os.environ", "os.environb", "os.getenv"}
+    readers = {relative_name(file) for file in MODULES if names & {*dotted_names(tree(file)), *imports(file)}}
 
     assert readers == {"commands/options.py"}
 
 
-def test_nothing_uses_the_global_registry_of_prometheus_client() -> None:
+def test_global_prometheus_registry_is_unused() -> None:
     for file in MODULES:
         assert not {
             name for name in imports(file) if name.startswith("prometheus_client") and "REGISTRY" in name
         }
-        assert not {name for name in dotted(tree(file)) if name.rpartition(".")[2] == "REGISTRY"}
+        assert not {name for name in dotted_names(tree(file)) if name.rpartition(".")[2] == "REGISTRY"}
 
 
-def test_every_metric_of_prometheus_client_names_its_registry() -> None:
+def test_self_metrics_name_their_registry() -> None:
     kinds = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
     kinds |= {"ProcessCollector", "PlatformCollector", "GCCollector"}
-    made = [
+    calls = [
         node
         for file in MODULES
         if any(name.startswith("prometheus_client") for name in imports(file))
@@ -275,10 +276,10 @@ def test_every_metric_of_prometheus_client_names_its_registry() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in kinds
     ]
 
-    assert made
-    assert all("registry" in {keyword.arg for keyword in call.keywords} for call in made)
+    assert calls
+    assert all("registry" in {keyword.arg for keyword in call.keywords} for call in calls)
 
 
-def test_no_module_prints() -> None:
+def test_no_module_calls_print() -> None:
     for file in MODULES:
-        assert "print" not in set(dotted(tree(file))), named(file)
+        assert "print" not in set(dotted_names(tree(file))), relative_name(file)

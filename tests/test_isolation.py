@@ -1,4 +1,4 @@
-"""The tests depend neither on the shell that starts them nor on pytest-xdist, and share no port."""
+"""The tests do not depend on the shell that starts them nor on pytest-xdist, and use no common port."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from tests.support.processes import free_port
 ROOT = Path(__file__).parent.parent
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
-# What a developer may have set; each would break a test that inherits it.
+# Variables that a developer may have set. Each would break a test that inherits it.
 SHELL = {
     **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"), "socks5://x:1"),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), "fd00::/8"),
@@ -33,7 +33,7 @@ SHELL = {
 
 
 def run_pytest(*arguments: str, ignored: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run some tests in a process of their own that ignores these signals (names as `trap` takes them)."""
+    """Run some tests in a process that ignores the given signals (names as for `trap`)."""
     trap = f'trap "" {ignored}; ' if ignored else ""
     return subprocess.run(
         ["sh", "-c", f'{trap}exec "$@"', "sh", *PYTEST, *arguments],
@@ -47,7 +47,7 @@ def run_pytest(*arguments: str, ignored: str = "", **environ: str) -> subprocess
 
 
 @pytest.mark.parametrize("processes", [("-p", "no:xdist"), ("--numprocesses=1",)], ids=["alone", "xdist"])
-def test_signals_ignored_by_the_shell_reach_what_tests_start(processes: tuple[str, ...]) -> None:
+def test_signals_ignored_by_the_shell_reach_children(processes: tuple[str, ...]) -> None:
     if "--numprocesses=1" in processes:
         pytest.importorskip("xdist")
     selected = ("tests/system/test_runs.py", "-k", "ctrl_c")
@@ -80,13 +80,13 @@ def test_tests_run_without_pytest_xdist() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_free_port_is_given_to_nobody_else() -> None:
+def test_free_port_is_reserved() -> None:
     port = free_port()
 
     with socket.socket() as other, pytest.raises(OSError, match="in use"):
         other.bind(("127.0.0.1", port))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
-    # As asyncio, uvicorn and Go's net package listen.
+    # asyncio, uvicorn and Go's net package can listen on it, since they set SO_REUSEADDR.
     with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
         pass

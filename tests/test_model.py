@@ -1,4 +1,4 @@
-"""What can be derived from a run alone."""
+"""What is derived from a single run."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def run(
     return Run(id=1, test_id=7, status=status, processing=processing, result=result, ended=ended)
 
 
-def test_the_codes_are_those_of_the_documents() -> None:
+def test_codes_are_the_documented_ones() -> None:
     assert {status.value: status.name for status in RunStatus} == {
         -2: "CREATED",
         -1: "VALIDATED",
@@ -49,7 +49,7 @@ def test_the_codes_are_those_of_the_documents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "processing", "is_over"),
+    ("status", "processing", "is_finished"),
     [
         (-2, 0, False),
         (-1, 0, False),
@@ -70,13 +70,11 @@ def test_the_codes_are_those_of_the_documents() -> None:
         (10, 0, True),
     ],
 )
-def test_a_run_is_over_when_it_has_ended_and_its_processing_too(
-    status: int, processing: int, is_over: bool
-) -> None:
-    assert run(status, processing).is_finished is is_over
+def test_run_is_finished_after_its_processing(status: int, processing: int, is_finished: bool) -> None:
+    assert run(status, processing).is_finished is is_finished
 
 
-def test_a_run_of_unknown_status_is_over_once_it_has_an_end() -> None:
+def test_run_of_unknown_status_finishes_with_its_end() -> None:
     assert not run(42).is_finished
     assert run(42, ended=1000.0).is_finished
 
@@ -103,23 +101,23 @@ def test_a_run_of_unknown_status_is_over_once_it_has_an_end() -> None:
         (10, 0, 0, Outcome.NONE),
     ],
 )
-def test_only_a_finished_run_whose_result_was_processed_can_have_passed(
+def test_only_a_processed_run_can_have_passed(
     status: int, processing: int, result: int | None, outcome: Outcome | None
 ) -> None:
     assert run(status, processing, result).outcome == outcome
 
 
-def test_there_is_no_verdict_before_the_end() -> None:
+def test_result_is_absent_until_the_run_finishes() -> None:
     assert run(2, 1, 0).final_result is None
     assert run(3, 1, 0).final_result is None
     assert run(3, 2, 0).final_result == 0
     assert run(3, 2, 1).final_result == 1
 
 
-def test_a_run_that_is_not_over_is_doing_something() -> None:
-    doing = {status: run(status, processing=1).active_state for status in range(-2, 5)}
+def test_active_run_has_a_state() -> None:
+    states = {status: run(status, processing=1).active_state for status in range(-2, 5)}
 
-    assert doing == {
+    assert states == {
         -2: ActiveState.CREATED,
         -1: ActiveState.VALIDATED,
         0: ActiveState.QUEUED,
@@ -130,16 +128,16 @@ def test_a_run_that_is_not_over_is_doing_something() -> None:
     }
 
 
-def test_runs_are_ordered_by_creation_and_then_by_id() -> None:
+def test_runs_are_sorted_by_creation_then_id() -> None:
     runs = [
         Run(id=3, test_id=7, created=10),
         Run(id=1, test_id=7, created=20),
         Run(id=2, test_id=7, created=20),
     ]
 
-    assert [one.id for one in sorted(runs, key=lambda one: one.sort_key)] == [3, 1, 2]
+    assert [run.id for run in sorted(runs, key=lambda run: run.sort_key)] == [3, 1, 2]
 
 
-def test_codes_beyond_the_documents_are_named() -> None:
+def test_unknown_codes_are_listed_as_unrecognized() -> None:
     assert unrecognized_fields(run(42, 9, 7)) == ("run_status", "processing_status", "result_status")
     assert unrecognized_fields(run(3, 2, None)) == ()

@@ -1,4 +1,4 @@
-"""How deep JSON is nested is found without parsing it, and is the same number as a parser finds."""
+"""The limit for the nesting of JSON, which is found without parsing and agrees with a parser."""
 
 import json
 
@@ -10,7 +10,7 @@ from exporter.nesting import MAX_NESTING, is_too_deep, parse_json
 
 
 def depth(value: object) -> int:
-    """As whoever has parsed it counts."""
+    """The nesting of a parsed value."""
     match value:
         case list():
             return 1 + max(map(depth, value), default=0)
@@ -28,19 +28,19 @@ VALUES = st.recursive(
 
 
 @given(VALUES, st.integers(-2, 2))
-def test_depth_is_that_of_the_parsed_value(value: object, more: int) -> None:
-    around = MAX_NESTING - depth(value) + more
-    body = b"[1," * around + json.dumps(value).encode() + b"]" * around
+def test_depth_equals_that_of_the_parsed_value(value: object, excess: int) -> None:
+    levels = MAX_NESTING - depth(value) + excess
+    body = b"[1," * levels + json.dumps(value).encode() + b"]" * levels
 
-    assert is_too_deep(body) is (more > 0)
+    assert is_too_deep(body) is (excess > 0)
 
 
 @pytest.mark.parametrize("body", [b"", b"1", b'"[[["', b"]" * 200, b"[]" * 200, b'"' + b"[" * 200])
-def test_what_is_not_nested_is_not_too_deep(body: bytes) -> None:
+def test_flat_input_is_not_too_deep(body: bytes) -> None:
     assert not is_too_deep(body)
 
 
-def test_json_of_a_hundred_levels_is_parsed() -> None:
+def test_json_at_the_limit_is_parsed() -> None:
     assert depth(parse_json(b"[" * MAX_NESTING + b"]" * MAX_NESTING)) == MAX_NESTING
 
 
@@ -55,6 +55,6 @@ def test_json_of_a_hundred_levels_is_parsed() -> None:
     ],
     ids=["101 levels", "60,000 levels", "UTF-16", "not UTF-8", "empty"],
 )
-def test_json_that_is_too_deep_or_none_is_a_value_error(body: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 (what it says differs, and nobody sees it)
+def test_deep_or_invalid_json_is_a_value_error(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (messages differ and are not shown)
         parse_json(body)

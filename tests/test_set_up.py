@@ -1,7 +1,7 @@
-"""Setting up from the locks installs exactly the locks, whatever has been released since.
+"""Setting up installs exactly the locked versions, even when newer ones have been released.
 
-The Makefile's own rule runs against a local folder of packages: one for each locked package, with the
-version of the lock and the requirements of the real package, and newer releases of some of them.
+The Makefile's rule runs against a local folder with one package for each locked one, with the locked version
+and the real requirements, and with newer releases of some of them.
 """
 
 import hashlib
@@ -21,18 +21,18 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "requirements-dev.txt"
-# What tests/install-tools downloads: the pip of Python 3.11.0, and the last before pip 23.3.
+# Downloaded by tests/install-tools: the pip of Python 3.11.0, and the last one before pip 23.3.
 PIPS = {"22.3": "pip-22.3-py3-none-any.whl", "23.2.1": "pip-23.2.1-py3-none-any.whl"}
 LIST = """
 import importlib.metadata, json
 print(json.dumps([(one.name, one.version) for one in importlib.metadata.distributions()]))
 """
-# coverage is the one that is required with an extra.
+# Packages with a newer release. coverage is among them because it is required with an extra.
 NEWER = ("coverage", "httpx", "click", "pydantic", "uvicorn")
 
 
-def locked() -> dict[str, Requirement]:
-    """The lock's packages that are installed on this Python and system, by their canonical name."""
+def locked_packages() -> dict[str, Requirement]:
+    """The locked packages for this Python and system, by canonical name."""
     lines = re.findall(r"^(\S+==[^\\\n]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     requirements = [Requirement(line.strip()) for line in lines]
     return {
@@ -67,23 +67,23 @@ def write_wheel(folder: Path, name: str, version: str, requires: list[str]) -> s
 
 
 def write_project(folder: Path, packages: Path) -> None:
-    """The Makefile and a lock like ours, whose hashes are those of the packages in the folder."""
+    """Writes the Makefile and a lock like ours, with the hashes of the packages in the folder."""
     packages.mkdir()
     lines = []
-    for name, requirement in locked().items():
+    for name, requirement in locked_packages().items():
         version = str(requirement.specifier).removeprefix("==")
         requires = importlib.metadata.requires(name) or []
         digest = write_wheel(packages, name, version, requires)
         lines.append(f"{name}=={version} --hash=sha256:{digest}\n")
     with_extra = {
         one.name
-        for name in locked()
+        for name in locked_packages()
         for one in map(Requirement, importlib.metadata.requires(name) or [])
         if one.extras
     }
     assert with_extra & set(NEWER), f"none of {NEWER} is required with an extra; choose one of {with_extra}"
     for name in NEWER:
-        assert name in locked(), f"{name} is no longer locked; choose another package"
+        assert name in locked_packages(), f"{name} is no longer locked; choose another package"
         write_wheel(packages, name, "99999!1", importlib.metadata.requires(name) or [])
     (folder / "requirements.txt").write_text("".join(lines), encoding="utf-8")
     shutil.copy(ROOT / "Makefile", folder)
@@ -114,7 +114,7 @@ def test_newer_releases_do_not_change_what_is_installed(pip: str, tmp_path: Path
     assert made.returncode == 0, made.stdout + made.stderr
     output = subprocess.check_output([tmp_path / ".venv" / "bin" / "python", "-c", LIST], text=True)
     installed = {canonicalize_name(name): version for name, version in json.loads(output)}
-    expected = {name: str(one.specifier).removeprefix("==") for name, one in locked().items()}
+    expected = {name: str(one.specifier).removeprefix("==") for name, one in locked_packages().items()}
     bundled = {"pip", "setuptools"}
     assert {n: v for n, v in installed.items() if n not in bundled} == {
         n: v for n, v in expected.items() if n not in bundled

@@ -45,7 +45,7 @@ def quantile(fraction: float, name: str) -> str:
 
 def build_exporter_dashboard() -> Dashboard:
     return layout.build_dashboard(
-        layout.EXPORTER,
+        layout.EXPORTER_UID,
         "Exporter",
         "Health of the Grafana Cloud k6 exporter: polls, requests to k6 Cloud, scrapes and resource usage.",
         variables=[layout.data_source_variable(), layout.job_variable(), layout.instance_variable()],

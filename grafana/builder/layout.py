@@ -22,16 +22,17 @@ from grafana.builder.panels import DATA_SOURCE
 from grafana.builder.queries import Scope, to_milliseconds
 
 TAG = "k6-cloud"
-OVERVIEW = "k6-cloud-overview"
-TEST = "k6-cloud-test"
-EXPORTER = "k6-cloud-exporter"
+OVERVIEW_UID = "k6-cloud-overview"
+TEST_UID = "k6-cloud-test"
+EXPORTER_UID = "k6-cloud-exporter"
 
 BUILD_INFO = "k6_cloud_exporter_build_info"
 TEST_INFO = "k6_cloud_test_info"
 
 # Link to the dashboard of a test that keeps the data source, job, project and time range.
 TEST_LINK = (
-    f"/d/{TEST}?${{datasource:queryparam}}&${{job:queryparam}}&${{project:queryparam}}&${{__url_time_range}}"
+    f"/d/{TEST_UID}?${{datasource:queryparam}}&${{job:queryparam}}&${{project:queryparam}}"
+    "&${__url_time_range}"
 )
 
 

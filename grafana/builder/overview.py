@@ -32,7 +32,7 @@ RUNNING_VUS = f"{SCOPE.by_run('k6_cloud_run_vus')} and {SCOPE.by_run('k6_cloud_r
 
 def build_overview() -> Dashboard:
     return layout.build_dashboard(
-        layout.OVERVIEW,
+        layout.OVERVIEW_UID,
         "Overview",
         "Load tests in Grafana Cloud k6, failing tests first. Select a test to see its details.",
         variables=[

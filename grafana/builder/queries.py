@@ -6,8 +6,8 @@ instance, then duplicates neither rows nor counts.
 
 from dataclasses import dataclass
 
-TEST = "project_id, test_id, test_name"
-RUN = f"{TEST}, run_id"
+TEST_LABELS = "project_id, test_id, test_name"
+RUN_LABELS = f"{TEST_LABELS}, run_id"
 
 FAILED_OUTCOMES = "failed|timed_out|error"
 NO_RESULT_OUTCOMES = "aborted|none"
@@ -19,8 +19,8 @@ class Scope:
     """The series that a dashboard selects, as matchers, and the labels that distinguish tests and runs."""
 
     matchers: str
-    test: str = TEST
-    run: str = RUN
+    test: str = TEST_LABELS
+    run: str = RUN_LABELS
 
     def select(self, metric: str, **where: str) -> str:
         """The series of a metric. `where` adds matchers: a regular expression for each label."""

@@ -36,7 +36,7 @@ EXPLANATION = """\
 
 def build_test_dashboard() -> Dashboard:
     return layout.build_dashboard(
-        layout.TEST,
+        layout.TEST_UID,
         "Test",
         "One load test in Grafana Cloud k6: its last result, its newest run and its earlier runs.",
         variables=[

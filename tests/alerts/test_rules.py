@@ -18,7 +18,7 @@ RUNBOOKS = ROOT / "docs" / "runbooks.md"
 GOLDEN = [ROOT / "tests" / "exposition" / name for name in ("legacy.prom", "v6.prom")]
 
 RUNBOOK_URL = f"{PROJECT_URL}/blob/main/docs/runbooks.md"
-TEST = {"project_id", "test_id", "test_name"}
+TEST_LABELS = {"project_id", "test_id", "test_name"}
 TARGET = {"job", "instance"}  # the labels that Prometheus adds to each series
 # Recorded by users themselves; see the runbook of K6CloudTestNotRun.
 USER_RECORDED = {"k6_cloud:test_expected_interval_seconds"}
@@ -35,7 +35,7 @@ ALERTS: dict[str, Rule] = {rule["alert"]: rule for rule in load_rules() if "aler
 RECORDED = {rule["record"] for rule in load_rules() if "record" in rule}
 
 
-def exposed_labels() -> dict[str, set[str]]:
+def read_exposed_labels() -> dict[str, set[str]]:
     """The labels of each metric that the exporter exposes, from the golden expositions."""
     found: dict[str, set[str]] = {}
     for golden in GOLDEN:
@@ -122,7 +122,7 @@ def test_alert_on_a_test_names_and_links_it(alert: str) -> None:
     rule = ALERTS[alert]
 
     assert rule["annotations"]["summary"].startswith("k6 test {{ $labels.test_name }} ")
-    for label in TEST:
+    for label in TEST_LABELS:
         assert f"$labels.{label}" in rule["annotations"]["description"]
     assert "{{ $labels.url }}" in {
         rule["annotations"].get("run_url", ""),
@@ -133,7 +133,7 @@ def test_alert_on_a_test_names_and_links_it(alert: str) -> None:
 
 
 def test_every_metric_in_a_rule_is_exposed_or_recorded() -> None:
-    known = exposed_labels().keys() | RECORDED | USER_RECORDED
+    known = read_exposed_labels().keys() | RECORDED | USER_RECORDED
 
     assert {name for rule in load_rules() for name in find_metrics(rule["expr"])} <= known
 
@@ -147,8 +147,8 @@ def test_every_recorded_series_is_used() -> None:
 
 
 def test_selectors_use_labels_of_the_metric() -> None:
-    labels: Mapping[str, set[str]] = exposed_labels() | {
-        "k6_cloud:test_last_finished_status": TEST | {"outcome"}
+    labels: Mapping[str, set[str]] = read_exposed_labels() | {
+        "k6_cloud:test_last_finished_status": TEST_LABELS | {"outcome"}
     }
 
     for rule in load_rules():
@@ -157,7 +157,7 @@ def test_selectors_use_labels_of_the_metric() -> None:
 
 
 def test_grouping_and_joining_labels_exist() -> None:
-    known = {label for labels in exposed_labels().values() for label in labels} | TARGET
+    known = {label for labels in read_exposed_labels().values() for label in labels} | TARGET
 
     for rule in load_rules():
         assert find_grouping_labels(rule["expr"]) <= known | find_created_labels(rule["expr"]), rule
@@ -197,10 +197,10 @@ def test_runbook_queries_use_existing_metrics_and_labels(tmp_path: Path, promtoo
 
     subprocess.run([promtool, "check", "rules", file], check=True, capture_output=True)
     for query in read_runbook_queries():
-        assert find_metrics(query) <= exposed_labels().keys()
+        assert find_metrics(query) <= read_exposed_labels().keys()
         for name, selected in find_selectors(query):
             # No test in the golden expositions has a schedule.
-            assert selected <= (exposed_labels()[name] or TEST), query
+            assert selected <= (read_exposed_labels()[name] or TEST_LABELS), query
 
 
 def test_links_within_the_runbooks_have_targets() -> None:

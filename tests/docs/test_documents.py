@@ -110,6 +110,11 @@ def run_in_json() -> str:
     return f"```json\n{shell.out}```"
 
 
+def show_labels(template: str) -> str:
+    """An annotation with the names of labels and values instead of the template syntax of Prometheus."""
+    return re.sub(r"{{ (?:humanize\w+ )?\$(?:labels\.)?(\w+) }}", r"`\1`", template)
+
+
 def alert_table() -> str:
     groups = yaml.safe_load(read_document(ROOT / "grafana" / "alerts.yaml"))["groups"]
     alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
@@ -119,7 +124,7 @@ def alert_table() -> str:
             (
                 f"[{rule['alert']}](runbooks.md#{rule['alert'].lower()})",
                 rule["labels"]["severity"],
-                rule["annotations"]["summary"],
+                show_labels(rule["annotations"]["summary"]),
             )
             for rule in alerts
         ),

@@ -1,4 +1,4 @@
-"""State → bytes, held against prometheus-client's own rendering of the same facts."""
+"""Rendering of the state, compared with prometheus-client's rendering of the same samples."""
 
 from collections.abc import Iterator
 
@@ -25,15 +25,15 @@ TABLE = build_families("https://app.k6.io", "legacy")
 NAMES = st.one_of(
     st.text(max_size=255), st.sampled_from([UNUSUAL_NAME, "|", "\\", '"', "\n", "\r\n", "ü" * 255, "{}=,"])
 )
-MOMENTS = st.one_of(st.none(), st.floats(0, 4e9))
+TIMESTAMPS = st.one_of(st.none(), st.floats(0, 4e9))
 NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 CODES = st.one_of(st.none(), st.integers(-3, 12))
 
 
 @st.composite
-def polls(draw: st.DrawFn) -> StateUpdate:
-    """A first poll that finds some tests with some runs."""
-    seen = {}
+def first_polls(draw: st.DrawFn) -> StateUpdate:
+    """A first poll with some tests and runs."""
+    updates = {}
     for test_id in draw(st.sets(st.integers(1, 99), max_size=4)):
         test = LoadTest(test_id, draw(NAMES), draw(st.one_of(st.none(), st.integers(1, 9))))
         runs = [
@@ -43,9 +43,9 @@ def polls(draw: st.DrawFn) -> StateUpdate:
                 status=draw(CODES),
                 processing=draw(CODES),
                 result=draw(CODES),
-                created=draw(MOMENTS),
-                started=draw(MOMENTS),
-                ended=draw(MOMENTS),
+                created=draw(TIMESTAMPS),
+                started=draw(TIMESTAMPS),
+                ended=draw(TIMESTAMPS),
                 duration=draw(NUMBERS),
                 vus=draw(NUMBERS),
                 execution=draw(NUMBERS),
@@ -53,8 +53,8 @@ def polls(draw: st.DrawFn) -> StateUpdate:
             )
             for i in range(draw(st.integers(0, 5)))
         ]
-        seen[test_id] = TestUpdate(test, tuple(runs))
-    return StateUpdate(monotonic=0, now=0, updates=seen)
+        updates[test_id] = TestUpdate(test, tuple(runs))
+    return StateUpdate(monotonic=0, now=0, updates=updates)
 
 
 def samples_of(family: Family, subject: Run | TestState) -> list[tuple[Labels, float]]:
@@ -65,8 +65,8 @@ def samples_of(family: Family, subject: Run | TestState) -> list[tuple[Labels, f
     return list(family.samples(subject))
 
 
-class Facts(Collector):
-    """The same facts as prometheus-client's own objects."""
+class StateCollector(Collector):
+    """The samples of a state as objects of prometheus-client."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -76,52 +76,50 @@ class Facts(Collector):
             metric = (CounterMetricFamily if family.type == "counter" else GaugeMetricFamily)(
                 family.name, family.help
             )
-            for _, tracked in sorted(self.state.tests.items()):
-                project = "" if tracked.test.project_id is None else str(tracked.test.project_id)
+            for _, test_state in sorted(self.state.tests.items()):
+                project = "" if test_state.test.project_id is None else str(test_state.test.project_id)
                 test = {
                     "project_id": project,
-                    "test_id": str(tracked.test.id),
-                    "test_name": tracked.test.name,
+                    "test_id": str(test_state.test.id),
+                    "test_name": test_state.test.name,
                 }
-                for run in tracked.exposed_runs if family.subject == "run" else ():
+                for run in test_state.exposed_runs if family.subject == "run" else ():
                     self.add(metric, family, test | {"run_id": str(run.id)}, run)
                 if family.subject == "test":
-                    self.add(metric, family, test, tracked)
+                    self.add(metric, family, test, test_state)
             yield metric
 
     def add(self, metric: Metric, family: Family, labels: dict[str, str], subject: Run | TestState) -> None:
-        for more, value in samples_of(family, subject):
-            metric.add_sample(family.name, labels | dict(more), value)
+        for own_labels, value in samples_of(family, subject):
+            metric.add_sample(family.name, labels | dict(own_labels), value)
 
 
 @settings(max_examples=200, deadline=None)
-@given(polls())
-def test_both_formats_equal_prometheus_clients_own_rendering_byte_for_byte(poll: StateUpdate) -> None:
+@given(first_polls())
+def test_both_formats_equal_prometheus_clients_rendering(poll: StateUpdate) -> None:
     state = State().apply(poll)
     exposition = Exposition(TABLE).update(state)
     registry = CollectorRegistry()
-    registry.register(Facts(state))
+    registry.register(StateCollector(state))
 
     assert b"".join(exposition.text()) == generate_latest(registry)
     assert b"".join(exposition.openmetrics()) + b"# EOF\n" == generate_openmetrics(registry)
 
 
 @settings(max_examples=50, deadline=None)
-@given(polls(), polls())
-def test_an_exposition_that_follows_another_equals_one_made_from_nothing(
-    first: StateUpdate, second: StateUpdate
-) -> None:
+@given(first_polls(), first_polls())
+def test_updated_exposition_equals_a_new_one(first: StateUpdate, second: StateUpdate) -> None:
     state = State().apply(first)
     after = state.apply(second)
 
-    followed = Exposition(TABLE).update(state).update(after)
+    updated = Exposition(TABLE).update(state).update(after)
 
-    assert followed.text() == Exposition(TABLE).update(after).text()
+    assert updated.text() == Exposition(TABLE).update(after).text()
 
 
 @settings(max_examples=100, deadline=None)
-@given(polls())
-def test_no_series_appears_twice(poll: StateUpdate) -> None:
+@given(first_polls())
+def test_no_series_is_exposed_twice(poll: StateUpdate) -> None:
     page = b"".join(Exposition(TABLE).update(State().apply(poll)).text()).decode()
     series = [
         (sample.name, tuple(sorted(sample.labels.items())))
@@ -133,7 +131,7 @@ def test_no_series_appears_twice(poll: StateUpdate) -> None:
     assert Exposition(TABLE).update(State().apply(poll)).series() == len(series)
 
 
-def test_only_tests_that_changed_are_rendered_anew() -> None:
+def test_only_changed_tests_are_rendered() -> None:
     one, two = LoadTest(1, "one"), LoadTest(2, "two")
     state = State().apply(StateUpdate(monotonic=0, now=0, updates={1: TestUpdate(one), 2: TestUpdate(two)}))
     before = Exposition(TABLE).update(state)
@@ -147,12 +145,14 @@ def test_only_tests_that_changed_are_rendered_anew() -> None:
 
 
 @pytest.mark.parametrize("family", TABLE, ids=lambda family: family.name)
-def test_the_labels_a_family_declares_are_the_labels_it_gives(family: Family) -> None:
+def test_family_declares_the_labels_of_its_samples(family: Family) -> None:
     run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=((Phase.RUNNING, 5.0),))
     test = LoadTest(7, "x", next_run=1.0)
-    tracked = State().apply(StateUpdate(monotonic=0, now=0, updates={7: TestUpdate(test, (run,))})).tests[7]
+    test_state = (
+        State().apply(StateUpdate(monotonic=0, now=0, updates={7: TestUpdate(test, (run,))})).tests[7]
+    )
 
-    samples = samples_of(family, run if family.subject == "run" else tracked)
+    samples = samples_of(family, run if family.subject == "run" else test_state)
 
     assert {tuple(name for name, _ in labels) for labels, _ in samples} == {family.labels}
 
@@ -169,46 +169,50 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.name.lower())
-def test_a_run_is_seen_through_its_life(ending: EndStatus) -> None:
+def test_every_status_of_a_run_is_exposed(ending: EndStatus) -> None:
     world = World()
-    test = world.add_test("life")
+    test = world.add_test("checkout")
     phases = Phases(created=5, validated=5, queued=5, initializing=5, running=20, processing=10)
     run = world.add_run(test, created=START, ending=ending, phases=phases)
-    labels = f'{{project_id="{world.default_project_id}",run_id="{run}",test_id="{test}",test_name="life"}}'
+    labels = (
+        f'{{project_id="{world.default_project_id}",run_id="{run}",test_id="{test}",test_name="checkout"}}'
+    )
     with Lab(world) as lab:
-        told: list[float | None] = []
+        statuses: list[float | None] = []
         results: list[float | None] = []
         for second in range(1, 60):
             lab.at(second).poll()
-            told.append(lab.value(f"k6_cloud_run_status{labels}"))
+            statuses.append(lab.value(f"k6_cloud_run_status{labels}"))
             results.append(lab.value(f"k6_cloud_run_result_status{labels}"))
 
-    assert list(dict.fromkeys(told)) == [-2, -1, 0, 1, 2, ENDINGS[ending]]
+    assert list(dict.fromkeys(statuses)) == [-2, -1, 0, 1, 2, ENDINGS[ending]]
     assert list(dict.fromkeys(results)) == [None, 1 if ending == EndStatus.ABORTED_BY_THRESHOLD else 0]
 
 
 @pytest.mark.parametrize(("failed", "result"), [(False, 0), (True, 1)])
-def test_a_result_is_absent_until_the_metrics_are_processed(failed: bool, result: int) -> None:
+def test_result_is_absent_until_processing_finishes(failed: bool, result: int) -> None:
     world = World()
-    test = world.add_test("life")
+    test = world.add_test("checkout")
     phases = Phases(created=5, validated=5, queued=5, initializing=5, running=20, processing=10)
     run = world.add_run(test, created=START, failed=failed, phases=phases)
-    labels = f'{{project_id="{world.default_project_id}",run_id="{run}",test_id="{test}",test_name="life"}}'
+    labels = (
+        f'{{project_id="{world.default_project_id}",run_id="{run}",test_id="{test}",test_name="checkout"}}'
+    )
     with Lab(world) as lab:
-        told = []
+        values = []
         for second in (30, 45, 51):
             lab.at(second).poll()
-            told.append(
+            values.append(
                 [
                     lab.value(f"k6_cloud_run_{metric}{labels}")
                     for metric in ("status", "processing_status", "result_status")
                 ]
             )
 
-    assert told == [[2, 0, None], [3, 1, None], [3, 2, result]]
+    assert values == [[2, 0, None], [3, 1, None], [3, 2, result]]
 
 
-def test_processing_that_fails_is_shown_and_is_no_pass() -> None:
+def test_failed_processing_is_exposed_as_an_error() -> None:
     world = World()
     test = world.add_test("flood")
     run = world.add_run(test, created=START - 1000, processing_fails=True)
@@ -224,7 +228,7 @@ def test_processing_that_fails_is_shown_and_is_no_pass() -> None:
     assert f"k6_cloud_test_last_passed_timestamp_seconds{{{test_labels}}}" not in series
 
 
-def test_concurrent_runs_of_one_test_are_told_apart() -> None:
+def test_concurrent_runs_have_separate_series() -> None:
     world = World()
     test = world.add_test("busy")
     runs = [world.add_run(test, created=START - 60 + i) for i in range(2)]

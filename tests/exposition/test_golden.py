@@ -1,6 +1,6 @@
-"""The whole exposition of a scripted world, polled three times, held against a file for each API, literally.
+"""The complete exposition of a scripted world after three polls, with a golden file for each API version.
 
-`make golden` writes the file anew; read the difference before you commit it.
+`make golden` rewrites the files; read the diff before you commit it.
 """
 
 import platform
@@ -17,21 +17,21 @@ FOLDER = Path(__file__).parent
 
 
 @pytest.mark.parametrize(("api_version", "stack"), [("legacy", {}), ("v6", {"stack": 1})])
-def test_the_whole_exposition_is_as_written(api_version: str, stack: dict[str, int]) -> None:
+def test_golden_exposition(api_version: str, stack: dict[str, int]) -> None:
     golden = FOLDER / f"{api_version}.prom"
     with Lab(build_scripted_world(), api={"url": "http://k6.test"} | stack) as lab:
         lab.poll()
         lab.at(15).poll()
         lab.at(30).poll()
-        page = without_the_process(lab.get().text)
+        exposition = select_stable_lines(lab.get().text)
 
-    assert_golden(golden, page)
+    assert_golden(golden, exposition)
 
 
-def without_the_process(page: str) -> str:
-    """The page without what differs from machine to machine."""
+def select_stable_lines(exposition: str) -> str:
+    """The exposition without what differs between machines."""
     return (
-        "".join(line for line in page.splitlines(keepends=True) if is_ours(line))
+        "".join(line for line in exposition.splitlines(keepends=True) if is_ours(line))
         .replace(f'version="{__version__}"', 'version="VERSION"')
         .replace(f'python_version="{platform.python_version()}"', 'python_version="PYTHON"')
     )

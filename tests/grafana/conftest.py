@@ -82,7 +82,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 def read_cloud_url(log: Path) -> str | None:
     """The URL of the simulated k6 Cloud, once the demo has logged it."""
-    found = re.search(r"k6 Cloud is at (http://[^\s,]+)", log.read_text(encoding="utf-8"))
+    found = re.search(r"^Simulated k6 Cloud: (http://\S+)\n", log.read_text(encoding="utf-8"), re.MULTILINE)
     return found[1] if found else None
 
 

@@ -1,7 +1,7 @@
 """Golden files: expected output as literal text, one file for each area, rewritten by `make golden`.
 
-Exact sentences for users stand in these files alone, so that rewording one is one diff. Read the diff before
-you commit it.
+Only these files contain the exact sentences for users, so that rewording one changes one file. Read the diff
+before you commit it.
 """
 
 import os

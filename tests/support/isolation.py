@@ -1,4 +1,4 @@
-"""What the tests must not inherit from the shell that starts them: settings and ignored signals."""
+"""Isolation of the tests from the shell that starts them: its variables and its ignored signals."""
 
 import os
 import re
@@ -6,8 +6,8 @@ import signal
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 
-# Variables that change what the exporter, k6, Prometheus, Helm or Python do. httpx, Go and curl read the
-# proxies in either case.
+# Variables that change how the exporter, k6, Prometheus, Helm or Python behave. httpx, Go and curl read the
+# names of proxies in upper and lower case.
 INHERITED = re.compile(
     r"K6_.*|GF_.*|HELM_.*|KUBECONFIG|(HTTPS?|FTP|ALL|NO|SOCKS)_PROXY"
     r"|SSL_CERT_FILE|SSL_CERT_DIR|SSLKEYLOGFILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS"
@@ -18,18 +18,18 @@ INHERITED = re.compile(
 
 
 def clear_environment(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Remove the variables by which a developer's shell would change what is tested."""
+    """Remove the variables that would change the behaviour of what is tested."""
     for name in [name for name in environ if INHERITED.fullmatch(name)]:
         del environ[name]
 
 
 @contextmanager
 def default_signals_for_children() -> Iterator[None]:
-    """Let the programs that the tests start handle signals, even where this process ignores them.
+    """Reset ignored signals in the programs that the tests start.
 
-    A shell without job control ignores SIGINT in what it starts in the background, and nohup ignores SIGHUP.
-    A program inherits what is ignored but not a handler. This process therefore handles such a signal by
-    doing nothing, so that it still survives the signal, while its children begin with the default.
+    A shell without job control ignores SIGINT in background commands, and nohup ignores SIGHUP. Programs
+    inherit ignored signals, but not handlers. So this process installs a handler that does nothing: it still
+    survives the signal, and its children start with the default action.
     """
     ignored = [
         number

@@ -1,4 +1,4 @@
-"""A small world for tests: the simulator, the exporter that polls it in process, and a number for a clock."""
+"""The simulator, an exporter that polls it in the same process, and a clock set by hand."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class ManualClock:
-    """A clock that is a number; whoever sleeps moves it on."""
+    """A clock that stands still until it is set; sleeping advances it at once."""
 
     def __init__(self, value: float = START) -> None:
         self.value = value
@@ -45,22 +45,25 @@ class ManualClock:
 
 
 def add_date_header(simulator: Simulator) -> App:
-    """The simulator with the Date header that a web server adds to each answer."""
+    """The simulator with a Date header in each response, as a web server adds it."""
 
-    async def answer(scope: Message, receive: Receive, send: Send) -> None:
-        async def send_dated(message: Message) -> None:
+    async def respond(scope: Message, receive: Receive, send: Send) -> None:
+        async def send_with_date(message: Message) -> None:
             if message["type"] == "http.response.start":
                 date = formatdate(simulator.clock(), usegmt=True).encode()
                 message["headers"] = [*message["headers"], (b"date", date)]
             await send(message)
 
-        await simulator(scope, receive, send_dated)
+        await simulator(scope, receive, send_with_date)
 
-    return answer
+    return respond
 
 
 class Lab:
-    """Polls and scrapes step by step: `with Lab(world) as lab: lab.at(60); lab.poll(); lab.series()`."""
+    """An exporter that polls a world and is scraped step by step.
+
+    `with Lab(world) as lab: lab.at(60).poll(); lab.series()`. `settings` are those of the configuration.
+    """
 
     def __init__(self, world: World, *, options: Options | None = None, **settings: Any) -> None:
         self.now = ManualClock()
@@ -86,7 +89,7 @@ class Lab:
                     self.token,
                     clock=self.now.clock,
                     transport=httpx.ASGITransport(add_date_header(self.simulator)),
-                    read=self._written,
+                    read=self._read_config,
                 )
             )
         )
@@ -100,7 +103,7 @@ class Lab:
         return self._runner.run(work)
 
     def at(self, seconds: float) -> Self:
-        """Set the clock to so many seconds after the start."""
+        """Set the clock to a number of seconds after START."""
         self.now.value = START + seconds
         return self
 
@@ -108,43 +111,43 @@ class Lab:
         return self.run(self.exporter.poller.poll())
 
     def take_requests(self) -> list[str]:
-        """The requests since this was last called, each as METHOD path?query."""
+        """The requests to k6 Cloud since the last call, each as "METHOD path name=value"."""
         requests = [
-            f"{asked.method} {asked.path}" + "".join(f" {name}={value}" for name, value in asked.query)
-            for asked in self.simulator.requests
+            f"{request.method} {request.path}" + "".join(f" {name}={value}" for name, value in request.query)
+            for request in self.simulator.requests
         ]
         self.simulator.requests.clear()
         return requests
 
     def reload(self, **settings: Any) -> httpx.Response:
-        """Write other settings beside the address of k6 Cloud, and have them read."""
-        written = Config.model_validate({"api": {"url": "http://k6.test"}} | settings)
-        self.read = lambda: (written, self.token)
+        """Reload with other settings; the URL of k6 Cloud stays. Returns the response to the reload."""
+        config = Config.model_validate({"api": {"url": "http://k6.test"}} | settings)
+        self.read = lambda: (config, self.token)
         return self.get("/-/reload", "POST")
 
-    def _written(self) -> tuple[Config, Secret]:
+    def _read_config(self) -> tuple[Config, Secret]:
         return self.read()
 
     def get(self, path: str = "/metrics", method: str = "GET", **headers: str) -> httpx.Response:
-        """An answer of the exporter's own web server."""
+        """The response of the exporter to a request."""
 
-        async def ask() -> httpx.Response:
+        async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.exporter.web)
             async with httpx.AsyncClient(transport=transport, base_url="http://exporter.test") as client:
                 return await client.request(method, path, headers=headers)
 
-        return self.run(ask())
+        return self.run(send())
 
     def page(self) -> str:
-        """The samples about tests and runs, without what the exporter says of itself."""
+        """The exposed samples about tests and runs, without self-metrics."""
         lines = self.get().text.split("\n")
         return "\n".join(line for line in lines if re.match("k6_cloud_(run|test)_", line))
 
-    def series(self, beginning: str = "k6_cloud_") -> Series:
-        """Samples by their series, for those that begin so."""
-        lines = (line.rsplit(" ", 1) for line in self.get().text.split("\n") if line.startswith(beginning))
+    def series(self, prefix: str = "k6_cloud_") -> Series:
+        """The values of all series whose name starts with the prefix."""
+        lines = (line.rsplit(" ", 1) for line in self.get().text.split("\n") if line.startswith(prefix))
         return {series: float(value) for series, value in lines}
 
     def value(self, series: str) -> float | None:
-        """The value of one series, None if it is not there."""
+        """The value of one series, None if it is not exposed."""
         return self.series(series.split("{", maxsplit=1)[0]).get(series)

@@ -1,6 +1,7 @@
-"""Real programs from Debian for end-to-end tests. One that is missing is skipped, under CI a failure.
+"""Real programs from Debian for end-to-end tests.
 
-With TEST_PROMETHEUS=3 in the environment, Prometheus is the one that `make tools-prometheus-3` has built.
+If one is missing, the test is skipped, or fails under CI. With TEST_PROMETHEUS=3 in the environment,
+Prometheus is the one built by `make tools-prometheus-3`.
 """
 
 import os
@@ -9,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-BUILT = Path(__file__).parent.parent.parent / ".tools"
+TOOLS = Path(__file__).parent.parent.parent / ".tools"
 
 
 def require_program(name: str, package: str) -> str:
-    """The path of a program."""
+    """The path of a program from a Debian package; skips the test if it is not installed."""
     if package == "prometheus" and os.environ.get("TEST_PROMETHEUS") == "3":
         return prometheus_3(f"{name}-3")
     path = shutil.which(name)
     if path is None and os.environ.get("CI") == "true":
         pytest.fail(f"{name} is missing; apt-get install {package}")
     if path is None:
-        pytest.skip(f"{name} is not installed here (Debian: {package})")
+        pytest.skip(f"{name} is not installed (Debian: {package})")
     return path
 
 
 def prometheus_3(name: str) -> str:
-    """The path of a program of Prometheus 3, prometheus-3 or promtool-3."""
-    path = BUILT / name
+    """The path of prometheus-3 or promtool-3; skips the test if it is not built."""
+    path = TOOLS / name
     if not path.exists():
-        pytest.skip(f"{name} is not built here (make tools-prometheus-3, which needs Go)")
+        pytest.skip(f"{name} is not built (make tools-prometheus-3, which needs Go)")
     return str(path)
