@@ -17,7 +17,7 @@ from exporter.cli import main
 from exporter.config import Config, ConfigError, load
 from exporter.credentials import Secret, SecretError
 from exporter.simulator import Fault, Simulator, World, faults
-from tests.support.exporter_process import finished
+from tests.support.exporter_process import run_exporter
 from tests.support.lab import START, TOKEN, Lab, ManualClock
 
 CANARY = "canary"  # the beginning of TOKEN, so that a part of it is found too
@@ -243,7 +243,7 @@ def test_rotated_token_is_used_by_the_next_request(tmp_path: Path) -> None:
 def test_command_does_not_print_the_token(command: str) -> None:
     environ = {"K6_CLOUD_TOKEN": TOKEN, "K6_CLOUD_EXPORTER_API__URL": "http://127.0.0.1:9"}
 
-    process = finished(command, "--log.level", "debug", **environ)
+    process = run_exporter(command, "--log.level", "debug", **environ)
 
     assert process.returncode == 1
     assert CANARY not in process.stdout + process.stderr

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.processes import eventually, free_port, ours, running
+from tests.support.processes import eventually, exporter_command, free_port, run_process
 from tests.support.programs import require_program
 
 CONFIGURATION = """
@@ -46,7 +46,9 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     demo, second, port = free_port(), free_port(), free_port()
     configuration = folder / "prometheus.yml"
     configuration.write_text(CONFIGURATION.format(demo=demo, second=second))
-    with running(*ours("demo", "--web.listen-address", f"127.0.0.1:{demo}"), log=folder / "demo.log"):
+    with run_process(
+        *exporter_command("demo", "--web.listen-address", f"127.0.0.1:{demo}"), log=folder / "demo.log"
+    ):
         cloud = eventually(lambda: read_cloud_url(folder / "demo.log"))
         settings = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
@@ -64,10 +66,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             f"--web.listen-address=127.0.0.1:{port}",
         )
         with (
-            running(
-                *ours("--web.listen-address", f"127.0.0.1:{second}"), log=folder / "second.log", **settings
+            run_process(
+                *exporter_command("--web.listen-address", f"127.0.0.1:{second}"),
+                log=folder / "second.log",
+                **settings,
             ),
-            running(*scraping, log=folder / "prometheus.log"),
+            run_process(*scraping, log=folder / "prometheus.log"),
         ):
             server = Prometheus(f"http://127.0.0.1:{port}")
             eventually(lambda: httpx.get(f"{server.url}/-/ready").status_code == 200)

@@ -27,7 +27,7 @@ from tests.support.chart import (
     with_secret,
 )
 from tests.support.exporter_process import Cloud, Process
-from tests.support.processes import eventually, free_port, ours, running
+from tests.support.processes import eventually, exporter_command, free_port, run_process
 from tests.system.conftest import cloud, shared_cloud
 
 __all__ = ["cloud", "shared_cloud"]
@@ -420,7 +420,7 @@ def test_helm_test_succeeds_only_with_metrics(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     url = f"http://{address}"
 
-    with running(*ours("demo", "--web.listen-address", address), log=tmp_path / "log"):
+    with run_process(*exporter_command("demo", "--web.listen-address", address), log=tmp_path / "log"):
         eventually(lambda: httpx.get(f"{url}/-/ready").status_code == 200)
         found = helm_test(with_secret(), url, "/metrics")
         elsewhere = helm_test(with_secret(), url, "/elsewhere")

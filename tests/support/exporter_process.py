@@ -27,7 +27,7 @@ def environment(**given: str) -> dict[str, str]:
     return present | given
 
 
-def finished(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
+def run_exporter(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
     """The result of a command that ends by itself."""
     command = [sys.executable, "-m", "exporter", *arguments]
     return subprocess.run(

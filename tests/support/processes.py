@@ -45,7 +45,7 @@ def eventually(check: Callable[[], T | None], *, seconds: float = 30.0) -> T:
 
 
 @contextmanager
-def running(*command: str, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def run_process(*command: str, log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process while the block lasts; its output goes to the file `log`."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment or None)
@@ -60,6 +60,6 @@ def running(*command: str, log: Path, **environment: str) -> Iterator[subprocess
             process.wait()
 
 
-def ours(*arguments: str) -> tuple[str, ...]:
+def exporter_command(*arguments: str) -> tuple[str, ...]:
     """The command line of the exporter."""
     return (sys.executable, "-m", "exporter", *arguments)

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.alerts.test_rules import RULES, read_example
-from tests.support.processes import eventually, free_port, ours, running
+from tests.support.processes import eventually, exporter_command, free_port, run_process
 
 SPEED = "10"
 # Tests of the demo: the first always fails a threshold, the second in every third run.
@@ -133,8 +133,8 @@ class Stage:
             "K6_CLOUD_EXPORTER_POLL__IDLE_INTERVAL": "500ms",
             "K6_CLOUD_EXPORTER_POLL__STALE_AFTER": "3s",
         }
-        command = ours("--web.listen-address", f"127.0.0.1:{self.exporter_port}")
-        self._exporter.enter_context(running(*command, log=self.folder / "exporter.logs", **settings))
+        command = exporter_command("--web.listen-address", f"127.0.0.1:{self.exporter_port}")
+        self._exporter.enter_context(run_process(*command, log=self.folder / "exporter.logs", **settings))
         eventually(lambda: httpx.get(f"{url}/-/healthy").status_code == 200)
 
     def stop_exporter(self) -> None:
@@ -181,7 +181,9 @@ def stage(
             ALERTMANAGER.format(webhook=receiver.port, inhibitions=read_example("alertmanager"))
         )
         commands = {
-            "simulator": ours("simulator", "--web.listen-address", f"127.0.0.1:{cloud}", "--speed", SPEED),
+            "simulator": exporter_command(
+                "simulator", "--web.listen-address", f"127.0.0.1:{cloud}", "--speed", SPEED
+            ),
             "alertmanager": (
                 alertmanager_program,
                 f"--config.file={folder / 'alertmanager.yml'}",
@@ -197,7 +199,7 @@ def stage(
             ),
         }
         for name, command in commands.items():
-            processes.enter_context(running(*command, log=folder / f"{name}.log"))
+            processes.enter_context(run_process(*command, log=folder / f"{name}.log"))
         found = Stage(
             folder, f"http://127.0.0.1:{cloud}", f"http://127.0.0.1:{prometheus}", receiver, exporter
         )

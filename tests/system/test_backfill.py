@@ -14,7 +14,7 @@ import pytest
 from exporter.simulator import Simulator, World
 from tests.commands.backfill.harness import API_VERSIONS, DAY, build_world
 from tests.support.exporter_process import environment
-from tests.support.processes import eventually, free_port, ours, running
+from tests.support.processes import eventually, exporter_command, free_port, run_process
 from tests.support.simulator_server import serve_simulator
 from tests.system.test_prometheus import CONFIGURATION, Demo
 
@@ -50,23 +50,23 @@ def scene(
     promtool: str,
 ) -> Iterator[Scene]:
     folder, now = tmp_path_factory.mktemp("backfill"), float(int(time.time()))
-    made = build_world(days=10, tests=1, every=4 * HOUR, present=now)
-    made.advance(now)
+    simulated = build_world(days=10, tests=1, every=4 * HOUR, present=now)
+    simulated.advance(now)
     port, prometheus_port = free_port(), free_port()
     (folder / "prometheus.yml").write_text(CONFIGURATION.format(port=port))
-    with serve_simulator(Simulator(made, tokens=["demo"])) as cloud:
+    with serve_simulator(Simulator(simulated, tokens=["demo"])) as cloud:
         path = f"{Path(sys.executable).parent}:{Path(promtool).parent}:/usr/bin:/bin"
-        given = environment(
+        settings = environment(
             PATH=path,
             K6_CLOUD_TOKEN="demo",
             K6_CLOUD_EXPORTER_API__URL=cloud,
             K6_CLOUD_EXPORTER_POLL__INTERVAL="1s",
         )
         if request.param == "v6":
-            given["K6_CLOUD_STACK_ID"] = "1"
+            settings["K6_CLOUD_STACK_ID"] = "1"
         script = documented_commands().replace("localhost:10565", f"127.0.0.1:{port}").replace("30d", "9d")
         done = subprocess.run(
-            ["sh", "-e", "-c", script], cwd=folder, env=given, capture_output=True, text=True, check=False
+            ["sh", "-e", "-c", script], cwd=folder, env=settings, capture_output=True, text=True, check=False
         )
         assert (done.returncode, "samples of 2 tests and" in done.stderr) == (0, True), done.stderr
         prometheus = (
@@ -77,16 +77,18 @@ def scene(
             f"--web.listen-address=127.0.0.1:{prometheus_port}",
         )
         with (
-            running(
-                *ours("--web.listen-address", f"127.0.0.1:{port}"), log=folder / "exporter.logs", **given
+            run_process(
+                *exporter_command("--web.listen-address", f"127.0.0.1:{port}"),
+                log=folder / "exporter.logs",
+                **settings,
             ),
-            running(*prometheus, log=folder / "prometheus.log"),
+            run_process(*prometheus, log=folder / "prometheus.log"),
         ):
             there = f"http://127.0.0.1:{prometheus_port}"
             eventually(lambda: httpx.get(f"{there}/-/ready").is_success)
             demo = Demo(f"http://127.0.0.1:{port}", cloud, there)
             eventually(lambda: demo.query("k6_cloud_test_info"))
-            yield Scene(request.param, made, now, demo)
+            yield Scene(request.param, simulated, now, demo)
 
 
 def test_backfilled_states_are_true(scene: Scene) -> None:

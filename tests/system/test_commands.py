@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from exporter import __version__
-from tests.support.exporter_process import Cloud, Process, environment, finished
+from tests.support.exporter_process import Cloud, Process, environment, run_exporter
 from tests.support.processes import eventually
 
 NO_TEST = "999999"
@@ -30,16 +30,16 @@ def test_command_is_installed_beside_python() -> None:
 
 
 def test_help_lists_commands_and_options_of_serve() -> None:
-    result = finished("--help")
+    result = run_exporter("--help")
 
     assert result.returncode == 0
     for command in ("serve", "demo", "simulator", "check", "once", "backfill", "runs"):
         assert f"  {command} " in result.stdout
-    assert "--web.listen-address" in finished("serve", "--help").stdout
+    assert "--web.listen-address" in run_exporter("serve", "--help").stdout
 
 
 def test_unknown_command_exits_with_2() -> None:
-    result = finished("chek")
+    result = run_exporter("chek")
 
     assert result.returncode == 2
     assert "'chek'" in result.stderr
@@ -50,7 +50,7 @@ def test_wrong_configuration_exits_with_2(command: str, cloud: Cloud, tmp_path: 
     file = tmp_path / "config.yaml"
     file.write_text("poll: {interval: 10}\nzebra: 1")
 
-    result = finished(command, "--config.file", str(file), "--log.level", "loud", **cloud.environment())
+    result = run_exporter(command, "--config.file", str(file), "--log.level", "loud", **cloud.environment())
 
     assert result.returncode == 2
     assert result.stdout == ""
@@ -61,7 +61,7 @@ def test_wrong_configuration_exits_with_2(command: str, cloud: Cloud, tmp_path: 
 
 
 def test_flags_for_tests_are_validated(cloud: Cloud) -> None:
-    result = finished("check", "--test", "0", "--project", "-1", **cloud.environment())
+    result = run_exporter("check", "--test", "0", "--project", "-1", **cloud.environment())
 
     assert result.returncode == 2
     assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
@@ -73,7 +73,7 @@ def test_flags_for_tests_are_validated(cloud: Cloud) -> None:
 def test_check_of_a_test_exits_with_0(cloud: Cloud) -> None:
     test_id = cloud.test_ids()[0]
 
-    result = finished("check", "--test", str(test_id), **cloud.environment())
+    result = run_exporter("check", "--test", str(test_id), **cloud.environment())
 
     assert (result.returncode, result.stderr) == (0, "")
     assert f"{test_id} checkout-soak" in result.stdout
@@ -83,7 +83,7 @@ def test_check_of_a_test_exits_with_0(cloud: Cloud) -> None:
 
 
 def test_check_replaces_unsupported_characters(cloud: Cloud) -> None:
-    result = finished("check", **cloud.environment(PYTHONIOENCODING="ascii"))
+    result = run_exporter("check", **cloud.environment(PYTHONIOENCODING="ascii"))
 
     assert (result.returncode, result.stderr) == (0, "")
     assert "400004 größentabelle-smoke" in result.stdout
@@ -100,13 +100,13 @@ def test_check_replaces_unsupported_characters(cloud: Cloud) -> None:
     ids=["wrong token", "wrong stack", "unknown test", "no match"],
 )
 def test_check_exits_with_1(arguments: tuple[str, ...], settings: dict[str, str], cloud: Cloud) -> None:
-    result = finished("check", *arguments, **cloud.environment(**settings))
+    result = run_exporter("check", *arguments, **cloud.environment(**settings))
 
     assert (result.returncode, result.stderr) == (1, "")
 
 
 def test_check_of_a_shard_lists_its_tests_only(cloud: Cloud) -> None:
-    result = finished("check", "--shard", "1", "--total-shards", "2", **cloud.environment())
+    result = run_exporter("check", "--shard", "1", "--total-shards", "2", **cloud.environment())
 
     assert result.returncode == 0
     count = re.search(r"^tests +(\d+),", result.stdout, re.MULTILINE)
@@ -115,7 +115,7 @@ def test_check_of_a_shard_lists_its_tests_only(cloud: Cloud) -> None:
 
 
 def test_once_prints_the_metrics(cloud: Cloud) -> None:
-    result = finished("once", **cloud.environment())
+    result = run_exporter("once", **cloud.environment())
 
     assert (result.returncode, result.stderr) == (0, "")
     families = {family.name: family for family in parsed(result.stdout)}
@@ -125,7 +125,7 @@ def test_once_prints_the_metrics(cloud: Cloud) -> None:
 
 
 def test_once_with_a_wrong_token_exits_with_1(cloud: Cloud) -> None:
-    result = finished("once", **cloud.environment(K6_CLOUD_TOKEN="canary"))
+    result = run_exporter("once", **cloud.environment(K6_CLOUD_TOKEN="canary"))
 
     assert result.returncode == 1
     families = {family.name: family for family in parsed(result.stdout)}
@@ -136,7 +136,7 @@ def test_once_with_a_wrong_token_exits_with_1(cloud: Cloud) -> None:
 
 
 def test_once_counts_unresolved_tests(cloud: Cloud) -> None:
-    result = finished("once", "--test", NO_TEST, **cloud.environment())
+    result = run_exporter("once", "--test", NO_TEST, **cloud.environment())
 
     assert result.returncode == 0
     assert "\nk6_cloud_exporter_tests_unresolved 1.0\n" in result.stdout
@@ -167,7 +167,7 @@ def test_demo_ignores_token_and_url_of_an_account() -> None:
 
 @pytest.mark.parametrize("speed", ["0", "nan"])
 def test_invalid_speed_exits_with_2(speed: str) -> None:
-    result = finished("demo", "--web.listen-address", "127.0.0.1:0", "--speed", speed)
+    result = run_exporter("demo", "--web.listen-address", "127.0.0.1:0", "--speed", speed)
 
     assert result.returncode == 2
     assert "--speed" in result.stderr
@@ -178,7 +178,7 @@ def test_backfill_writes_history_to_stdout() -> None:
         url = eventually(simulator.url_in_output)
         settings = {"K6_CLOUD_TOKEN": "demo", "K6_CLOUD_EXPORTER_API__URL": url}
 
-        result = finished("backfill", "--since", "1d", "--label", "job=k6", "-o", "-", **settings)
+        result = run_exporter("backfill", "--since", "1d", "--label", "job=k6", "-o", "-", **settings)
 
     assert result.returncode == 0, result.stderr
     families = {family.name: family for family in openmetrics(result.stdout)}
@@ -186,7 +186,7 @@ def test_backfill_writes_history_to_stdout() -> None:
 
 
 def test_backfill_reports_all_wrong_flags(cloud: Cloud) -> None:
-    result = finished("backfill", "--since", "1h", "--label", "x", "-o", "-", **cloud.environment())
+    result = run_exporter("backfill", "--since", "1h", "--label", "x", "-o", "-", **cloud.environment())
 
     assert (result.returncode, result.stdout) == (2, "")
     assert [line.split(":")[:2] for line in result.stderr.splitlines()] == [
@@ -196,7 +196,7 @@ def test_backfill_reports_all_wrong_flags(cloud: Cloud) -> None:
 
 
 def test_backfill_into_a_missing_folder_exits_with_2(cloud: Cloud) -> None:
-    result = finished("backfill", "--since", "1d", "-o", "/nowhere/past.om", **cloud.environment())
+    result = run_exporter("backfill", "--since", "1d", "-o", "/nowhere/past.om", **cloud.environment())
 
     assert result.returncode == 2
     assert result.stderr.startswith('error: --output: "/nowhere/past.om"')
@@ -213,4 +213,4 @@ def test_backfill_shows_progress_only_on_a_terminal(cloud: Cloud) -> None:
 
     assert "k6 Cloud" in shown
     assert "\x1b[" in shown
-    assert "\x1b[" not in finished("backfill", "--since", "1d", "-o", "-", **cloud.environment()).stderr
+    assert "\x1b[" not in run_exporter("backfill", "--since", "1d", "-o", "-", **cloud.environment()).stderr

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.processes import eventually, free_port, ours, running
+from tests.support.processes import eventually, exporter_command, free_port, run_process
 
 BUILT = Path(__file__).parent.parent.parent / ".tools" / "k6"
 SCRIPT = """
@@ -90,11 +90,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory, k6: str) -> Iterator[Scene]:
         "K6_NO_USAGE_REPORT": "true",
     }
     with (
-        running(
-            *ours("simulator", "--web.listen-address", f"127.0.0.1:{cloud}"), log=folder / "simulator.log"
+        run_process(
+            *exporter_command("simulator", "--web.listen-address", f"127.0.0.1:{cloud}"),
+            log=folder / "simulator.log",
         ),
-        running(
-            *ours("--web.listen-address", f"127.0.0.1:{exporter}"), log=folder / "exporter.logs", **settings
+        run_process(
+            *exporter_command("--web.listen-address", f"127.0.0.1:{exporter}"),
+            log=folder / "exporter.logs",
+            **settings,
         ),
     ):
         url = f"http://127.0.0.1:{exporter}"
@@ -121,9 +124,9 @@ def test_run_started_by_k6_is_exposed(scene: Scene) -> None:
     )
     try:
         eventually(lambda: 2 in scene.statuses("from-k6"), seconds=30)
-        said, _ = started.communicate(timeout=60)
+        output, _ = started.communicate(timeout=60)
     finally:
         started.kill()
 
-    assert (started.returncode, "test status: Finished" in said) == (0, True), said
+    assert (started.returncode, "test status: Finished" in output) == (0, True), output
     eventually(lambda: scene.statuses("from-k6") == [3])

@@ -13,7 +13,7 @@ import trustme
 
 from tests.support.certificates import issue_certificate
 from tests.support.exporter_process import TOKEN, environment
-from tests.support.processes import eventually, free_port, ours, running
+from tests.support.processes import eventually, exporter_command, free_port, run_process
 
 SLOW_HASH = bcrypt.hashpw(b"right", bcrypt.gensalt(10)).decode()  # some 60 ms
 WEB = f"""
@@ -87,13 +87,17 @@ def scene(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> 
     client.cert_chain_pems[0].write_to_path(str(folder / "client.crt"))
     client.private_key_pem.write_to_path(str(folder / "client.key"))
     (folder / "web.yml").write_text(WEB)
-    with running(
-        *ours("simulator", "--web.listen-address", "127.0.0.1:0"), log=folder / "cloud.log", **environment()
+    with run_process(
+        *exporter_command("simulator", "--web.listen-address", "127.0.0.1:0"),
+        log=folder / "cloud.log",
+        **environment(),
     ):
         cloud = find_in_log(folder / "cloud.log", r"k6 Cloud: (http://\S+)\n")
-        given = environment(K6_CLOUD_TOKEN=TOKEN, K6_CLOUD_EXPORTER_API__URL=cloud)
-        serve = ours("--web.listen-address", "127.0.0.1:0", "--web.config.file", str(folder / "web.yml"))
-        with running(*serve, log=folder / "exporter.logs", **given):
+        settings = environment(K6_CLOUD_TOKEN=TOKEN, K6_CLOUD_EXPORTER_API__URL=cloud)
+        serve = exporter_command(
+            "--web.listen-address", "127.0.0.1:0", "--web.config.file", str(folder / "web.yml")
+        )
+        with run_process(*serve, log=folder / "exporter.logs", **settings):
             exporter = find_in_log(folder / "exporter.logs", r"url=(https://\S+)")
             port = free_port()
             (folder / "prometheus.yml").write_text(SCRAPES.format(target=exporter.removeprefix("https://")))
@@ -103,7 +107,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> 
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
             )
-            with running(*prometheus, log=folder / "prometheus.log"):
+            with run_process(*prometheus, log=folder / "prometheus.log"):
                 yield Scene(folder, authority, exporter, f"http://127.0.0.1:{port}")
 
 

@@ -21,14 +21,14 @@ def test_wheel_runs_without_the_source(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     ZipFile(wheel).extractall(tmp_path / "installed")
 
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "exporter", "--version"],
         cwd=tmp_path / "installed",
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout == f"k6-cloud-exporter, version {__version__}\n"
+    assert result.stdout == f"k6-cloud-exporter, version {__version__}\n"
     for file in ("py.typed", "web/templates/status.html", "web/static/status.css"):
         assert (tmp_path / "installed" / "exporter" / file).exists()
     assert not (tmp_path / "installed" / "tests").exists()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.lab import Lab
-from tests.support.processes import eventually, free_port, ours, running
+from tests.support.processes import eventually, exporter_command, free_port, run_process
 from tests.support.scripted_world import build_scripted_world
 
 CONFIGURATION = """
@@ -54,8 +54,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory, prometheus_program: str) -> I
         f"--web.listen-address=127.0.0.1:{prometheus_port}",
     )
     with (
-        running(*ours("demo", "--web.listen-address", f"127.0.0.1:{port}"), log=folder / "demo.log"),
-        running(*prometheus, log=folder / "prometheus.log"),
+        run_process(
+            *exporter_command("demo", "--web.listen-address", f"127.0.0.1:{port}"), log=folder / "demo.log"
+        ),
+        run_process(*prometheus, log=folder / "prometheus.log"),
     ):
         log = folder / "demo.log"
         cloud = eventually(lambda: re.search(r"k6 Cloud: (http://\S+)\n", log.read_text()))

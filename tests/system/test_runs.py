@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.exporter_process import Cloud, Process, environment, finished
+from tests.support.exporter_process import Cloud, Process, environment, run_exporter
 from tests.support.processes import eventually
 
 STACKS = {"legacy": {}, "v6": {"K6_CLOUD_STACK_ID": "1"}}
 
 
 def run_json(cloud: Cloud, api_version: str, *arguments: str) -> Any:
-    answer = finished("runs", *arguments, "--json", **cloud.environment(**STACKS[api_version]))
-    assert answer.returncode == 0, answer.stderr
-    return json.loads(answer.stdout)
+    result = run_exporter("runs", *arguments, "--json", **cloud.environment(**STACKS[api_version]))
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 @pytest.mark.parametrize("api_version", STACKS)
@@ -31,7 +31,7 @@ def test_run_is_started_listed_and_stopped(api_version: str, cloud: Cloud) -> No
     run = run_json(cloud, api_version, "start", test, "--yes")["id"]
     assert run in {row["id"] for row in run_json(cloud, api_version, "list", "--active", "--test", test)}
     assert run_json(cloud, api_version, "stop", str(run), "--yes")["id"] == run
-    watched = finished(
+    watched = run_exporter(
         "runs", "show", str(run), "--watch", "--interval", "1s", **cloud.environment(**STACKS[api_version])
     )
     assert watched.returncode == 3
@@ -46,17 +46,17 @@ def test_ctrl_c_leaves_the_run_active(cloud: Cloud) -> None:
     with Process("runs", "show", str(run), "--watch", **cloud.environment(**STACKS["v6"])) as watch:
         eventually(lambda: watch.output)
         code = watch.end(signal.SIGINT)
-        said = watch.log
+        part = watch.log
 
     assert code == 130
-    assert f"runs show {run} --watch" in said
-    assert f"runs stop {run}" in said
+    assert f"runs show {run} --watch" in part
+    assert f"runs stop {run}" in part
     state = cloud.client.get(f"/loadtests/v2/runs/{run}", headers=headers).json()["k6-run"]["run_status"]
     assert state < 3
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "part"),
     [
         (("show", "soak"), "Invalid value for 'RUN'"),
         (("show", "1", "--interval", "5"), 'Invalid value for \'--interval\': "5" has no unit; write "5s"'),
@@ -64,44 +64,44 @@ def test_ctrl_c_leaves_the_run_active(cloud: Cloud) -> None:
         (("list", "--api.version", "v7"), 'error: --api.version: "v7" is not one of'),
     ],
 )
-def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], said: str, cloud: Cloud) -> None:
-    answer = finished("runs", *arguments, **cloud.environment())
+def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], part: str, cloud: Cloud) -> None:
+    result = run_exporter("runs", *arguments, **cloud.environment())
 
-    assert answer.returncode == 2
-    assert said in answer.stderr
+    assert result.returncode == 2
+    assert part in result.stderr
 
 
 def test_list_without_a_terminal_is_plain_text(cloud: Cloud) -> None:
-    answer = finished("runs", "list", **cloud.environment(PYTHONIOENCODING="ascii"))
+    result = run_exporter("runs", "list", **cloud.environment(PYTHONIOENCODING="ascii"))
 
-    assert (answer.returncode, answer.stderr) == (0, "")
-    assert "gr??entabelle-smoke (400004)" in answer.stdout
-    assert "\x1b" not in answer.stdout
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "gr??entabelle-smoke (400004)" in result.stdout
+    assert "\x1b" not in result.stdout
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_closed_stdout_exits_with_3(form: tuple[str, ...], cloud: Cloud) -> None:
     command = [sys.executable, "-m", "exporter", "runs", "list", *form]
-    given = environment(**cloud.environment())
+    settings = environment(**cloud.environment())
     ours, theirs = os.pipe()
     os.close(ours)
     with os.fdopen(theirs, "wb") as unread, Path("/dev/full").open("wb") as full:
         for out, why in ((full, "No space left on device"), (unread, "Broken pipe")):
             ended = subprocess.run(
-                command, env=given, stdout=out, stderr=subprocess.PIPE, text=True, timeout=20, check=False
+                command, env=settings, stdout=out, stderr=subprocess.PIPE, text=True, timeout=20, check=False
             )
             assert (ended.returncode, ended.stderr) == (3, f"error: cannot write: {why}\n")
-        silent = subprocess.run(command, env=given, stdout=full, stderr=full, timeout=20, check=False)
+        silent = subprocess.run(command, env=settings, stdout=full, stderr=full, timeout=20, check=False)
         assert silent.returncode == 3
 
 
-def on_a_terminal(*arguments: str, **given: str) -> str:
+def on_a_terminal(*arguments: str, **settings: str) -> str:
     """What a command writes to a terminal of 100 columns."""
     command = [sys.executable, "-m", "exporter", *arguments]
     ours, theirs = pty.openpty()
-    given = {"TERM": "xterm", "COLUMNS": "100"} | given
+    settings = {"TERM": "xterm", "COLUMNS": "100"} | settings
     with subprocess.Popen(
-        command, env=environment(**given), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL
+        command, env=environment(**settings), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL
     ) as process:
         os.close(theirs)
         written = b""

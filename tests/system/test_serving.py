@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from exporter.web.server import bind
-from tests.support.exporter_process import Cloud, Process, finished
+from tests.support.exporter_process import Cloud, Process, run_exporter
 from tests.support.processes import eventually, free_port
 
 ANY_PORT = ("--web.listen-address", "127.0.0.1:0")
@@ -191,7 +191,7 @@ def test_json_log_is_one_object_per_line(cloud: Cloud) -> None:
 
 
 def test_level_error_hides_other_lines(cloud: Cloud) -> None:
-    result = finished("once", "--log.level", "error", **cloud.environment())
+    result = run_exporter("once", "--log.level", "error", **cloud.environment())
     assert result.stderr == ""
 
 
@@ -229,8 +229,8 @@ def test_port_in_use_exits_with_2(cloud: Cloud) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
 
         for command in ("serve", "demo", "simulator"):
-            given = cloud.environment() if command == "serve" else {}
-            result = finished(command, "--web.listen-address", address, **given)
+            settings = cloud.environment() if command == "serve" else {}
+            result = run_exporter(command, "--web.listen-address", address, **settings)
 
             assert result.returncode == 2
             assert result.stdout == ""
@@ -241,8 +241,8 @@ def test_port_in_use_exits_with_2(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("command", ["demo", "serve"])
 def test_invalid_address_exits_with_2(command: str, cloud: Cloud) -> None:
-    given = cloud.environment() if command == "serve" else {}
-    result = finished(command, "--web.listen-address", "localhost", **given)
+    settings = cloud.environment() if command == "serve" else {}
+    result = run_exporter(command, "--web.listen-address", "localhost", **settings)
 
     assert result.returncode == 2
     assert result.stderr.startswith('error: --web.listen-address: "localhost" ')
@@ -250,7 +250,7 @@ def test_invalid_address_exits_with_2(command: str, cloud: Cloud) -> None:
 
 
 def test_foreign_address_exits_with_2(cloud: Cloud) -> None:
-    result = finished("--web.listen-address", "192.0.2.1:10565", **cloud.environment())
+    result = run_exporter("--web.listen-address", "192.0.2.1:10565", **cloud.environment())
 
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
@@ -260,7 +260,7 @@ def test_foreign_address_exits_with_2(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize("command", [(), ("check",)])
 def test_missing_token_exits_with_2(command: tuple[str, ...]) -> None:
-    result = finished(*command)
+    result = run_exporter(*command)
 
     assert result.returncode == 2
     assert result.stdout == ""

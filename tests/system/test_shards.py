@@ -13,7 +13,7 @@ import httpx
 from exporter.simulator import Simulator, World
 from tests.grafana.conftest import Prometheus
 from tests.support.dashboards import panel_queries
-from tests.support.processes import eventually, free_port, ours, running
+from tests.support.processes import eventually, exporter_command, free_port, run_process
 from tests.support.simulator_server import serve_simulator
 
 TESTS = 1000
@@ -49,7 +49,7 @@ def shards(total: int, url: str, folder: Path) -> Iterator[list[str]]:
         for index, address in enumerate(addresses):
             flags = ("--shard", f"pod-{index}", "--total-shards", str(total), "--web.listen-address", address)
             log = folder / f"{index}-of-{total}.log"
-            stack.enter_context(running(*ours("serve", *flags), log=log, **settings))
+            stack.enter_context(run_process(*exporter_command("serve", *flags), log=log, **settings))
         eventually(lambda: all(is_ready(address) for address in addresses), seconds=60)
         yield addresses
 
@@ -64,7 +64,7 @@ def scraping(program: str, folder: Path) -> Iterator[tuple[Prometheus, Path]]:
         "  - job_name: k6-cloud\n"
         f"    file_sd_configs: [{{files: [{targets}], refresh_interval: 1s}}]\n"
     )
-    with running(
+    with run_process(
         program,
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",

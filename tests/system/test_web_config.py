@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from tests.support.certificates import CHEAP_HASH, create_client_context, issue_certificate
-from tests.support.exporter_process import Cloud, Process, finished
+from tests.support.exporter_process import Cloud, Process, run_exporter
 from tests.support.processes import eventually
 
 ANY_PORT = ("--web.listen-address", "127.0.0.1:0")
@@ -80,7 +80,7 @@ def test_invalid_web_config_exits_with_2(command: str, cloud: Cloud, tmp_path: P
     file = tmp_path / "web.yml"
     file.write_text("basic_auth_users: {alice: canary}\nzebra: 1")
 
-    result = finished(command, **cloud.environment(K6_CLOUD_EXPORTER_WEB__CONFIG_FILE=str(file)))
+    result = run_exporter(command, **cloud.environment(K6_CLOUD_EXPORTER_WEB__CONFIG_FILE=str(file)))
 
     assert (result.returncode, result.stdout) == (2, "")
     first, second = result.stderr.splitlines()
@@ -90,7 +90,7 @@ def test_invalid_web_config_exits_with_2(command: str, cloud: Cloud, tmp_path: P
 
 
 def test_missing_web_config_exits_with_2(cloud: Cloud, tmp_path: Path) -> None:
-    result = finished("--web.config.file", str(tmp_path / "none.yml"), *ANY_PORT, **cloud.environment())
+    result = run_exporter("--web.config.file", str(tmp_path / "none.yml"), *ANY_PORT, **cloud.environment())
 
     assert result.returncode == 2
     assert result.stderr.startswith("error: ")
