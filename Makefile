@@ -1,20 +1,22 @@
-# make demo   run the exporter on the built-in simulator; no account needed
-# make test   lint, types and all tests, end to end with a real Prometheus; PYTHON=python3.12 for another interpreter
-# make test-lowest  the unit tests with every dependency at its lowest allowed version, on Python 3.11
-# make test-newest  the unit tests with every dependency at its newest version, pre-releases included
-# make test-prometheus-3  the alerts and the end-to-end tests with Prometheus 3, which is built first; needs Go
-# make dashboards   write grafana/dashboards anew from grafana/builder
-# make golden  write golden files and generated parts of documents anew
-# make image   build the container image, with docker or whatever CONTAINER names
-# make bench  measure how fast it is and write bench/RESULTS.md; some ten minutes, on a machine with nothing to do
-# make faults let everything go wrong, at length, and write tests/faults/RESULTS.md; some ten minutes
-# make soak   200 scrapers for ten minutes and both generations, on a machine with nothing to do
-# make pictures   take the pictures of a terminal and of the status page for the documents, the latter with Chromium
-# make lock   write the three lock files anew from pyproject.toml; versions already locked stay
-# make upgrade      the same with the newest versions that are at least seven days old
+# make demo               run the exporter on the built-in simulator; no account needed
+# make test               lint, types and all tests, end to end with a real Prometheus
+# make test PYTHON=python3.12   the same with another interpreter, in a virtual environment of its own
+# make lint               style, types and replaced words
+# make golden             rewrite golden files and the generated parts of documents
+# make dashboards         rewrite grafana/dashboards from grafana/builder
+# make image              build the container image; CONTAINER=podman for another program than docker
+# make pictures           retake the pictures of the documents; the status page needs Chromium
+# make test-lowest        the unit tests with the lowest allowed version of each dependency, on Python 3.11
+# make test-newest        the unit tests with the newest version of each dependency, pre-releases included
+# make test-prometheus-3  alerts and end-to-end tests with Prometheus 3, which is built first; needs Go
+# make bench              measure speed and memory, and write bench/RESULTS.md; ten minutes on an idle machine
+# make faults             inject faults at length, and write tests/faults/RESULTS.md; ten minutes
+# make soak               200 scrapers for ten minutes on each API version, on an idle machine
+# make lock               rewrite the lock files from pyproject.toml; locked versions stay
+# make upgrade            the same with the newest versions that are at least seven days old
 
 PYTHON ?= python3
-# python3 has .venv; any other interpreter has a virtual environment of its own, such as .venv-3.12.1.
+# python3 uses .venv. Any other interpreter uses a virtual environment of its own, such as .venv-3.12.1.
 VENV   := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import platform; print(platform.python_version())'))
 BIN    := $(VENV)/bin
 
@@ -50,6 +52,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m tests.support.wording
 
 tools: $(VENV)/dev
 	@PYTHON=$(BIN)/python sh tests/install-tools
@@ -72,7 +75,7 @@ golden: $(VENV)/dev
 dashboards: $(VENV)/dev
 	$(BIN)/python -m grafana.builder
 
-# The format is for podman and buildah, which leave out the health check otherwise.
+# podman and buildah drop the health check unless the format is docker.
 image:
 	BUILDAH_FORMAT=docker $(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
 
@@ -97,12 +100,12 @@ lock: $(VENV)/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
-# Seven days: a bad release is usually withdrawn by then. A younger version that is locked already goes back.
+# Seven days: a bad release is usually removed by then. A locked version that is younger is replaced by an older one.
 upgrade: LOCK += --upgrade --exclude-newer "7 days"
 upgrade: lock
 
-# Exactly the lock: --no-deps, since pip before 23.3 resolves a requirement with an extra again and then fails
-# over a newer release; pip check, since nothing else says whether the locked versions fit each other.
+# Exactly the lock. --no-deps: pip before 23.3 resolves a requirement with an extra again, and then fails
+# because of a newer release. pip check: nothing else tests whether the locked versions fit each other.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 define install
 @$(INSTALL) --require-hashes -r $(1)
