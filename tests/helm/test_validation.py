@@ -50,6 +50,10 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"webConfig": {"scheme": "http", "content": {"tls_server_config": TLS}}},
         "webConfig.scheme",
     ),
+    "https without TLS": (
+        {"webConfig": {"scheme": "https", "content": {"basic_auth_users": {"prometheus": "hash"}}}},
+        "webConfig.scheme",
+    ),
     "https without web config": ({"webConfig": {"scheme": "https"}}, "webConfig.scheme"),
     "certificates without web config": ({"webConfig": {"tlsSecret": "tls"}}, "webConfig.tlsSecret"),
     "secret key and token file": (

@@ -1,4 +1,4 @@
-"""The command `runs` as a process: its flags and exit status; `serve` does not import it."""
+"""The command `runs` as a process: its flags and exit codes; `serve` does not import it."""
 
 import json
 import os

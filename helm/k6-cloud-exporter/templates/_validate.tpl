@@ -13,7 +13,7 @@
 {{- if $value }}{{ $tokens = append $tokens $name }}{{ end -}}
 {{- end -}}
 {{- if empty $tokens -}}
-{{- $errors = append $errors (printf "k6.existingSecret.name: required; set it to a Secret that has an API token of Grafana Cloud k6 under the key %s. Less secure: set k6.apiToken" $values.k6.existingSecret.key) -}}
+{{- $errors = append $errors (printf "k6.existingSecret.name: required; set it to the name of a Secret that has an API token of Grafana Cloud k6 under the key %s. Less secure: set k6.apiToken" $values.k6.existingSecret.key) -}}
 {{- else if gt (len $tokens) 1 -}}
 {{- $errors = append $errors (printf "%s: both set the token; remove one of them" (join " and " (sortAlpha $tokens))) -}}
 {{- else if and $api.token_file (ne $values.k6.existingSecret.key $defaults.k6.existingSecret.key) -}}
@@ -34,7 +34,7 @@
 {{- /* Variables and flags that take precedence over the configuration file. */ -}}
 {{- range $values.extraEnv -}}
 {{- if eq .name "K6_CLOUD_TOKEN" -}}
-{{- $errors = append $errors "extraEnv: K6_CLOUD_TOKEN takes precedence over the mounted token, and changing it requires a restart; remove it and use k6.existingSecret" -}}
+{{- $errors = append $errors "extraEnv: K6_CLOUD_TOKEN takes precedence over the mounted token, and changing it requires a restart; remove K6_CLOUD_TOKEN from extraEnv and use k6.existingSecret" -}}
 {{- else if and (eq .name "K6_CLOUD_STACK_ID") $api.stack -}}
 {{- $errors = append $errors "extraEnv: K6_CLOUD_STACK_ID and config.api.stack both set the stack; remove one of them" -}}
 {{- else if hasPrefix "K6_CLOUD_EXPORTER_" .name -}}
@@ -61,7 +61,7 @@
 {{- else if and $values.webConfig.existingSecret.name (not $values.webConfig.scheme) -}}
 {{- $errors = append $errors "webConfig.scheme: required, since the chart cannot read the Secret; set https if its web config enables TLS, otherwise http" -}}
 {{- else if and $values.webConfig.content $values.webConfig.scheme (ne $values.webConfig.scheme ($tls | empty | ternary "http" "https")) -}}
-{{- $errors = append $errors (printf "webConfig.scheme: %s contradicts webConfig.content; remove it" $values.webConfig.scheme) -}}
+{{- $errors = append $errors (printf "webConfig.scheme: %s contradicts webConfig.content, which %s TLS; remove webConfig.scheme" $values.webConfig.scheme ($tls | empty | ternary "does not enable" "enables")) -}}
 {{- else if and $values.webConfig.scheme (not (include "k6-cloud-exporter.webSecret" .)) -}}
 {{- $errors = append $errors "webConfig.scheme: not used without a web config; set webConfig.existingSecret.name or webConfig.content" -}}
 {{- end -}}
