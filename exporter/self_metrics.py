@@ -24,6 +24,7 @@ disable_created_metrics()
 
 # Known label values, in the order in which they are exposed.
 POLL_OUTCOMES = ("success", "partial", "failure")
+# Failures that a response from k6 Cloud reports by its status code.
 STATUS_FAILURES = ("unauthorized", "forbidden", "not_found", "rate_limited", "rejected", "server")
 FAILURE_REASONS = (*STATUS_FAILURES, "timeout", "network", "decode", "internal")
 WEBHOOK_OUTCOMES = ("accepted", "ignored", "rejected")
