@@ -30,7 +30,7 @@ from exporter.self_metrics import ApiInstrumentation, SelfMetrics
 from exporter.store import RetentionPolicy, State
 from exporter.web.app import Answer, Handlers, Snapshot, application
 from exporter.web.status_page import Status
-from exporter.web.webhook import Webhook
+from exporter.web.webhook import webhook_handler
 
 if TYPE_CHECKING:
     import httpx  # only its types; see exporter/k6/__init__.py
@@ -114,7 +114,7 @@ class Exporter:
 
         if secret_file is None:
             return None
-        return Webhook(WebhookSecret(secret_file), is_watched, trigger, self.self_metrics).handle
+        return webhook_handler(WebhookSecret(secret_file), is_watched, trigger, self.self_metrics)
 
     def _configure(self, config: Config, token: Secret) -> PollConfig:
         """Builds everything that depends on the configuration, at the start and after a reload."""

@@ -24,18 +24,9 @@ disable_created_metrics()
 
 # Known label values, in the order in which they are exposed.
 POLL_OUTCOMES = ("success", "partial", "failure")
-FAILURE_REASONS = (
-    "unauthorized",
-    "forbidden",
-    "not_found",
-    "rate_limited",
-    "rejected",
-    "server",
-    "timeout",
-    "network",
-    "decode",
-    "internal",
-)
+# Failures that a response from k6 Cloud reports by its status code.
+STATUS_FAILURES = ("unauthorized", "forbidden", "not_found", "rate_limited", "rejected", "server")
+FAILURE_REASONS = (*STATUS_FAILURES, "timeout", "network", "decode", "internal")
 WEBHOOK_OUTCOMES = ("accepted", "ignored", "rejected")
 SKIP_REASONS = ("invalid", "unexpected")
 CODED_FIELDS = ("run_status", "processing_status", "result_status")
@@ -93,8 +84,7 @@ class SelfMetrics:
             ["api", "endpoint"],
         )
         self.api_retries = counter(
-            "k6_cloud_exporter_api_retries_total",
-            "Total number of retried requests to k6 Cloud.",
+            "k6_cloud_exporter_api_retries_total", "Total number of retried requests to k6 Cloud."
         )
         self.api_throttled = counter(
             "k6_cloud_exporter_api_throttled_total",
@@ -107,8 +97,7 @@ class SelfMetrics:
         )
         self.runs = gauge("k6_cloud_exporter_runs", "Number of runs held in memory.")
         self.series = gauge(
-            "k6_cloud_exporter_series",
-            "Number of exposed test and run series, excluding self-metrics.",
+            "k6_cloud_exporter_series", "Number of exposed test and run series, excluding self-metrics."
         )
         self.runs_skipped = counter(
             "k6_cloud_exporter_runs_skipped_total",
@@ -140,9 +129,7 @@ class SelfMetrics:
         # A web configuration that cannot be loaded at the start ends the process.
         self.web_reload_successful.set(1)
         self.shard_info = gauge(
-            "k6_cloud_exporter_shard_info",
-            "Zero-based shard index of this process; always 1.",
-            ["shard"],
+            "k6_cloud_exporter_shard_info", "Zero-based shard index of this process; always 1.", ["shard"]
         )
         self.total_shards = gauge(
             "k6_cloud_exporter_total_shards", "Number of shards among which the tests are divided."

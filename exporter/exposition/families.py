@@ -44,18 +44,11 @@ def test_gauge(name: str, help_: str, value: Callable[[TestState], float | None]
 
 
 def last_run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
-    return Family(
-        name, help_, "test", lambda test_state: value(test_state.last_run) if test_state.last_run else None
-    )
+    return Family(name, help_, "test", lambda test: value(run) if (run := test.last_run) else None)
 
 
 def last_finished_run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
-    return Family(
-        name,
-        help_,
-        "test",
-        lambda test_state: value(test_state.last_finished_run) if test_state.last_finished_run else None,
-    )
+    return Family(name, help_, "test", lambda test: value(run) if (run := test.last_finished_run) else None)
 
 
 def describe_enum(known: type[IntEnum]) -> str:

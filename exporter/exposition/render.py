@@ -21,16 +21,15 @@ Subject = tuple[Run | TestState, list[str], str]  # a run or test, its labels, a
 class Exposition:
     """A rendered state, from which that of the next state is made.
 
-    `chunks` are the sample lines by test id and family, `line_counts` the number of them by test id, and
-    `bodies` the joined chunks of each family. All are reused as long as they are the same, so that the cost
-    of an update depends on how much has changed and not on the number of tests.
+    `chunks` are the sample lines by test id and family, and `bodies` the joined chunks of each family. All
+    are reused as long as they are the same, so that the cost of an update depends on how much has changed and
+    not on the number of tests.
     """
 
     families: tuple[Family, ...]
     tests: Mapping[int, TestState] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
     chunks: Mapping[int, Chunks] = field(default_factory=dict)
-    line_counts: Mapping[int, int] = field(default_factory=dict)
     bodies: tuple[bytes, ...] = ()
 
     def update(self, state: State) -> "Exposition":
@@ -46,11 +45,8 @@ class Exposition:
             if self.tests.get(id_) is not test_state or id_ in self.stale_tests
         }
         chunks = {id_: changed[id_] if id_ in changed else self.chunks[id_] for id_ in tests}
-        line_counts = {
-            id_: count_lines(changed[id_]) if id_ in changed else self.line_counts[id_] for id_ in tests
-        }
         bodies = self._join_bodies(chunks, changed)
-        return Exposition(self.families, state.tests, state.stale_tests, chunks, line_counts, bodies)
+        return Exposition(self.families, state.tests, state.stale_tests, chunks, bodies)
 
     def _join_bodies(self, chunks: Mapping[int, Chunks], changed: Mapping[int, Chunks]) -> tuple[bytes, ...]:
         """The joined chunks of each family; joined again only if one of them differs."""
@@ -72,7 +68,7 @@ class Exposition:
 
     def series(self) -> int:
         """The number of series."""
-        return sum(self.line_counts.values())
+        return sum(body.count(b"\n") for body in self.bodies)
 
     def _add_metadata(self, format_metadata: Callable[[Family], bytes]) -> tuple[bytes, ...]:
         """HELP and TYPE of each family, each followed by its body. Both formats share the bodies."""
@@ -112,10 +108,6 @@ def render_test(test_state: TestState, families: Sequence[Family]) -> Chunks:
         ],
     }
     return tuple(render_family(family, subjects[family.subject]) for family in families)
-
-
-def count_lines(chunks: Chunks) -> int:
-    return sum(chunk.count(b"\n") for chunk in chunks)
 
 
 def render_family(family: Family, subjects: Sequence[Subject]) -> bytes:

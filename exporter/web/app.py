@@ -66,8 +66,7 @@ class ChunkedResponse(Response):
 
     def __init__(self, parts: Sequence[bytes], headers: Mapping[str, str]) -> None:
         self.parts = parts
-        self.length = sum(map(len, parts))
-        super().__init__(headers={**headers, "Content-Length": str(self.length)})
+        super().__init__(headers={**headers, "Content-Length": str(sum(map(len, parts)))})
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         chunk_size = MAX_CHUNK_TLS if scope.get("scheme") == "https" else MAX_CHUNK

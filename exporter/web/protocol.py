@@ -68,7 +68,7 @@ class BoundedH11Protocol(BoundedProtocol, H11Protocol):
     """With uvicorn's slower parser, which limits the size of a request itself."""
 
 
-BOUNDED_PROTOCOL: type[asyncio.Protocol] = BoundedH11Protocol
+BOUNDED_PROTOCOL: type[BoundedProtocol] = BoundedH11Protocol
 try:
     import httptools
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

@@ -4,19 +4,15 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from exporter.web.protocol import BOUNDED_PROTOCOL, CLOSE_TIMEOUT, MAX_HEAD, REQUEST_TIMEOUT, BoundedProtocol
-
-Message = MutableMapping[str, Any]
-App = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
 
 SHUTDOWN_GRACE = 0.5  # seconds for clients to read their responses when the process ends
 KEEP_ALIVE_TIMEOUT = 75  # seconds; more than a minute, so that most scrapers keep their connection
@@ -32,7 +28,7 @@ class ListenError(Exception):
 class Endpoint:
     """An app and its listening socket. `tls` is called for each new connection; None means plain HTTP."""
 
-    app: App
+    app: ASGIApp
     socket: socket.socket
     tls: Callable[[], ssl.SSLContext | None] = lambda: None
 
@@ -108,25 +104,23 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(
-            uvicorn.Config(
-                endpoint.app,
-                http=BOUNDED_PROTOCOL,
-                ws="none",
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_TIMEOUT,
-                timeout_graceful_shutdown=1,
-                h11_max_incomplete_event_size=MAX_HEAD,
-            )
+        config = uvicorn.Config(
+            endpoint.app,
+            http=BOUNDED_PROTOCOL,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_TIMEOUT,
+            timeout_graceful_shutdown=1,
+            h11_max_incomplete_event_size=MAX_HEAD,
         )
+        super().__init__(config)
         self._endpoint = endpoint
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 (uvicorn's signature)
-        await self.lifespan.startup()
         self._acceptor = Acceptor(self._endpoint, self._protocol, self._connections)
         self.servers = [cast("asyncio.Server", self._acceptor)]
         self.started = True
@@ -149,10 +143,7 @@ class Server(uvicorn.Server):
                 connection.shutdown()  # after the response, if one is in flight
 
     def _protocol(self) -> BoundedProtocol:
-        protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # typed as asyncio.Protocol
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        return cast("BoundedProtocol", protocol)
+        return BOUNDED_PROTOCOL(self.config, self.server_state, self.lifespan.state)
 
     @property
     def _connections(self) -> set[BoundedProtocol]:

@@ -5,7 +5,7 @@ Its requests are not signed, and users write the body: anyone who knows the secr
 So only the id of a test is read from the body, and only to ignore tests that are not watched.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hmac import compare_digest
 
 from starlette.requests import Request
@@ -19,42 +19,39 @@ MAX_WEBHOOK_BODY = 64 * 1024  # bytes
 ID_KEYS = ("load_test_id", "test_id")
 
 
-class Webhook:
+def webhook_handler(
+    secret: WebhookSecret,
+    is_watched: Callable[[int], bool],
+    trigger: Callable[[], None],
+    self_metrics: SelfMetrics,
+) -> Callable[[Request], Awaitable[Response]]:
     """Handles webhook requests. An accepted one calls `trigger`; the scheduler decides when to poll."""
 
-    def __init__(
-        self,
-        secret: WebhookSecret,
-        is_watched: Callable[[int], bool],
-        trigger: Callable[[], None],
-        self_metrics: SelfMetrics,
-    ) -> None:
-        self._secret = secret
-        self._is_watched = is_watched
-        self._trigger = trigger
-        self._self_metrics = self_metrics
+    async def handle(request: Request) -> Response:
+        outcome, status, text = await answer(request)
+        self_metrics.webhook_requests.labels(outcome).inc()
+        return PlainTextResponse(f"{text}\n", status_code=status)
 
-    async def handle(self, request: Request) -> Response:
-        if not self._is_secret(request.path_params["secret"]):
-            return self._respond("rejected", 404, "Not Found")
+    async def answer(request: Request) -> tuple[str, int, str]:
+        if not is_secret(request.path_params["secret"], secret):
+            return "rejected", 404, "Not Found"
         body = await read_body(request)
         if body is None:
-            return self._respond("rejected", 413, f"The body is limited to {MAX_WEBHOOK_BODY} bytes.")
+            return "rejected", 413, f"The body is limited to {MAX_WEBHOOK_BODY} bytes."
         test = parse_test_id(body)
-        if test is not None and not self._is_watched(test):
-            return self._respond("ignored", 202, "This test is not watched.")
-        self._trigger()
-        return self._respond("accepted", 202, "A poll is triggered.")
+        if test is not None and not is_watched(test):
+            return "ignored", 202, "This test is not watched."
+        trigger()
+        return "accepted", 202, "A poll is triggered."
 
-    def _is_secret(self, text: str) -> bool:
-        try:
-            return compare_digest(text.encode(), self._secret.read().encode())
-        except SecretError:
-            return False
+    return handle
 
-    def _respond(self, outcome: str, status: int, text: str) -> Response:
-        self._self_metrics.webhook_requests.labels(outcome).inc()
-        return PlainTextResponse(f"{text}\n", status_code=status)
+
+def is_secret(text: str, secret: WebhookSecret) -> bool:
+    try:
+        return compare_digest(text.encode(), secret.read().encode())
+    except SecretError:
+        return False
 
 
 async def read_body(request: Request) -> bytes | None:

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -49,7 +50,7 @@ class AccessPolicy:
     tls: ssl.SSLContext | None
     basic_auth: BasicAuthVerifier | None
     rate_limit: RateLimit | None
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: dict[str, str]
 
     @property
     def allowed_sans(self) -> tuple[str, ...] | None:
@@ -152,13 +153,12 @@ def create_policy(
     if basic_auth is None and config.basic_auth_users:
         basic_auth = BasicAuthVerifier(config.basic_auth_users, executor)
     limit = config.rate_limit
-    headers = config.http_server_config.headers.non_empty()
     return AccessPolicy(
         config=config,
         tls=create_ssl_context(config.tls_server_config) if config.tls_server_config else None,
         basic_auth=basic_auth,
         rate_limit=RateLimit(limit.interval, limit.burst, clock) if limit.interval else None,
-        headers=tuple((name.lower().encode(), value.encode()) for name, value in headers.items()),
+        headers=config.http_server_config.headers.non_empty(),
     )
 
 
@@ -215,16 +215,12 @@ def normalize_san(kind: str, name: str) -> str:
         return name
 
 
-def with_headers(send: Send, headers: tuple[tuple[bytes, bytes], ...]) -> Send:
+def with_headers(send: Send, headers: dict[str, str]) -> Send:
     """A `send` that adds these headers to the response; they replace those of the app."""
-    if not headers:
-        return send
-    names = {name for name, _ in headers}
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
-            message = {**message, "headers": [*kept, *headers]}
+            MutableHeaders(scope=message).update(headers)
         await send(message)
 
     return send_with_headers

@@ -36,7 +36,6 @@ SUITES = {
 }
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 
-UNVERIFIED_CLIENT_AUTH = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
 HINTS = {
     f"tls_server_config.{name}": f"inline PEM is not supported; use {name}_file"
     for name in ("cert", "key", "client_ca")
@@ -60,19 +59,15 @@ def resolve_path(value: object, info: ValidationInfo) -> Path:
     return folder / parse_file_path(value)
 
 
-def check_client_auth(value: object) -> object:
-    if value in UNVERIFIED_CLIENT_AUTH:
-        raise ValueError(
-            f"{value} accepts unverified certificates, which is not supported; "
-            "use RequireAndVerifyClientCert or VerifyClientCertIfGiven"
-        )
-    return value
+def reject(values: tuple[object, ...], reason: str) -> BeforeValidator:
+    """Rejects values that are valid for exporter-toolkit but not supported here."""
 
+    def check(value: object) -> object:
+        if value in values:
+            raise ValueError(reason.format(value))
+        return value
 
-def check_tls_version(value: object) -> object:
-    if value in ("TLS10", "TLS11"):
-        raise ValueError(f"{value} is insecure and not supported; use TLS12 or TLS13")
-    return value
+    return BeforeValidator(check)
 
 
 def parse_cipher_suite(value: object) -> str:
@@ -95,12 +90,6 @@ def parse_curve(value: object) -> str:
     if not isinstance(value, str) or value not in CURVES:
         raise ValueError(f"{quote_value(value)} is not one of {', '.join(CURVES)}")
     return CURVES[value]
-
-
-def reject_http2(value: object) -> object:
-    if value is True:
-        raise ValueError("HTTP/2 is not supported; set it to false, or remove it")
-    return value
 
 
 def check_header_value(value: object) -> str:
@@ -141,7 +130,18 @@ def parse_interval(value: object) -> float:
 
 
 FilePath = Annotated[Path, BeforeValidator(resolve_path)]
-TlsVersion = Annotated[Literal["TLS12", "TLS13"], BeforeValidator(check_tls_version)]
+ClientAuth = Annotated[
+    Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"],
+    reject(
+        ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert"),
+        "{} accepts unverified certificates, which is not supported; "
+        "use RequireAndVerifyClientCert or VerifyClientCertIfGiven",
+    ),
+]
+TlsVersion = Annotated[
+    Literal["TLS12", "TLS13"],
+    reject(("TLS10", "TLS11"), "{} is insecure and not supported; use TLS12 or TLS13"),
+]
 HeaderValue = Annotated[str, BeforeValidator(check_header_value)]
 
 
@@ -151,10 +151,7 @@ class TlsServerConfig(Section):
     cert_file: FilePath
     key_file: FilePath
     client_ca_file: FilePath | None = None
-    client_auth_type: Annotated[
-        Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"],
-        BeforeValidator(check_client_auth),
-    ] = "NoClientCert"
+    client_auth_type: ClientAuth = "NoClientCert"
     client_allowed_sans: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
     min_version: TlsVersion = "TLS12"
     max_version: TlsVersion = "TLS13"
@@ -201,7 +198,7 @@ class HeadersConfig(Section):
 
 
 class HttpServerConfig(Section):
-    http2: Annotated[bool, BeforeValidator(reject_http2)] = False
+    http2: Annotated[bool, reject((True,), "HTTP/2 is not supported; set it to false, or remove it")] = False
     headers: HeadersConfig = HeadersConfig()
 
 
@@ -239,6 +236,5 @@ def read_web_config(file: Path) -> WebConfig:
             format_error(details, WebConfig, sentences=SENTENCES, examples=EXAMPLES, hints=HINTS)
             for details in error.errors()
         ]
-    raise ConfigError(
-        [f"{file}: {message}" for message in messages]
-    )  # not from what pydantic says, which shows what was written
+    # Not `from` pydantic's error, which contains the rejected values.
+    raise ConfigError([f"{file}: {message}" for message in messages])
