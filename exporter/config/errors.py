@@ -88,17 +88,17 @@ def closest_setting(name: str, model: type[BaseModel], section: Loc = ()) -> str
         field = fields_by_name(inner).get(key) if inner and isinstance(key, str) else None
         inner = find_section(field) if field else inner if isinstance(key, int) else None
     beside = [(*section, key) for key in fields_by_name(inner)] if inner else []
-    for places in (beside, [*walk_settings(model)]):
+    for places in (beside, [place for place, _ in walk_settings(model)]):
         names = {str(place[-1]).lower(): place for place in places}
         if similar := difflib.get_close_matches(escape_unprintable(name).lower(), names, n=1):
             return format_loc(names[similar[0]])
     return None
 
 
-def walk_settings(model: type[BaseModel], above: Loc = ()) -> Iterator[Loc]:
-    """The place of each section and setting, except for those in lists, which have an index."""
+def walk_settings(model: type[BaseModel], above: Loc = ()) -> Iterator[tuple[Loc, FieldInfo]]:
+    """The place and field of each section and setting, except for those in lists, which have an index."""
     for name, field in fields_by_name(model).items():
-        yield (*above, name)
+        yield (*above, name), field
         section = find_section(field)
         if section and get_origin(field.annotation) is not tuple:
             yield from walk_settings(section, (*above, name))
