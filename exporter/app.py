@@ -114,7 +114,7 @@ class Exporter:
 
         if secret_file is None:
             return None
-        return Webhook(WebhookSecret(secret_file), is_watched, trigger, self.self_metrics).handle
+        return Webhook(WebhookSecret(path=secret_file), is_watched, trigger, self.self_metrics).handle
 
     def _configure(self, config: Config, token: Secret) -> PollConfig:
         """Builds everything that depends on the configuration, at the start and after a reload."""

@@ -34,7 +34,7 @@ MAX_NESTING = 20  # levels; no setting needs more than five
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 SENTENCES = {"tuple_type": '{shown} is not a list; write one like "[{{id: 1234}}]"'}
-EXAMPLE = "poll: {interval: 15s}"
+FILE_EXAMPLE = "poll: {interval: 15s}"
 EXAMPLES = {
     "api": "timeout: 10s",
     "poll": "interval: 15s",
@@ -59,7 +59,7 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
     """The configuration and the token; `flags` is a tree like the file's. Raises ConfigError."""
     environment, messages = read_environment(environ)
     try:
-        tree = load_yaml(file, Config, named_by="--config.file", example=EXAMPLE) if file else {}
+        tree = load_yaml(file, Config, named_by="--config.file", example=FILE_EXAMPLE) if file else {}
     except ConfigError as error:
         raise ConfigError([*error.messages, *messages]) from error
     stack_variable = STACK_VARIABLE if variable("api.stack") not in environ else variable("api.stack")
@@ -73,7 +73,7 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
     token, problems = find_token(merged, environ)
     messages += problems
     if config and config.web.webhook_secret_file:
-        messages += secret_problems(WebhookSecret(config.web.webhook_secret_file))
+        messages += secret_problems(WebhookSecret(path=config.web.webhook_secret_file))
     if messages or config is None:
         raise ConfigError(messages)
     return config, token
