@@ -114,7 +114,7 @@ class Exporter:
 
         if secret_file is None:
             return None
-        return webhook_handler(WebhookSecret(secret_file), is_watched, trigger, self.self_metrics)
+        return webhook_handler(WebhookSecret(path=secret_file), is_watched, trigger, self.self_metrics)
 
     def _configure(self, config: Config, token: Secret) -> PollConfig:
         """Builds everything that depends on the configuration, at the start and after a reload."""

@@ -15,36 +15,29 @@ class Secret:
     for error messages. No __repr__ can print the token, and there is no __dict__ in which vars() finds it.
     """
 
-    __slots__ = ("_description", "_path", "_setting", "_value", "_version")
+    __slots__ = ("_path", "_value", "_version")
+    setting = "api.token_file"
+    description = "an API token of Grafana Cloud k6"
 
-    def __init__(
-        self,
-        value: str | None = None,
-        *,
-        path: Path | None = None,
-        setting: str = "api.token_file",
-        description: str = "an API token of Grafana Cloud k6",
-    ) -> None:
-        self._value = value
+    def __init__(self, value: str | None = None, *, path: Path | None = None) -> None:
+        self._value = value or ""
         self._path = path
-        self._setting = setting
-        self._description = description
         self._version: tuple[int, int, int] | None = None
 
     def read(self) -> str:
         """The current token; its file is read again only if it has changed. Raises SecretError."""
         if self._path is not None:
             self._reread(self._path)
-        token = (self._value or "").strip()
+        token = self._value.strip()
         if not token:
-            raise SecretError(f"{self._source()} is empty; it must contain {self._description}")
+            raise SecretError(f"{self._source()} is empty; it must contain {self.description}")
         if not (token.isascii() and token.isprintable() and " " not in token):
             raise SecretError(f"{self._source()} must contain one line of ASCII without spaces")
         return token
 
     def redact(self, text: str) -> str:
         """The text with the token replaced by ***: a server may repeat what it was sent in a response."""
-        token = (self._value or "").strip()
+        token = self._value.strip()
         return text.replace(token, "***") if token else text
 
     def _reread(self, path: Path) -> None:
@@ -64,23 +57,18 @@ class Secret:
             return "K6_CLOUD_TOKEN"
         # The setting may contain the token itself by mistake, which must not appear in the log.
         is_path = len(str(self._path)) < 32 or self._path.name != str(self._path)
-        return f"{self._setting}: {self._path if is_path else 'the file named there'}"
+        return f"{self.setting}: {self._path if is_path else 'the file named there'}"
 
 
 class WebhookSecret(Secret):
     """The secret part of the webhook's path: URL-safe characters, and enough of them to prevent guessing."""
 
     __slots__ = ()
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            path=path,
-            setting="web.webhook_secret_file",
-            description="20 to 200 random letters and digits, such as from `openssl rand -hex 20`",
-        )
+    setting = "web.webhook_secret_file"
+    description = "20 to 200 random letters and digits, such as from `openssl rand -hex 20`"
 
     def read(self) -> str:
         secret = super().read()
         if not re.fullmatch(r"[A-Za-z0-9_-]{20,200}", secret):
-            raise SecretError(f"{self._source()} must contain {self._description}")
+            raise SecretError(f"{self._source()} must contain {self.description}")
         return secret

@@ -52,8 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands.options": {"config", "config.reload", "credentials", "logs"},
     "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
     "commands.check": {
-        *("app", "clock", "commands.options", "commands.process", "config", "credentials", "formatting"),
-        *("k6", "k6.factory", "model", "polling", "polling.factory", "store"),
+        *("app", "commands.options", "commands.process", "config", "credentials", "formatting"),
+        *("k6", "model", "polling", "polling.factory", "store"),
     },
     "commands.once": {"app", "commands.options", "commands.process", "config", "credentials"},
     "commands.serve": {

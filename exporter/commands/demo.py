@@ -4,7 +4,7 @@ import click
 
 from exporter import logs
 from exporter.clock import Clock
-from exporter.commands.options import DEMO_TOKEN, SETTINGS, simulator_options
+from exporter.commands.options import DEMO_TOKEN, address_option, simulator_options
 from exporter.commands.process import bind_or_exit, run_async
 from exporter.commands.serve import serve_exporter
 from exporter.config import Config
@@ -13,13 +13,7 @@ from exporter.web.server import Endpoint, base_url
 
 
 @click.command()
-@click.option(
-    "--web.listen-address",
-    "address",
-    default="127.0.0.1:10565",
-    show_default=True,
-    help=SETTINGS["web.listen_address"].help,
-)
+@address_option("127.0.0.1:10565")
 @click.option(
     "--api.version",
     "version",
@@ -36,17 +30,9 @@ def demo(address: str, version: str, seed: int, speed: float) -> None:
 
     logs.configure("warning", "logfmt")
     listening, cloud = bind_or_exit(address), bind_or_exit("127.0.0.1:0")
-    config = Config.model_validate(
-        {
-            "api": {"url": base_url(cloud), "requests_per_minute": 6000, "version": version, "stack": 1},
-            "poll": {
-                "interval": "2s",
-                "idle_interval": "2s",
-                "discovery_interval": "30s",
-                "stale_after": "1m",
-            },
-        }
-    )
+    api = {"url": base_url(cloud), "requests_per_minute": 6000, "version": version, "stack": 1}
+    poll = {"interval": "2s", "idle_interval": "2s", "discovery_interval": "30s", "stale_after": "1m"}
+    config = Config.model_validate({"api": api, "poll": poll})
     url = base_url(listening)
     click.echo(f"Simulated k6 Cloud: {base_url(cloud)}")
     click.echo(f"Status page:        {url}/")

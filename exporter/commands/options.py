@@ -3,9 +3,10 @@
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
@@ -15,8 +16,8 @@ from exporter.config.load import flag
 from exporter.config.reload import Read
 from exporter.credentials import Secret
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Option = Callable[[Command], Command]
+Command = Callable[..., Any]
+Option = Callable[[Command], Command]  # a decorator that adds an option
 
 SETTINGS = {setting.name: setting for setting in settings()}
 REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where an image is built
@@ -31,7 +32,7 @@ class SpeedType(click.FloatRange):
         return self.fail(f"{value} is not a number", param, ctx) if math.isnan(number) else number
 
 
-def setting_option(name: str) -> Callable[[Command], Command]:
+def setting_option(name: str) -> Option:
     """The flag of a setting. It takes any text, so that its errors are reported together with the file's."""
     setting = SETTINGS[name]
     return click.option(
@@ -42,37 +43,38 @@ def setting_option(name: str) -> Callable[[Command], Command]:
     )
 
 
-def add_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+def add_options(command: Command, options: Iterable[Option]) -> Command:
     # click lists options in the reverse order of their decorators.
-    for option in reversed(options):
+    for option in reversed([*options]):
         command = option(command)
     return command
 
 
 def api_options(command: Command) -> Command:
     """Add the options that every command with a configuration has."""
-    file = click.option(
-        "--config.file", "file", type=click.Path(path_type=Path), help="configuration file, YAML"
-    )
+    path = click.Path(path_type=Path)
+    file = click.option("--config.file", "file", type=path, help="configuration file, YAML")
     return add_options(command, (file, *map(setting_option, ("api.version", "log.level", "log.format"))))
 
 
 def config_options(command: Command) -> Command:
     """Add the options of commands that poll: those of `api_options`, test selection and sharding."""
-    selection = [
-        click.option(
-            f"--{kind}", kind, type=int, multiple=True, metavar="ID", help=f"{kind} to watch; repeatable"
-        )
-        for kind in ("test", "project")
-    ]
+    repeatable = partial(click.option, type=int, multiple=True, metavar="ID")
+    selection = [repeatable(f"--{kind}", help=f"{kind} to watch; repeatable") for kind in ("test", "project")]
     sharding = map(setting_option, ("sharding.shard", "sharding.total"))
     return api_options(add_options(command, (*selection, *sharding)))
 
 
 def web_options(command: Command) -> Command:
     """Add the options of the web server."""
-    options = map(setting_option, ("web.listen_address", "web.telemetry_path", "web.config_file"))
-    return add_options(command, tuple(options))
+    names = ("web.listen_address", "web.telemetry_path", "web.config_file")
+    return add_options(command, map(setting_option, names))
+
+
+def address_option(default: str) -> Option:
+    """The listen address of a command that reads no configuration."""
+    help_ = SETTINGS["web.listen_address"].help
+    return click.option("--web.listen-address", "address", default=default, show_default=True, help=help_)
 
 
 def simulator_options(command: Command) -> Command:

@@ -6,19 +6,13 @@ import click
 
 from exporter import logs
 from exporter.clock import Clock
-from exporter.commands.options import DEMO_TOKEN, SETTINGS, simulator_options
+from exporter.commands.options import DEMO_TOKEN, address_option, simulator_options
 from exporter.commands.process import bind_or_exit, run_async
 from exporter.web.server import Endpoint, base_url, serve
 
 
 @click.command()
-@click.option(
-    "--web.listen-address",
-    "address",
-    default="127.0.0.1:10566",
-    show_default=True,
-    help=SETTINGS["web.listen_address"].help,
-)
+@address_option("127.0.0.1:10566")
 @click.option(
     "--token",
     "tokens",

@@ -75,30 +75,27 @@ def format_loc(loc: Loc) -> str:
 
 
 def did_you_mean(loc: Loc, model: type[BaseModel]) -> str:
-    """Suggests a setting in place of one that does not exist; empty if none is similar."""
+    """Suggests the setting or section with the most similar name: in the same section, or else anywhere.
+
+    Empty if none is similar.
+    """
     *section, name = loc
-    similar = closest_setting(str(name), model, tuple(section))
-    return f"; did you mean {similar}?" if similar else ""
-
-
-def closest_setting(name: str, model: type[BaseModel], section: Loc = ()) -> str | None:
-    """The setting or section whose own name is most similar: in the same section, or else anywhere."""
     inner: type[BaseModel] | None = model
     for key in section:
         field = fields_by_name(inner).get(key) if inner and isinstance(key, str) else None
         inner = find_section(field) if field else inner if isinstance(key, int) else None
-    beside = [(*section, key) for key in fields_by_name(inner)] if inner else []
-    for places in (beside, [*walk_settings(model)]):
+    beside: list[Loc] = [(*section, key) for key in fields_by_name(inner)] if inner else []
+    for places in (beside, [place for place, _ in walk_settings(model)]):
         names = {str(place[-1]).lower(): place for place in places}
-        if similar := difflib.get_close_matches(escape_unprintable(name).lower(), names, n=1):
-            return format_loc(names[similar[0]])
-    return None
+        if similar := difflib.get_close_matches(escape_unprintable(str(name)).lower(), names, n=1):
+            return f"; did you mean {format_loc(names[similar[0]])}?"
+    return ""
 
 
-def walk_settings(model: type[BaseModel], above: Loc = ()) -> Iterator[Loc]:
-    """The place of each section and setting, except for those in lists, which have an index."""
+def walk_settings(model: type[BaseModel], above: Loc = ()) -> Iterator[tuple[Loc, FieldInfo]]:
+    """The place and field of each section and setting, except for those in lists, which have an index."""
     for name, field in fields_by_name(model).items():
-        yield (*above, name)
+        yield (*above, name), field
         section = find_section(field)
         if section and get_origin(field.annotation) is not tuple:
             yield from walk_settings(section, (*above, name))

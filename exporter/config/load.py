@@ -3,18 +3,18 @@
 All errors are reported at once. Each names what to change: the flag, the variable, or file and setting.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config.errors import ConfigError, Loc, closest_setting, drop_nulls, format_error, format_loc
+from exporter.config.errors import ConfigError, Loc, drop_nulls, format_error, format_loc
 from exporter.config.schema import Config, settings
 from exporter.config.types import parse_file_path
 from exporter.credentials import Secret, SecretError, WebhookSecret
@@ -28,13 +28,13 @@ MISSING_CREDENTIALS = (
     "create one in Grafana Cloud under Testing & synthetics, Performance, Settings, Access"
 )
 
-MAX_PROBLEM_LENGTH = 200  # characters of a YAML parser's message
 # PyYAML is recursive. Without a bound of our own, the interpreter would decide which files can be read.
 MAX_NESTING = 20  # levels; no setting needs more than five
 
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 SENTENCES = {"tuple_type": '{shown} is not a list; write one like "[{{id: 1234}}]"'}
+FILE_EXAMPLE = "poll: {interval: 15s}"
 EXAMPLES = {
     "api": "timeout: 10s",
     "poll": "interval: 15s",
@@ -59,65 +59,51 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
     """The configuration and the token; `flags` is a tree like the file's. Raises ConfigError."""
     environment, messages = read_environment(environ)
     try:
-        tree = read_file(file) if file else {}
+        tree = load_yaml(file, Config, named_by="--config.file", example=FILE_EXAMPLE) if file else {}
     except ConfigError as error:
         raise ConfigError([*error.messages, *messages]) from error
-    sources = Sources(flags, environment, tree, file, is_k6_stack=variable("api.stack") not in environ)
+    stack_variable = STACK_VARIABLE if variable("api.stack") not in environ else variable("api.stack")
+    trees = (flags, environment, tree)
     merged = deep_merge(deep_merge(tree, environment), flags)
     try:
         config = Config.model_validate(merged)
     except ValidationError as error:
         config = None
-        messages += [sources.format_error(details) for details in error.errors()]
-    token, problem = find_token(merged, environ)
-    messages += [problem] if problem else []
+        messages += [describe_error(details, file, trees, stack_variable) for details in error.errors()]
+    token, problems = find_token(merged, environ)
+    messages += problems
     if config and config.web.webhook_secret_file:
-        messages += secret_problems(WebhookSecret(config.web.webhook_secret_file))
+        messages += secret_problems(WebhookSecret(path=config.web.webhook_secret_file))
     if messages or config is None:
         raise ConfigError(messages)
     return config, token
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where settings come from, to name in an error what the user has to change."""
-
-    flags: Tree
-    environment: Tree
-    tree: Tree
-    file: Path | None
-    is_k6_stack: bool  # whether the stack comes from K6_CLOUD_STACK_ID, not from the exporter's own variable
-
-    def format_error(self, error: ErrorDetails) -> str:
-        message = format_error(error, Config, sentences=SENTENCES, examples=EXAMPLES, hints=HINTS)
-        loc = error["loc"]
-        place = format_loc(loc)
-        setting = "tests" if loc[:1] == ("tests",) else place
-        is_section = setting in EXAMPLES and setting != "tests"
-        found = [tree for tree in (self.flags, self.environment, self.tree) if has_setting(tree, loc)]
-        if not found or (is_section and found != [self.tree]):
-            return message  # settings of several sources contradict each other; the message names them
-        if found[0] is self.tree:
-            return f"{self.file}: {message}"
-        if found[0] is self.environment:
-            is_k6_stack = setting == "api.stack" and self.is_k6_stack
-            name = STACK_VARIABLE if is_k6_stack else variable(setting)
-            return f"{name}: {message.removeprefix(f'{setting}: ')}"
-        if setting == "tests":
-            setting = "project" if loc[-1] == "project" else "test"
-        return flag(setting) + message.removeprefix(place)
+def describe_error(error: ErrorDetails, file: Path | None, trees: Sequence[Tree], stack_variable: str) -> str:
+    """An error that names what the user has to change; `trees` are those of flags, environment and file."""
+    message = format_error(error, Config, sentences=SENTENCES, examples=EXAMPLES, hints=HINTS)
+    _, environment, tree = trees
+    loc = error["loc"]
+    place = format_loc(loc)
+    setting = "tests" if loc[0] == "tests" else place
+    is_section = setting in EXAMPLES and setting != "tests"
+    found = [source for source in trees if has_setting(source, loc)]
+    if not found or (is_section and found != [tree]):
+        return message  # settings of several sources contradict each other; the message names them
+    if found[0] is tree:
+        return f"{file}: {message}"
+    if found[0] is environment:
+        name = stack_variable if setting == "api.stack" else variable(setting)
+        return f"{name}: {message.removeprefix(f'{setting}: ')}"
+    if setting == "tests":
+        setting = "project" if loc[-1] == "project" else "test"
+    return flag(setting) + message.removeprefix(place)
 
 
 def has_setting(tree: Tree, loc: Loc) -> bool:
     """Whether a tree contains the setting at this place; `tests` comes from one source as a whole."""
-    if loc[:1] == ("tests",):
-        return "tests" in tree
-    value: Any = tree
-    for key in loc:
-        if not isinstance(value, dict) or key not in value:
-            return False
-        value = value[key]
-    return True
+    section = tree.get(str(loc[0]))
+    return loc[1] in section if len(loc) > 1 and isinstance(section, dict) else loc[0] in tree
 
 
 def flag(setting: str) -> str:
@@ -130,24 +116,33 @@ def variable(setting: str) -> str:
     return ENVIRONMENT + setting.replace(".", "__").upper()
 
 
-def read_file(file: Path) -> Tree:
-    """The settings in a file. Raises ConfigError."""
-    return drop_nulls(load_yaml(file, named_by="--config.file", example="poll: {interval: 15s}"), Config)
-
-
-def load_yaml(file: Path, *, named_by: str, example: str) -> Tree:
-    """The mapping in a YAML file; empty for an empty file. Raises ConfigError."""
+def load_yaml(file: Path, model: type[BaseModel], *, named_by: str, example: str) -> Tree:
+    """The settings in a YAML file, without those that are null; none if it is empty. Raises ConfigError."""
     try:
-        tree = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
+        tree = parse_yaml(file.read_text(encoding="utf-8"), str(file))
     except OSError as error:
         raise ConfigError([f"{named_by}: cannot read {file}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError([f"{file}: not UTF-8 text"]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError([f"{file}: invalid YAML: {describe_yaml_error(error)}"]) from error
     if not isinstance(tree, dict | NoneType):
         raise ConfigError([f'{file}: no settings; write some like "{example}"'])
-    return tree or {}
+    return drop_nulls(tree or {}, model)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The value in a YAML text. Raises ConfigError, which names the source of the text."""
+    try:
+        return yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.reader.ReaderError as error:
+        problem = f"contains the character U+{error.character:04X}"
+    except yaml.MarkedYAMLError as error:
+        problem, mark = str(error.problem), error.problem_mark
+        if problem.startswith("but "):
+            problem = f"{error.context} {problem}"
+        # The position, but not the line itself, which may contain a secret.
+        position = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        problem = escape_unprintable(problem) + position
+    raise ConfigError([f"{source}: invalid YAML: {problem}"])
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -167,23 +162,20 @@ class StrictLoader(yaml.SafeLoader):
     @contextmanager
     def _nested(self, mark: yaml.Mark) -> Iterator[None]:
         if self.nesting >= MAX_NESTING:
-            raise yaml.composer.ComposerError(None, None, f"nested more than {MAX_NESTING} levels deep", mark)
+            problem = f"nested more than {MAX_NESTING} levels deep"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
         self.nesting += 1
-        try:
-            yield
-        finally:
-            self.nesting -= 1
+        yield
+        self.nesting -= 1  # not after an error, which ends the loading
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
-        if not isinstance(node, yaml.MappingNode):
-            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != MERGE]
+        # PyYAML rejects other nodes, such as `!!map text`.
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         names: set[str] = set()
-        for key in keys:
+        for key in [key for key, _ in pairs if isinstance(key, yaml.ScalarNode) and key.tag != MERGE]:
             if key.value in names:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{escape_unprintable(key.value)} is given twice", key.start_mark
-                )
+                problem = f"{escape_unprintable(key.value)} is given twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             names.add(key.value)
             key.tag = TEXT  # otherwise `on` would be a boolean, and 2026-01-01 a date
         return super().construct_mapping(node, deep)
@@ -194,21 +186,7 @@ class StrictLoader(yaml.SafeLoader):
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # PyYAML takes 2026-13-45 for a date and fails to convert it.
             problem = f"{quote_value(node.value)} is ambiguous YAML; put it in quotation marks"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
-
-
-def describe_yaml_error(error: yaml.YAMLError) -> str:
-    """The problem and its position, but not the line itself, which may contain a secret."""
-    match error:
-        case yaml.reader.ReaderError():
-            return f"contains the character U+{error.character:04X}"
-        case yaml.MarkedYAMLError(problem=str(problem), problem_mark=yaml.Mark(line=line, column=column)):
-            if problem.startswith("but ") and error.context:
-                problem = f"{error.context} {problem}"
-            problem = " ".join(problem.split())  # one line, though a tag or an anchor in it may not be
-            problem = problem if len(problem) <= MAX_PROBLEM_LENGTH else problem[:MAX_PROBLEM_LENGTH] + "…"
-            return f"{problem} (line {line + 1}, column {column + 1})"
-    return "syntax error"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
 
 def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
@@ -222,14 +200,14 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     misspelled = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
     # Many tools write an unset variable as an empty one.
     tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
-    messages = []
+    messages: list[str] = []
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
         if name in known:
             *sections, key = known[name].split(".")
             try:
-                value = parse_tests_variable(environ[name]) if key == "tests" else environ[name]
-            except yaml.YAMLError as error:
-                messages.append(f"{name}: invalid YAML: {describe_yaml_error(error)}")
+                value = parse_tests(environ[name], name) if key == "tests" else environ[name]
+            except ConfigError as error:
+                messages += error.messages
             else:
                 tree = deep_merge(tree, {sections[0]: {key: value}} if sections else {key: value})
         elif "__" in name or name in misspelled:
@@ -237,20 +215,19 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     return tree, messages
 
 
-def parse_tests_variable(text: str) -> Any:
-    """The YAML list in the variable for `tests`; an empty variable is an empty list."""
-    tests = yaml.load(text, Loader=StrictLoader)  # noqa: S506 (a SafeLoader)
+def parse_tests(text: str, name: str) -> Any:
+    """The YAML list in the variable for `tests`; an empty variable is an empty list. Raises ConfigError."""
+    tests = parse_yaml(text, name)
     return () if tests is None else tests
 
 
 def describe_unknown_variable(name: str) -> str:
-    words = name.removeprefix(ENVIRONMENT).lower()
-    if words.replace("__", "_") in ("token", "api_token"):
+    words = name.removeprefix(ENVIRONMENT).upper()
+    if words.replace("__", "_") in ("TOKEN", "API_TOKEN"):
         return f"{name}: there is no such setting; set the token in {TOKEN_VARIABLE}"
-    # The right words with the wrong number of underscores, or else a similar setting.
-    same = [s.name for s in settings() if s.name.replace(".", "_") == words.replace("__", "_")]
-    similar = same[0] if same else closest_setting(words.rpartition("__")[2], Config)
-    hint = f"; did you mean {variable(similar)}?" if similar else ""
+    known = [variable(setting.name).removeprefix(ENVIRONMENT) for setting in settings()]
+    similar = get_close_matches(words, known, n=1)
+    hint = f"; did you mean {ENVIRONMENT}{similar[0]}?" if similar else ""
     return f"{name}: there is no such setting{hint}"
 
 
@@ -263,20 +240,19 @@ def deep_merge(base: Tree, override: Tree) -> Tree:
     return tree
 
 
-def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Secret, str | None]:
-    """The token, and a problem with it, unless the validation of settings reports the problem already."""
+def find_token(tree: Tree, environ: Mapping[str, str]) -> tuple[Secret, list[str]]:
+    """The token, and problems with it, unless the validation of settings reports them already."""
     api = tree.get("api")
     path = api.get("token_file") if isinstance(api, dict) else None
-    if environ.get(TOKEN_VARIABLE):
-        token = Secret(environ[TOKEN_VARIABLE])
-    elif path is None:
-        return Secret(), MISSING_CREDENTIALS
-    else:
+    token = Secret(environ.get(TOKEN_VARIABLE))
+    if not environ.get(TOKEN_VARIABLE):
+        if path is None:
+            return token, [MISSING_CREDENTIALS]
         try:
             token = Secret(path=Path(parse_file_path(path)))
         except ValueError:
-            return Secret(), None
-    return token, next(iter(secret_problems(token)), None)
+            return token, []
+    return token, secret_problems(token)
 
 
 def secret_problems(secret: Secret) -> list[str]:

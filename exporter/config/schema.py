@@ -6,42 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from exporter.config.types import (
-    WHERE_IS_THE_STACK_ID,
-    parse_address,
-    parse_duration,
-    parse_file_path,
-    parse_path,
-    parse_regex,
-    parse_shard,
-    parse_stack,
-    parse_url,
-    reject_non_integer,
-)
+from exporter.config import types
+from exporter.config.errors import format_loc, walk_settings
 from exporter.formatting import format_setting_duration, quote_value
 
-Seconds = Annotated[float, BeforeValidator(parse_duration)]
-Integer = Annotated[int, BeforeValidator(reject_non_integer)]
-FilePath = Annotated[Path, BeforeValidator(parse_file_path)]
-Url = Annotated[str, BeforeValidator(parse_url)]
-Regex = Annotated[str, AfterValidator(parse_regex)]
+Seconds = Annotated[float, BeforeValidator(types.parse_duration)]
+Integer = Annotated[int, BeforeValidator(types.reject_non_integer)]
+FilePath = Annotated[Path, BeforeValidator(types.parse_file_path)]
+Url = Annotated[str, BeforeValidator(types.parse_url)]
+Regex = Annotated[str, AfterValidator(types.parse_regex)]
+StackId = Annotated[int, BeforeValidator(types.parse_stack)]
+Shard = Annotated[int, BeforeValidator(types.parse_shard)]
+Address = Annotated[str, BeforeValidator(types.parse_address)]
+UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
 
 
-class Section(BaseModel):
+class Section(BaseModel, extra="forbid", frozen=True):
     """A group of settings. It is immutable, so that a reload can compare and replace it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Api(Section):
@@ -50,7 +34,7 @@ class Api(Section):
     version: Literal["auto", "legacy", "v6"] = Field(
         "auto", description="API version; auto selects v6 if api.stack is set, otherwise legacy"
     )
-    stack: Annotated[int, BeforeValidator(parse_stack)] | None = Field(
+    stack: StackId | None = Field(
         None, ge=1, description="id of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID"
     )
     url: Url = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
@@ -69,7 +53,7 @@ class Api(Section):
         if self.version == "v6" and self.stack is None:
             raise ValueError(
                 "version v6 needs the id of your stack; set K6_CLOUD_STACK_ID or api.stack; "
-                f"{WHERE_IS_THE_STACK_ID}"
+                f"{types.WHERE_IS_THE_STACK_ID}"
             )
         return self
 
@@ -131,7 +115,7 @@ class Runs(Section):
 class Sharding(Section):
     """The distribution of tests over several processes."""
 
-    shard: Annotated[int, BeforeValidator(parse_shard)] = Field(
+    shard: Shard = Field(
         0, ge=0, description="shard index from 0, or a name that ends in it, such as a pod name"
     )
     total: Integer = Field(1, ge=1, le=1000, description="number of shards")
@@ -149,12 +133,8 @@ class Sharding(Section):
 class Web(Section):
     """The exporter's own web server. Changes require a restart."""
 
-    listen_address: Annotated[str, BeforeValidator(parse_address)] = Field(
-        ":10565", description="address to listen on"
-    )
-    telemetry_path: Annotated[str, BeforeValidator(parse_path)] = Field(
-        "/metrics", description="path of the metrics"
-    )
+    listen_address: Address = Field(":10565", description="address to listen on")
+    telemetry_path: UrlPath = Field("/metrics", description="path of the metrics")
     config_file: FilePath | None = Field(
         None,
         description="web config file of exporter-toolkit (TLS, basic auth), re-read when it changes",
@@ -212,22 +192,16 @@ class Setting:
 
 def settings() -> Iterator[Setting]:
     """Every setting, in the order of the file."""
-    for name, field in Config.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            for key, inner in section.model_fields.items():
-                yield describe_setting(f"{name}.{key}", inner)
-        else:
-            yield describe_setting(name, field)
+    for loc, field in walk_settings(Config):
+        if not isinstance(field.default, Section):
+            yield describe_setting(format_loc(loc), field)
 
 
 def describe_setting(name: str, field: FieldInfo) -> Setting:
-    default = field.default
-    if default in (None, ()):
-        default = ""
-    elif isinstance(default, float):
-        default = format_setting_duration(default)
-    elif isinstance(default, bool):
-        default = str(default).lower()
+    default = "" if field.default in (None, ()) else str(field.default)
+    if isinstance(field.default, float):
+        default = format_setting_duration(field.default)
+    elif isinstance(field.default, bool):
+        default = default.lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    return Setting(name, str(default), field.description or "", choices)
+    return Setting(name, default, field.description or "", choices)

@@ -3,23 +3,19 @@
 import logging
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from exporter.app import Exporter, create_exporter
-from exporter.clock import Clock
 from exporter.commands.check import report
 from exporter.commands.check.estimate import estimate_requests
-from exporter.commands.check.suggestions import fetch_inventory, find_unresolved_ids, suggest
+from exporter.commands.check.suggestions import fetch_suggestions
 from exporter.commands.options import config_options, load_config_or_exit
 from exporter.commands.process import load_web_config_or_exit, run_async
 from exporter.config import Config
 from exporter.credentials import Secret
-from exporter.k6.factory import build_api_client, open_transport
-from exporter.k6.transport import Transport
-from exporter.polling.factory import build_selector
+from exporter.formatting import pluralize
 
 
 @click.command(epilog="Exit status: 0 valid, 1 a poll failed or no test was found, 2 wrong configuration.")
@@ -43,8 +39,9 @@ async def run_check(config: Config, token: Secret) -> int:
             report.print_tests(config, state)
             # Without configured tests, nothing can be misspelled.
             if state.unresolved and config.tests:
-                report.print_unresolved(state, await fetch_suggestions(config, token, state.unresolved))
-        report.print_totals(exporter.snapshot().series, sum(first.values()))
+                report.print_unresolved(await fetch_suggestions(config, token, state.unresolved))
+        report.print_line("series", str(exporter.snapshot().series))
+        report.print_line("first poll", pluralize(sum(first.values()), "request"))
         if poll_result.outcome != "success" or not state.tests:
             return 1
         await exporter.poller.poll()
@@ -54,15 +51,6 @@ async def run_check(config: Config, token: Secret) -> int:
         active = sum(len(test_state.active_runs) for test_state in state.tests.values())
         report.print_estimate(config, estimate, active_runs=active)
         return 1 if state.unresolved else 0
-
-
-async def fetch_suggestions(config: Config, token: Secret, unresolved: Sequence[str]) -> dict[str, str]:
-    """Corrections of the entries of `tests` that match nothing; takes a few requests."""
-    selector = build_selector(config)
-    async with open_transport(config, token, Transport, clock=Clock()) as transport:
-        api = build_api_client(config, transport)
-        inventory = await fetch_inventory(api, find_unresolved_ids(selector, unresolved))
-    return suggest(selector, unresolved, inventory)
 
 
 def count_requests(exporter: Exporter) -> Counter[str]:

@@ -16,18 +16,17 @@ Requests = Mapping[str, int]  # number of requests by endpoint
 
 @dataclass(frozen=True, slots=True)
 class RequestEstimate:
-    """Requests of a poll without active runs, and what a discovery and (at most) an active run add."""
+    """Requests of a poll without active runs, and what a discovery adds. An active run adds one at most."""
 
     poll: float
     discovery: float
-    active_run: float = 1.0
 
     def requests_per_hour(self, interval: float, discovery_interval: float, active_runs: int = 0) -> float:
         """Requests in an hour of polls `interval` seconds apart, with this many runs active all the time."""
         polls = HOUR / interval
         # The first poll after each discovery interval is a discovery as well.
         discoveries = polls / max(math.ceil(discovery_interval / interval), 1)
-        return polls * (self.poll + self.active_run * active_runs) + self.discovery * discoveries
+        return polls * (self.poll + active_runs) + self.discovery * discoveries
 
 
 def estimate_requests(first: Requests, second: Requests, *, api_version: str, tests: int) -> RequestEstimate:

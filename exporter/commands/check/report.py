@@ -64,15 +64,10 @@ def print_selected(entry: str, tests: Sequence[LoadTest]) -> None:
         print_line("", f"and {len(tests) - MAX_LISTED} more")
 
 
-def print_unresolved(state: State, suggestions: Mapping[str, str]) -> None:
+def print_unresolved(suggestions: Mapping[str, str]) -> None:
     """The entries of the configuration that select no test, each with a suggestion."""
-    for entry in state.unresolved:
-        print_line("not found", f"{entry}: {suggestions.get(entry, 'no matching test')}")
-
-
-def print_totals(series: int, requests: int) -> None:
-    print_line("series", str(series))
-    print_line("first poll", pluralize(requests, "request"))
+    for entry, suggestion in suggestions.items():
+        print_line("not found", f"{entry}: {suggestion}")
 
 
 def print_estimate(config: Config, estimate: RequestEstimate, *, active_runs: int) -> None:
@@ -81,17 +76,12 @@ def print_estimate(config: Config, estimate: RequestEstimate, *, active_runs: in
     idle = estimate.requests_per_hour(poll.idle_interval, poll.discovery_interval)
     active = estimate.requests_per_hour(poll.interval, poll.discovery_interval, max(active_runs, 1))
     runs = f"{active_runs} runs are active, as now" if active_runs > 1 else "1 run is active"
-    print_line(
-        "requests",
-        f"{idle:.0f} per hour while no run is active: {estimate.poll:g} per poll, every "
-        f"{format_setting_duration(poll.idle_interval)}, plus {estimate.discovery:.1f} per discovery, every "
-        f"{format_setting_duration(poll.discovery_interval)}",
-    )
-    print_line(
-        "",
-        f"up to {active:.0f} per hour while {runs}: {estimate.poll:g} per poll, every "
-        f"{format_setting_duration(poll.interval)}, plus 1 per active run",
-    )
+    idle_polls = f"{estimate.poll:g} per poll, every {format_setting_duration(poll.idle_interval)}"
+    polls = f"{estimate.poll:g} per poll, every {format_setting_duration(poll.interval)}"
+    interval = format_setting_duration(poll.discovery_interval)
+    discoveries = f"{estimate.discovery:.1f} per discovery, every {interval}"
+    print_line("requests", f"{idle:.0f} per hour while no run is active: {idle_polls}, plus {discoveries}")
+    print_line("", f"up to {active:.0f} per hour while {runs}: {polls}, plus 1 per active run")
     print_line("", f"at most {limit} per hour, the limit of api.requests_per_minute")
     if max(idle, active) > limit:
         print_line("too many", "the limit will delay polls; raise api.requests_per_minute or the intervals")

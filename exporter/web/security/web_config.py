@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 from pydantic import model_validator as checked
 
-from exporter.config.errors import ConfigError, drop_nulls, format_error
+from exporter.config.errors import ConfigError, format_error
 from exporter.config.load import load_yaml
 from exporter.config.schema import Integer, Section
 from exporter.config.types import parse_duration, parse_file_path
@@ -228,9 +228,9 @@ class WebConfig(Section):
 
 def read_web_config(file: Path) -> WebConfig:
     """The file's settings. Raises ConfigError with every error in the file."""
-    tree = load_yaml(file, named_by="web.config_file", example="basic_auth_users: {…}")
+    tree = load_yaml(file, WebConfig, named_by="web.config_file", example="basic_auth_users: {…}")
     try:
-        return WebConfig.model_validate(drop_nulls(tree, WebConfig), context={"folder": file.parent})
+        return WebConfig.model_validate(tree, context={"folder": file.parent})
     except ValidationError as error:
         messages = [
             format_error(details, WebConfig, sentences=SENTENCES, examples=EXAMPLES, hints=HINTS)
