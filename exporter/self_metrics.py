@@ -49,7 +49,7 @@ class SelfMetrics:
         counter = partial(Counter, registry=registry)
         histogram = partial(Histogram, registry=registry, buckets=DURATION_BUCKETS)
 
-        self.up = gauge("k6_cloud_up", "Whether the last poll of k6 Cloud succeeded completely.")
+        self.up = gauge("k6_cloud_up", "1 if the last poll of k6 Cloud succeeded completely, otherwise 0.")
         self.polls = counter(
             "k6_cloud_exporter_polls_total",
             "Total number of polls of k6 Cloud by outcome (partial: some of the data could not be fetched).",
@@ -57,7 +57,7 @@ class SelfMetrics:
         )
         self.poll_failures = counter(
             "k6_cloud_exporter_poll_failures_total",
-            "Total number of errors in polls by reason, of which one poll can have several.",
+            "Total number of failures in polls, by reason; one poll can have several.",
             ["reason"],
         )
         self.poll_duration = histogram(
@@ -93,15 +93,15 @@ class SelfMetrics:
         self.tests = gauge("k6_cloud_exporter_tests", "Number of watched tests.")
         self.tests_unresolved = gauge(
             "k6_cloud_exporter_tests_unresolved",
-            "Number of entries under tests in the configuration that match no test in k6 Cloud.",
+            "Number of entries in the tests setting that match no test in k6 Cloud.",
         )
         self.runs = gauge("k6_cloud_exporter_runs", "Number of runs held in memory.")
         self.series = gauge(
-            "k6_cloud_exporter_series", "Number of exposed test and run series, excluding self-metrics."
+            "k6_cloud_exporter_series", "Number of exposed test and run series, excluding self metrics."
         )
         self.runs_skipped = counter(
             "k6_cloud_exporter_runs_skipped_total",
-            "Total number of runs and tests in API responses that could not be used, by reason.",
+            "Total number of skipped runs and tests in API responses, by reason.",
             ["reason"],
         )
         self.unknown_values = counter(
@@ -116,7 +116,7 @@ class SelfMetrics:
         )
         self.reload_successful = gauge(
             "k6_cloud_exporter_config_last_reload_successful",
-            "Whether the last load of the configuration was successful.",
+            "1 if the configuration was last loaded successfully, otherwise 0.",
         )
         self.reload_success_time = gauge(
             "k6_cloud_exporter_config_last_reload_success_timestamp_seconds",
@@ -124,12 +124,14 @@ class SelfMetrics:
         )
         self.web_reload_successful = gauge(
             "k6_cloud_exporter_web_config_last_reload_successful",
-            "Whether the last load of the web configuration and its certificates was successful.",
+            "1 if the web configuration and certificates were last loaded successfully, otherwise 0.",
         )
         # A web configuration that cannot be loaded at the start ends the process.
         self.web_reload_successful.set(1)
         self.shard_info = gauge(
-            "k6_cloud_exporter_shard_info", "Zero-based shard index of this process; always 1.", ["shard"]
+            "k6_cloud_exporter_shard_info",
+            "Shard of this process (label shard, index from 0); always 1.",
+            ["shard"],
         )
         self.total_shards = gauge(
             "k6_cloud_exporter_total_shards", "Number of shards among which the tests are divided."
@@ -151,11 +153,11 @@ class SelfMetrics:
                 metric.labels(value)
 
     def render_text(self) -> bytes:
-        """The self-metrics in text format 0.0.4."""
+        """The self metrics in text format 0.0.4."""
         return generate_latest(self.registry)
 
     def render_openmetrics(self) -> bytes:
-        """The self-metrics in OpenMetrics 1.0, with the final `# EOF`."""
+        """The self metrics in OpenMetrics 1.0, with the final `# EOF`."""
         return bytes(generate_openmetrics(self.registry))
 
 

@@ -12,7 +12,9 @@ from exporter.config import Config
 from exporter.credentials import Secret
 
 
-@click.command(epilog="Exit status: 0 complete, 1 the poll failed in part or in full, 2 wrong configuration.")
+@click.command(
+    epilog="Exit codes: 0 complete, 1 the poll failed in part or in full, 2 wrong flags or configuration."
+)
 @config_options
 def once(**flags: Any) -> None:
     """Poll once and print the metrics."""
@@ -21,7 +23,7 @@ def once(**flags: Any) -> None:
 
 
 async def run_once(config: Config, token: Secret) -> int:
-    """Poll once and print the metrics as Prometheus would scrape them. Returns the exit status."""
+    """Poll once and print the metrics as Prometheus would scrape them. Returns the exit code."""
     async with create_exporter(config, token, revision=REVISION) as exporter:
         poll_result = await exporter.poller.poll()
         body = exporter.snapshot().text

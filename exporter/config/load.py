@@ -125,7 +125,7 @@ def load_yaml(file: Path, model: type[BaseModel], *, named_by: str, example: str
     except UnicodeDecodeError as error:
         raise ConfigError([f"{file}: not UTF-8 text"]) from error
     if not isinstance(tree, dict | NoneType):
-        raise ConfigError([f'{file}: no settings; write some like "{example}"'])
+        raise ConfigError([f'{file}: the file contains no settings; write for example "{example}"'])
     return drop_nulls(tree or {}, model)
 
 

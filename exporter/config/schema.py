@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from exporter.config import types
 from exporter.config.errors import format_loc, walk_settings
-from exporter.formatting import format_setting_duration, quote_value
+from exporter.formatting import format_setting_duration
 
 Seconds = Annotated[float, BeforeValidator(types.parse_duration)]
 Integer = Annotated[int, BeforeValidator(types.reject_non_integer)]
@@ -19,6 +19,7 @@ FilePath = Annotated[Path, BeforeValidator(types.parse_file_path)]
 Url = Annotated[str, BeforeValidator(types.parse_url)]
 Regex = Annotated[str, AfterValidator(types.parse_regex)]
 StackId = Annotated[int, BeforeValidator(types.parse_stack)]
+Id = Annotated[int, BeforeValidator(types.parse_id)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
 Address = Annotated[str, BeforeValidator(types.parse_address)]
 UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
@@ -40,7 +41,7 @@ class Api(Section):
     url: Url = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
     token_file: FilePath | None = Field(
         None,
-        description="file with the API token, re-read when it changes; K6_CLOUD_TOKEN takes precedence",
+        description="file with the API token, reread when it changes; K6_CLOUD_TOKEN takes precedence",
     )
     timeout: Seconds = Field(10.0, description="timeout of a request")
     concurrency: Integer = Field(10, ge=1, le=100, description="maximum number of concurrent requests")
@@ -66,9 +67,9 @@ class Api(Section):
 class TestSelector(Section):
     """One entry of `tests`: a test by its id, or tests by project and name."""
 
-    id: Integer | None = Field(None, ge=1, description="test id")
+    id: Id | None = Field(None, ge=1, description="test ID")
     name: str | None = Field(None, min_length=1, description="alias of this test, exposed as `test_name`")
-    project: Integer | None = Field(None, ge=1, description="project id; selects all its tests")
+    project: Id | None = Field(None, ge=1, description="project ID; selects all its tests")
     include: Regex | None = Field(
         None, description="regular expression; selects only tests whose name matches"
     )
@@ -80,7 +81,7 @@ class TestSelector(Section):
         if self.id is not None and rules:
             raise ValueError(f"an id already selects one test; remove {' and '.join(rules)}, or remove id")
         if self.id is None and self.name is not None:
-            raise ValueError(f"{quote_value(self.name)} is an alias without a test; add id, or remove name")
+            raise ValueError("name requires id, since an alias belongs to one test; add id, or remove name")
         if self.id is None and not rules:
             raise ValueError("this entry selects no test; add id, project, include or exclude")
         return self
@@ -116,7 +117,7 @@ class Sharding(Section):
     """The distribution of tests over several processes."""
 
     shard: Shard = Field(
-        0, ge=0, description="shard index from 0, or a name that ends in it, such as a pod name"
+        0, ge=0, description="shard index (from 0), or a name that ends with it, such as exporter-0"
     )
     total: Integer = Field(1, ge=1, le=1000, description="number of shards")
 
@@ -137,7 +138,7 @@ class Web(Section):
     telemetry_path: UrlPath = Field("/metrics", description="path of the metrics")
     config_file: FilePath | None = Field(
         None,
-        description="web config file of exporter-toolkit (TLS, basic auth), re-read when it changes",
+        description="web config file of exporter-toolkit (TLS, basic auth), reread when it changes",
     )
     enable_reload: bool = Field(
         default=True, description="whether POST /-/reload reloads the configuration, as SIGHUP does"
@@ -159,7 +160,7 @@ class Config(Section):
 
     api: Api = Api()
     tests: tuple[TestSelector, ...] = Field(
-        (), description="tests to watch; if empty, all tests visible to the token"
+        (), description="tests to watch; if empty, all tests that the token can access"
     )
     poll: Polling = Polling()
     runs: Runs = Runs()

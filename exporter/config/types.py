@@ -18,7 +18,7 @@ def parse_duration(value: object) -> float:
     """A duration such as 15s, 1m30s or 7d, in seconds."""
     text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
     if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text) and float(text) > 0:
-        raise ValueError(f'{quote_value(value)} has no unit; write "{text}s"')
+        raise ValueError(f'{quote_value(value)} has no unit; write "{text}s", "{text}m" or "{text}d"')
     parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])", value) if isinstance(value, str) else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise ValueError(f'{quote_value(value)} is not a duration; write one like "15s", "1m30s" or "7d"')
@@ -51,13 +51,30 @@ def parse_stack(value: object) -> object:
 def parse_shard(value: object) -> object:
     """A shard index, or the index at the end of a name, as the pods of a StatefulSet have."""
     pod = re.fullmatch(r"[a-z0-9][a-z0-9.-]*-([0-9]{1,9})", value) if isinstance(value, str) else None
+    if isinstance(value, str) and not pod and not value.strip().lstrip("-").isdecimal():
+        raise ValueError(
+            f"{quote_value(value)} is not a shard index; write a number from 0, or a name that ends in one, "
+            'such as "exporter-0"'
+        )
     return int(pod[1]) if pod else reject_non_integer(value)
+
+
+def parse_id(value: object) -> object:
+    """The ID of a test or a project; a name is a frequent mistake."""
+    if isinstance(value, str) and not value.strip().lstrip("-").isdecimal():
+        raise ValueError(
+            f"{quote_value(value)} is not an ID; write the number, such as 1234; "
+            "to select by name, use include"
+        )
+    return reject_non_integer(value)
 
 
 def parse_url(value: object) -> str:
     """An http or https URL without query; a slash at its end is removed."""
     if not isinstance(value, str) or not is_url(value):
-        raise ValueError(f'{quote_value(value)} is not a URL; write one like "https://example.com"')
+        raise ValueError(
+            f'{quote_value(value)} is not an http or https URL without a query; write one like "https://example.com"'
+        )
     if "@" in value:
         # Not quoted: the value contains a password.
         raise ValueError("the URL must not contain a user name or password; remove it")
@@ -93,7 +110,10 @@ def parse_path(value: object) -> str:
         or not re.fullmatch(r"(/[\w.~-]+)+/?", value, re.ASCII)
         or value.startswith(("/-/", "/webhook/"))
     ):
-        raise ValueError(f'{quote_value(value)} cannot be used as a path; write one like "/metrics"')
+        raise ValueError(
+            f"{quote_value(value)} cannot be used as a path, or belongs to another page; "
+            'write one like "/metrics"'
+        )
     return value
 
 
@@ -116,5 +136,7 @@ def parse_regex(value: str) -> str:
 def parse_file_path(value: object) -> str:
     """A file path; whether the file exists is checked where it is read."""
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(f'{quote_value(value)} is not a file path; write one like "/etc/k6/token"')
+        raise ValueError(
+            f'{quote_value(value)} is not a file path; write one like "/etc/k6-cloud-exporter/token"'
+        )
     return value

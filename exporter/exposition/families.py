@@ -59,7 +59,7 @@ def describe_enum(known: type[IntEnum]) -> str:
 STATUS = f"{describe_enum(RunStatus)}; unknown codes are exposed unchanged"
 PROCESSING = describe_enum(ProcessingStatus)
 # The APIs report PASSED for some aborted runs, so the outcome is the safer thing to alert on.
-RESULT = f"{describe_enum(ResultStatus)}; an aborted run can have PASSED"
+RESULT = f"{describe_enum(ResultStatus)}; the legacy API also reports 0 for most aborted runs"
 AS_CONFIGURED = "as configured in k6 Cloud"
 
 
@@ -104,7 +104,7 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
         ),
         run_gauge(
             "k6_cloud_run_started_timestamp_seconds",
-            "Start time of the run's load in Unix seconds.",
+            "Time at which the run started to generate load, in Unix seconds.",
             lambda run: run.started,
         ),
         run_gauge(
@@ -169,7 +169,7 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
         ),
         last_run_gauge(
             "k6_cloud_test_last_run_started_timestamp_seconds",
-            "Start time of the newest run's load in Unix seconds.",
+            "Time at which the newest run started to generate load, in Unix seconds.",
             lambda run: run.started,
         ),
         last_run_gauge(

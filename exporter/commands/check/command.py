@@ -18,7 +18,9 @@ from exporter.credentials import Secret
 from exporter.formatting import pluralize
 
 
-@click.command(epilog="Exit status: 0 valid, 1 a poll failed or no test was found, 2 wrong configuration.")
+@click.command(
+    epilog="Exit codes: 0 valid, 1 a poll failed or no test was found, 2 wrong flags or configuration."
+)
 @config_options
 def check(**flags: Any) -> None:
     """Validate the configuration and estimate its API requests."""
@@ -30,7 +32,7 @@ def check(**flags: Any) -> None:
 
 
 async def run_check(config: Config, token: Secret) -> int:
-    """Poll twice and print the report. Returns the exit status."""
+    """Poll twice and print the report. Returns the exit code."""
     async with create_exporter(config, token) as exporter:
         poll_result = await exporter.poller.poll()
         state, first = exporter.poller.state, count_requests(exporter)
