@@ -200,7 +200,7 @@ class Exporter:
             polling_since=poller.polling_since,
             next_poll=self.next_poll(),
             interval=poller.interval,
-            errors=[(error.at, error.failure.message) for error in poller.recent_errors],
+            errors=list(poller.recent_errors),
             app_url=self.config.app_url,
             telemetry_path=self.config.web.telemetry_path,
         )
