@@ -109,6 +109,7 @@ class Exporter:
         """Builds everything that depends on the configuration, at the start and after a reload."""
         # Changes under `web` require a restart.
         self.config = config.model_copy(update={"web": self.config.web})
+        # No request is in flight: this happens before the first poll, or at the start of one.
         self._transport = build_transport(
             self._client,
             config,

@@ -37,10 +37,7 @@ def build_transport(
     observer: RequestObserver,
     previous: Transport | None = None,
 ) -> AnyTransport:
-    """A transport as configured; it continues the rate limit and Retry-After of `previous`.
-
-    Also sets the base URL and timeout of `client`, which must have no request in flight.
-    """
+    """Configures `client`, and a transport that continues the rate limit and Retry-After of `previous`."""
     client.base_url = httpx.URL(config.api.url)
     client.timeout = httpx.Timeout(config.api.timeout)
     return kind(

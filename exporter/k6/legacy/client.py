@@ -5,10 +5,10 @@ Some parameters are not documented there but are used by Grafana's own clients. 
 is supported as well.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import Generic
 
 import msgspec
@@ -67,12 +67,7 @@ class LegacyClient:
         self._accepts: dict[str, bool] = {}
 
     async def list_runs(
-        self,
-        test_id: int | None = None,
-        *,
-        ids: Sequence[int] = (),
-        since: float = -math.inf,
-        count: float = math.inf,
+        self, test_id: int | None = None, *, ids: Sequence[int] = (), since: float = -inf, count: float = inf
     ) -> RunList:
         """Runs of a test, or only those with these ids.
 
@@ -128,7 +123,7 @@ class LegacyClient:
             body = await self._transport.get(TEST, self._supported(TEST, [SELECT_TEST]), id=test_id)
             self._accepts.setdefault(TEST, True)
         except BadRequest:
-            # Another request may have been accepted meanwhile.
+            # Once an endpoint is known, maybe by another request meanwhile, a 400 is about something else.
             if TEST in self._accepts:
                 raise
             body = await self._transport.get(TEST, id=test_id)
@@ -164,7 +159,7 @@ class LegacyClient:
                     raise
                 body = None
             except BadRequest:
-                if endpoint in self._accepts:
+                if endpoint in self._accepts:  # as in read_test
                     raise
                 body = await self._transport.get(endpoint, documented_params(endpoint, params))
                 self._accepts[endpoint] = False
@@ -208,7 +203,7 @@ def merge_parts(parts: Sequence[PagedItems[Run]]) -> RunList:
     if skipped:
         return RunList(runs, skipped)
     if all(part.is_complete for part in parts):
-        return RunList(runs, complete_since=-math.inf)
+        return RunList(runs, complete_since=-inf)
     if is_sorted_descending(runs):
         return RunList(runs, complete_since=min(run.sort_key[0] for run in runs))
     return RunList(runs)
