@@ -16,12 +16,7 @@ from exporter.credentials import Secret, WebhookSecret
 from exporter.exposition.body import ResponseBody
 from exporter.exposition.families import build_families
 from exporter.exposition.render import Exposition
-from exporter.k6.factory import (
-    build_api_client,
-    build_http_client,
-    build_transport,
-    reconfigure_http_client,
-)
+from exporter.k6.factory import build_api_client, build_http_client, build_transport
 from exporter.k6.transport import Transport
 from exporter.polling.factory import build_source
 from exporter.polling.poller import Intervals, PollConfig, Poller
@@ -43,7 +38,8 @@ class Exporter:
     """The exporter of one configuration: a poller, and `web`, an ASGI app that serves what it found.
 
     `client` has the base URL of k6 Cloud; tests pass one that leads to the simulator. `read` reads the
-    configuration again; without it there is no reload. Nothing is polled before `start_polling`.
+    configuration again; without it there is no reload. Nothing is polled until `scheduler` is
+    started.
     """
 
     def __init__(
@@ -58,9 +54,6 @@ class Exporter:
     ) -> None:
         self.config = config
         self.self_metrics = self_metrics
-        # Both are connected to a scheduler by start_polling; see PollScheduler.trigger and next_poll.
-        self.wake: Callable[[float], None] = lambda _: None
-        self.next_poll: Callable[[], float | None] = lambda: None
         self._client = client
         self._clock = clock
         self._transport: Transport | None = None
@@ -68,6 +61,9 @@ class Exporter:
         self.poller = Poller(
             self._configure(config, token), self_metrics=self_metrics, clock=clock, publish=self._publish
         )
+        self.scheduler = PollScheduler(self.poller)
+        self.wake: Callable[[float], None] = self.scheduler.trigger
+        self.next_poll = self.scheduler.next_poll
         self._snapshot = self._empty_snapshot
         self._heartbeat = clock.monotonic()
         self_metrics.series.set_function(lambda: self.snapshot().series)
@@ -92,13 +88,6 @@ class Exporter:
             webhook=self._webhook(config.web.webhook_secret_file),
         )
 
-    def start_polling(self) -> PollScheduler:
-        """Starts polling in the running event loop; end it with `shutdown`."""
-        scheduler = PollScheduler(self.poller)
-        self.wake, self.next_poll = scheduler.trigger, scheduler.next_poll
-        scheduler.start()
-        return scheduler
-
     def _apply_config(self, config: Config, token: Secret) -> None:
         """Applies a configuration at the next poll, and triggers that poll."""
         self.poller.reconfigure(lambda: self._configure(config, token))
@@ -120,7 +109,7 @@ class Exporter:
         """Builds everything that depends on the configuration, at the start and after a reload."""
         # Changes under `web` require a restart.
         self.config = config.model_copy(update={"web": self.config.web})
-        reconfigure_http_client(self._client, config)
+        # No request is in flight: this happens before the first poll, or at the start of one.
         self._transport = build_transport(
             self._client,
             config,
@@ -200,7 +189,7 @@ class Exporter:
             polling_since=poller.polling_since,
             next_poll=self.next_poll(),
             interval=poller.interval,
-            errors=[(error.at, error.failure.message) for error in poller.recent_errors],
+            errors=list(poller.recent_errors),
             app_url=self.config.app_url,
             telemetry_path=self.config.web.telemetry_path,
         )
@@ -225,5 +214,5 @@ async def create_exporter(
 ) -> AsyncIterator[Exporter]:
     """An exporter with connections to k6 Cloud, which are closed at the end of the context."""
     self_metrics = SelfMetrics(version=__version__, revision=revision)
-    async with build_http_client(config, transport) as client:
+    async with build_http_client(transport) as client:
         yield Exporter(config, token, client, self_metrics, clock=clock or Clock(), read=read)

@@ -8,7 +8,6 @@ https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/depre
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from types import MappingProxyType
 
 
 class RunStatus(IntEnum):
@@ -78,37 +77,31 @@ class Phase(StrEnum):
 
 
 # A run with status FINISHED stays active until its metrics are processed, see Run.is_finished.
-ACTIVE_STATES: Mapping[int, ActiveState] = MappingProxyType(
-    {
-        RunStatus.CREATED: ActiveState.CREATED,
-        RunStatus.VALIDATED: ActiveState.VALIDATED,
-        RunStatus.QUEUED: ActiveState.QUEUED,
-        RunStatus.INITIALIZING: ActiveState.INITIALIZING,
-        RunStatus.RUNNING: ActiveState.RUNNING,
-        RunStatus.FINISHED: ActiveState.PROCESSING,
-    }
-)
+ACTIVE_STATES: Mapping[int, ActiveState] = {
+    RunStatus.CREATED: ActiveState.CREATED,
+    RunStatus.VALIDATED: ActiveState.VALIDATED,
+    RunStatus.QUEUED: ActiveState.QUEUED,
+    RunStatus.INITIALIZING: ActiveState.INITIALIZING,
+    RunStatus.RUNNING: ActiveState.RUNNING,
+    RunStatus.FINISHED: ActiveState.PROCESSING,
+}
 
 # Outcomes of runs that ended otherwise than by FINISHED. The result is ignored for them: it can be PASSED.
-STATUS_OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
-    {
-        RunStatus.TIMED_OUT: Outcome.TIMED_OUT,
-        RunStatus.ABORTED_BY_USER: Outcome.ABORTED,
-        RunStatus.ABORTED_BY_SYSTEM: Outcome.ERROR,
-        RunStatus.ABORTED_BY_SCRIPT_ERROR: Outcome.ERROR,
-        RunStatus.ABORTED_BY_THRESHOLD: Outcome.FAILED,
-        RunStatus.ABORTED_BY_LIMIT: Outcome.ERROR,
-    }
-)
+STATUS_OUTCOMES: Mapping[int, Outcome] = {
+    RunStatus.TIMED_OUT: Outcome.TIMED_OUT,
+    RunStatus.ABORTED_BY_USER: Outcome.ABORTED,
+    RunStatus.ABORTED_BY_SYSTEM: Outcome.ERROR,
+    RunStatus.ABORTED_BY_SCRIPT_ERROR: Outcome.ERROR,
+    RunStatus.ABORTED_BY_THRESHOLD: Outcome.FAILED,
+    RunStatus.ABORTED_BY_LIMIT: Outcome.ERROR,
+}
 
 # Outcomes of runs with status FINISHED.
-RESULT_OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
-    {
-        ResultStatus.PASSED: Outcome.PASSED,
-        ResultStatus.FAILED: Outcome.FAILED,
-        ResultStatus.ERROR: Outcome.ERROR,
-    }
-)
+RESULT_OUTCOMES: Mapping[int, Outcome] = {
+    ResultStatus.PASSED: Outcome.PASSED,
+    ResultStatus.FAILED: Outcome.FAILED,
+    ResultStatus.ERROR: Outcome.ERROR,
+}
 
 TERMINAL_STATUSES = frozenset(status for status in RunStatus if status >= RunStatus.FINISHED)
 STILL_PROCESSING = frozenset({ProcessingStatus.NOT_STARTED, ProcessingStatus.PROCESSING})

@@ -43,11 +43,11 @@ class TestUpdate:
     deleted_run_ids: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StateUpdate:
-    """What one poll fetched about all tests. Tests are identified by id.
+    """What one poll fetched about all tests, filled in as responses arrive. Tests are identified by id.
 
-    - `monotonic` and `now`: time of the poll, in seconds of the monotonic clock and in Unix seconds.
+    - `monotonic` and `now`: start of the poll, in seconds of the monotonic clock and in Unix seconds.
     - `updates`: tests about which something was fetched. One that is in neither `updates` nor `failed` is
       unchanged.
     - `failed`: tests whose requests failed.
@@ -57,9 +57,9 @@ class StateUpdate:
       not. The next poll of v6 lists runs from there on.
     """
 
-    monotonic: float
-    now: float
-    updates: Mapping[int, TestUpdate]
+    monotonic: float = 0.0
+    now: float = 0.0
+    updates: dict[int, TestUpdate] = field(default_factory=dict)
     failed: frozenset[int] = frozenset()
     members: Mapping[int, LoadTest] | None = None
     unresolved: tuple[str, ...] = ()
@@ -272,13 +272,17 @@ class State:
     unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
 
+    def members_after(self, poll: StateUpdate) -> Mapping[int, LoadTest]:
+        """The tests to watch after a poll."""
+        return self.members if poll.members is None else poll.members
+
     def apply(self, poll: StateUpdate) -> "State":
         """The state after a poll."""
         created = [time for time in (self.newest_created, poll.newest_created) if time is not None]
         confirmed_at = poll.monotonic if self.updated_at is None else self.updated_at
         return replace(
             self,
-            members=self.members if poll.members is None else poll.members,
+            members=self.members_after(poll),
             tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
             updated_at=poll.monotonic,

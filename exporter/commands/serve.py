@@ -49,7 +49,7 @@ async def serve_exporter(
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
     async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
-        scheduler = exporter.start_polling()
+        exporter.scheduler.start()
         url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
         log.info("listening", extra={"url": url, "version": __version__})
         try:
@@ -62,4 +62,4 @@ async def serve_exporter(
                     site = Endpoint(middleware.wrap(exporter.web, is_open), listening, middleware.tls)
                     await serve_endpoints(site, *others, reload=exporter.reload)
         finally:
-            scheduler.shutdown()
+            exporter.scheduler.shutdown()

@@ -4,12 +4,39 @@ Each function returns None for an absent value and raises ValueError for one tha
 """
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from reprlib import repr as short_repr  # a value can have megabytes, and ends in a log
+from typing import TypeVar
+
+T = TypeVar("T")
 
 MAX_INT = 2**63 - 1
 MAX_TIMESTAMP = 1e11  # Unix seconds, in the year 5138
 MAX_TEXT = 1000  # characters; the name of a test is a label of each of its series
+
+
+class FieldConverter:
+    """Converts the fields of an item; the names of those that it cannot convert are in `invalid`."""
+
+    def __init__(self) -> None:
+        self.invalid: list[str] = []
+
+    def __call__(self, field: str, to: Callable[[object], T | None], value: object) -> T | None:
+        """The converted value; None if it is absent or `to` raises ValueError."""
+        try:
+            return None if value is None else to(value)
+        except ValueError:
+            self.invalid.append(field)
+            return None
+
+
+def to_id(value: object, error: str) -> int:
+    """An id. Raises ValueError, with this message if the id is absent."""
+    id_ = to_int(value)
+    if id_ is None:
+        raise ValueError(error)
+    return id_
 
 
 def to_int(value: object) -> int | None:

@@ -18,21 +18,13 @@ from exporter.k6.v6.client import V6Client
 AnyTransport = TypeVar("AnyTransport", bound=Transport)
 
 
-def build_http_client(config: Config, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """The HTTP client, with the configured base URL and timeout.
+def build_http_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """The HTTP client, which is configured by `build_transport`.
 
     `transport` replaces the network; tests pass one that leads to the simulator.
     """
     headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
-    return httpx.AsyncClient(
-        base_url=config.api.url, timeout=config.api.timeout, transport=transport, headers=headers
-    )
-
-
-def reconfigure_http_client(client: httpx.AsyncClient, config: Config) -> None:
-    """Changes the base URL and timeout of a client that has no request in flight."""
-    client.base_url = httpx.URL(config.api.url)
-    client.timeout = httpx.Timeout(config.api.timeout)
+    return httpx.AsyncClient(transport=transport, headers=headers)
 
 
 def build_transport(
@@ -45,7 +37,9 @@ def build_transport(
     observer: RequestObserver,
     previous: Transport | None = None,
 ) -> AnyTransport:
-    """A transport as configured; it continues the rate limit and Retry-After of `previous`."""
+    """Configures `client`, and a transport that continues the rate limit and Retry-After of `previous`."""
+    client.base_url = httpx.URL(config.api.url)
+    client.timeout = httpx.Timeout(config.api.timeout)
     return kind(
         client,
         # Read for each request: the token file can be rotated.
@@ -69,7 +63,7 @@ async def open_transport(
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[AnyTransport]:
     """A transport with connections of its own, for commands that run no exporter."""
-    async with build_http_client(config, transport) as client:
+    async with build_http_client(transport) as client:
         yield build_transport(client, config, token, kind, clock=clock, observer=NullObserver())
 
 

@@ -17,20 +17,7 @@ from typing import Any, Protocol
 import httpx
 
 from exporter.clock import Clock
-from exporter.k6 import decoding
-from exporter.k6.errors import (
-    ApiError,
-    BadRequest,
-    Conflict,
-    DecodeError,
-    Forbidden,
-    NetworkError,
-    NotFound,
-    RateLimited,
-    RequestTimeout,
-    ServerError,
-    Unauthorized,
-)
+from exporter.k6 import decoding, errors
 from exporter.nesting import parse_json
 
 Params = Sequence[tuple[str, str | int]]
@@ -97,14 +84,6 @@ class Exchange:
     request: httpx.Request
     status: str = ""
 
-    @property
-    def where(self) -> str:
-        return f"{self.request.method} {self.endpoint}"
-
-    @property
-    def host(self) -> str:
-        return f"{self.request.url.scheme}://{self.request.url.netloc.decode()}"
-
 
 class Transport:
     """Sends requests to k6 Cloud: authenticates, limits concurrency and rate, retries, maps errors.
@@ -134,9 +113,8 @@ class Transport:
         self._clock = clock
         self._timeout = timeout
         self._semaphore = asyncio.Semaphore(concurrency)
-        self.rate_limiter: RateLimiter = RateLimiter(
-            requests_per_minute, clock, previous.rate_limiter if previous else None
-        )
+        previous_limiter = previous.rate_limiter if previous else None
+        self.rate_limiter: RateLimiter = RateLimiter(requests_per_minute, clock, previous_limiter)
         self._observer = observer
         self.server_time: float | None = None  # Unix seconds, the Date of k6 Cloud's last response
         # Monotonic seconds; set by Retry-After, holds for all requests.
@@ -150,7 +128,7 @@ class Transport:
         for backoff in (FIRST_BACKOFF * 2**n for n in range(MAX_TRIES - 1)):
             try:
                 return await self._send("GET", endpoint, params, ids)
-            except (RateLimited, ServerError, RequestTimeout, NetworkError):
+            except (errors.RateLimited, errors.ServerError, errors.RequestTimeout, errors.NetworkError):
                 if self._retry_after_remaining() > MAX_BACKOFF:
                     raise
                 self._observer.count_retry()
@@ -167,7 +145,7 @@ class Transport:
         """One try. Raises ApiError."""
         async with self._semaphore:
             await self._wait_for_slot()
-            exchange = Exchange(endpoint, self._build_request(method, endpoint, params, ids))
+            exchange = Exchange(endpoint, self._build_request(method, endpoint.format(**ids), params))
             # httpx limits the time of each read; a body that drips for ever needs a limit on the whole.
             with self._observe(exchange):
                 async with asyncio.timeout(self._timeout):
@@ -179,42 +157,37 @@ class Transport:
         if response.status_code in (429, 503):
             self._apply_retry_after(response)
         if not response.is_success:
-            raise error_for_response(response, body, exchange.where)
+            raise error_for_response(response, body, endpoint)
         return body
 
-    def _build_request(
-        self, method: str, endpoint: str, params: Params, ids: dict[str, int]
-    ) -> httpx.Request:
+    def _build_request(self, method: str, path: str, params: Params) -> httpx.Request:
         headers = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize()
-        return self._client.build_request(
-            method, endpoint.format(**ids), params=list(params) or None, headers=headers
-        )
+        return self._client.build_request(method, path, params=list(params) or None, headers=headers)
 
     @contextmanager
     def _observe(self, exchange: Exchange) -> Iterator[None]:
         """Reports a request to the observer, and raises our errors in place of httpx's."""
         began, code = self._clock.monotonic(), "network"
-        where, host = exchange.where, exchange.host
+        where = f"{exchange.request.method} {exchange.endpoint}"
+        host = f"{exchange.request.url.scheme}://{exchange.request.url.netloc.decode()}"
         try:
             yield
             code = exchange.status
         except (TimeoutError, httpx.TimeoutException) as error:
             code = "timeout"
-            raise RequestTimeout(
-                f"no response from {host} within {self._timeout:g}s ({where}); see api.timeout"
-            ) from error
+            sentence = f"no response from {host} within {self._timeout:g}s ({where}); see api.timeout"
+            raise errors.RequestTimeout(sentence) from error
         except (decoding.BodyTooLarge, decoding.DecodingError) as error:
             code = exchange.status
-            raise DecodeError(
-                f"{where}: the response body is {_sanitize(str(error), exchange.request)}"
-            ) from error
+            reason = _sanitize(str(error), exchange.request)
+            raise errors.DecodeError(f"{where}: the response body is {reason}") from error
         except httpx.TransportError as error:
             reason = _sanitize(str(error), exchange.request) or type(error).__name__
             if isinstance(error, httpx.ConnectError | httpx.ProxyError):
                 sentence = f"cannot reach {host} ({where}): {reason}; check api.url, HTTPS_PROXY and NO_PROXY"
             else:
                 sentence = f"connection to {host} failed ({where}): {reason}"
-            raise NetworkError(sentence) from error
+            raise errors.NetworkError(sentence) from error
         finally:
             self._observer.observe_request(exchange.endpoint, code, self._clock.monotonic() - began)
 
@@ -225,7 +198,8 @@ class Transport:
             applied = self.retry_after_until
             remaining = self._retry_after_remaining()
             if remaining > MAX_BACKOFF:
-                raise RateLimited(f"rate limited by k6 Cloud for another {remaining:.0f}s (Retry-After)")
+                sentence = f"rate limited by k6 Cloud for another {remaining:.0f}s (Retry-After)"
+                raise errors.RateLimited(sentence)
             if remaining > 0:
                 await self._clock.sleep(remaining)
             await self.rate_limiter.acquire()
@@ -282,37 +256,39 @@ def parse_http_date(text: str) -> float:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
-STATUS_ERRORS: dict[int, tuple[type[ApiError], str]] = {
-    400: (BadRequest, "k6 Cloud rejected a parameter {at}"),
+STATUS_ERRORS: dict[int, tuple[type[errors.ApiError], str]] = {
+    400: (errors.BadRequest, "k6 Cloud rejected a parameter {at}"),
     401: (
-        Unauthorized,
+        errors.Unauthorized,
         "k6 Cloud rejected the token {at}; "
         "set a valid one in K6_CLOUD_TOKEN or in the file named by api.token_file",
     ),
     403: (
-        Forbidden,
+        errors.Forbidden,
         "the token has no permission for this {at}; "
         "use a token with access to these tests, or configure only tests that it can access",
     ),
-    404: (NotFound, "not found, or not visible to this token {at}"),
-    409: (Conflict, "k6 Cloud cannot do this now {at}"),
-    429: (RateLimited, "k6 Cloud is rate limiting the token {at}; lower api.requests_per_minute"),
+    404: (errors.NotFound, "not found, or not visible to this token {at}"),
+    409: (errors.Conflict, "k6 Cloud cannot do this now {at}"),
+    429: (errors.RateLimited, "k6 Cloud is rate limiting the token {at}; lower api.requests_per_minute"),
 }
-SERVER_ERROR = (ServerError, "k6 Cloud server error {at}")
+SERVER_ERROR = (errors.ServerError, "k6 Cloud server error {at}")
 REDIRECT = (
-    ApiError,
+    errors.ApiError,
     "k6 Cloud redirected the request {at}; redirects are not followed, to keep the token from reaching "
     "another host; set api.url to the API's own address",
 )
-OTHER_ERROR = (ApiError, "k6 Cloud rejected the request {at}")
+OTHER_ERROR = (errors.ApiError, "k6 Cloud rejected the request {at}")
 
 
-def error_for_response(response: httpx.Response, body: bytes, where: str) -> ApiError:
+def error_for_response(response: httpx.Response, body: bytes, endpoint: str) -> errors.ApiError:
     """The error for a response that is not a success, with what to do about it."""
     status = response.status_code
     default = REDIRECT if response.has_redirect_location else SERVER_ERROR if status >= 500 else OTHER_ERROR
     error, sentence = STATUS_ERRORS.get(status, default)
-    return error(sentence.format(at=f"({status} at {where}{_error_message(body, response.request)})"))
+    request = response.request
+    at = f"({status} at {request.method} {endpoint}{_error_message(body, request)})"
+    return error(sentence.format(at=at))
 
 
 def _error_message(body: bytes, request: httpx.Request) -> str:

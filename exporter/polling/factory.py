@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import httpx
 
@@ -19,32 +18,25 @@ from exporter.polling.selector import Rule, Selector
 from exporter.polling.sharding import Shard
 from exporter.polling.v6 import V6Source
 
-
-@dataclass(frozen=True, slots=True)
-class K6Client:
-    """An API client and the discovery of the configured tests, for commands that do not poll."""
-
-    api: LegacyClient | V6Client
-    source: LegacySource | V6Source
+AnySource = LegacySource | V6Source
 
 
 @asynccontextmanager
-async def open_client(
+async def open_source(
     config: Config,
     token: Secret,
     *,
     clock: Clock | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
-) -> AsyncIterator[K6Client]:
-    """The client of the configured API version, with connections of its own."""
+) -> AsyncIterator[AnySource]:
+    """A poll source with connections of its own, for commands that do not poll."""
     async with open_transport(
         config, token, Transport, clock=clock or Clock(), transport=transport
     ) as connected:
-        api = build_api_client(config, connected)
-        yield K6Client(api, build_source(config, api))
+        yield build_source(config, build_api_client(config, connected))
 
 
-def build_source(config: Config, api: LegacyClient | V6Client) -> LegacySource | V6Source:
+def build_source(config: Config, api: LegacyClient | V6Client) -> AnySource:
     """The poll source of the API version that `api` speaks."""
     selector, concurrency = build_selector(config), config.api.concurrency
     if isinstance(api, V6Client):

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from exporter.k6.errors import ApiError, DecodeError
 from exporter.k6.legacy.client import RUNS, LegacyClient, batched
 from exporter.model import LoadTest, RunList
-from exporter.polling.concurrency import for_each
 from exporter.polling.discovery import Discovery
 from exporter.polling.result import PollResult
-from exporter.polling.selector import Rule, Selector
+from exporter.polling.selector import Rule
+from exporter.polling.source import PollSource
 from exporter.store import State, TestState, TestUpdate, unparsed_runs
 
 # Each discovery lists the runs of one in so many tests, even without a new run. With one every five minutes,
@@ -35,17 +35,10 @@ class RunQuery:
     since: float | None
 
 
-class LegacySource:
-    """Implements PollSource for legacy. Raises only Unauthorized; other errors become failures."""
+class LegacySource(PollSource[LegacyClient]):
+    """The poll source of the legacy API. Raises only Unauthorized; other errors become failures."""
 
-    def __init__(self, api: LegacyClient, selector: Selector, *, concurrency: int) -> None:
-        self._api = api
-        self._selector = selector
-        self._concurrency = concurrency
-
-    async def fetch(
-        self, state: State, poll_result: PollResult, *, now: float, discovery: int | None
-    ) -> None:
+    async def fetch(self, state: State, poll_result: PollResult, discovery: int | None) -> None:
         """See PollSource."""
         if discovery is None:
             tests = await self._fetch_members(state, poll_result)
@@ -54,33 +47,28 @@ class LegacySource:
         queries = []
         for test in tests:
             known = state.tests.get(test.id)
-            query = plan_query(test, known, now - state.retention.max_age, discovery)
+            query = plan_query(test, known, poll_result.now - state.retention.max_age, discovery)
             if query:
                 queries.append(query)
             elif known and known.test != test:
                 poll_result.updates[test.id] = TestUpdate(test)
             else:
                 poll_result.unchanged.add(test.id)
-        await for_each(
-            queries,
-            lambda query: self._fetch_test(query, poll_result),
-            poll_result,
-            concurrency=self._concurrency,
-        )
+        await self._for_each(queries, lambda query: self._fetch_test(query, poll_result), poll_result)
 
     async def _fetch_test(self, query: RunQuery, poll_result: PollResult) -> None:
         """Updates a test by its list of runs, and by id with those missing in it. Raises ApiError."""
         test, known = query.test, query.known
         listing = RunList()
         if query.since is not None:
-            listing = await self._api.list_runs(test.id, since=query.since)
+            listing = await self.api.list_runs(test.id, since=query.since)
         found = {run.id for run in listing.runs}
         active = missing = [run.id for run in (known.active_runs if known else ()) if run.id not in found]
         # The list of tests names a run that the list of runs lacks: request it by its id.
         is_uncertain = query.since is not None and listing.complete_since != float("-inf")
         if is_uncertain and test.last_run_id is not None and test.last_run_id not in {*found, *missing}:
             missing = [*active, test.last_run_id]
-        by_id = await self._api.list_runs(test.id, ids=missing) if missing else RunList()
+        by_id = await self.api.list_runs(test.id, ids=missing) if missing else RunList()
         poll_result.skipped += listing.skipped + by_id.skipped
 
         found |= {run.id for run in by_id.runs}
@@ -103,26 +91,26 @@ class LegacySource:
 
         async def fetch(project_and_ids: tuple[int | None, Sequence[int]]) -> None:
             project, ids = project_and_ids
-            listing = await self._api.list_tests(project, ids=ids)
+            listing = await self.api.list_tests(project, ids=ids)
             poll_result.skipped += listing.skipped
             tests.update((test.id, test) for test in listing.tests)
 
         batches = [(None, ids) for ids in batched(sorted(state.members)) if ids]
-        await for_each(batches, fetch, poll_result, concurrency=self._concurrency)
+        await self._for_each(batches, fetch, poll_result)
         if not poll_result.failures:
             # An API may limit a list without a project to the default one.
             missing = group_by_project(state, tests.keys())
-            await for_each(missing, fetch, poll_result, concurrency=self._concurrency)
+            await self._for_each(missing, fetch, poll_result)
         return [self._selector.with_alias(test) for test in tests.values() if test.id in state.members]
 
     async def discover(self, state: State, poll_result: PollResult) -> list[LoadTest]:
         """See PollSource. Returns the tests as well, which saves `fetch` another list of them."""
-        discovery = Discovery(self._api, self._selector, state, poll_result)
+        discovery = Discovery(self.api, self._selector, state, poll_result)
         projects = {rule.project for rule in self._selector.rules if rule.project is not None}
 
         async def fetch_projects(_: Rule) -> None:
             try:
-                found = await self._api.list_projects()
+                found = await self.api.list_projects()
             except ApiError:
                 discovery.keep_members(state.members.keys())
                 raise
@@ -131,17 +119,17 @@ class LegacySource:
                 await discovery.verify_empty(project)
 
         async def fetch_by_id(ids: Sequence[int]) -> None:
-            discovery.add(await self._api.list_tests(ids=ids))
+            discovery.add(await self.api.list_tests(ids=ids))
 
         unlimited = [rule for rule in self._selector.rules if rule.project is None]
-        await for_each(unlimited[:1], fetch_projects, poll_result, concurrency=1)
-        await for_each(sorted(projects), discovery.fetch_project, poll_result, concurrency=self._concurrency)
+        await self._for_each(unlimited[:1], fetch_projects, poll_result)
+        await self._for_each(sorted(projects), discovery.fetch_project, poll_result)
         ids = sorted(self._selector.ids)
         batches = [batch for batch in batched(ids) if batch]
-        await for_each(batches, fetch_by_id, poll_result, concurrency=self._concurrency)
+        await self._for_each(batches, fetch_by_id, poll_result)
         # An API may limit a list without a project to the default one; a test by itself is found anywhere.
         missing = [id_ for id_ in ids if id_ not in discovery.tests]
-        await for_each(missing, discovery.fetch_test, poll_result, concurrency=self._concurrency)
+        await self._for_each(missing, discovery.fetch_test, poll_result)
         discovery.finish(discovery.sharded_tests.values())
         return [self._selector.with_alias(test) for test in discovery.sharded_tests.values()]
 

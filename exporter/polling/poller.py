@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized
 from exporter.model import Run, unrecognized_fields
+from exporter.polling.legacy import LegacySource
 from exporter.polling.result import Failure, PollResult
-from exporter.polling.source import PollSource
+from exporter.polling.v6 import V6Source
 from exporter.self_metrics import SelfMetrics
 from exporter.store import RetentionPolicy, State
 
@@ -35,7 +36,7 @@ class Intervals:
 class PollConfig:
     """What a poll needs of the configuration. `redact` removes secrets from a sentence."""
 
-    source: PollSource
+    source: LegacySource | V6Source
     intervals: Intervals
     retention: RetentionPolicy
     redact: Callable[[str], str]
@@ -48,14 +49,6 @@ class PollConfig:
         stale when the next one ends.
         """
         return (self.retention.stale_after - max(self.intervals.active, self.intervals.idle)) / 2
-
-
-@dataclass(frozen=True, slots=True)
-class RecentError:
-    """A failure and when it occurred, in Unix seconds."""
-
-    at: float
-    failure: Failure
 
 
 class Poller:
@@ -73,7 +66,8 @@ class Poller:
         publish: Callable[[State], Awaitable[Callable[[], None]]],
     ) -> None:
         self.state = State(config.retention)
-        self.recent_errors: deque[RecentError] = deque(maxlen=10)
+        # Unix seconds, and a sentence.
+        self.recent_errors: deque[tuple[float, str]] = deque(maxlen=10)
         self.last_poll: float | None = None
         self.polling_since: float | None = None  # Unix seconds, the start of the poll in progress
         self.last_outcome = ""
@@ -90,33 +84,35 @@ class Poller:
 
     async def poll(self) -> PollResult:
         """Polls once and publishes the next state. A failure is a part of the result; nothing is raised."""
-        poll_result = PollResult()
-        self.polling_since = self._clock.time()
+        poll_result = PollResult(self._clock.monotonic(), self._clock.time())
+        self.polling_since = poll_result.now
         try:
-            began, discovery = self._begin()
+            discovery = self._begin(poll_result.monotonic)
             async with self._collect_failures(poll_result):
                 source = self._config.source
-                await source.fetch(self.state, poll_result, now=self._clock.time(), discovery=discovery)
+                await source.fetch(self.state, poll_result, discovery)
                 if discovery is None and self._unreported_tests(poll_result):
                     # A test is missing from the list, or could not be parsed: discover at once, not later.
                     poll_result.skipped.clear()
                     discovery = self._discoveries
-                    await source.fetch(self.state, poll_result, now=self._clock.time(), discovery=discovery)
-            await self._finish(poll_result, began)
+                    await source.fetch(self.state, poll_result, discovery)
+            await self._finish(poll_result)
         finally:
             self.polling_since = None
         return poll_result
 
-    def _begin(self) -> tuple[float, int | None]:
-        """Applies a new configuration; the start of the poll, and its number if it is a discovery."""
+    def _begin(self, monotonic: float) -> int | None:
+        """Applies a new configuration. Returns the number of this poll as a discovery, None if it is not one.
+
+        `monotonic` is the start of the poll.
+        """
         if self._new_config:
             self._config = self._new_config()
             self._new_config = None
             self.state = replace(self.state, retention=self._config.retention)
             self._discovered_at = float("-inf")  # the tests may be others
-        began = self._clock.monotonic()
-        is_due = began - self._discovered_at >= self._config.intervals.discovery
-        return began, self._discoveries if is_due else None
+        is_due = monotonic - self._discovered_at >= self._config.intervals.discovery
+        return self._discoveries if is_due else None
 
     @asynccontextmanager
     async def _collect_failures(self, poll_result: PollResult) -> AsyncIterator[None]:
@@ -137,15 +133,15 @@ class Poller:
             )
         poll_result.redact(self._config.redact)
 
-    async def _finish(self, poll_result: PollResult, began: float) -> None:
+    async def _finish(self, poll_result: PollResult) -> None:
         before = self.state
         # In a thread, so that scrapes need not wait: the first poll of many tests brings updates of them all.
-        after = await asyncio.to_thread(self._next_state, poll_result, at=began)
+        after = await asyncio.to_thread(self._next_state, poll_result)
         show = await self._publish(after)
         # There is no await below: a scrape sees all of a poll, or nothing of it.
         self.state = after
         self._count_unknown(before, after, poll_result)
-        self._record(poll_result, took=self._clock.monotonic() - began)
+        self._record(poll_result, took=self._clock.monotonic() - poll_result.monotonic)
         show()
 
     def reconfigure(self, new_config: Callable[[], PollConfig]) -> None:
@@ -174,20 +170,18 @@ class Poller:
         intervals = self._config.intervals
         return intervals.active if has_active_runs or is_first or is_triggered else intervals.idle
 
-    def _unreported_tests(self, poll_result: PollResult) -> set[int]:
+    def _unreported_tests(self, poll_result: PollResult) -> frozenset[int]:
         """The tests without data although nothing failed."""
-        if poll_result.failures:
-            return set()
-        members = self.state.members if poll_result.members is None else poll_result.members
-        return members.keys() - poll_result.updates.keys() - poll_result.unchanged
+        return frozenset() if poll_result.failures else poll_result.missing_tests(self.state)
 
-    def _next_state(self, poll_result: PollResult, at: float) -> State:
+    def _next_state(self, poll_result: PollResult) -> State:
         if not poll_result.has_data:
-            return self.state.expire(at)
+            return self.state.expire(poll_result.monotonic)
         if poll_result.members is not None:
-            self._discovered_at = at
+            self._discovered_at = poll_result.monotonic
             self._discoveries += 1
-        return self.state.apply(poll_result.to_state_update(self.state, at=at, now=self._clock.time()))
+        poll_result.failed = poll_result.missing_tests(self.state)
+        return self.state.apply(poll_result)
 
     def _count_unknown(self, before: State, after: State, poll_result: PollResult) -> None:
         """Counts each unknown value once, when it first appears, and not at every poll."""
@@ -222,7 +216,7 @@ class Poller:
         """Logs what has changed since the last poll, so that an outage does not fill the log."""
         failures = frozenset(poll_result.failures)
         for failure in sorted(failures, key=lambda failure: failure.message):
-            self.recent_errors.append(RecentError(now, failure))
+            self.recent_errors.append((now, failure.message))
             if not self._is_logged(failure):
                 log.warning("poll failed", extra={"reason": failure.reason, "error": failure.message})
         if self._logged_failures and not failures:

@@ -1,11 +1,11 @@
 """The result of a poll. It is filled in as responses arrive, so that a poll cut short keeps what it has."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from exporter.k6.errors import ApiError
-from exporter.model import LoadTest, SkippedItem
-from exporter.store import State, StateUpdate, TestUpdate
+from exporter.model import SkippedItem
+from exporter.store import State, StateUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,10 @@ class Failure:
 
 
 @dataclass(slots=True)
-class PollResult:
-    """What a poll fetched. `unchanged` are tests without news; `members` is None unless discovered."""
+class PollResult(StateUpdate):
+    """What a poll fetched, what it skipped and what failed. `unchanged` are tests without news."""
 
-    updates: dict[int, TestUpdate] = field(default_factory=dict)
     unchanged: set[int] = field(default_factory=set)
-    members: Mapping[int, LoadTest] | None = None
-    unresolved: tuple[str, ...] = ()
-    newest_created: float | None = None
     failures: list[Failure] = field(default_factory=list)
     skipped: list[SkippedItem] = field(default_factory=list)
 
@@ -49,15 +45,6 @@ class PollResult:
             return "success"
         return "partial" if self.has_data else "failure"
 
-    def to_state_update(self, state: State, *, at: float, now: float) -> StateUpdate:
-        """The update from `state` to the next one. `at` is monotonic, `now` is Unix time, in seconds."""
-        members = state.members if self.members is None else self.members
-        return StateUpdate(
-            monotonic=at,
-            now=now,
-            updates=self.updates,
-            failed=frozenset(members.keys() - self.updates.keys() - self.unchanged),
-            members=self.members,
-            unresolved=self.unresolved,
-            newest_created=self.newest_created,
-        )
+    def missing_tests(self, state: State) -> frozenset[int]:
+        """The watched tests about which nothing was fetched; `state` is the one before the poll."""
+        return frozenset(state.members_after(self).keys() - self.updates.keys() - self.unchanged)

@@ -1,22 +1,33 @@
-"""What a poller needs from an API version."""
+"""What the poll sources of both API versions have in common."""
 
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, TypeVar
 
+from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.v6.client import V6Client
+from exporter.polling.concurrency import for_each
 from exporter.polling.result import PollResult
-from exporter.store import State
+from exporter.polling.selector import Selector
+
+T = TypeVar("T")
+Client = TypeVar("Client", bound=LegacyClient | V6Client)
 
 
-class PollSource(Protocol):
-    """Fetches what is new since a state, with few requests. Implemented for legacy and v6."""
+class PollSource(Generic[Client]):
+    """Fetches what is new since a state, with few requests.
 
-    async def fetch(
-        self, state: State, poll_result: PollResult, *, now: float, discovery: int | None
+    - `fetch` fills a PollResult. It raises an ApiError that leaves nothing to do; others become failures in
+      the result. With `discovery`, the number of this discovery counted from 0, it also finds out which tests
+      there are.
+    - `discover` fills in only which tests there are.
+    """
+
+    def __init__(self, api: Client, selector: Selector, *, concurrency: int) -> None:
+        self.api = api
+        self._selector = selector
+        self._concurrency = concurrency
+
+    async def _for_each(
+        self, items: Iterable[T], action: Callable[[T], Awaitable[None]], poll_result: PollResult
     ) -> None:
-        """Fills `poll_result`. Raises an ApiError that leaves nothing to do; others become failures in it.
-
-        `now` is the Unix time in seconds. With `discovery`, the number of this discovery counted from 0, it
-        also finds out which tests there are.
-        """
-
-    async def discover(self, state: State, poll_result: PollResult) -> object:
-        """Fills in only which tests there are. Raises ApiError like `fetch`."""
+        await for_each(items, action, poll_result, concurrency=self._concurrency)

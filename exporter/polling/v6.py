@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from exporter.k6.errors import ApiError, DecodeError, NotFound, Unauthorized
 from exporter.k6.v6.client import RUNS, V6Client
 from exporter.model import LoadTest, Run, RunList
-from exporter.polling.concurrency import for_each
 from exporter.polling.discovery import Discovery
 from exporter.polling.result import PollResult
-from exporter.polling.selector import Selector
+from exporter.polling.source import PollSource
 from exporter.store import State, TestState, TestUpdate, counts_as_finished, unparsed_runs
 
 log = logging.getLogger(__name__)
@@ -40,34 +39,24 @@ class RunQuery:
     listed: Sequence[Run]
 
 
-class V6Source:
-    """Implements PollSource for v6."""
+class V6Source(PollSource[V6Client]):
+    """The poll source of the v6 API."""
 
-    def __init__(self, api: V6Client, selector: Selector, *, concurrency: int) -> None:
-        self._api = api
-        self._selector = selector
-        self._concurrency = concurrency
-
-    async def fetch(
-        self, state: State, poll_result: PollResult, *, now: float, discovery: int | None
-    ) -> None:
+    async def fetch(self, state: State, poll_result: PollResult, discovery: int | None) -> None:
         """See PollSource. Raises ApiError where the list of all runs cannot be fetched."""
         if discovery is not None:
             await self.discover(state, poll_result)
         # Our clock only counts where k6 Cloud sends no Date.
-        server_now = self._api.server_time or now
+        server_now = self.api.server_time or poll_result.now
         since = server_now - FIRST_WINDOW if state.newest_created is None else state.newest_created - OVERLAP
-        listing = await self._api.list_runs(since)
+        listing = await self.api.list_runs(since)
         poll_result.skipped += listing.skipped
         if not listing.is_complete:
             poll_result.add_failure(DecodeError(f"GET {RUNS}: incomplete list: a next page has nothing new"))
 
         queries = plan_queries(state, poll_result, listing, is_discovery=discovery is not None)
-        await for_each(
-            queries,
-            lambda query: self._fetch_test(query, listing, state, poll_result),
-            poll_result,
-            concurrency=self._concurrency,
+        await self._for_each(
+            queries, lambda query: self._fetch_test(query, listing, state, poll_result), poll_result
         )
         poll_result.newest_created = next_window_start(state, poll_result, listing, since, server_now)
 
@@ -80,7 +69,7 @@ class V6Source:
             wanted = max(state.retention.keep, 1)
             older: Sequence[Run] = ()
             if sum(counts_as_finished(run) for run in query.listed) < wanted:
-                newest = await self._api.list_newest_runs(test.id, wanted + SPARE_RUNS)
+                newest = await self.api.list_newest_runs(test.id, wanted + SPARE_RUNS)
                 poll_result.skipped += newest.skipped
                 older = newest.runs
             poll_result.updates[test.id] = TestUpdate(test, (*query.listed, *older))
@@ -90,7 +79,7 @@ class V6Source:
         for run_id in {run.id: None for run in (*known.active_runs, *unparsed_runs(known))}:
             if run_id not in listed_ids:
                 try:
-                    read.append(await self._api.read_run(run_id))
+                    read.append(await self.api.read_run(run_id))
                 except NotFound:
                     gone.add(run_id)
         gone -= {run.id for run in read}
@@ -98,24 +87,24 @@ class V6Source:
 
     async def discover(self, state: State, poll_result: PollResult) -> None:
         """See PollSource."""
-        discovery = Discovery(self._api, self._selector, state, poll_result)
+        discovery = Discovery(self.api, self._selector, state, poll_result)
         projects = {rule.project for rule in self._selector.rules}
         ids = self._selector.ids
         if None in projects or len(ids) > FEW_TESTS:
-            await for_each([None], discovery.fetch_project, poll_result, concurrency=1)
+            await self._for_each([None], discovery.fetch_project, poll_result)
         else:
-            await for_each(projects, discovery.fetch_project, poll_result, concurrency=self._concurrency)
+            await self._for_each(projects, discovery.fetch_project, poll_result)
             rest = set(ids) - discovery.tests.keys()
-            await for_each(rest, discovery.fetch_test, poll_result, concurrency=self._concurrency)
+            await self._for_each(rest, discovery.fetch_test, poll_result)
         next_runs: dict[int, float] = {}
-        await for_each([next_runs], self._fetch_schedules, poll_result, concurrency=1)
+        await self._for_each([next_runs], self._fetch_schedules, poll_result)
         tests = discovery.sharded_tests.items()
         discovery.finish([replace(test, next_run=next_runs.get(id_)) for id_, test in tests])
 
     async def _fetch_schedules(self, next_runs: dict[int, float]) -> None:
         """Fills in the next run of each test. Raises only Unauthorized."""
         try:
-            next_runs.update(await self._api.list_schedules())
+            next_runs.update(await self.api.list_schedules())
         except Unauthorized:
             raise
         except ApiError as error:
@@ -131,7 +120,7 @@ def plan_queries(
     for run in listing.runs:
         listed[run.test_id].append(run)
     queries = []
-    for id_, test in (state.members if poll_result.members is None else poll_result.members).items():
+    for id_, test in state.members_after(poll_result).items():
         known = state.tests.get(id_)
         # The next response may be clearer, but need not be requested at each poll.
         is_unparsed = is_discovery and known is not None and bool(unparsed_runs(known))
@@ -151,8 +140,7 @@ def next_window_start(
     certain = max(times, default=since) if state.newest_created is None else listing.complete_until
     # A run with a creation time in the future, which is a mistake, must not hide those of the present.
     newest = max(min(certain, server_now), since + OVERLAP)
-    members = state.members if poll_result.members is None else poll_result.members
-    if len(poll_result.updates) + len(poll_result.unchanged) == len(members) and not listing.skipped:
+    if not poll_result.missing_tests(state) and not listing.skipped:
         return newest
     # Runs that could not be processed are listed again, for a day at most.
     return max(since + OVERLAP, newest - FIRST_WINDOW)

@@ -234,7 +234,7 @@ def test_scheduler_reports_when_the_next_poll_is_due() -> None:
     with Lab(World()) as lab:
 
         async def poll_once() -> float:
-            scheduler = lab.exporter.start_polling()
+            lab.exporter.scheduler.start()
             try:
                 async with asyncio.timeout(10):
                     while (  # noqa: ASYNC110 (there is no event for a finished poll)
@@ -242,7 +242,7 @@ def test_scheduler_reports_when_the_next_poll_is_due() -> None:
                     ) is None or lab.exporter.poller.last_poll is None:
                         await asyncio.sleep(0.01)
             finally:
-                scheduler.shutdown()
+                lab.exporter.scheduler.shutdown()
             return due - time.time()
 
         assert 55 < lab.run(poll_once()) < 64  # the idle interval, a minute, plus or minus 5 %

@@ -19,7 +19,7 @@ from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.exposition.families import build_families
 from exporter.formatting import format_iso_timestamp, pluralize
-from exporter.polling.factory import K6Client, open_client
+from exporter.polling.factory import AnySource, open_source
 from exporter.polling.result import PollResult
 from exporter.store import RetentionPolicy
 
@@ -53,14 +53,14 @@ def backfill(**flags: Any) -> None:
         options = parse_options(**own_flags, now=Clock().time())
     except OptionsError as error:
         exit_with_errors(error.messages)
-    sys.exit(run_backfill(config, token, options, open_client(config, token)))
+    sys.exit(run_backfill(config, token, options, open_source(config, token)))
 
 
 def run_backfill(
     config: Config,
     token: Secret,
     options: BackfillOptions,
-    connection: AbstractAsyncContextManager[K6Client],
+    connection: AbstractAsyncContextManager[AnySource],
 ) -> int:
     """Write the history; the result is the exit code. Messages go to standard error."""
     result = PollResult()

@@ -14,7 +14,7 @@ from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.v6.client import RUNS, V6Client
 from exporter.model import LoadTest, Run, RunList
 from exporter.polling.concurrency import for_each
-from exporter.polling.factory import K6Client
+from exporter.polling.factory import AnySource
 from exporter.polling.result import PollResult
 from exporter.store import State, counts_as_finished
 
@@ -47,7 +47,7 @@ class History:
 
 async def fetch_history(
     config: Config,
-    connection: AbstractAsyncContextManager[K6Client],
+    connection: AbstractAsyncContextManager[AnySource],
     span: TimeRange,
     result: PollResult,
     on_progress: ProgressCallback,
@@ -60,23 +60,23 @@ async def fetch_history(
 
     async def fetch_test(test: LoadTest) -> None:
         nonlocal done
-        if isinstance(client.api, V6Client):
-            listing = await client.api.list_newest_runs(test.id, OLDER_RUNS, created_before=look_back)
+        if isinstance(source.api, V6Client):
+            listing = await source.api.list_newest_runs(test.id, OLDER_RUNS, created_before=look_back)
         else:
-            listing = await fetch_legacy_runs(client.api, test, look_back)
+            listing = await fetch_legacy_runs(source.api, test, look_back)
         result.skipped += listing.skipped
         history.add(listing.runs, span.until)
         done += 1
         on_progress(done, len(history.tests))
 
-    async with connection as client:
+    async with connection as source:
         try:
-            await client.source.discover(State(), result)
+            await source.discover(State(), result)
             members = result.members or {}
             history.tests = [members[id_] for id_ in sorted(members)]
             remaining = history.tests
-            if isinstance(client.api, V6Client):
-                remaining = await fetch_v6_runs(client.api, span, look_back, history, result)
+            if isinstance(source.api, V6Client):
+                remaining = await fetch_v6_runs(source.api, span, look_back, history, result)
             done = len(history.tests) - len(remaining)
             on_progress(done, len(history.tests))
             await for_each(remaining, fetch_test, result, concurrency=config.api.concurrency)

@@ -5,18 +5,19 @@ Some parameters are not documented there but are used by Grafana's own clients. 
 is supported as well.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import Generic
 
 import msgspec
 
+from exporter.k6.coerce import to_int_or_none
 from exporter.k6.errors import BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.schema import (
-    RUN_FIELDS,
-    TEST_FIELDS,
+    SELECT_RUN,
+    SELECT_TEST,
     Organizations,
     Projects,
     RunBody,
@@ -28,7 +29,6 @@ from exporter.k6.legacy.schema import (
     parse_ids,
     parse_run,
     parse_test,
-    total_count,
 )
 from exporter.k6.pagination import MAX_PAGES, I, PageCollector, PagedItems, check_id, decode
 from exporter.k6.transport import Params, Transport
@@ -41,8 +41,7 @@ TEST = "/loadtests/v2/tests/{id}"
 ORGANIZATIONS = "/v3/organizations"
 PROJECTS = "/v3/organizations/{id}/projects"
 
-PAGING = ("page", "page_size", "order_by")
-UNDOCUMENTED = {RUNS: PAGING, TESTS: ("$select",), TEST: ("$select",)}
+UNDOCUMENTED = {RUNS: ("page", "page_size", "order_by"), TESTS: ("$select",), TEST: ("$select",)}
 
 PAGE_SIZE = 100
 
@@ -59,69 +58,31 @@ class ListRequest(Generic[I]):
     is_enough: Callable[[Sequence[I]], bool] = lambda _: False
 
 
-class ParameterSupport:
-    """Which endpoints accept undocumented parameters. The first response of an endpoint decides."""
-
-    def __init__(self) -> None:
-        self.accepting: set[str] = set()
-        self.rejecting: set[str] = set()
-
-    def attempts(self, endpoint: str, params: Params) -> Iterator["Attempt"]:
-        """Attempts to make in turn, each as `with attempt as params:`, until one is not rejected."""
-        # Not a retry: the second attempt sends other parameters, and only until the endpoint is known.
-        if endpoint not in self.rejecting:
-            attempt = Attempt(params, lambda: endpoint not in self.accepting)
-            yield attempt
-            if not attempt.is_rejected:
-                self.accepting.add(endpoint)
-                return
-        yield Attempt([(name, value) for name, value in params if name not in UNDOCUMENTED[endpoint]])
-        self.rejecting.add(endpoint)
-
-
-class Attempt:
-    """A request with these parameters; where another attempt may help, it suppresses BadRequest."""
-
-    def __init__(self, params: Params, may_be_rejected: Callable[[], bool] = lambda: False) -> None:
-        self._params = params
-        self._may_be_rejected = may_be_rejected
-        self.is_rejected = False
-
-    def __enter__(self) -> Params:
-        return self._params
-
-    def __exit__(self, _: object, error: object, __: object) -> bool:
-        # Looked up now and not before the request: another one may have been accepted meanwhile.
-        self.is_rejected = isinstance(error, BadRequest) and self._may_be_rejected()
-        return self.is_rejected
-
-
 class LegacyClient:
     """The read-only calls of the legacy API. All raise ApiError."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._support = ParameterSupport()
+        # Whether an endpoint accepts undocumented parameters. Its first response decides.
+        self._accepts: dict[str, bool] = {}
 
     async def list_runs(
-        self,
-        test_id: int | None = None,
-        *,
-        ids: Sequence[int] = (),
-        public_id: str | None = None,
-        select: Sequence[str] = RUN_FIELDS,
-        since: float = -math.inf,
+        self, test_id: int | None = None, *, ids: Sequence[int] = (), since: float = -inf, count: float = inf
     ) -> RunList:
-        """Runs of a test, or only those with these ids, or the one with this public id.
+        """Runs of a test, or only those with these ids.
 
-        `since` (Unix seconds) saves requests: pages that are sorted from new to old are not followed beyond
-        that time of creation.
+        `since` (Unix seconds) and `count` save requests: pages that are sorted from new to old are not
+        followed beyond that time of creation, or that number of runs.
         """
-        params = [*optional_param("test_id", test_id), *optional_param("public_id", public_id)]
-        request = runs_request(
-            test_id,
-            [("$select", ",".join(select)), *params],
-            lambda runs: is_sorted_descending(runs) and (runs[-1].created or 0) < since,
+        request = ListRequest(
+            RUNS,
+            RunsPage,
+            [SELECT_RUN, *optional_param("test_id", test_id)],
+            order_by="-created",
+            parse=lambda raw: parse_run(decode(raw, RunBody, RUNS), of_test=test_id),
+            is_enough=lambda runs: (
+                is_sorted_descending(runs) and ((runs[-1].created or 0) < since or len(runs) >= count)
+            ),
         )
         # Not a comprehension, which is a call of its own before Python 3.12.
         parts: list[PagedItems[Run]] = []
@@ -131,16 +92,11 @@ class LegacyClient:
 
     async def list_newest_runs(self, test_id: int, count: int) -> RunList:
         """The newest runs of a test, at least `count` if there are so many; whole pages of a hundred."""
-        request = runs_request(
-            test_id,
-            [("$select", ",".join(RUN_FIELDS)), ("test_id", test_id)],
-            lambda runs: is_sorted_descending(runs) and len(runs) >= count,
-        )
-        return merge_parts([await self._paginate(request)])
+        return await self.list_runs(test_id, count=count)
 
-    async def read_run(self, run_id: int, *, select: Sequence[str] = RUN_FIELDS) -> Run:
+    async def read_run(self, run_id: int) -> Run:
         """One run."""
-        body = await self._transport.get(RUN, [("$select", ",".join(select))], id=run_id)
+        body = await self._transport.get(RUN, [SELECT_RUN], id=run_id)
         return check_id(decode_run(body, RUN), run_id, RUN)
 
     async def list_tests(self, project_id: int | None = None, *, ids: Sequence[int] = ()) -> TestList:
@@ -148,7 +104,7 @@ class LegacyClient:
         request = ListRequest(
             TESTS,
             TestsPage,
-            [("$select", ",".join(TEST_FIELDS)), *optional_param("project_id", project_id)],
+            [SELECT_TEST, *optional_param("project_id", project_id)],
             order_by="id",
             parse=lambda raw: parse_test(decode(raw, TestBody, TESTS), project_id),
         )
@@ -163,10 +119,15 @@ class LegacyClient:
 
     async def read_test(self, test_id: int) -> LoadTest:
         """One test."""
-        body = b""
-        for attempt in self._support.attempts(TEST, [("$select", ",".join(TEST_FIELDS))]):
-            with attempt as params:
-                body = await self._transport.get(TEST, params, id=test_id)
+        try:
+            body = await self._transport.get(TEST, self._supported(TEST, [SELECT_TEST]), id=test_id)
+            self._accepts.setdefault(TEST, True)
+        except BadRequest:
+            # Once an endpoint is known, maybe by another request meanwhile, a 400 is about something else.
+            if TEST in self._accepts:
+                raise
+            body = await self._transport.get(TEST, id=test_id)
+            self._accepts[TEST] = False
         return decode_test(body, TEST)
 
     async def list_projects(self) -> tuple[int, ...]:
@@ -185,52 +146,47 @@ class LegacyClient:
         The end is where a page has nothing new: a server may limit the size of a page or ignore its number,
         and its `count` may be missing or be that of the page.
         """
-        collector = PageCollector(request.endpoint, request.parse)
+        endpoint = request.endpoint
+        collector = PageCollector(endpoint, request.parse)
         for page_number in range(1, MAX_PAGES + 1):
             known = len(collector.items)
-            body = None
+            params = page_params(request, ids, page_number)
             try:
-                for attempt in self._support.attempts(
-                    request.endpoint, page_params(request, ids, page_number)
-                ):
-                    with attempt as params:
-                        body = await self._transport.get(request.endpoint, params)
+                body = await self._transport.get(endpoint, self._supported(endpoint, params))
+                self._accepts.setdefault(endpoint, True)
             except NotFound:  # a page beyond the last one
                 if page_number == 1:
                     raise
-            page = (
-                request.page_type([]) if body is None else decode(body, request.page_type, request.endpoint)
-            )
+                body = None
+            except BadRequest:
+                if endpoint in self._accepts:  # as in read_test
+                    raise
+                body = await self._transport.get(endpoint, documented_params(endpoint, params))
+                self._accepts[endpoint] = False
+            page = request.page_type([]) if body is None else decode(body, request.page_type, endpoint)
             collector.check_limit(page.items)
             collector.add(page.items)
-            total = total_count(page)
+            total = to_int_or_none(page.meta.count) if page.meta else None
             # A count alone does not end a full page: it may be the length of the page.
             has_all = total is not None and len(collector) >= total
             if (ids and collector.items.keys() >= set(ids)) or (has_all and len(page.items) < PAGE_SIZE):
                 return collector.result(is_complete=True)
             # The same page again means a server without pagination.
-            if len(collector.items) == known or not self._supports_paging(request.endpoint):
+            is_paged = ("page", page_number) in self._supported(endpoint, params)
+            if len(collector.items) == known or not is_paged:
                 return collector.result(is_complete=has_all or total is None)
             if request.is_enough(tuple(collector.items.values())):
                 return collector.result(is_complete=False)
-        raise DecodeError(f"GET {request.endpoint}: the list has more than {MAX_PAGES} pages")
+        raise DecodeError(f"GET {endpoint}: the list has more than {MAX_PAGES} pages")
 
-    def _supports_paging(self, endpoint: str) -> bool:
-        return "page" not in UNDOCUMENTED[endpoint] or endpoint not in self._support.rejecting
+    def _supported(self, endpoint: str, params: Params) -> Params:
+        """These parameters, without the undocumented ones if the endpoint rejects them."""
+        return params if self._accepts.get(endpoint, True) else documented_params(endpoint, params)
 
 
-def runs_request(
-    test_id: int | None, params: Params, is_enough: Callable[[Sequence[Run]], bool]
-) -> ListRequest[Run]:
-    """A request for runs, newest first."""
-    return ListRequest(
-        RUNS,
-        RunsPage,
-        params,
-        order_by="-created",
-        parse=lambda raw: parse_run(decode(raw, RunBody, RUNS), of_test=test_id),
-        is_enough=is_enough,
-    )
+def documented_params(endpoint: str, params: Params) -> Params:
+    """These parameters without the undocumented ones."""
+    return [(name, value) for name, value in params if name not in UNDOCUMENTED[endpoint]]
 
 
 def page_params(request: ListRequest[I], ids: Sequence[int], page_number: int) -> Params:
@@ -247,7 +203,7 @@ def merge_parts(parts: Sequence[PagedItems[Run]]) -> RunList:
     if skipped:
         return RunList(runs, skipped)
     if all(part.is_complete for part in parts):
-        return RunList(runs, complete_since=-math.inf)
+        return RunList(runs, complete_since=-inf)
     if is_sorted_descending(runs):
         return RunList(runs, complete_since=min(run.sort_key[0] for run in runs))
     return RunList(runs)

@@ -4,32 +4,15 @@ A field can have any type, so each is converted by itself: one that cannot be co
 name is added to the run's unknown fields.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from exporter.k6.coerce import to_float, to_int, to_int_or_none, to_str, to_timestamp
+from exporter.k6.coerce import FieldConverter, to_float, to_id, to_int, to_int_or_none, to_str, to_timestamp
 from exporter.k6.errors import DecodeError
 from exporter.k6.pagination import UnexpectedItem, decode_item
 from exporter.model import LoadTest, Phase, Run
-
-T = TypeVar("T")
-
-# Without a selection, responses contain scripts and archives, which can have megabytes.
-RUN_FIELDS = (
-    "id",
-    "test_id",
-    "run_status",
-    "processing_status",
-    "result_status",
-    "created",
-    "started",
-    "ended",
-    "duration",
-    "vus",
-)
-TEST_FIELDS = ("id", "name", "project_id", "last_test_run_id")
 
 
 class Meta(msgspec.Struct):
@@ -74,6 +57,11 @@ class TestEnvelope(msgspec.Struct):
     test: TestBody = msgspec.field(name="k6-test")
 
 
+# Without a selection, responses contain scripts and archives, which can have megabytes.
+SELECT_RUN = ("$select", ",".join(RunBody.__struct_fields__))
+SELECT_TEST = ("$select", ",".join(TestBody.__struct_fields__))
+
+
 class IdOnly(msgspec.Struct):
     id: Any = None
 
@@ -88,46 +76,36 @@ class Projects(msgspec.Struct):
 
 def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     """Converts a run. Raises ValueError without an id, UnexpectedItem for a run of another test."""
-    unknown: list[str] = []
-
-    def convert(field: str, to: Callable[[object], T | None]) -> T | None:
-        try:
-            return to(getattr(body, field))
-        except ValueError:
-            unknown.append(field)
-            return None
-
-    id_ = to_int(body.id)
-    test_id = to_int(body.test_id)
-    if id_ is None or (test_id is None and of_test is None):
-        raise ValueError(f"a run without {'an id' if id_ is None else 'a test_id'}")
-    if of_test is not None and test_id not in (None, of_test):
+    convert = FieldConverter()
+    id_ = to_id(body.id, "a run without an id")
+    # In the list of one test, its id can be absent.
+    test_id = to_id(of_test if body.test_id in (None, "") else body.test_id, "a run without a test_id")
+    if of_test not in (None, test_id):
         raise UnexpectedItem(f"run {id_} of test {test_id} in the list of test {of_test}")
-    started, ended = convert("started", to_timestamp), convert("ended", to_timestamp)
+    started = convert("started", to_timestamp, body.started)
+    ended = convert("ended", to_timestamp, body.ended)
     execution = ended - started if started is not None and ended is not None and ended >= started else None
     return Run(
         id=id_,
-        test_id=test_id if test_id is not None else of_test or 0,
-        status=convert("run_status", to_int),
-        processing=convert("processing_status", to_int),
-        result=convert("result_status", to_int),
-        created=convert("created", to_timestamp),
+        test_id=test_id,
+        status=convert("run_status", to_int, body.run_status),
+        processing=convert("processing_status", to_int, body.processing_status),
+        result=convert("result_status", to_int, body.result_status),
+        created=convert("created", to_timestamp, body.created),
         started=started,
         ended=ended,
-        duration=convert("duration", to_float),
-        vus=convert("vus", to_float),
+        duration=convert("duration", to_float, body.duration),
+        vus=convert("vus", to_float, body.vus),
         execution=execution,
         # The legacy API has no times for the end of other phases.
         phases=((Phase.RUNNING, execution),) if execution is not None else (),
-        invalid_fields=tuple(unknown),
+        invalid_fields=tuple(convert.invalid),
     )
 
 
 def parse_test(body: TestBody, of_project: int | None) -> LoadTest:
     """Converts a test of this project, if it is known. Raises ValueError if it has no id."""
-    id_ = to_int(body.id)
-    if id_ is None:
-        raise ValueError("a test without an id")
+    id_ = to_id(body.id, "a test without an id")
     return LoadTest(
         id=id_,
         name=to_str(body.name) or str(id_),
@@ -152,8 +130,3 @@ def parse_ids(bodies: Sequence[IdOnly], endpoint: str) -> list[int]:
     if None in ids:
         raise DecodeError(f"{endpoint}: an entry without an id")
     return [id_ for id_ in ids if id_ is not None]
-
-
-def total_count(page: RunsPage | TestsPage) -> int | None:
-    """The number of items on all pages, if the server reports it."""
-    return to_int_or_none(page.meta.count) if page.meta else None

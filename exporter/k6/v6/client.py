@@ -9,15 +9,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
-import msgspec
-
 from exporter.k6.errors import DecodeError
 from exporter.k6.pagination import (
     MAX_PAGES,
     I,
     PageCollector,
     PagedItems,
-    UnexpectedItem,
+    T,
     check_id,
     decode,
     decode_item,
@@ -26,7 +24,6 @@ from exporter.k6.transport import Params, Transport
 from exporter.k6.v6.schema import (
     Page,
     RunBody,
-    Schedule,
     ScheduleBody,
     TestBody,
     parse_run,
@@ -66,7 +63,7 @@ class V6Client:
         window = [("created_after", format_timestamp(created_after))]
         if created_before is not None:
             window.append(("created_before", format_timestamp(created_before)))
-        paged = await self._paginate(RUNS, window, parse_run_item)
+        paged = await self._paginate(RUNS, window, RunBody, parse_run)
         is_one_page = paged.on_first_page == len(paged.items)
         certain = [run.created for run in paged.items[: paged.on_first_page] if run.created is not None]
         is_certain = paged.is_complete and is_one_page and not paged.skipped
@@ -86,7 +83,9 @@ class V6Client:
         if created_before is not None:
             params = [*params, ("created_before", format_timestamp(created_before))]
         page = decode(await self._transport.get(TEST_RUNS, params, id=test_id), Page, TEST_RUNS)
-        collector = PageCollector(TEST_RUNS, run_parser(test_id))
+        collector = PageCollector(
+            TEST_RUNS, lambda raw: parse_run(decode(raw, RunBody, TEST_RUNS), of_test=test_id)
+        )
         collector.check_limit(page.value)
         collector.add(page.value)
         return RunList(tuple(collector.items.values()), tuple(collector.skipped.values()))
@@ -99,7 +98,7 @@ class V6Client:
     async def list_tests(self, project_id: int | None = None) -> TestList:
         """All tests that the token can access, or those of a project."""
         endpoint, ids = (TESTS, {}) if project_id is None else (PROJECT_TESTS, {"id": project_id})
-        paged = await self._paginate(endpoint, [], parse_test_item, **ids)
+        paged = await self._paginate(endpoint, [], TestBody, parse_test, **ids)
         if not paged.is_complete:
             # A test that is missing in the list would be taken for a deleted one.
             raise DecodeError(f"GET {endpoint}: incomplete list: a next page has nothing new")
@@ -111,7 +110,7 @@ class V6Client:
 
     async def list_schedules(self) -> Mapping[int, float]:
         """The next run of each test that has an active schedule, in Unix seconds."""
-        paged = await self._paginate(SCHEDULES, [], parse_schedule_item)
+        paged = await self._paginate(SCHEDULES, [], ScheduleBody, parse_schedule)
         next_runs: dict[int, float] = {}
         for schedule in paged.items:
             if schedule.next_run is not None:
@@ -120,14 +119,14 @@ class V6Client:
         return next_runs
 
     async def _paginate(
-        self, endpoint: str, params: Params, parse: Callable[[msgspec.Raw], I], **ids: int
+        self, endpoint: str, params: Params, body_type: type[T], parse: Callable[[T], I], **ids: int
     ) -> PagedItems[I]:
         """Follows the next links of a list to its end, which is a page without one or with nothing new.
 
         Of a link only the page parameters are used, with our own endpoint: wherever it points, the token is
         sent nowhere else.
         """
-        collector = PageCollector(endpoint, parse)
+        collector = PageCollector(endpoint, lambda raw: parse(decode(raw, body_type, endpoint)))
         seen = on_first_page = 0
         page_params: Params = [("$top", PAGE_SIZE)]
         for page_number in range(1, MAX_PAGES + 1):
@@ -167,33 +166,6 @@ def link_query(link: object) -> str:
         return urlsplit(link).query
     except ValueError:
         return ""
-
-
-def run_parser(test_id: int) -> Callable[[msgspec.Raw], Run]:
-    """A parser for the runs of this test. It raises UnexpectedItem for a run of another."""
-
-    def parse(raw: msgspec.Raw) -> Run:
-        run = parse_run_item(raw)
-        if run.test_id != test_id:
-            raise UnexpectedItem(f"run {run.id} of test {run.test_id} in the list of test {test_id}")
-        return run
-
-    return parse
-
-
-def parse_run_item(raw: msgspec.Raw) -> Run:
-    """A run in a list. Raises ValueError or DecodeError, like the next two."""
-    return parse_run(decode(raw, RunBody, RUNS))
-
-
-def parse_test_item(raw: msgspec.Raw) -> LoadTest:
-    """A test in a list."""
-    return parse_test(decode(raw, TestBody, TESTS))
-
-
-def parse_schedule_item(raw: msgspec.Raw) -> Schedule:
-    """A schedule in a list."""
-    return parse_schedule(decode(raw, ScheduleBody, SCHEDULES))
 
 
 def format_timestamp(seconds: float) -> str:

@@ -4,14 +4,15 @@ Source: the vendor's OpenAPI description at https://api.k6.io/cloud/v6/openapi. 
 strings there, so there may be new values. These are left out and counted as unknown, never guessed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import msgspec
 
-from exporter.k6.coerce import to_float, to_int, to_int_or_none, to_str, to_timestamp
+from exporter.k6.coerce import FieldConverter, to_float, to_id, to_int_or_none, to_str, to_timestamp
+from exporter.k6.pagination import UnexpectedItem
 from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
 
 T = TypeVar("T")
@@ -97,24 +98,15 @@ LOAD_ENDED = ("processing_metrics", "completed", "aborted")
 SCRIPT_ERRORS = frozenset({8030, 8031, 8035})
 
 
-def parse_run(body: RunBody) -> Run:
-    """Converts a run. Raises ValueError if it has no id or no test."""
-    unknown: list[str] = []
-
-    def convert(field: str, to: Callable[[object], T | None], value: object) -> T | None:
-        try:
-            return to(value)
-        except ValueError:
-            unknown.append(field)
-            return None
-
-    id_, test_id = to_int(body.id), to_int(body.test_id)
-    if id_ is None or test_id is None:
-        raise ValueError(f"a run without {'an id' if id_ is None else 'a test_id'}")
-    steps = [
-        convert_or_empty(step, Status)
-        for step in convert("status_history", expect_list, body.status_history) or ()
-    ]
+def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
+    """Converts a run. Raises ValueError without an id or a test, UnexpectedItem for a run of another test."""
+    convert = FieldConverter()
+    id_ = to_id(body.id, "a run without an id")
+    test_id = to_id(body.test_id, "a run without a test_id")
+    if of_test not in (None, test_id):
+        raise UnexpectedItem(f"run {id_} of test {test_id} in the list of test {of_test}")
+    items = convert("status_history", lambda value: to_type(value, list), body.status_history) or []
+    steps = [convert_or_empty(item, Status) for item in items]
     history = [parse_step(step) for step in steps]
     abort = map_abort([convert_or_empty(body.status_details, Status), *steps], body.result)
     codes = convert("run_status", lambda status: map_status(status, abort), body.status)
@@ -139,31 +131,28 @@ def parse_run(body: RunBody) -> Run:
         execution=convert("execution_duration", to_float, billable),
         vuh=convert("vuh", total_vuh, body.cost),
         phases=phase_durations(history),
-        invalid_fields=tuple(unknown),
+        invalid_fields=tuple(convert.invalid),
     )
 
 
 def convert_or_empty(value: object, type_: type[T]) -> T:
     """A part of a response as this type; an empty one if it has another shape."""
     try:
-        return msgspec.convert(value, type_)
-    except msgspec.ValidationError:  # a ValueError only since msgspec 0.21
+        return to_type(value, type_)
+    except ValueError:
         return type_()
 
 
-def expect_list(value: object) -> Sequence[object]:
-    """A list, empty for None. Raises ValueError for anything else."""
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise ValueError("the status history is not a list")
-    return value
+def to_type(value: object, type_: type[T]) -> T:
+    """A part of a response as this type. Raises ValueError if it has another shape."""
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:  # a ValueError only since msgspec 0.21
+        raise ValueError(str(error)) from error
 
 
-def map_status(status: object, abort: RunStatus) -> tuple[RunStatus, ProcessingStatus] | None:
+def map_status(status: object, abort: RunStatus) -> tuple[RunStatus, ProcessingStatus]:
     """The two legacy codes of a status; `abort` is the one for `aborted`. Raises ValueError."""
-    if status is None:
-        return None
     if not isinstance(status, str) or status not in STATUSES:
         raise ValueError(f"unknown status {status!r}")
     code, processing = STATUSES[status]
@@ -183,8 +172,8 @@ def map_abort(steps: Iterable[Status], result: object) -> RunStatus:
 
 
 def map_result(result: object) -> ResultStatus | None:
-    """The legacy code of a result. Raises ValueError."""
-    if result is None or result == "":
+    """The legacy code of a result; None if it is empty. Raises ValueError."""
+    if result == "":
         return None
     if not isinstance(result, str) or result not in RESULTS:
         raise ValueError(f"unknown result {result!r}")
@@ -192,13 +181,8 @@ def map_result(result: object) -> ResultStatus | None:
 
 
 def total_vuh(cost: object) -> float | None:
-    """Virtual user hours; None if there is no cost yet. Raises ValueError."""
-    if cost is None:
-        return None
-    try:
-        return to_float(msgspec.convert(cost, Cost).total_vuh)
-    except msgspec.ValidationError as error:  # a ValueError only since msgspec 0.21
-        raise ValueError("the cost is not an object") from error
+    """Virtual user hours. Raises ValueError."""
+    return to_float(to_type(cost, Cost).total_vuh)
 
 
 def parse_step(step: Status) -> Step:
@@ -237,15 +221,12 @@ def phase_durations(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
 
 def parse_test(body: TestBody) -> LoadTest:
     """Converts a test. Raises ValueError if it has no id."""
-    id_ = to_int(body.id)
-    if id_ is None:
-        raise ValueError("a test without an id")
+    id_ = to_id(body.id, "a test without an id")
     return LoadTest(id=id_, name=to_str(body.name) or str(id_), project_id=to_int_or_none(body.project_id))
 
 
 def parse_schedule(body: ScheduleBody) -> Schedule:
     """Converts a schedule. Raises ValueError if a value cannot be converted."""
-    id_, test_id = to_int(body.id), to_int(body.load_test_id)
-    if id_ is None or test_id is None:
-        raise ValueError(f"a schedule without {'an id' if id_ is None else 'a load_test_id'}")
+    id_ = to_id(body.id, "a schedule without an id")
+    test_id = to_id(body.load_test_id, "a schedule without a load_test_id")
     return Schedule(id_, test_id, None if body.deactivated else to_timestamp(body.next_run))

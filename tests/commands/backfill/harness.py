@@ -12,7 +12,7 @@ from exporter.commands.backfill.command import run_backfill
 from exporter.commands.backfill.options import BackfillOptions, parse_options
 from exporter.config import Config
 from exporter.credentials import Secret
-from exporter.polling.factory import open_client
+from exporter.polling.factory import open_source
 from exporter.simulator import EndStatus, Fault, Options, Phases, RunScript, Simulator, World
 from tests.support.lab import START, TOKEN, ManualClock, add_date_header
 
@@ -73,7 +73,7 @@ def run_command(
     api = {"url": "http://k6.test", "requests_per_minute": 100_000} | API_VERSIONS[api_version]
     config, token = Config.model_validate({"api": api} | (settings or {})), Secret(TOKEN)
     transport = httpx.ASGITransport(add_date_header(simulator))
-    connection = open_client(config, token, clock=now.clock, transport=transport)
+    connection = open_source(config, token, clock=now.clock, transport=transport)
     return run_backfill(config, token, parse_flags(output=str(output), **flags), connection), simulator
 
 
