@@ -16,7 +16,7 @@ import msgspec
 from exporter.k6.coerce import to_int_or_none
 from exporter.k6.errors import BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.schema import (
-    SELECT_RUN,
+    RUN_FIELDS,
     SELECT_TEST,
     Organizations,
     Projects,
@@ -67,9 +67,16 @@ class LegacyClient:
         self._accepts: dict[str, bool] = {}
 
     async def list_runs(
-        self, test_id: int | None = None, *, ids: Sequence[int] = (), since: float = -inf, count: float = inf
+        self,
+        test_id: int | None = None,
+        *,
+        ids: Sequence[int] = (),
+        public_id: str | None = None,
+        select: Sequence[str] = RUN_FIELDS,
+        since: float = -inf,
+        count: float = inf,
     ) -> RunList:
-        """Runs of a test, or only those with these ids.
+        """Runs of a test, or only those with these ids, or the one with this public id.
 
         `since` (Unix seconds) and `count` save requests: pages that are sorted from new to old are not
         followed beyond that time of creation, or that number of runs.
@@ -77,7 +84,11 @@ class LegacyClient:
         request = ListRequest(
             RUNS,
             RunsPage,
-            [SELECT_RUN, *optional_param("test_id", test_id)],
+            [
+                select_param(select),
+                *optional_param("test_id", test_id),
+                *optional_param("public_id", public_id),
+            ],
             order_by="-created",
             parse=lambda raw: parse_run(decode(raw, RunBody, RUNS), of_test=test_id),
             is_enough=lambda runs: (
@@ -94,9 +105,9 @@ class LegacyClient:
         """The newest runs of a test, at least `count` if there are so many; whole pages of a hundred."""
         return await self.list_runs(test_id, count=count)
 
-    async def read_run(self, run_id: int) -> Run:
+    async def read_run(self, run_id: int, *, select: Sequence[str] = RUN_FIELDS) -> Run:
         """One run."""
-        body = await self._transport.get(RUN, [SELECT_RUN], id=run_id)
+        body = await self._transport.get(RUN, [select_param(select)], id=run_id)
         return check_id(decode_run(body, RUN), run_id, RUN)
 
     async def list_tests(self, project_id: int | None = None, *, ids: Sequence[int] = ()) -> TestList:
@@ -214,6 +225,11 @@ def is_sorted_descending(runs: Sequence[Run]) -> bool:
     times = [run.created for run in runs if run.created is not None]
     descends = all(a >= b for a, b in pairwise(times))
     return len(times) == len(runs) > 1 and descends and times[0] > times[-1]
+
+
+def select_param(fields: Sequence[str]) -> tuple[str, str]:
+    """The parameter that names the fields of a run, so that scripts and archives are not transferred."""
+    return "$select", ",".join(fields)
 
 
 def optional_param(name: str, value: int | str | None) -> list[tuple[str, int | str]]:

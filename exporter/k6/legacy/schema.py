@@ -58,7 +58,7 @@ class TestEnvelope(msgspec.Struct):
 
 
 # Without a selection, responses contain scripts and archives, which can have megabytes.
-SELECT_RUN = ("$select", ",".join(RunBody.__struct_fields__))
+RUN_FIELDS = RunBody.__struct_fields__
 SELECT_TEST = ("$select", ",".join(TestBody.__struct_fields__))
 
 

@@ -142,8 +142,21 @@ def test_only_selected_fields_are_requested() -> None:
     world, _, [run_id] = some_runs(1)
     cloud = Cloud(world)
 
-    assert run(cloud.api.read_run(run_id)).vus == 50
-    assert cloud.requests() == [f"GET {RUNS}/{run_id}?{SELECT}"]
+    assert run(cloud.api.read_run(run_id, select=("id", "test_id", "vus"))).vus == 50
+    assert ids(run(cloud.api.list_runs(public_id="none", select=("id", "test_id"))).runs) == []
+    assert cloud.requests() == [
+        f"GET {RUNS}/{run_id}?$select=id,test_id,vus",
+        f"GET {RUNS}?$select=id,test_id&public_id=none&page=1&{PAGING}",
+    ]
+
+
+def test_run_is_found_by_its_public_id() -> None:
+    world, test, _ = some_runs(3)
+    public = world.add_run(test, created=START - 50, public_id="abc")
+    cloud = Cloud(world)
+
+    assert ids(run(cloud.api.list_runs(public_id="abc")).runs) == [public]
+    assert cloud.requests() == [f"GET {RUNS}?{SELECT}&public_id=abc&page=1&{PAGING}"]
 
 
 def test_parameters_are_url_encoded() -> None:
