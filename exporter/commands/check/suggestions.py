@@ -11,7 +11,7 @@ from exporter.credentials import Secret
 from exporter.formatting import escape_unprintable
 from exporter.k6.errors import ApiError
 from exporter.model import LoadTest
-from exporter.polling.factory import build_selector, open_client
+from exporter.polling.factory import build_selector, open_source
 from exporter.polling.result import PollResult
 from exporter.polling.selector import Rule
 from exporter.store import State
@@ -32,13 +32,13 @@ async def fetch_suggestions(config: Config, token: Secret, unresolved: Sequence[
 
     # Without `tests` and `sharding`, a discovery finds all tests that the token can see.
     found, test_of_run = PollResult(), {}
-    async with open_client(Config(api=config.api), token) as client:
+    async with open_source(Config(api=config.api), token) as source:
         # What cannot be fetched is left out.
         with suppress(ApiError):
-            await client.source.discover(State(), found)
+            await source.discover(State(), found)
         for id_ in [id_ for id_ in ids if id_ is not None][:MAX_IDS]:
             with suppress(ApiError):
-                test_of_run[id_] = (await client.api.read_run(id_)).test_id
+                test_of_run[id_] = (await source.api.read_run(id_)).test_id
     tests = [*(found.members or {}).values()]
     return {name: suggest(entry, tests, test_of_run) for name, entry in missing.items()}
 
