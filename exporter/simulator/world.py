@@ -153,12 +153,11 @@ class World:
         note: str = "",
         started_by: int | None = None,
         public_id: str | None = None,
-        starred: bool = False,
     ) -> int:
         """A run with this script. One created in the future does not exist before that time."""
         plan = RunScript(ending, failed, processing_fails, phases, vus, duration, note)
         run_id = self._create(test_id, created, plan, started_by)
-        self.runs[run_id] = replace(self.runs[run_id], public_id=public_id, starred=starred)
+        self.runs[run_id] = replace(self.runs[run_id], public_id=public_id)
         return run_id
 
     def start(self, test_id: int, now: float, by: int | None = None, *, key: str | None = None) -> int:
