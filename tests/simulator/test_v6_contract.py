@@ -10,6 +10,7 @@ from exporter.simulator import (
     NextLink,
     Options,
     Phases,
+    RunScript,
     Simulator,
     Timestamps,
     V6Options,
@@ -60,14 +61,8 @@ SAMPLE = Phases(created=10, validated=None, queued=None, initializing=10, runnin
 
 def test_run_equals_the_sample_of_the_document() -> None:
     world = World()
-    run_id = world.add_run(
-        world.add_test("Orders API Soak Test", created=CREATED),
-        created=CREATED,
-        phases=SAMPLE,
-        vus=10,
-        note="User-defined note for the test run.",
-        started_by=world.owner_id,
-    )
+    plan = RunScript(phases=SAMPLE, vus=10, note="User-defined note for the test run.")
+    run_id = world.start(world.add_test("Orders API Soak Test", created=CREATED, plan=plan), CREATED)
     simulator = simulate(world, now=CREATED + 3600, options=Options(v6=V6Options(microseconds=False)))
 
     assert fetch_v6(simulator, f"/test_runs/{run_id}") == {

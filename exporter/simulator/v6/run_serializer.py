@@ -37,7 +37,7 @@ def serialize_run(stack: Stack, state: RunState) -> Item:
         "test_id": run.test_id,
         "project_id": project_id,
         # Null for a run that its schedule started.
-        "started_by": None if run.started_by is None else stack.world.email(run.started_by),
+        "started_by": None if run.started_by is None else stack.world.owner_email,
         "created": time(run.created),
         # The document's sample ends with the last status, ten seconds after the execution did.
         "ended": time(state.finished),
@@ -95,7 +95,7 @@ def _serialize_status(stack: Stack, state: RunState, step: Step) -> Item:
     item: Item = {"type": _STATUSES[step.phase], "entered": stack.options.timestamp(step.entered)}
     if step.phase is Phase.ABORTED:
         # The official client requires all three keys.
-        user = None if state.stopped_by is None else stack.world.email(state.stopped_by)
+        user = None if state.stopped_by is None else stack.world.owner_email
         item["extra"] = {"by_user": user, **_serialize_error(state)}
     elif stack.options.null_extra:
         item["extra"] = None

@@ -40,7 +40,7 @@ def serialize_schedule(stack: Stack, schedule: Schedule) -> Item:
         **_serialize_recurrence(schedule),
         "deactivated": schedule.deactivated,
         "next_run": stack.options.timestamp(schedule.next_run(stack.now)),
-        "created_by": stack.world.email(stack.world.tests[schedule.test_id].user_id),
+        "created_by": stack.world.owner_email,
     }
 
 
