@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.simulator import Options, Phases, Simulator, Timestamps, World
+from exporter.simulator import Options, Phases, Simulator, Timestamps, World, faults
 from tests.support.simulator_client import CREATED, fetch, fetch_run_ids, fetch_test_names, send, simulate
 
 RUNS = "/loadtests/v2/runs"
@@ -159,9 +159,8 @@ def test_timestamps_have_the_form_of_the_options(options: Options, written: str)
     assert run["created"] == written
 
 
-def test_options_change_numbers_fields_and_keys(world: World) -> None:
-    options = Options(numbers_as_strings=True, nulls=frozenset({"vus"}), extra_keys=True)
-    simulator = simulate(world, now=CREATED + 1000, options=options)
+def test_faults_change_numbers_fields_and_keys(simulator: Simulator) -> None:
+    simulator.faults.add(faults.field("vus", None), faults.unknown_keys(), faults.numbers_as_strings())
 
     listed = fetch(simulator, RUNS, {"test_id": SECOND, "$select": "id,vus,run_status,is_baseline"})
 

@@ -45,7 +45,7 @@ def validate_options(stack: Stack, request: Request, _: int) -> Response:
     if project_id is not None and project_id not in {it.id for it in stack.projects()}:
         raise invalid("project_id", "There is no such project.")
     vuh = UPLOAD_PLAN.vus * UPLOAD_PLAN.planned_seconds / 3600
-    breakdown = serialize_cost(stack, vuh)["breakdown"]
+    breakdown = serialize_cost(vuh)["breakdown"]
     return Response(body={"vuh_usage": round(vuh, 6), "breakdown": breakdown})
 
 

@@ -43,13 +43,13 @@ def serialize_run(stack: Stack, state: RunState) -> Item:
         "ended": time(state.finished),
         "note": plan.note,
         "retention_expiry": time((state.finished or run.created) + _RETENTION_SECONDS),
-        "cost": None if state.vuh is None else serialize_cost(stack, state.vuh),
+        "cost": None if state.vuh is None else serialize_cost(state.vuh),
         "status": _STATUSES[state.phase],
         "status_details": history[-1],
         "status_history": history,
         "distribution": None,
         "result": state.result,
-        "result_details": {} if stack.options.empty_result_details else None,
+        "result_details": None,
         "options": None,
         "k6_dependencies": {"k6": ">=v1.0"},
         "k6_versions": {"k6": "v2.2.0"},
@@ -74,18 +74,14 @@ def serialize_run(stack: Stack, state: RunState) -> Item:
     return item
 
 
-def serialize_cost(stack: Stack, vuh: float) -> Item:
-    """The schema's TestCost, without reductions. Each number may be a string."""
-
-    def number(value: float) -> float | str:
-        return str(value) if stack.options.cost_as_strings else value
-
-    total, zero = number(round(vuh, 6)), number(0)
+def serialize_cost(vuh: float) -> Item:
+    """The schema's TestCost, without reductions."""
+    total = round(vuh, 6)
     breakdown = {
         "protocol_vuh": total,
-        "browser_vuh": zero,
+        "browser_vuh": 0,
         "base_total_vuh": total,
-        "reduction_rate": zero,
+        "reduction_rate": 0,
         "reduction_rate_breakdown": None,
     }
     return {"total_vuh": total, "breakdown": breakdown}

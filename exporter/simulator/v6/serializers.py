@@ -13,7 +13,7 @@ def serialize_test(stack: Stack, test: Test) -> Item:
         "id": test.id,
         "project_id": test.project_id,
         "name": test.name,
-        **({"baseline_test_run_id": None} if stack.options.baseline else {}),
+        "baseline_test_run_id": None,
         "k6_version": None,
         "created": stack.options.timestamp(test.created),
         "updated": stack.options.timestamp(test.updated),
