@@ -65,8 +65,8 @@ class V6Options:
 class Options:
     """How the simulator responds. The defaults are what the documents show.
 
-    Both API versions follow `documented_only` and `reject_unknown_parameters`; the others are for the legacy
-    API, and `v6` is for v6.
+    Both API versions follow `reject_unknown_parameters`; the others are for the legacy API, and `v6` is for
+    v6.
 
     timestamps, microseconds: the form of every timestamp.
     default_page_size: objects on a page if the request gives no number; None: all.

@@ -6,7 +6,7 @@ from exporter.simulator.http import Item
 
 # "k6-tests" comes first because the list of tests has an empty "k6-runs" beside it; "value" is v6's.
 _LIST_KEYS = ("k6-tests", "k6-runs", "projects", "organizations", "value")
-_OBJECT_KEYS = ("k6-test", "k6-run", "project", "organization")
+_OBJECT_KEYS = ("k6-test", "k6-run")
 
 
 def map_page(body: object, change: Callable[[list[object]], list[object]]) -> object:
