@@ -149,7 +149,7 @@ def test_demo_prints_urls_and_serves_there() -> None:
         eventually(lambda: "k6_cloud_up 1.0" in httpx.get(metrics, trust_env=False).text)
         assert "k6_cloud_test_info" in httpx.get(metrics, trust_env=False).text
         assert "checkout-soak" in httpx.get(page, trust_env=False).text
-        assert httpx.get(f"{cloud}/simulator/truth", trust_env=False).is_success
+        assert httpx.get(f"{cloud}/simulator/state", trust_env=False).is_success
         assert demo.end() == 0
 
 
