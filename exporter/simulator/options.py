@@ -40,7 +40,7 @@ def _format_timestamp(time: float | None, form: Timestamps, *, microseconds: boo
 class V6Options:
     """How the v6 API responds. The defaults are what its schema and the official client require.
 
-    stack_id: the Grafana stack that shows the world's default organization.
+    stack_id, stack_url: the Grafana stack that shows the world's default organization.
     timestamps, microseconds: the form of every timestamp; live responses had Z and microseconds.
     max_top: the most objects on a page, and the number if the request gives none.
     clamp_top: a larger `$top` is reduced to that number; refused with 400 otherwise.
@@ -49,6 +49,7 @@ class V6Options:
     """
 
     stack_id: int = 1
+    stack_url: str = "https://simulated.grafana.net"
     timestamps: Timestamps = Timestamps.Z
     microseconds: bool = True
     max_top: int = 1000

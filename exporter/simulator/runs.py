@@ -153,6 +153,7 @@ class Run:
     started_by: int | None = None
     stopped_by: int | None = None
     public_id: str | None = None
+    starred: bool = False
 
     def with_stop(self, at: float, by: int) -> "Run":
         """The run if that user's stop takes effect at that time; unchanged if it ends before."""

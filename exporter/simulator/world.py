@@ -143,11 +143,12 @@ class World:
         duration: int | None = None,
         note: str = "",
         public_id: str | None = None,
+        starred: bool = False,
     ) -> int:
         """A run with this script. One created in the future does not exist before that time."""
         plan = RunScript(ending, failed, processing_fails, phases, vus, duration, note)
         run_id = self._create(test_id, created, plan)
-        self.runs[run_id] = replace(self.runs[run_id], public_id=public_id)
+        self.runs[run_id] = replace(self.runs[run_id], public_id=public_id, starred=starred)
         return run_id
 
     def start(self, test_id: int, now: float, *, key: str | None = None) -> int:

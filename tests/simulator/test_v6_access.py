@@ -4,10 +4,10 @@ import pytest
 
 from exporter.simulator import Options, V6Options, World
 from tests.support.simulator_client import TOKEN, send, simulate
-from tests.support.v6_schema import ERROR, assert_matches
+from tests.support.v6_schema import AUTHENTICATION, ERROR, assert_matches
 
-STACK = Options(v6=V6Options(stack_id=12_345))
-LISTS = ["projects", "load_tests", "test_runs", "schedules"]
+LISTS = ["projects", "load_tests", "test_runs", "schedules", "load_zones"]
+STACK = Options(v6=V6Options(stack_id=12_345, stack_url="https://shop.grafana.net"))
 
 
 def status(
@@ -15,10 +15,14 @@ def status(
     stack: str | None = "12345",
     *,
     path: str = "projects",
+    options: Options = STACK,
 ) -> int:
     headers = {} if stack is None else {"X-Stack-Id": stack}
     response = send(
-        simulate(World(), options=STACK), f"/cloud/v6/{path}", authorization=authorization, headers=headers
+        simulate(World(), options=options),
+        f"/cloud/v6/{path}",
+        authorization=authorization,
+        headers=headers,
     )
     if response.status_code >= 400:
         assert_matches(ERROR, response.json())
@@ -31,7 +35,7 @@ def test_known_token_and_stack_are_accepted(path: str) -> None:
     assert status(f"bearer {TOKEN}", path=path) == 200
 
 
-@pytest.mark.parametrize("path", [*LISTS, "nowhere"])
+@pytest.mark.parametrize("path", [*LISTS, "nowhere", "auth"])
 @pytest.mark.parametrize(
     "authorization", [None, "", TOKEN, "Bearer wrong", f"Basic {TOKEN}", f"Token {TOKEN}"]
 )
@@ -46,6 +50,34 @@ def test_other_authorization_is_refused(path: str, authorization: str | None) ->
 )
 def test_every_request_requires_the_stack(path: str, stack: str | None, refusal: int) -> None:
     assert status(stack=stack, path=path) == refusal
+
+
+@pytest.mark.parametrize("url", ["https://shop.grafana.net", "https://Shop.grafana.net/"])
+def test_auth_returns_stack_id_and_default_project(url: str) -> None:
+    world = World()
+    response = send(
+        simulate(world, options=STACK),
+        "/cloud/v6/auth",
+        authorization=f"Bearer {TOKEN}",
+        headers={"X-Stack-Url": url},
+    )
+
+    assert response.status_code == 200
+    assert_matches(AUTHENTICATION, response.json())
+    assert response.json() == {"stack_id": 12_345, "default_project_id": world.default_project_id}
+
+
+@pytest.mark.parametrize(("url", "refusal"), [(None, 400), ("https://other.grafana.net", 403)])
+def test_auth_refuses_another_stack(url: str | None, refusal: int) -> None:
+    response = send(
+        simulate(World(), options=STACK),
+        "/cloud/v6/auth",
+        authorization=f"Bearer {TOKEN}",
+        headers={} if url is None else {"X-Stack-Url": url},
+    )
+
+    assert response.status_code == refusal
+    assert_matches(ERROR, response.json())
 
 
 def test_stack_hides_other_organizations() -> None:

@@ -192,6 +192,7 @@ def make_demo() -> Simulator:
         ("/test_runs", listing(v6_schema.TEST_RUN)),
         ("/test_runs/5000001", v6_schema.TEST_RUN),
         ("/schedules", listing(v6_schema.SCHEDULE)),
+        ("/load_zones", v6_schema.LOAD_ZONES),
     ],
 )
 @pytest.mark.parametrize("params", [{}, {"$count": "true", "$top": 1}])
@@ -251,6 +252,7 @@ def test_exactly_the_documented_parameters_are_known(endpoint: str, parameters: 
         ("GET", "/test_runs?created_after=2025-08-01T12:00:00", 400, "error"),
         ("GET", "/test_runs?created_after=2025-08-01T12:00:00+00:00", 400, "error"),  # + is a space
         ("GET", "/test_runs?created_before=0001-01-01T00:00:00%2B14:00", 400, "error"),
+        ("GET", "/load_tests/400001/test_runs?is_starred=maybe", 400, "error"),
         ("GET", "/test_runs/1", 404, "error"),
         ("GET", "/test_runs/one", 404, "error"),
         ("GET", "/load_tests/1", 404, "error"),

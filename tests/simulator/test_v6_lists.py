@@ -84,6 +84,20 @@ def test_future_run_does_not_exist() -> None:
     assert send_v6(simulator, "/test_runs/5000002").status_code == 404
 
 
+def test_runs_can_be_filtered_by_star() -> None:
+    world = world_of_runs(1)
+    starred = world.add_run(TEST, created=CREATED + 2, starred=True)
+    simulator = simulate(world, now=CREATED + 9)
+
+    assert [fetch_ids_v6(simulator, RUNS, {"is_starred": word}) for word in ("true", "1", "false", "0")] == [
+        [starred],
+        [starred],
+        [5_000_001],
+        [5_000_001],
+    ]
+    assert [run["is_starred"] for run in fetch_v6(simulator, RUNS)["value"]] == [False, True]
+
+
 @pytest.mark.parametrize("path", [RUNS, "/test_runs"])
 @pytest.mark.parametrize("form", [NextLink.ABSOLUTE, NextLink.HTTP, NextLink.ENCODED, NextLink.RELATIVE])
 def test_links_lead_through_all_pages(path: str, form: NextLink) -> None:
@@ -204,11 +218,21 @@ def test_tests_are_ordered_by_orderby(order: str, ids: list[int]) -> None:
     assert fetch_ids_v6(world_of_tests(), "/load_tests", {"$orderby": order}) == ids
 
 
-def test_projects_are_ordered_by_orderby() -> None:
+def test_projects_are_filtered_by_name() -> None:
     simulator = world_of_tests()
 
     assert fetch_ids_v6(simulator, "/projects") == [30_001, 30_003, 30_002]
     assert fetch_ids_v6(simulator, "/projects", {"$orderby": "name desc"}) == [30_002, 30_003, 30_001]
+    assert fetch_ids_v6(simulator, "/projects", {"name": "Shop"}) == [30_002]
+    assert fetch_ids_v6(simulator, "/projects", {"name": "shop"}) == []
+    assert fetch_ids_v6(simulator, "/projects", {"name_search": "PAY"}) == [30_003]
+
+
+def test_load_zones_have_no_pages() -> None:
+    simulator = simulate(World())
+
+    assert set(fetch_v6(simulator, "/load_zones", {"$top": 1, "$count": "true"})) == {"value"}
+    assert fetch_ids_v6(simulator, "/load_zones", {"k6_load_zone_id": "amazon:us:ashburn"}) == [1]
 
 
 class CountingRuns(dict[int, Any]):

@@ -96,6 +96,14 @@ PROJECT: Schema = {
     "updated": Field(TIME),
     "labels": optional(STRINGS),
 }
+LOAD_ZONE: Schema = {
+    "id": Field(INT64),
+    "name": Field(STR),
+    "k6_load_zone_id": Field(STR),
+    "available": Field(BOOL),
+    "custom_load_runner_image": null_or(STR),
+    "public": Field(BOOL),
+}
 RECURRENCE_RULE: Schema = {
     "frequency": Field(STR),
     "interval": optional(INT32),
@@ -114,6 +122,7 @@ SCHEDULE: Schema = {
     "next_run": null_or(TIME),
     "created_by": null_or(STR),
 }
+AUTHENTICATION: Schema = {"stack_id": Field(INT64), "default_project_id": Field(INT64)}
 VALIDATED_OPTIONS: Schema = {"vuh_usage": Field(NUMBER), "breakdown": Field(COST_BREAKDOWN)}
 ERROR_DETAIL: Schema = {
     "message": Field(STR),
@@ -137,13 +146,16 @@ def listing(of: Schema) -> Schema:
     return {"value": Field([of]), "@count": optional(INT64), "@nextLink": optional(URI)}
 
 
+LOAD_ZONES: Schema = {"value": Field([LOAD_ZONE])}
+
 STATUSES = ("created", "queued", "initializing", "running", "processing_metrics", "completed", "aborted")
 RESULTS = ("passed", "failed", "error")
 
 # Method and path: the parameters of its query.
 _PAGE = {"$count", "$skip", "$top"}
 ENDPOINTS: dict[str, set[str]] = {
-    "GET /cloud/v6/projects": _PAGE | {"$orderby"},
+    "GET /cloud/v6/auth": set(),
+    "GET /cloud/v6/projects": _PAGE | {"$orderby", "name", "name_search"},
     "GET /cloud/v6/projects/{id}": set(),
     "GET /cloud/v6/projects/{id}/load_tests": _PAGE | {"$orderby", "name"},
     "POST /cloud/v6/projects/{id}/load_tests": set(),
@@ -151,11 +163,14 @@ ENDPOINTS: dict[str, set[str]] = {
     "GET /cloud/v6/load_tests/{id}": set(),
     "PUT /cloud/v6/load_tests/{id}/script": set(),
     "POST /cloud/v6/load_tests/{id}/start": set(),
-    "GET /cloud/v6/load_tests/{id}/test_runs": _PAGE | {"$orderby", "created_after", "created_before"},
+    "GET /cloud/v6/load_tests/{id}/test_runs": (
+        _PAGE | {"$orderby", "created_after", "created_before", "is_starred"}
+    ),
     "GET /cloud/v6/test_runs": _PAGE | {"created_after", "created_before"},
     "GET /cloud/v6/test_runs/{id}": set(),
     "POST /cloud/v6/test_runs/{id}/abort": set(),
     "GET /cloud/v6/schedules": _PAGE,
+    "GET /cloud/v6/load_zones": {"k6_load_zone_id"},
     "POST /cloud/v6/validate_options": set(),
 }
 

@@ -3,9 +3,9 @@
 from collections.abc import Collection
 
 from exporter.simulator.http import HTTPError, Request, invalid, parse_integer
-from exporter.simulator.options import Options
+from exporter.simulator.options import Options, V6Options
 
-STACK_URL = "https://simulated.grafana.net"
+AUTH_PATH = "/cloud/v6/auth"
 
 
 def check_access(request: Request, options: Options, tokens: Collection[str]) -> None:
@@ -17,8 +17,18 @@ def check_access(request: Request, options: Options, tokens: Collection[str]) ->
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or token.strip() not in tokens:
         raise HTTPError(401, "Invalid token or authentication scheme")
+    if request.path == AUTH_PATH:
+        return
     stack_id = parse_integer(request.headers.get("x-stack-id", ""))
     if stack_id is None:
         raise invalid("X-Stack-Id", "A valid integer is required.")
     if stack_id != options.v6.stack_id:
+        raise HTTPError(403, "No access to this stack")
+
+
+def check_stack_url(request: Request, options: V6Options) -> None:
+    url = request.headers.get("x-stack-url")
+    if not url:
+        raise invalid("X-Stack-Url", "This header is required.")
+    if url.rstrip("/").lower() != options.stack_url.rstrip("/").lower():
         raise HTTPError(403, "No access to this stack")

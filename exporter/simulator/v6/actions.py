@@ -5,7 +5,6 @@ from email import message_from_bytes
 from email.policy import HTTP
 
 from exporter.simulator.http import HTTPError, Request, Response, invalid
-from exporter.simulator.v6.access import STACK_URL
 from exporter.simulator.v6.run_serializer import serialize_cost, serialize_run
 from exporter.simulator.v6.serializers import serialize_test
 from exporter.simulator.v6.stack import Stack
@@ -21,7 +20,7 @@ def start_test(stack: Stack, request: Request, test_id: int) -> Response:
     if key is not None and not 1 <= len(key) <= _MAX_KEY_LENGTH:
         raise invalid("K6-Idempotency-Key", f"From 1 to {_MAX_KEY_LENGTH} characters.")
     run_id = stack.world.start(stack.test(test_id).id, stack.now, key=key)
-    page = f"{STACK_URL}/a/k6-app/runs/{run_id}"
+    page = f"{stack.options.stack_url.rstrip('/')}/a/k6-app/runs/{run_id}"
     return Response(body=serialize_run(stack, stack.run(run_id)) | {"test_run_details_page_url": page})
 
 

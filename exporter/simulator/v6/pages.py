@@ -1,8 +1,7 @@
 """Lists of the v6 API: filters and order from the query, and pages with `value`, `@count` and `@nextLink`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -11,6 +10,7 @@ from exporter.simulator.options import NextLink
 from exporter.simulator.v6.stack import Stack
 
 T = TypeVar("T")
+Key = Callable[[T], float | str]
 
 
 def make_page(
@@ -20,7 +20,7 @@ def make_page(
     options = stack.options
     skip, top = _get_integer(request, "$skip", 0, smallest=0), _get_top(stack, request)
     envelope: Item = {}
-    if _is_count_requested(request):
+    if get_flag(request, "$count"):
         envelope["@count"] = len(items)
     if options.next_link is NextLink.LOOP:
         envelope["@nextLink"] = _make_link(request, skip, top, options.next_link)
@@ -65,11 +65,14 @@ def _get_integer(request: Request, name: str, default: int, *, smallest: int) ->
     return number
 
 
-def _is_count_requested(request: Request) -> bool:
-    text = (request.value("$count") or "false").lower()
-    if text not in {"true", "1", "false", "0"}:
-        raise invalid("$count", "A valid boolean is required.")
-    return text in {"true", "1"}
+def get_flag(request: Request, name: str) -> bool | None:
+    """True for true or 1, False for false or 0, None without the parameter."""
+    text = request.value(name)
+    if text is None:
+        return None
+    if text.lower() not in {"true", "1", "false", "0"}:
+        raise invalid(name, "A valid boolean is required.")
+    return text.lower() in {"true", "1"}
 
 
 def get_time(request: Request, name: str) -> float | None:
@@ -87,14 +90,14 @@ def get_time(request: Request, name: str) -> float | None:
     raise invalid(name, "A date and time with a zone is required.")
 
 
-def sort_items(items: list[T], request: Request, fields: Collection[str]) -> list[T]:
-    """Sorted by those of these fields that `$orderby` lists, each ascending unless `desc` follows it."""
+def sort_items(items: list[T], request: Request, keys: Mapping[str, Key[T]]) -> list[T]:
+    """Sorted by the fields that `$orderby` lists, each ascending unless `desc` follows it."""
     order = request.value("$orderby")
     if order is None:
         return items
     for part in reversed(order.split(",")):
         field, _, direction = part.strip().partition(" ")
-        if field not in fields or direction not in {"", "asc", "desc"}:
+        if field not in keys or direction not in {"", "asc", "desc"}:
             raise invalid("$orderby", f"Cannot order by {part.strip()}.")
-        items = sorted(items, key=attrgetter(field), reverse=direction == "desc")
+        items = sorted(items, key=keys[field], reverse=direction == "desc")
     return items

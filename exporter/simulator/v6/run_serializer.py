@@ -57,7 +57,7 @@ def serialize_run(stack: Stack, state: RunState) -> Item:
         "max_browser_vus": None,
         "estimated_duration": None,
         "execution_duration": int(state.executed),
-        "is_starred": False,
+        "is_starred": run.starred,
     }
     if any(step.phase not in _NOT_YET_DISTRIBUTED for step in state.history):
         item["distribution"] = [{"load_zone": "amazon:us:ashburn", "percent": 100}]

@@ -1,4 +1,4 @@
-"""Tests, projects and schedules as the v6 API writes them, by its schema."""
+"""Tests, projects, schedules and load zones as the v6 API writes them, by its schema."""
 
 from exporter.simulator.http import Item
 from exporter.simulator.schedules import Schedule
@@ -58,3 +58,21 @@ def _serialize_recurrence(schedule: Schedule) -> Item:
         "count": schedule.times,
     }
     return {"recurrence_rule": rule, "cron": None}
+
+
+def _make_load_zone(zone_id: int, name: str, k6_id: str, image: str | None = None) -> Item:
+    return {
+        "id": zone_id,
+        "name": name,
+        "k6_load_zone_id": k6_id,
+        "available": k6_id != "amazon:jp:tokyo",  # so that there is one of each kind
+        "custom_load_runner_image": image,
+        "public": image is None,
+    }
+
+
+LOAD_ZONES = (
+    _make_load_zone(1, "US East (N. Virginia)", "amazon:us:ashburn"),
+    _make_load_zone(2, "Asia Pacific (Tokyo)", "amazon:jp:tokyo"),
+    _make_load_zone(3, "Simulated cluster", "simulated-plz", "grafana/k6:latest"),
+)
