@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 
 from exporter.simulator.http import HTTPError, Request, Response, invalid, not_found
 from exporter.simulator.options import Options
-from exporter.simulator.shapes import apply_options
 from exporter.simulator.world import World
 
 ContextT = TypeVar("ContextT")
@@ -43,7 +42,7 @@ class Api(Generic[ContextT]):
     routes: tuple[Route[ContextT], ...]
     make_context: Callable[[World, Options, float], ContextT]
     check_access: Callable[[Request, Options, Collection[str]], None]
-    error_response: Callable[[HTTPError, Options], Response]
+    error_response: Callable[[HTTPError], Response]
     always_rejected: frozenset[str] = frozenset()
 
     def handle(self, request: Request, world: World, options: Options, tokens: Collection[str]) -> Response:
@@ -53,10 +52,9 @@ class Api(Generic[ContextT]):
             self.check_access(request, options, tokens)
             route, object_id = self._match_route(request)
             known = self._drop_unknown_parameters(request, route, options)
-            response = route.handler(self.make_context(world, options, request.at), known, object_id)
+            return route.handler(self.make_context(world, options, request.at), known, object_id)
         except HTTPError as error:
-            return self.error_response(error, options)
-        return replace(response, body=apply_options(response.body, options))
+            return self.error_response(error)
 
     def _match_route(self, request: Request) -> tuple[Route[ContextT], int]:
         allowed = []

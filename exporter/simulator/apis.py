@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from exporter.simulator import legacy, v6
 from exporter.simulator.api import Api
 from exporter.simulator.http import Request
+from exporter.simulator.legacy.routes import API as LEGACY_API
+from exporter.simulator.v6.routes import API as V6_API
 
 
 def find_api(request: Request) -> Api[Any]:
-    return v6.API if request.path.startswith("/cloud/v6/") else legacy.API
+    return V6_API if request.path.startswith("/cloud/v6/") else LEGACY_API

@@ -5,9 +5,10 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
 
 from exporter.simulator import admin
 from exporter.simulator.apis import find_api
@@ -15,10 +16,6 @@ from exporter.simulator.faults import Faults
 from exporter.simulator.http import Request, Response
 from exporter.simulator.options import Options
 from exporter.simulator.world import World
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _MAX_REQUESTS = 100_000  # a demo may run for weeks
 
@@ -86,13 +83,8 @@ class Simulator:
             return
         if delivery.before:
             await self._sleep(delivery.before)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": response.status,
-                "headers": _make_headers(response, payload),
-            }
-        )
+        headers = _make_headers(response, payload)
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
         if delivery.between:
             await self._sleep(delivery.between)
         if delivery.cut:

@@ -1,7 +1,6 @@
 """A world for the demo: within a minute it shows every documented state of a run."""
 
 from dataclasses import replace
-from typing import NamedTuple
 
 from exporter.simulator.runs import REJECTED, EndStatus, Phases, RunScript
 from exporter.simulator.world import World
@@ -12,16 +11,6 @@ _DAY = 86_400.0
 _SHORT = Phases(created=3, validated=3, queued=4, initializing=4, running=18, processing=5)
 _MEDIUM = Phases(created=3, validated=3, queued=8, initializing=10, running=180, processing=8)
 _LONG = Phases(created=3, validated=3, queued=15, initializing=20, running=600, processing=12)
-
-
-class DemoTest(NamedTuple):
-    """A test that starts a run every `every` seconds; one starts `lead` seconds before the demo begins."""
-
-    project: str
-    name: str
-    every: float
-    lead: float
-    plans: tuple[RunScript, ...]
 
 
 def _short_run(*, failed: bool = False, vus: int = 50) -> RunScript:
@@ -38,24 +27,22 @@ _LEDGER = RunScript(failed=True, phases=_MEDIUM, vus=60)
 _LOST_METRICS = RunScript(phases=_SHORT, processing_fails=True, vus=150)
 _REJECTED = RunScript(EndStatus.ABORTED_BY_SYSTEM, phases=replace(REJECTED, created=4), vus=1)
 _SMOKE, _FAILED_SMOKE = _short_run(vus=5), _short_run(failed=True, vus=5)
-_TESTS = (
-    DemoTest("shop", "checkout-soak", 690, 600, (_SOAK,)),
-    DemoTest("shop", "login-spike", 50, 6, (_short_run(vus=500),)),
-    DemoTest("shop", "search-load", 55, 13, (_short_run(failed=True, vus=80),)),
-    DemoTest("shop", "größentabelle-smoke", 60, 21, (_SMOKE, _SMOKE, _FAILED_SMOKE)),
-    DemoTest("payments", "login-spike", 52, 2, (_aborted_run(EndStatus.ABORTED_BY_USER, vus=300),)),
-    DemoTest("payments", "refund-stress", 56, 17, (_aborted_run(EndStatus.ABORTED_BY_THRESHOLD, vus=120),)),
-    DemoTest("payments", "ledger-load", 240, 150, (_LEDGER, _short_run(vus=60))),
-    DemoTest("payments", "invoice-export", 58, 28, (_aborted_run(EndStatus.TIMED_OUT, vus=40),)),
-    DemoTest(
-        "platform", "websocket-fanout", 54, 9, (_aborted_run(EndStatus.ABORTED_BY_SCRIPT_ERROR, vus=25),)
-    ),
-    DemoTest("platform", "node-failover", 57, 31, (_aborted_run(EndStatus.ABORTED_BY_SYSTEM, vus=90),)),
-    DemoTest(
-        "platform", "ingest-breakpoint", 59, 24, (_aborted_run(EndStatus.ABORTED_BY_LIMIT, vus=20_000),)
-    ),
-    DemoTest("platform", "metrics-flood", 53, 11, (_LOST_METRICS,)),
-    DemoTest("platform", "draft-script", 60, 4, (_REJECTED,)),
+# Project, name, seconds between the starts of two runs, seconds from one of these to the start of the demo,
+# and the runs in turn.
+_TESTS: tuple[tuple[str, str, float, float, tuple[RunScript, ...]], ...] = (
+    ("shop", "checkout-soak", 690, 600, (_SOAK,)),
+    ("shop", "login-spike", 50, 6, (_short_run(vus=500),)),
+    ("shop", "search-load", 55, 13, (_short_run(failed=True, vus=80),)),
+    ("shop", "größentabelle-smoke", 60, 21, (_SMOKE, _SMOKE, _FAILED_SMOKE)),
+    ("payments", "login-spike", 52, 2, (_aborted_run(EndStatus.ABORTED_BY_USER, vus=300),)),
+    ("payments", "refund-stress", 56, 17, (_aborted_run(EndStatus.ABORTED_BY_THRESHOLD, vus=120),)),
+    ("payments", "ledger-load", 240, 150, (_LEDGER, _short_run(vus=60))),
+    ("payments", "invoice-export", 58, 28, (_aborted_run(EndStatus.TIMED_OUT, vus=40),)),
+    ("platform", "websocket-fanout", 54, 9, (_aborted_run(EndStatus.ABORTED_BY_SCRIPT_ERROR, vus=25),)),
+    ("platform", "node-failover", 57, 31, (_aborted_run(EndStatus.ABORTED_BY_SYSTEM, vus=90),)),
+    ("platform", "ingest-breakpoint", 59, 24, (_aborted_run(EndStatus.ABORTED_BY_LIMIT, vus=20_000),)),
+    ("platform", "metrics-flood", 53, 11, (_LOST_METRICS,)),
+    ("platform", "draft-script", 60, 4, (_REJECTED,)),
 )
 _EARLIER_RUNS = 4
 
@@ -67,16 +54,13 @@ def demo_world(start: float, seed: int = 0, speed: float = 1.0) -> World:
     """
     world = World(seed, stop_delay=4.0 / speed)
     projects: dict[str, int] = {}
-    for test in _TESTS:
-        if test.project not in projects:
-            projects[test.project] = world.add_project(test.project, created=start - 90 * _DAY)
-        test_id = world.add_test(test.name, project_id=projects[test.project], created=start - 30 * _DAY)
-        world.schedule(
-            test_id,
-            every=test.every / speed,
-            first=start - (test.lead + _EARLIER_RUNS * test.every) / speed,
-            endings=[_speed_up(plan, speed) for plan in test.plans],
-        )
+    for project, name, every, lead, plans in _TESTS:
+        if project not in projects:
+            projects[project] = world.add_project(project, created=start - 90 * _DAY)
+        test_id = world.add_test(name, project_id=projects[project], created=start - 30 * _DAY)
+        first = start - (lead + _EARLIER_RUNS * every) / speed
+        endings = [_speed_up(plan, speed) for plan in plans]
+        world.schedule(test_id, every=every / speed, first=first, endings=endings)
     return world
 
 

@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
 
-from exporter.simulator import shapes
 from exporter.simulator.apis import find_api
 from exporter.simulator.http import HTTPError, Item, Request, Response
-from exporter.simulator.options import Options
+from exporter.simulator.shapes import map_objects, map_page, map_values
 
 _HTML = (
     b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>"
@@ -79,18 +78,17 @@ def error(
     status: int,
     *,
     message: str = "Something went wrong",
-    code: int | str | None = None,
     html: bool = False,
     retry_after: int | None = None,
     retry_after_as_date: bool = False,
 ) -> Fault:
     """An error status with a JSON body in the form of the requested API, or with an HTML body.
 
-    retry_after: in seconds, sent as a number or as a date. code: a number in legacy, a word in v6.
+    retry_after: in seconds, sent as a number or as a date.
     """
 
     def change(request: Request, _: Response) -> Response:
-        response = find_api(request).error_response(HTTPError(status, message, code=code), Options())
+        response = find_api(request).error_response(HTTPError(status, message))
         if html:
             response = Response(status, raw=_HTML, content_type="text/html")
         if retry_after is None:
@@ -153,21 +151,29 @@ def field(name: str, value: object) -> Fault:
     An unknown status code, a word instead of a number, null: `field("run_status", 42)`,
     `field("@nextLink", "")`.
     """
-    return _change_body(lambda body: shapes.set_field(body, name, value))
+    return _change_objects(lambda item: item | {name: value} if name in item else item)
 
 
 def replaced_word(old: str, new: str) -> Fault:
     """Another word wherever a text is exactly `old`: `replaced_word("running", "paused")`."""
-    return _change_body(lambda body: shapes.replace_word(body, old, new))
+    return _change_body(lambda body: map_values(body, lambda value: new if value == old else value))
 
 
 def missing_field(name: str) -> Fault:
     """Every object lacks this field, and so does the envelope."""
-    return _change_body(lambda body: shapes.remove_field(body, name))
+    return _change_objects(lambda item: {key: value for key, value in item.items() if key != name})
+
+
+def unknown_keys() -> Fault:
+    """A key that is in no document, in the envelope and in each object."""
+    return _change_objects(lambda item: item | {"undocumented": {"added": [1, "two", None]}})
 
 
 def numbers_as_strings() -> Fault:
-    return _change_body(shapes.quote_numbers)
+    def quote(value: object) -> object:
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    return _change_body(lambda body: map_values(body, quote))
 
 
 def invalid_item() -> Fault:
@@ -210,8 +216,8 @@ _BY_KIND: dict[str, Callable[..., Fault]] = {
     make.__name__: make
     for make in (
         *(error, redirect, not_json, content_type, empty_body, cut_json, truncated, slow, hang, reset, field),
-        *(replaced_word, missing_field, numbers_as_strings, invalid_item, unexpected_run, duplicate),
-        *(empty_page, repeated_page),
+        *(replaced_word, missing_field, unknown_keys, numbers_as_strings, invalid_item, unexpected_run),
+        *(duplicate, empty_page, repeated_page),
     )
 }
 
@@ -260,4 +266,8 @@ def _change_body(change: Callable[[object], object]) -> Fault:
 
 
 def _change_page(change: Callable[[list[object]], list[object]]) -> Fault:
-    return _change_body(lambda body: shapes.map_page(body, change))
+    return _change_body(lambda body: map_page(body, change))
+
+
+def _change_objects(change: Callable[[Item], Item]) -> Fault:
+    return _change_body(lambda body: map_objects(body, change))

@@ -72,15 +72,15 @@ class Response:
 class HTTPError(Exception):
     """Ends the handling of a request. Each API turns it into a body of its own form.
 
-    target: the parameter, header or field that is wrong; `reason` says why. code: replaces the code that
-    goes with the status.
+    target: the parameter, header or field that is wrong; `reason` says why. code: replaces the one that
+    goes with the status in the legacy API.
     """
 
     status: int
     message: str
     target: str = ""
     reason: str = ""
-    code: int | str | None = None
+    code: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
 

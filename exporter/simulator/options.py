@@ -44,13 +44,8 @@ class V6Options:
     timestamps, microseconds: the form of every timestamp; live responses had Z and microseconds.
     max_top: the most objects on a page, and the number if the request gives none.
     clamp_top: a larger `$top` is reduced to that number; refused with 400 otherwise.
-    next_link: the form of the link to the next page. count_as_string: `@count` is a string, as in v5.
-    cost_as_strings: the schema allows a string or a number for each number of a cost.
-    empty_result_details: `{}` in place of null, as in older servers.
+    next_link: the form of the link to the next page.
     null_extra: a status without extra fields has `extra: null`; otherwise the key is absent.
-    null_in_errors: an error without `target` and `details` has null for them; otherwise they are absent.
-    baseline: tests have `baseline_test_run_id`, whose removal is announced for 2026-09-01.
-    schedules_forbidden: 403 for the list of schedules.
     """
 
     stack_id: int = 1
@@ -60,13 +55,7 @@ class V6Options:
     max_top: int = 1000
     clamp_top: bool = False
     next_link: NextLink = NextLink.ABSOLUTE
-    count_as_string: bool = False
-    cost_as_strings: bool = False
-    empty_result_details: bool = False
     null_extra: bool = False
-    null_in_errors: bool = False
-    baseline: bool = True
-    schedules_forbidden: bool = False
 
     def timestamp(self, time: float | None) -> str | None:
         """A time in Unix seconds as this API writes it, in UTC."""
@@ -77,11 +66,10 @@ class V6Options:
 class Options:
     """How the simulator responds. The defaults are what the documents show.
 
-    Both API versions follow `numbers_as_strings`, `nulls`, `extra_keys` and `reject_unknown_parameters`; the
-    others are for the legacy API, and `v6` is for v6.
+    Both API versions follow `reject_unknown_parameters`; the others are for the legacy API, and `v6` is for
+    v6.
 
     timestamps, microseconds: the form of every timestamp.
-    numbers_as_strings, nulls, extra_keys: numbers as strings; these fields null; unknown keys added.
     default_page_size: objects on a page if the request gives no number; None: all.
     max_page_size: a larger `page_size` is reduced to this one.
     missing_page_is_404: 404 for a page after the last one; an empty list otherwise.
@@ -94,9 +82,6 @@ class Options:
 
     timestamps: Timestamps = Timestamps.NAIVE
     microseconds: bool = False
-    numbers_as_strings: bool = False
-    nulls: frozenset[str] = frozenset()
-    extra_keys: bool = False
     default_page_size: int | None = 100
     max_page_size: int = 100
     missing_page_is_404: bool = False

@@ -247,7 +247,7 @@ class RunState:
     @property
     def started(self) -> float | None:
         """The time when it began to run."""
-        return self.entered(Phase.RUNNING)
+        return next((step.entered for step in self.history if step.phase is Phase.RUNNING), None)
 
     @property
     def ended(self) -> float | None:
@@ -291,7 +291,3 @@ class RunState:
             return None
         seconds = self.run.plan.planned_seconds if self.ended is None else self.executed
         return self.run.plan.vus * seconds / 3600
-
-    def entered(self, phase: Phase) -> float | None:
-        """The time when the phase was entered; None if it was not."""
-        return next((step.entered for step in self.history if step.phase is phase), None)

@@ -19,8 +19,8 @@ class Organization:
     id: int
     name: str
     owner_id: int
-    created: float
     is_default: bool
+    created: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Test:
     plan: RunScript | None = None
 
 
-# Short enough to wait for at a terminal.
-_QUICK = RunScript(
+# For the tests that a client creates over the API. Short enough to wait for at a terminal.
+UPLOAD_PLAN = RunScript(
     phases=Phases(created=0.5, validated=0.5, queued=1, initializing=1, running=4, processing=1.5), vus=1
 )
 _KEY_SECONDS = 600.0  # "The key is valid for 10 minutes."
@@ -55,15 +55,14 @@ _KEY_SECONDS = 600.0  # "The key is valid for 10 minutes."
 class World:
     """Everything that exists, and the calls that change it. KeyError for an unknown id.
 
-    A stop takes effect `stop_delay` seconds after its request. `uploads` is the plan of tests that a client
-    creates over the API.
+    A stop takes effect `stop_delay` seconds after its request.
     """
 
-    def __init__(self, seed: int = 0, *, stop_delay: float = 5.0, uploads: RunScript = _QUICK) -> None:
+    def __init__(self, seed: int = 0, *, stop_delay: float = 5.0) -> None:
         self.seed = seed
         self.stop_delay = stop_delay
-        self.uploads = uploads
         self.owner_id = 501
+        self.owner_email = "owner@example.com"
         self.organizations: dict[int, Organization] = {}
         self.projects: dict[int, Project] = {}
         self.tests: dict[int, Test] = {}
@@ -86,27 +85,19 @@ class World:
     def schedules(self) -> dict[int, Schedule]:
         return self._timetable.schedules
 
-    def email(self, user_id: int) -> str:
-        return "owner@example.com" if user_id == self.owner_id else f"user{user_id}@example.com"
-
-    def add_organization(self, name: str, *, created: float = 0.0) -> int:
+    def add_organization(self, name: str) -> int:
         """A new organization with its default project."""
         organization_id = next(self._organization_ids)
         is_default = not self.organizations
-        self.organizations[organization_id] = Organization(
-            organization_id, name, self.owner_id, created, is_default
-        )
-        self._add_project("Default project", organization_id, created, is_default=True)
+        self.organizations[organization_id] = Organization(organization_id, name, self.owner_id, is_default)
+        self.add_project("Default project", organization_id=organization_id)
         return organization_id
 
     def add_project(self, name: str, *, organization_id: int | None = None, created: float = 0.0) -> int:
-        """A new project, by default in the default organization."""
+        """A new project, by default in the default organization. Its first project is its default."""
         if organization_id is None:
             organization_id = self.default_organization_id
-        return self._add_project(name, organization_id, created, is_default=False)
-
-    def _add_project(self, name: str, organization_id: int, created: float, *, is_default: bool) -> int:
-        self.organizations[organization_id]  # KeyError if it does not exist
+        is_default = all(it.organization_id != organization_id for it in self.projects.values())
         project_id = next(self._project_ids)
         self.projects[project_id] = Project(project_id, organization_id, name, created, is_default)
         return project_id
@@ -151,31 +142,29 @@ class World:
         vus: int = 50,
         duration: int | None = None,
         note: str = "",
-        started_by: int | None = None,
         public_id: str | None = None,
         starred: bool = False,
     ) -> int:
         """A run with this script. One created in the future does not exist before that time."""
         plan = RunScript(ending, failed, processing_fails, phases, vus, duration, note)
-        run_id = self._create(test_id, created, plan, started_by)
+        run_id = self._create(test_id, created, plan)
         self.runs[run_id] = replace(self.runs[run_id], public_id=public_id, starred=starred)
         return run_id
 
-    def start(self, test_id: int, now: float, by: int | None = None, *, key: str | None = None) -> int:
-        """A user starts the test. Starts with the same `key` within ten minutes are one start."""
+    def start(self, test_id: int, now: float, *, key: str | None = None) -> int:
+        """The owner starts the test. Starts with the same `key` within ten minutes are one start."""
         self.advance(now)
         used, run_id = self._keys.get((test_id, key or ""), (-_KEY_SECONDS, 0))
         if run_id in self.runs and now < used + _KEY_SECONDS:
             return run_id
-        run_id = self._create(test_id, now, self.tests[test_id].plan, self.owner_id if by is None else by)
+        run_id = self._create(test_id, now, self.tests[test_id].plan, self.owner_id)
         if key:
             self._keys[test_id, key] = (now, run_id)
         return run_id
 
-    def stop(self, run_id: int, now: float, by: int | None = None) -> None:
-        """A user stops a run: it is aborted after `stop_delay` seconds, unless it ends before."""
-        user_id = self.owner_id if by is None else by
-        self.runs[run_id] = self.runs[run_id].with_stop(now + self.stop_delay, user_id)
+    def stop(self, run_id: int, now: float) -> None:
+        """The owner stops a run: it is aborted after `stop_delay` seconds, unless it ends before."""
+        self.runs[run_id] = self.runs[run_id].with_stop(now + self.stop_delay, self.owner_id)
 
     def schedule(
         self,
@@ -186,19 +175,17 @@ class World:
         endings: Sequence[EndStatus | RunScript] = (EndStatus.FINISHED,),
         phases: Phases = Phases(),  # noqa: B008  frozen, so sharing it is harmless
         vus: int = 50,
-        duration: int | None = None,
         times: int | None = None,
     ) -> int:
         """Start a run of the test every `every` seconds, `times` times; the runs end in turn as listed.
 
-        `phases`, `vus` and `duration` apply to endings without a script.
+        `phases` and `vus` apply to endings without a script.
         """
         self.tests[test_id]  # KeyError if it does not exist
         if every <= 0 or not endings:
             raise ValueError(f"every={every}, endings={endings}: a schedule needs a period and an ending")
         plans = tuple(
-            it if isinstance(it, RunScript) else RunScript(it, phases=phases, vus=vus, duration=duration)
-            for it in endings
+            it if isinstance(it, RunScript) else RunScript(it, phases=phases, vus=vus) for it in endings
         )
         schedule_id = next(self._schedule_ids)
         self._timetable.add(Schedule(schedule_id, test_id, first, every, plans, times))

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from exporter.simulator import Fault, NextLink, Options, faults, shapes
+from exporter.simulator import Fault, NextLink, Options, faults
 from exporter.simulator.http import Request, Response
 from exporter.simulator.options import V6Options
 from tests.faults.expected import ACTIVE, FINISHED, LAST, STATUS
@@ -179,10 +179,7 @@ def values() -> Iterator[Scenario]:
     """Responses that are valid JSON, but not what the documents define."""
     options = {"false_metrics": EVERY_METRIC, "recovery_polls": AT_DISCOVERY}
     yield make("numbers as strings", faults.numbers_as_strings())
-    yield make(
-        "unknown keys",
-        Fault(lambda _, it: replace(it, body=shapes.add_unknown_keys(it.body))),
-    )
+    yield make("unknown keys", faults.unknown_keys())
     lasting = options | {"permanent_metrics": frozenset({FINISHED})}
     yield make("an unknown status code", faults.field("run_status", 42), api_versions=("legacy",), **lasting)
     yield make(

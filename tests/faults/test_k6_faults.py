@@ -274,8 +274,9 @@ def test_timestamp_forms_give_the_same_series(
         lab.poll()
         expected = lab.page()
     v6 = V6Options(timestamps=timestamps, microseconds=microseconds)
-    options = Options(timestamps=timestamps, microseconds=microseconds, numbers_as_strings=True, v6=v6)
+    options = Options(timestamps=timestamps, microseconds=microseconds, v6=v6)
     with Setup(api_version, options).lab as lab:
+        lab.simulator.faults.add(faults.numbers_as_strings())
         lab.poll()
         assert lab.page() == expected
     assert "k6_cloud_run_created_timestamp_seconds{" in expected

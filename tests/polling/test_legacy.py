@@ -258,7 +258,8 @@ def test_deletion_of_old_run_is_noticed_within_an_hour() -> None:
 def test_missing_last_run_id_is_checked_at_each_discovery() -> None:
     world = many_tests(1)
     (test,) = world.tests
-    with Lab(world, tests=[{"id": test}], options=Options(nulls=frozenset({"last_test_run_id"}))) as lab:
+    with Lab(world, tests=[{"id": test}]) as lab:
+        lab.simulator.faults.add(faults.field("last_test_run_id", None))
         lab.poll()
         world.start(test, START + 30)
         lab.at(60).poll()

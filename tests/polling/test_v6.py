@@ -319,7 +319,8 @@ def test_polls_succeed_without_schedules() -> None:
         assert one.at(300).poll().outcome == "success"
         assert one.value(series) is None
 
-    with lab(world, options=Options(v6=V6Options(schedules_forbidden=True))) as one:
+    with lab(world) as one:
+        one.simulator.faults.add(faults.error(403).on("/cloud/v6/schedules"))
         assert one.poll().outcome == "success"
         assert one.value(series) is None
 

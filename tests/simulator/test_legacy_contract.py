@@ -232,13 +232,11 @@ def test_organizations_and_projects_have_documented_fields() -> None:
     for organization in organizations["organizations"]:
         assert_matches(ORGANIZATION, organization)
         where = f"/v3/organizations/{organization['id']}"
-        assert fetch(simulator, where) == {"organization": organization}
         projects = fetch(simulator, f"{where}/projects")
         assert set(projects) == {"projects"}
         for project in projects["projects"]:
             assert_matches(PROJECT, project)
             assert project["organization_id"] == organization["id"]
-            assert fetch(simulator, f"/v3/projects/{project['id']}") == {"project": project}
     names = fetch(simulator, f"/v3/organizations/{world.default_organization_id}/projects")["projects"]
     assert [it["name"] for it in names] == ["Default project", "shop"]
 
@@ -258,9 +256,7 @@ def test_organizations_and_projects_have_documented_fields() -> None:
         ("GET", "/loadtests/v2/tests/1", 404, 3),
         ("GET", "/loadtests/v2/tests?project_id=1", 404, 3),
         ("POST", "/loadtests/v2/tests/1/start-testrun", 404, 3),
-        ("GET", "/v3/organizations/1", 404, 3),
         ("GET", "/v3/organizations/1/projects", 404, 3),
-        ("GET", "/v3/projects/1", 404, 3),
         ("GET", "/v3/projects", 404, 3),
         ("DELETE", "/loadtests/v2/runs", 405, 7),
         ("GET", "/loadtests/v2/runs/1/stop", 405, 7),

@@ -83,9 +83,9 @@ def test_connections_break_on_uvloop() -> None:
         with pytest.raises(httpx.ReadError):
             await client.get("/v3/organizations")
         with pytest.raises(httpx.RemoteProtocolError):
-            await client.get("/v3/projects/30001")
+            await client.get("/loadtests/v2/tests")
 
-    both = faults.reset().on("/v3/organizations"), faults.truncated().on("/v3/projects/*")
+    both = faults.reset().on("/v3/organizations"), faults.truncated().on("/loadtests/v2/tests")
 
     async def scenario() -> None:
         simulator = Simulator(World(), tokens={TOKEN}, clock=Clock())

@@ -64,7 +64,7 @@ def test_auth_returns_stack_id_and_default_project(url: str) -> None:
 
     assert response.status_code == 200
     assert_matches(AUTHENTICATION, response.json())
-    assert response.json() == {"stack": 12_345, "default_project_id": world.default_project_id}
+    assert response.json() == {"stack_id": 12_345, "default_project_id": world.default_project_id}
 
 
 @pytest.mark.parametrize(("url", "refusal"), [(None, 400), ("https://other.grafana.net", 403)])

@@ -15,12 +15,12 @@ def test_stop_takes_effect_after_the_delay() -> None:
     world = World(stop_delay=5.0)
     run_id = world.add_run(world.add_test("t"), created=0.0, phases=SHORT)
 
-    world.stop(run_id, now=10.0, by=77)
+    world.stop(run_id, now=10.0)
 
     assert world.at(run_id, 14.9).status == 2
     assert world.at(run_id, 14.9).stopped_by is None
     stopped = world.at(run_id, 15.0)
-    assert (stopped.status, stopped.ended, stopped.stopped_by) == (5, 15.0, 77)
+    assert (stopped.status, stopped.ended, stopped.stopped_by) == (5, 15.0, world.owner_id)
     assert world.at(run_id, 99.0).history[-1] == stopped.history[-1]
 
 
@@ -47,10 +47,10 @@ def test_only_the_first_stop_counts() -> None:
     world = World(stop_delay=5.0)
     run_id = world.add_run(world.add_test("t"), created=0.0, phases=SHORT)
 
-    world.stop(run_id, now=6.0, by=1)
-    world.stop(run_id, now=8.0, by=2)
+    world.stop(run_id, now=6.0)
+    world.stop(run_id, now=8.0)
 
-    assert (world.at(run_id, 50.0).ended, world.at(run_id, 50.0).stopped_by) == (11.0, 1)
+    assert (world.at(run_id, 50.0).ended, world.at(run_id, 50.0).stopped_by) == (11.0, world.owner_id)
 
 
 def test_run_with_planned_abort_can_be_stopped_earlier() -> None:
@@ -58,10 +58,10 @@ def test_run_with_planned_abort_can_be_stopped_earlier() -> None:
     test_id = world.add_test("t")
     runs = [world.add_run(test_id, created=0.0, ending=EndStatus.ABORTED_BY_USER, phases=SHORT) for _ in "ab"]
 
-    world.stop(runs[1], now=6.0, by=77)
+    world.stop(runs[1], now=6.0)
 
     stopped = [world.at(run_id, 50.0) for run_id in runs]
-    assert [(it.status, it.ended, it.stopped_by) for it in stopped] == [(5, 24.0, 501), (5, 7.0, 77)]
+    assert [(it.status, it.ended, it.stopped_by) for it in stopped] == [(5, 24.0, 501), (5, 7.0, 501)]
 
 
 def test_run_stopped_before_running_has_no_start() -> None:
@@ -179,9 +179,9 @@ def test_manual_run_follows_the_plan_of_its_test() -> None:
     world = World()
     test_id = world.add_test("t", plan=RunScript(EndStatus.ABORTED_BY_THRESHOLD, phases=SHORT, vus=9))
 
-    run_id = world.start(test_id, now=10.0, by=42)
+    run_id = world.start(test_id, now=10.0)
 
-    assert (world.at(run_id, 10.0).phase, world.at(run_id, 10.0).run.started_by) == (Phase.CREATED, 42)
+    assert (world.at(run_id, 10.0).phase, world.at(run_id, 10.0).run.started_by) == (Phase.CREATED, 501)
     assert world.at(run_id, 100.0).status == 8
 
 

@@ -3,7 +3,3 @@
 Written from the vendor's page "Test Runs Legacy API" and its sibling pages on organizations, projects, tests
 and errors.
 """
-
-from exporter.simulator.legacy.routes import API
-
-__all__ = ["API"]

@@ -1,13 +1,13 @@
 """The query parameters of the legacy API: integers, `order_by`, `page` and `page_size`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection
+from operator import attrgetter
 from typing import TypeVar
 
 from exporter.simulator.http import Request, invalid, not_found, parse_integer
 from exporter.simulator.options import Options
 
 T = TypeVar("T")
-Key = Callable[[T], float | str | None]
 
 
 def get_integer(request: Request, *names: str) -> int | None:
@@ -23,18 +23,18 @@ def get_integers(request: Request, *names: str) -> list[int]:
     return list(dict.fromkeys(number for number in numbers if number is not None))
 
 
-def sort_items(items: list[T], request: Request, keys: Mapping[str, Key[T]]) -> list[T]:
-    """Sorted by the field that `order_by` names (descending after `-`), or else by id.
+def sort_items(items: list[T], request: Request, fields: Collection[str]) -> list[T]:
+    """Sorted by the one of these fields that `order_by` names (descending after `-`), or else by id.
 
     Null sorts before every other value.
     """
     order = request.value("order_by") or "id"
-    key = keys.get(order.removeprefix("-"))
-    if key is None:
+    field = order.removeprefix("-")
+    if field not in fields:
         raise invalid("order_by", f"Cannot order by {order}.")
 
     def nulls_first(item: T) -> tuple[bool, float | str]:
-        value = key(item)
+        value = attrgetter(field)(item)
         return (value is not None, 0 if value is None else value)
 
     return sorted(items, key=nulls_first, reverse=order.startswith("-"))

@@ -6,7 +6,7 @@ from typing import TypeVar
 from exporter.simulator.api import Api, Context, Route
 from exporter.simulator.http import HTTPError, Request, Response, invalid, not_found
 from exporter.simulator.legacy.errors import NOT_AUTHENTICATED, error_response
-from exporter.simulator.legacy.parameters import Key, get_integer, get_integers, get_page, sort_items
+from exporter.simulator.legacy.parameters import get_integer, get_integers, get_page, sort_items
 from exporter.simulator.legacy.serializers import (
     select_fields,
     serialize_organization,
@@ -52,7 +52,7 @@ def _find_test(context: Context, test_id: int) -> Test:
 
 
 def _list_runs(context: Context, request: Request, _: int) -> Response:
-    states = sort_items(_match_runs(context, request), request, _RUN_ORDERS)
+    states = sort_items(_match_runs(context, request), request, {"id", "created", "started", "ended"})
     # "Returns all test runs for a particular load test": the documents do not mention pages here.
     page = states if context.options.documented_only else get_page(states, request, context.options)
     items = [
@@ -101,16 +101,7 @@ def _start_test(context: Context, request: Request, test_id: int) -> Response:
 
 
 def _list_tests(context: Context, request: Request, _: int) -> Response:
-    def last_run_time(test: Test) -> float | None:
-        last = context.world.last_run_id(test.id, context.now)
-        return None if last is None else context.world.runs[last].created
-
-    orders: dict[str, Key[Test]] = {
-        "id": lambda test: test.id,
-        "name": lambda test: test.name,
-        "last_run_time": last_run_time,
-    }
-    tests = sort_items(_match_tests(context, request), request, orders)
+    tests = sort_items(_match_tests(context, request), request, {"id", "name"})
     page = get_page(tests, request, context.options)
     items = [select_fields(context, request, serialize_test(context, test)) for test in page]
     return Response(body={"k6-runs": [], "k6-tests": items, "load_zones": [], "meta": {"count": len(tests)}})
@@ -124,15 +115,11 @@ def _match_tests(context: Context, request: Request) -> list[Test]:
         _find(world.projects, project_id)
     elif not ids or context.options.ids_only_in_default_project:
         project_id = world.default_project_id
-    part_of_name = (request.value("q") or "").casefold()
     tests = (world.tests.get(test_id) for test_id in ids or world.tests)
     return [
         test
         for test in tests
-        if test is not None
-        and test.created <= context.now
-        and project_id in (None, test.project_id)
-        and part_of_name in test.name.casefold()
+        if test is not None and test.created <= context.now and project_id in (None, test.project_id)
     ]
 
 
@@ -145,11 +132,6 @@ def _list_organizations(context: Context, _: Request, __: int) -> Response:
     return Response(body={"organizations": [serialize_organization(context, it) for it in organizations]})
 
 
-def _read_organization(context: Context, _: Request, organization_id: int) -> Response:
-    organization = _find(context.world.organizations, organization_id)
-    return Response(body={"organization": serialize_organization(context, organization)})
-
-
 def _list_projects(context: Context, _: Request, organization_id: int) -> Response:
     organization = _find(context.world.organizations, organization_id)
     projects = context.world.projects.values()
@@ -157,38 +139,20 @@ def _list_projects(context: Context, _: Request, organization_id: int) -> Respon
     return Response(body={"projects": items})
 
 
-def _read_project(context: Context, _: Request, project_id: int) -> Response:
-    project = _find(context.world.projects, project_id)
-    return Response(body={"project": serialize_project(context, project)})
-
-
-_RUN_ORDERS: dict[str, Key[RunState]] = {
-    "id": lambda state: state.id,
-    "created": lambda state: state.created,
-    "started": lambda state: state.started,
-    "ended": lambda state: state.ended,
-}
 _SELECT = frozenset({"$select", "select"})
 _PAGING = frozenset({"page", "page_size", "order_by"})
+_UNDOCUMENTED = _PAGING | {"exclude_events", "method"}
 _RUN_FILTERS = frozenset({"test_id", "$test_id", "ids[]", "public_id"})
-_TEST_FILTERS = frozenset({"project_id", "ids[]", "q"})
+_TEST_FILTERS = frozenset({"project_id", "ids[]"})
 
 ROUTES = (
-    Route(
-        "GET",
-        "/loadtests/v2/runs",
-        _list_runs,
-        _SELECT | _RUN_FILTERS,
-        undocumented=_PAGING | {"exclude_events", "method"},
-    ),
+    Route("GET", "/loadtests/v2/runs", _list_runs, _SELECT | _RUN_FILTERS, undocumented=_UNDOCUMENTED),
     Route("GET", "/loadtests/v2/runs/{id}", _read_run, _SELECT),
     Route("POST", "/loadtests/v2/runs/{id}/stop", _stop_run),
     Route("POST", "/loadtests/v2/tests/{id}/start-testrun", _start_test),
     Route("GET", "/loadtests/v2/tests", _list_tests, _PAGING | _TEST_FILTERS, undocumented=_SELECT),
     Route("GET", "/loadtests/v2/tests/{id}", _read_test),
     Route("GET", "/v3/organizations", _list_organizations),
-    Route("GET", "/v3/organizations/{id}", _read_organization),
     Route("GET", "/v3/organizations/{id}/projects", _list_projects),
-    Route("GET", "/v3/projects/{id}", _read_project),
 )
 API = Api(ROUTES, Context, check_token, error_response)

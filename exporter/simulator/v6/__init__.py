@@ -2,7 +2,3 @@
 
 Written from the OpenAPI document that the vendor publishes for it, version 1.12.0.
 """
-
-from exporter.simulator.v6.routes import API
-
-__all__ = ["API"]

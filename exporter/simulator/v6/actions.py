@@ -8,6 +8,7 @@ from exporter.simulator.http import HTTPError, Request, Response, invalid
 from exporter.simulator.v6.run_serializer import serialize_cost, serialize_run
 from exporter.simulator.v6.serializers import serialize_test
 from exporter.simulator.v6.stack import Stack
+from exporter.simulator.world import UPLOAD_PLAN
 
 _MAX_KEY_LENGTH = 36
 _MAX_NAME_LENGTH = 300
@@ -42,21 +43,20 @@ def validate_options(stack: Stack, request: Request, _: int) -> Response:
     project_id = body.get("project_id")
     if project_id is not None and project_id not in {it.id for it in stack.projects()}:
         raise invalid("project_id", "There is no such project.")
-    plan = stack.world.uploads
-    vuh = plan.vus * plan.planned_seconds / 3600
-    breakdown = serialize_cost(stack, vuh)["breakdown"]
+    vuh = UPLOAD_PLAN.vus * UPLOAD_PLAN.planned_seconds / 3600
+    breakdown = serialize_cost(vuh)["breakdown"]
     return Response(body={"vuh_usage": round(vuh, 6), "breakdown": breakdown})
 
 
 def create_test(stack: Stack, request: Request, project_id: int) -> Response:
-    """A test whose runs follow the world's plan for uploads. Its script is never read."""
+    """A test whose runs follow the plan for uploads. Its script is never read."""
     project = stack.project(project_id)
     name = _parse_form(request).get("name", "")
     if not 1 <= len(name) <= _MAX_NAME_LENGTH:
         raise invalid("name", f"From 1 to {_MAX_NAME_LENGTH} characters.")
     if any(test.name == name for test in stack.tests(project.id)):
         raise HTTPError(409, "A test with this name already exists in the project")
-    test_id = stack.world.add_test(name, project_id=project.id, created=stack.now, plan=stack.world.uploads)
+    test_id = stack.world.add_test(name, project_id=project.id, created=stack.now, plan=UPLOAD_PLAN)
     return Response(201, serialize_test(stack, stack.test(test_id)))
 
 

@@ -21,7 +21,7 @@ def make_page(
     skip, top = _get_integer(request, "$skip", 0, smallest=0), _get_top(stack, request)
     envelope: Item = {}
     if get_flag(request, "$count"):
-        envelope["@count"] = str(len(items)) if options.count_as_string else len(items)
+        envelope["@count"] = len(items)
     if options.next_link is NextLink.LOOP:
         envelope["@nextLink"] = _make_link(request, skip, top, options.next_link)
     elif skip + top < len(items):

@@ -1,7 +1,7 @@
 """The endpoints of the v6 API that read, and the table of all its routes."""
 
 from exporter.simulator.api import Api, Route
-from exporter.simulator.http import HTTPError, Item, Request, Response
+from exporter.simulator.http import Item, Request, Response
 from exporter.simulator.runs import Run
 from exporter.simulator.v6.access import AUTH_PATH, check_access, check_stack_url
 from exporter.simulator.v6.actions import abort_run, create_test, put_script, start_test, validate_options
@@ -68,8 +68,6 @@ def _read_run(stack: Stack, _: Request, run_id: int) -> Response:
 
 
 def _list_schedules(stack: Stack, request: Request, _: int) -> Response:
-    if stack.options.schedules_forbidden:
-        raise HTTPError(403, "Not permitted")
     return make_page(stack, request, stack.schedules(), serialize_schedule)
 
 

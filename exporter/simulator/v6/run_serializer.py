@@ -37,19 +37,19 @@ def serialize_run(stack: Stack, state: RunState) -> Item:
         "test_id": run.test_id,
         "project_id": project_id,
         # Null for a run that its schedule started.
-        "started_by": None if run.started_by is None else stack.world.email(run.started_by),
+        "started_by": None if run.started_by is None else stack.world.owner_email,
         "created": time(run.created),
         # The document's sample ends with the last status, ten seconds after the execution did.
         "ended": time(state.finished),
         "note": plan.note,
         "retention_expiry": time((state.finished or run.created) + _RETENTION_SECONDS),
-        "cost": None if state.vuh is None else serialize_cost(stack, state.vuh),
+        "cost": None if state.vuh is None else serialize_cost(state.vuh),
         "status": _STATUSES[state.phase],
         "status_details": history[-1],
         "status_history": history,
         "distribution": None,
         "result": state.result,
-        "result_details": {} if stack.options.empty_result_details else None,
+        "result_details": None,
         "options": None,
         "k6_dependencies": {"k6": ">=v1.0"},
         "k6_versions": {"k6": "v2.2.0"},
@@ -74,18 +74,14 @@ def serialize_run(stack: Stack, state: RunState) -> Item:
     return item
 
 
-def serialize_cost(stack: Stack, vuh: float) -> Item:
-    """The schema's TestCost, without reductions. Each number may be a string."""
-
-    def number(value: float) -> float | str:
-        return str(value) if stack.options.cost_as_strings else value
-
-    total, zero = number(round(vuh, 6)), number(0)
+def serialize_cost(vuh: float) -> Item:
+    """The schema's TestCost, without reductions."""
+    total = round(vuh, 6)
     breakdown = {
         "protocol_vuh": total,
-        "browser_vuh": zero,
+        "browser_vuh": 0,
         "base_total_vuh": total,
-        "reduction_rate": zero,
+        "reduction_rate": 0,
         "reduction_rate_breakdown": None,
     }
     return {"total_vuh": total, "breakdown": breakdown}
@@ -95,7 +91,7 @@ def _serialize_status(stack: Stack, state: RunState, step: Step) -> Item:
     item: Item = {"type": _STATUSES[step.phase], "entered": stack.options.timestamp(step.entered)}
     if step.phase is Phase.ABORTED:
         # The official client requires all three keys.
-        user = None if state.stopped_by is None else stack.world.email(state.stopped_by)
+        user = None if state.stopped_by is None else stack.world.owner_email
         item["extra"] = {"by_user": user, **_serialize_error(state)}
     elif stack.options.null_extra:
         item["extra"] = None

@@ -13,7 +13,7 @@ def serialize_test(stack: Stack, test: Test) -> Item:
         "id": test.id,
         "project_id": test.project_id,
         "name": test.name,
-        **({"baseline_test_run_id": None} if stack.options.baseline else {}),
+        "baseline_test_run_id": None,
         "k6_version": None,
         "created": stack.options.timestamp(test.created),
         "updated": stack.options.timestamp(test.updated),
@@ -40,7 +40,7 @@ def serialize_schedule(stack: Stack, schedule: Schedule) -> Item:
         **_serialize_recurrence(schedule),
         "deactivated": schedule.deactivated,
         "next_run": stack.options.timestamp(schedule.next_run(stack.now)),
-        "created_by": stack.world.email(stack.world.tests[schedule.test_id].user_id),
+        "created_by": stack.world.owner_email,
     }
 
 

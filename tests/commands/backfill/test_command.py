@@ -203,9 +203,9 @@ def test_skipped_runs_of_other_tests_are_not_printed(output: Path, capsys: Stder
     world = build_world(tests=1)
     configured, other = list(world.tests)
     world.add_run(other, created=START - 5 * 3600, phases=Phases())
-    options = Options(nulls=frozenset({"created"}))
+    changes = (faults.field("created", None),)
 
-    run_command(world, output, "v6", options=options, settings={"tests": [{"id": configured}]})
+    run_command(world, output, "v6", faults=changes, settings={"tests": [{"id": configured}]})
 
     err = capsys.readouterr().err
     assert re.search(rf"^skipped: run \d+ of test {configured}: ", err, re.MULTILINE)
@@ -217,7 +217,7 @@ def test_run_without_an_end_time_is_skipped(output: Path, capsys: Stderr) -> Non
     test = world.add_test("odd")
     run = world.add_run(test, created=START - 5 * 3600, phases=Phases())
 
-    assert run_command(world, output, options=Options(nulls=frozenset({"ended"})))[0] == 1
+    assert run_command(world, output, faults=(faults.field("ended", None),))[0] == 1
     assert capsys.readouterr().err.startswith(f"skipped: run {run} of test {test}: ")
 
 

@@ -33,7 +33,7 @@ SCENARIOS: dict[str, Callable[[Path], object]] = {
         build_world(), output, settings={"tests": [{"id": 400001}, {"id": 99}, {"include": "zebra"}]}
     ),
     "a run without an end": lambda output: run_command(
-        one_run(5 * 3600), output, options=Options(nulls=frozenset({"ended"}))
+        one_run(5 * 3600), output, faults=(faults.field("ended", None),)
     ),
     "a malformed run": lambda output: run_command(
         one_run(5 * 3600), output, faults=(faults.invalid_item().on("*runs?*"),)
