@@ -1,4 +1,4 @@
-"""Composition: the one place that connects all parts, and owns the order of their start and end."""
+"""Creates and connects all components, and starts and stops them in order."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,6 +1,6 @@
 """The state: everything that is known about the watched tests and their runs.
 
-A poll makes a new State of the previous one and never modifies it. Scrapes can therefore read a state without
+Each poll creates a new State and does not modify the previous one. Scrapes can therefore read a state without
 a lock while the next one is built, and an unchanged part is recognized by being the same object.
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from exporter.model import LoadTest, Outcome, Run, RunStatus, unrecognized_fields
 
 DAY = 86400.0  # seconds
-# Newest run ids that are kept for each test. k6 Cloud can show a run after others with higher ids; while
-# fewer than this many are newer, it is still counted when it is first received.
+# Newest run ids that are kept for each test. k6 Cloud can list a run later than runs with higher ids. It is
+# still counted if fewer than this many runs are newer.
 MAX_RECENT_IDS = 32
 MAX_RECENT_OUTCOMES = 10  # finished runs of a test whose outcome is kept, for the status page
 
@@ -91,13 +91,13 @@ class TestState:
     - `last_passed_time`: when the last passed run ended, in Unix seconds.
     - `finished_counts`: runs finished since the exporter started, by outcome.
 
-    The rest decides whether a finished run has to be counted, which must happen exactly once for each run:
+    The remaining fields are used to decide whether a finished run is counted, exactly once:
 
     - `counted_ids`: those of `runs` that are counted, or had finished before the first poll. A run can seem
       to finish twice, when its results are processed again.
     - `recent_ids`, `highest_old_id`: the newest ids that were ever received, and the highest of all others.
-      A finished run that is received for the first time is counted if its id is in neither range. Ids are
-      compared and not creation times, because k6 Cloud assigns ids in ascending order, while times can be
+      A finished run that is received for the first time is counted if its id is greater than
+      highest_old_id and not in recent_ids. Ids are compared and not creation times, because k6 Cloud assigns ids in ascending order, while times can be
       missing, wrong, or of a clock that differs from ours.
     """
 
@@ -198,7 +198,7 @@ def is_newly_finished(run_id: int, test_state: TestState, known: Mapping[int, Ru
 
 
 def drop_future_timestamps(run: Run, now: float) -> Run:
-    """The run without timestamps from the future, which would make it the newest run for good.
+    """The run without timestamps from the future, which would make it the newest run permanently.
 
     Clocks may differ, so that a day is tolerated. What is dropped is named in `invalid_fields`.
     """

@@ -60,7 +60,9 @@ def api_options(command: Command) -> Command:
 def config_options(command: Command) -> Command:
     """Add the options of commands that poll: those of `api_options`, test selection and sharding."""
     repeatable = partial(click.option, type=int, multiple=True, metavar="ID")
-    selection = [repeatable(f"--{kind}", help=f"{kind} to watch; repeatable") for kind in ("test", "project")]
+    selection = [
+        repeatable(f"--{kind}", help=f"{kind} to select; repeatable") for kind in ("test", "project")
+    ]
     sharding = map(setting_option, ("sharding.shard", "sharding.total"))
     return api_options(add_options(command, (*selection, *sharding)))
 

@@ -23,7 +23,7 @@ from exporter.web.server import Endpoint, base_url, serve
 )
 @simulator_options
 def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> None:
-    """Serve the simulated k6 Cloud alone."""
+    """Serve only the simulated k6 Cloud, without an exporter."""
     # Imported here, since the other commands would pay for it with memory and a slower start.
     from exporter.simulator import Simulator, demo_world  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The configuration: what can be set, and how it comes together."""
+"""The configuration: schema, loading from flags, environment and file, and reload."""
 
 from exporter.config.errors import ConfigError
 from exporter.config.load import ENVIRONMENT, load

@@ -18,7 +18,7 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """Status 403: the token has no permission for this."""
+    """Status 403: the token has no permission for this request."""
 
     reason = "forbidden"
 

@@ -265,11 +265,11 @@ STATUS_ERRORS: dict[int, tuple[type[errors.ApiError], str]] = {
     ),
     403: (
         errors.Forbidden,
-        "the token has no permission for this {at}; "
+        "the token has no permission for this request {at}; "
         "use a token with access to these tests, or configure only tests that it can access",
     ),
     404: (errors.NotFound, "not found, or not visible to this token {at}"),
-    409: (errors.Conflict, "k6 Cloud cannot do this now {at}"),
+    409: (errors.Conflict, "k6 Cloud rejected the request because of the state of the test or run {at}"),
     429: (errors.RateLimited, "k6 Cloud is rate limiting the token {at}; lower api.requests_per_minute"),
 }
 SERVER_ERROR = (errors.ServerError, "k6 Cloud server error {at}")

@@ -1,7 +1,7 @@
 """Polls the v6 API with few requests.
 
-One list has the recently created runs of all tests. So a poll costs that list, however many tests there are,
-and one request for each active run that was created too long ago to be in it.
+One list request returns the recently created runs of all tests. An idle poll is therefore one request; each
+active run that is older than the list needs one more.
 """
 
 import logging
@@ -20,7 +20,7 @@ from exporter.store import State, TestState, TestUpdate, counts_as_finished, unp
 log = logging.getLogger(__name__)
 
 # Seconds that the next list goes back before the newest run of the last one: a run may appear in lists some
-# time after it was created. Counted from a run or by k6 Cloud's clock, so that ours need not be right.
+# time after it was created. Uses timestamps from k6 Cloud, so that a wrong local clock does not matter.
 OVERLAP = 120.0
 # Seconds that the first list goes back. Older runs are fetched test by test.
 FIRST_WINDOW = 86400.0
@@ -46,13 +46,14 @@ class V6Source(PollSource[V6Client]):
         """See PollSource. Raises ApiError where the list of all runs cannot be fetched."""
         if discovery is not None:
             await self.discover(state, poll_result)
-        # Our clock only counts where k6 Cloud sends no Date.
+        # Use the local clock only if k6 Cloud sends no Date header.
         server_now = self.api.server_time or poll_result.now
         since = server_now - FIRST_WINDOW if state.newest_created is None else state.newest_created - OVERLAP
         listing = await self.api.list_runs(since)
         poll_result.skipped += listing.skipped
         if not listing.is_complete:
-            poll_result.add_failure(DecodeError(f"GET {RUNS}: incomplete list: a next page has nothing new"))
+            message = f"GET {RUNS}: incomplete list: the next page contains no new items"
+            poll_result.add_failure(DecodeError(message))
 
         queries = plan_queries(state, poll_result, listing, is_discovery=discovery is not None)
         await self._for_each(
@@ -122,7 +123,7 @@ def plan_queries(
     queries = []
     for id_, test in state.members_after(poll_result).items():
         known = state.tests.get(id_)
-        # The next response may be clearer, but need not be requested at each poll.
+        # Runs with unrecognized fields are fetched again at discovery, not at each poll.
         is_unparsed = is_discovery and known is not None and bool(unparsed_runs(known))
         if known is None or known.active_runs or known.test != test or id_ in listed or is_unparsed:
             queries.append(RunQuery(test, known, listed[id_]))

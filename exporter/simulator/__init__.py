@@ -1,4 +1,4 @@
-"""A simulated k6 Cloud: a world that changes with time, behind the vendor's REST API.
+"""A simulated k6 Cloud: tests and runs that change over time, served by both REST APIs.
 
 Written from the vendor's documents only. It shares nothing with the client of this project, so that a mistake
 in one of them shows.

@@ -19,8 +19,8 @@ from exporter.formatting import OUTCOME_NAMES, describe_run, format_age, format_
 from exporter.model import Outcome
 from exporter.store import State, TestState
 
-# A coloured square for one run: CSS class, URL, tooltip and label. There are ten to a test, and the template
-# escapes each value, so that they are few.
+# A coloured square for one run: CSS class, URL, tooltip and label. Up to ten finished runs of each test have
+# one. A small tuple, since the template escapes each value.
 Badge = tuple[str, str, str, str]
 
 MAX_TESTS = 1000  # rows; a page with tens of thousands is of no use
@@ -42,9 +42,9 @@ LEGEND = [*((outcome.value, OUTCOME_NAMES[outcome]) for outcome in Outcome), ("a
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The facts on the page. Times are Unix seconds; `last_poll` is None before the first poll has finished.
+    """Data shown on the page. Times are Unix seconds; `last_poll` is None before the first poll has finished.
 
-    `polling_since` is None unless a poll is running, `next_poll` if the next one is not scheduled yet.
+    `polling_since` is None if no poll is running; `next_poll` is None if the next poll is not scheduled yet.
     `errors` are recent failures with the time of each, the latest last.
     """
 

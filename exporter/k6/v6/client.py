@@ -101,7 +101,7 @@ class V6Client:
         paged = await self._paginate(endpoint, [], TestBody, parse_test, **ids)
         if not paged.is_complete:
             # A test that is missing in the list would be taken for a deleted one.
-            raise DecodeError(f"GET {endpoint}: incomplete list: a next page has nothing new")
+            raise DecodeError(f"GET {endpoint}: incomplete list: the next page contains no new items")
         return TestList(paged.items, paged.skipped)
 
     async def read_test(self, test_id: int) -> LoadTest:
