@@ -11,11 +11,11 @@ import click
 from exporter.clock import Clock
 from exporter.commands.backfill.fetch import History, ProgressCallback, fetch_history
 from exporter.commands.backfill.openmetrics import OpenMetricsWriter, render_samples
-from exporter.commands.backfill.options import BackfillOptions, OptionsError, parse_options
+from exporter.commands.backfill.options import BackfillOptions, parse_options
 from exporter.commands.backfill.replay import clip, replay
 from exporter.commands.options import config_options, exit_with_errors, load_config_or_exit
 from exporter.commands.process import run_async
-from exporter.config import Config
+from exporter.config import Config, ConfigError
 from exporter.credentials import Secret
 from exporter.exposition.families import build_families
 from exporter.formatting import format_iso_timestamp, pluralize
@@ -30,7 +30,7 @@ OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
 @click.command(epilog="Exit codes: 0 success, 1 error, 2 wrong usage.")
 @config_options
 @click.option("--since", required=True, help="start: an age, such as 90d, or a date")
-@click.option("--until", help="end: an age or a date, at least 3h ago  [default: 3h]")
+@click.option("--until", default="3h", show_default=True, help="end: an age or a date, at least 3h ago")
 @click.option("--step", default="4m", show_default=True, help="sample interval while a run is active")
 @click.option("--idle-step", default="1h", show_default=True, help="sample interval while no run is active")
 @click.option(
@@ -50,8 +50,8 @@ def backfill(**flags: Any) -> None:
     own_flags = {name: flags.pop(name) for name in OWN_FLAGS}
     config, token = load_config_or_exit(**flags)
     try:
-        options = parse_options(**own_flags, now=Clock().time())
-    except OptionsError as error:
+        options = parse_options(Clock().time(), **own_flags)
+    except ConfigError as error:
         exit_with_errors(error.messages)
     sys.exit(run_backfill(config, token, options, open_client(config, token)))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exporter.commands.backfill.options import OptionsError
+from exporter.config import ConfigError
 from tests.commands.backfill.harness import parse_flags
 from tests.support.lab import START  # 2026-09-21T14:13:20Z
 
@@ -74,7 +74,7 @@ def test_split_files_have_adjacent_ranges() -> None:
 
 @pytest.mark.parametrize(("flags", "flag"), INVALID)
 def test_invalid_flag_is_an_error(flags: dict[str, Any], flag: str) -> None:
-    with pytest.raises(OptionsError) as error:
+    with pytest.raises(ConfigError) as error:
         parse_flags(**flags)
 
     (message,) = error.value.messages
@@ -82,7 +82,7 @@ def test_invalid_flag_is_an_error(flags: dict[str, Any], flag: str) -> None:
 
 
 def test_all_errors_are_reported_at_once() -> None:
-    with pytest.raises(OptionsError) as error:
+    with pytest.raises(ConfigError) as error:
         parse_flags(since="x", until="1s", step="0s", label=["job"])
 
     flags = [message.split(":")[0] for message in error.value.messages]
