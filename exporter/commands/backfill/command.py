@@ -66,8 +66,8 @@ def run_backfill(
     result = PollResult()
     with progress_bars() as add_bar:
         # Only fetching runs on an event loop: while one is running, Ctrl-C would not interrupt writing.
-        bar = add_bar("querying k6 Cloud")
-        history = run_async(fetch_history(config, connection, options.span, result, bar))
+        fetching = fetch_history(config, connection, options.span, result, add_bar("querying k6 Cloud"))
+        history = run_async(fetching)
         result.redact(token.redact)
         errors = find_errors(history, result, options)
         samples = 0
@@ -79,10 +79,9 @@ def run_backfill(
     print_skipped(history, result, result.unresolved if config.tests else ())
     for message in errors:
         print_message(f"error: {message}")
-    if errors:
-        return 1
-    print_summary(options, history, samples)
-    return 0
+    if not errors:
+        print_summary(options, history, samples)
+    return 1 if errors else 0
 
 
 def find_errors(history: History, result: PollResult, options: BackfillOptions) -> list[str]:
@@ -105,24 +104,21 @@ def write(config: Config, options: BackfillOptions, history: History, on_progres
     catalogue = build_families(config.app_url, config.api.effective_version)
     parts = list(options.split_output())
     samples = 0
-    for number, (span, output) in enumerate(parts):
+    for span, output in parts:
         # A part excludes its end, which belongs to the next part; only the last part includes it.
         end = span.until + (span.until == options.span.until)
-        with OpenMetricsWriter(catalogue, temp_dir_for(output)) as writer:
-            for done, test in enumerate(history.tests, start=1):
-                snapshots = replay(test, history.runs.get(test.id, []), retention, options.span)
+        # The directory of the output file should have the space; None is the default directory.
+        temp_dir = None if output is None or is_pipe_or_device(output) else output.parent
+        with OpenMetricsWriter(catalogue, temp_dir) as writer:
+            for test in history.tests:
+                snapshots = replay(test, history.runs[test.id], retention, options.span)
                 writer.add(render_samples(clip(snapshots, span.since, end), catalogue, options.labels))
-                on_progress(number * len(history.tests) + done, len(parts) * len(history.tests))
+                on_progress(len(parts) * len(history.tests))
             samples += writer.samples
             if writer.samples:  # promtool rejects a file without samples
                 with open_output(output) as out:
                     writer.write(out)
     return samples
-
-
-def temp_dir_for(output: Path | None) -> Path | None:
-    """The directory of the output file, which should have the space; None is the default directory."""
-    return None if output is None or is_pipe_or_device(output) else output.parent
 
 
 @contextmanager
@@ -160,7 +156,7 @@ def progress_bars() -> Iterator[Callable[[str], ProgressCallback]]:
 
         def add_bar(label: str) -> ProgressCallback:
             task = progress.add_task(label, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+            return lambda total: progress.update(task, advance=1, total=total)
 
         yield add_bar
 
@@ -175,9 +171,8 @@ def print_skipped(history: History, result: PollResult, unresolved: Sequence[str
     for skipped in result.skipped:
         print_message(f"skipped: {skipped.description}")
     for run in history.undated:
-        print_message(
-            f"skipped: run {run.id} of test {run.test_id}: k6 Cloud did not return its creation or end time"
-        )
+        name = f"run {run.id} of test {run.test_id}"
+        print_message(f"skipped: {name}: k6 Cloud did not return its creation or end time")
 
 
 def print_summary(options: BackfillOptions, history: History, samples: int) -> None:

@@ -20,7 +20,7 @@ from exporter.store import State, counts_as_finished
 
 OLDER_RUNS = 10  # runs of a test that are fetched if none of its runs finished in the look-back window
 
-ProgressCallback = Callable[[int, int], None]  # called with the number of tests that are done, and of all
+ProgressCallback = Callable[[int], None]  # called after each step, with the number of all steps
 
 
 @dataclass(slots=True)
@@ -56,18 +56,15 @@ async def fetch_history(
     # At the start of the range, runs of up to max_age before it are still exposed.
     look_back = span.since - config.runs.max_age
     history = History()
-    done = 0
 
     async def fetch_test(test: LoadTest) -> None:
-        nonlocal done
         if isinstance(client.api, V6Client):
             listing = await client.api.list_newest_runs(test.id, OLDER_RUNS, created_before=look_back)
         else:
             listing = await fetch_legacy_runs(client.api, test, look_back)
         result.skipped += listing.skipped
         history.add(listing.runs, span.until)
-        done += 1
-        on_progress(done, len(history.tests))
+        on_progress(len(remaining))
 
     async with connection as client:
         try:
@@ -77,8 +74,6 @@ async def fetch_history(
             remaining = history.tests
             if isinstance(client.api, V6Client):
                 remaining = await fetch_v6_runs(client.api, span, look_back, history, result)
-            done = len(history.tests) - len(remaining)
-            on_progress(done, len(history.tests))
             await for_each(remaining, fetch_test, result, concurrency=config.api.concurrency)
         except ApiError as error:
             result.add_failure(error)
