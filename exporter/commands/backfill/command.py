@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from exporter.clock import Clock
-from exporter.commands.backfill.fetch import History, ProgressCallback, fetch_history
+from exporter.commands.backfill.fetch import Connection, History, ProgressCallback, fetch_history
 from exporter.commands.backfill.openmetrics import OpenMetricsWriter, render_samples
 from exporter.commands.backfill.options import BackfillOptions, parse_options
 from exporter.commands.backfill.replay import clip, replay
@@ -19,7 +19,7 @@ from exporter.config import Config, ConfigError
 from exporter.credentials import Secret
 from exporter.exposition.families import build_families
 from exporter.formatting import format_iso_timestamp, pluralize
-from exporter.polling.factory import K6Client, open_client
+from exporter.polling.factory import open_client
 from exporter.polling.result import PollResult
 from exporter.store import RetentionPolicy
 
@@ -56,12 +56,7 @@ def backfill(**flags: Any) -> None:
     sys.exit(run_backfill(config, token, options, open_client(config, token)))
 
 
-def run_backfill(
-    config: Config,
-    token: Secret,
-    options: BackfillOptions,
-    connection: AbstractAsyncContextManager[K6Client],
-) -> int:
+def run_backfill(config: Config, token: Secret, options: BackfillOptions, connection: Connection) -> int:
     """Write the history; the result is the exit code. Messages go to standard error."""
     result = PollResult()
     with progress_bars() as add_bar:

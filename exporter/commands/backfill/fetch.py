@@ -20,6 +20,7 @@ from exporter.store import State, counts_as_finished
 
 OLDER_RUNS = 10  # runs of a test that are fetched if none of its runs finished in the look-back window
 
+Connection = AbstractAsyncContextManager[K6Client]
 ProgressCallback = Callable[[int], None]  # called after each step, with the number of all steps
 
 
@@ -46,11 +47,7 @@ class History:
 
 
 async def fetch_history(
-    config: Config,
-    connection: AbstractAsyncContextManager[K6Client],
-    span: TimeRange,
-    result: PollResult,
-    on_progress: ProgressCallback,
+    config: Config, connection: Connection, span: TimeRange, result: PollResult, on_progress: ProgressCallback
 ) -> History:
     """The runs that matter to a time range; failures are added to `result`."""
     # At the start of the range, runs of up to max_age before it are still exposed.

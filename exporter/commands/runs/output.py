@@ -19,10 +19,9 @@ from exporter.formatting import (
 )
 from exporter.model import LoadTest, Outcome, Run
 
-# The colour of a run's dot, by outcome; ACTIVE is the key of runs without one.
-ACTIVE = "active"
-COLOURS: Mapping[str, str] = {
-    ACTIVE: "blue",
+# The colour of a run's dot, by outcome; an active run has none.
+COLOURS: Mapping[Outcome | None, str] = {
+    None: "blue",
     Outcome.PASSED: "green",
     Outcome.FAILED: "red",
     Outcome.ERROR: "red",
@@ -120,8 +119,7 @@ def format_test(test: LoadTest) -> str:
 
 def format_state(run: Run) -> Text:
     """The state of a run: a coloured dot and a description."""
-    colour = COLOURS[(run.outcome or Outcome.NONE) if run.is_finished else ACTIVE]
-    return Text.assemble(("● ", colour), describe_run(run))
+    return Text.assemble(("● ", COLOURS[run.outcome]), describe_run(run))
 
 
 def format_progress(run: Run, now: float) -> str:
