@@ -9,7 +9,7 @@ from typing import IO, Any
 import click
 
 from exporter.clock import Clock
-from exporter.commands.backfill.fetch import Connection, History, ProgressCallback, fetch_history
+from exporter.commands.backfill.fetch import Connection, History, OnStep, fetch_history
 from exporter.commands.backfill.openmetrics import OpenMetricsWriter, render_samples
 from exporter.commands.backfill.options import BackfillOptions, parse_options
 from exporter.commands.backfill.replay import clip, replay
@@ -61,8 +61,7 @@ def run_backfill(config: Config, token: Secret, options: BackfillOptions, connec
     result = PollResult()
     with progress_bars() as add_bar:
         # Only fetching runs on an event loop: while one is running, Ctrl-C would not interrupt writing.
-        fetching = fetch_history(config, connection, options.span, result, add_bar("querying k6 Cloud"))
-        history = run_async(fetching)
+        history = run_async(fetch_history(config, connection, options, result, add_bar("querying k6 Cloud")))
         result.redact(token.redact)
         errors = find_errors(history, result, options)
         samples = 0
@@ -84,31 +83,30 @@ def find_errors(history: History, result: PollResult, options: BackfillOptions) 
     if result.failures:
         return [failure.message for failure in result.failures]
     if not history.tests:
-        return [
-            "no test visible to the token matches the configuration; k6-cloud-exporter check shows details"
-        ]
-    if not history.run_count:
-        until = format_iso_timestamp(options.span.until)
+        advice = "k6-cloud-exporter check shows details"
+        return [f"no test visible to the token matches the configuration; {advice}"]
+    if not history.runs:
+        until = format_iso_timestamp(options.until)
         return [f"none of the matching tests ({len(history.tests)}) has a run before {until}"]
     return []
 
 
-def write(config: Config, options: BackfillOptions, history: History, on_progress: ProgressCallback) -> int:
+def write(config: Config, options: BackfillOptions, history: History, on_step: OnStep) -> int:
     """Write the output files; the number of samples in them. Raises OSError."""
     retention = RetentionPolicy(config.runs.keep, config.runs.max_age, config.poll.stale_after)
     catalogue = build_families(config.app_url, config.api.effective_version)
     parts = list(options.split_output())
     samples = 0
-    for span, output in parts:
+    for since, until, output in parts:
         # A part excludes its end, which belongs to the next part; only the last part includes it.
-        end = span.until + (span.until == options.span.until)
+        end = until + (until == options.until)
         # The directory of the output file should have the space; None is the default directory.
         temp_dir = None if output is None or is_pipe_or_device(output) else output.parent
         with OpenMetricsWriter(catalogue, temp_dir) as writer:
-            for test in history.tests:
-                snapshots = replay(test, history.runs[test.id], retention, options.span)
-                writer.add(render_samples(clip(snapshots, span.since, end), catalogue, options.labels))
-                on_progress(len(parts) * len(history.tests))
+            for test in history.tests.values():
+                snapshots = replay(test, history.runs[test.id], retention, options)
+                writer.add(render_samples(clip(snapshots, since, end), catalogue, options.labels))
+                on_step(len(parts) * len(history.tests))
             samples += writer.samples
             if writer.samples:  # promtool rejects a file without samples
                 with open_output(output) as out:
@@ -119,12 +117,10 @@ def write(config: Config, options: BackfillOptions, history: History, on_progres
 @contextmanager
 def open_output(output: Path | None) -> Iterator[IO[bytes]]:
     """Standard output, or a file that appears under its name only when it is complete."""
-    if output is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    elif is_pipe_or_device(output):
-        with output.open("wb") as file:
+    if output is None or is_pipe_or_device(output):
+        with click.open_file(str(output or "-"), "wb") as file:
             yield file
+            file.flush()
     else:
         partial = output.with_name(f"{output.name}.partial")
         try:
@@ -141,7 +137,7 @@ def is_pipe_or_device(output: Path) -> bool:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str], ProgressCallback]]:
+def progress_bars() -> Iterator[Callable[[str], OnStep]]:
     """A function that adds a progress bar with a label; no bars if standard error is no terminal."""
     from rich.console import Console  # noqa: PLC0415 (slow to import, and only this command needs it)
     from rich.progress import Progress  # noqa: PLC0415
@@ -149,7 +145,7 @@ def progress_bars() -> Iterator[Callable[[str], ProgressCallback]]:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def add_bar(label: str) -> ProgressCallback:
+        def add_bar(label: str) -> OnStep:
             task = progress.add_task(label, total=None)
             return lambda total: progress.update(task, advance=1, total=total)
 
@@ -172,12 +168,10 @@ def print_skipped(history: History, result: PollResult, unresolved: Sequence[str
 
 def print_summary(options: BackfillOptions, history: History, samples: int) -> None:
     """Print what was written, and which labels are missing."""
-    span = options.span
-    print_message(
-        f"wrote {pluralize(samples, 'sample')} of {pluralize(len(history.tests), 'test')} "
-        f"and {pluralize(history.run_count, 'run')}, "
-        f"from {format_iso_timestamp(span.since)} to {format_iso_timestamp(span.until)}"
-    )
+    tests = pluralize(len(history.tests), "test")
+    runs = pluralize(sum(map(len, history.runs.values())), "run")
+    period = f"from {format_iso_timestamp(options.since)} to {format_iso_timestamp(options.until)}"
+    print_message(f"wrote {pluralize(samples, 'sample')} of {tests} and {runs}, {period}")
     missing = [name for name in ("job", "instance") if name not in dict(options.labels)]
     if missing:
         # Prometheus adds job and instance to scraped series, but not to imported ones.

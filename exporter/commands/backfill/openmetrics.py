@@ -44,8 +44,6 @@ def render_samples(snapshots: Iterable[Snapshot], families: Sequence[Family], la
 
 def append_changed(series: Series, before: Values, current: Values, timestamp: bytes) -> None:
     """Add a sample to each series whose value has changed."""
-    if current is before:
-        return
     for name, value in current.items():
         if before.get(name) != value:
             series.setdefault(name, []).append(value + timestamp)

@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo
 
-from exporter.commands.backfill.replay import TimeRange
 from exporter.config import ConfigError
 from exporter.config.load import flag
 from exporter.config.types import parse_duration
 from exporter.exposition.families import Labels, build_families
 from exporter.formatting import format_iso_timestamp, format_setting_duration, quote_value
+from exporter.store import TestState
 
 # Seconds. Prometheus keeps recent samples in its head block, which no imported block may overlap.
 HEAD_BLOCK_AGE = 3 * 3600.0
@@ -32,9 +31,8 @@ def parse_time(text: str, now: float) -> float:
             time = datetime.fromisoformat(text)
             return float(int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()))
         except (ValueError, OverflowError) as error:
-            raise ValueError(
-                f'{quote_value(text)} is not a date; write one like "2026-08-01" or "2026-08-01T12:00Z"'
-            ) from error
+            examples = '"2026-08-01" or "2026-08-01T12:00Z"'
+            raise ValueError(f"{quote_value(text)} is not a date; write one like {examples}") from error
     try:
         return float(int(now - parse_duration(text)))
     except ValueError as error:
@@ -86,11 +84,10 @@ def parse_output(output: str) -> Path | None:
 def parse_split(text: str | None, info: ValidationInfo) -> float | None:
     if text is None:
         return None
-    seconds, minimum = parse_step(text), format_setting_duration(MIN_BLOCK_DURATION)
+    seconds = parse_step(text)
     if seconds < MIN_BLOCK_DURATION:
-        raise ValueError(
-            f'{quote_value(text)} is too short; the minimum is {minimum}, and "7d" is recommended'
-        )
+        limit = f"the minimum is {format_setting_duration(MIN_BLOCK_DURATION)}"
+        raise ValueError(f'{quote_value(text)} is too short; {limit}, and "7d" is recommended')
     if "output" in info.data and info.data["output"] is None:
         raise ValueError("cannot split standard output; omit --split, or set --output to a file")
     return seconds
@@ -119,7 +116,9 @@ Step = Annotated[float, BeforeValidator(parse_step)]
 class BackfillOptions(BaseModel):
     """The exported time range, the labels of every sample, and the output file; None is standard output.
 
-    With `split`, there is one output file for this many seconds. Fields are checked in this order.
+    `since` and `until` are Unix seconds. Full snapshots are `step` seconds apart while a run is active,
+    `idle_step` while none is. With `split`, there is one output file for this many seconds. Fields are
+    checked in this order.
     """
 
     now: float
@@ -131,21 +130,20 @@ class BackfillOptions(BaseModel):
     output: Annotated[Path | None, BeforeValidator(parse_output)]
     split: Annotated[float | None, BeforeValidator(parse_split)]
 
-    @property
-    def span(self) -> TimeRange:
-        return TimeRange(self.since, self.until, self.step, self.idle_step)
+    def step_for(self, test_state: TestState) -> float:
+        return self.step if test_state.active_runs else self.idle_step
 
-    def split_output(self) -> Iterator[tuple[TimeRange, Path | None]]:
-        """The output files, each with its time range."""
+    def split_output(self) -> Iterator[tuple[float, float, Path | None]]:
+        """The output files, each with the start and end of its time range."""
         if self.output is None or self.split is None:
-            yield self.span, self.output
+            yield self.since, self.until, self.output
             return
         since = self.since
         while since < self.until:
             until = min(since + self.split, self.until)
             # Without colons, which Windows does not allow in file names.
             name = f"{self.output.stem}.{format_iso_timestamp(since).replace(':', '')}{self.output.suffix}"
-            yield replace(self.span, since=since, until=until), self.output.with_name(name)
+            yield since, until, self.output.with_name(name)
             since = until
 
 

@@ -54,13 +54,12 @@ def transitions(run: Run) -> Iterator[Stage]:
     yield from reversed(waiting)
     if run.started is not None:
         yield run.started, as_of_status(run, RunStatus.RUNNING)
-    if run.ended is None:
-        return
-    processing = dict(run.phases).get(Phase.PROCESSING)
-    if processing is not None:
-        being_processed = as_of_status(run, RunStatus.FINISHED)
-        yield run.ended, replace(being_processed, processing=ProcessingStatus.PROCESSING, ended=run.ended)
-    yield run.ended + (processing or 0.0), run
+    if run.ended is not None:
+        processing = dict(run.phases).get(Phase.PROCESSING)
+        if processing is not None:
+            ended = replace(as_of_status(run, RunStatus.FINISHED), ended=run.ended)
+            yield run.ended, replace(ended, processing=ProcessingStatus.PROCESSING)
+        yield run.ended + (processing or 0.0), run
 
 
 def pre_start_transitions(run: Run) -> Iterator[Stage]:

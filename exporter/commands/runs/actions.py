@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TextIO, TypeVar
@@ -19,20 +18,13 @@ from rich.console import Console
 from exporter.clock import Clock
 from exporter.commands.options import load_config_or_exit
 from exporter.commands.process import run_async
+from exporter.commands.runs import output
 from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, USAGE
 from exporter.commands.runs.list import RunRow, list_newest
-from exporter.commands.runs.output import (
-    as_json,
-    format_change,
-    format_details,
-    format_table,
-    format_test,
-    run_url,
-)
 from exporter.commands.runs.watch import LineView, ProgressView, View, watch_run
 from exporter.config import Config
-from exporter.formatting import describe_run, escape_unprintable, format_age
+from exporter.formatting import describe_run, escape_unprintable, format_age, format_iso_timestamp
 from exporter.k6.errors import ApiError, Conflict, NotFound
 from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
@@ -70,7 +62,12 @@ def with_exit_code(action: Action[P]) -> Action[P]:
             command.print_message(f"error: {error}")
             return ERROR
         except OSError as error:
-            command.handle_write_error(error)
+            with suppress(OSError):  # standard error may not be writable either
+                command.print_message(f"error: cannot write: {error.strerror}")
+            # Unwritten output is discarded: Python would write it again at exit, fail, and exit with 120.
+            for stream in (command.out.file, command.stderr):
+                with suppress(OSError), Path(os.devnull).open("wb") as devnull:
+                    os.dup2(devnull.fileno(), stream.fileno())
             return ERROR
         except KeyboardInterrupt:
             return INTERRUPTED
@@ -102,16 +99,16 @@ class RunsCommand:
         (rows, since), now = self.call(lambda client: list_newest(client, result, limit=limit, active=active))
         is_failed = bool(result.failures) and not rows
         if self.is_json and not is_failed:
-            self._print_json([as_json(row, self.config) for row in rows])
+            self._print_json([output.as_json(row, self.config) for row in rows])
         elif rows:
-            self.out.print(format_table(rows, now))
+            self.out.print(output.format_table(rows, now))
         elif not is_failed:
             self.print_message("no active runs" if active else "no runs")
         errors = self._find_errors(result)
         for error in errors:
             self.print_message(f"error: {error}")
         if since is not None and len(rows) < limit:
-            day = f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d}"
+            day = format_iso_timestamp(since)[:10]
             self.print_message(f"runs created before {day} are not listed; use --test ID to list them")
         return ERROR if errors else PASSED
 
@@ -131,9 +128,9 @@ class RunsCommand:
         if watch:
             return self._watch(row, interval=interval)
         if self.is_json:
-            self._print_json(as_json(row, self.config))
+            self._print_json(output.as_json(row, self.config))
         else:
-            self.out.print(format_details(row, self.config, now))
+            self.out.print(output.format_details(row, self.config, now))
         return PASSED
 
     @with_exit_code
@@ -141,7 +138,7 @@ class RunsCommand:
         """Start a test after confirmation, and optionally watch the run; `interval` is in seconds."""
         test, _ = self.call(lambda client: get_test(client, test_id))
         api = f"{self.config.api.url}, {self.config.api.effective_version} API"
-        effect = f"This starts a run of test {format_test(test)} in k6 Cloud ({api})."
+        effect = f"This starts a run of test {output.format_test(test)} in k6 Cloud ({api})."
         if declined := self._confirm(effect, yes=yes):
             return declined
         try:
@@ -150,19 +147,19 @@ class RunsCommand:
             # The request is not repeated: a second one could start a second run.
             advice = f"test {test_id} may have been started; check with: runs list --test {test_id}"
             raise type(error)(f"{error}; {advice}") from error
-        self.print_message(f"started run {run.id}: {run_url(run, self.config)}")
+        self.print_message(f"started run {run.id}: {output.run_url(run, self.config)}")
         row = RunRow(run, test)
         if watch:
             return self._watch(row, interval=interval, is_new=True)
         if self.is_json:
-            self._print_json(as_json(row, self.config))
+            self._print_json(output.as_json(row, self.config))
         return PASSED
 
     @with_exit_code
     def stop(self, run_id: int, *, yes: bool) -> int:
         """Stop a run after confirmation."""
         row, now = self.call(lambda client: get_run(client, run_id))
-        run, name = row.run, f"run {run_id} of test {format_test(row.test)}"
+        run, name = row.run, f"run {run_id} of test {output.format_test(row.test)}"
         state = describe_run(run)
         if run.is_finished or run.status == RunStatus.FINISHED:
             raise Conflict(f"cannot stop {name}: it has already ended ({state})")
@@ -173,7 +170,7 @@ class RunsCommand:
         self.print_message(f"stopping run {run_id}; it ends in a few moments, as aborted by user")
         if self.is_json:
             row, _ = self.call(lambda client: get_run(client, run_id))
-            self._print_json(as_json(row, self.config))
+            self._print_json(output.as_json(row, self.config))
         return PASSED
 
     def _watch(self, row: RunRow, *, interval: float, is_new: bool = False) -> int:
@@ -184,9 +181,8 @@ class RunsCommand:
         try:
             run, _ = self.call(watch)
         except KeyboardInterrupt:
-            id_ = row.run.id
-            again = f"watch it again with: runs show {id_} --watch"
-            self.print_message(f"run {id_} continues; {again}; stop it with: runs stop {id_}")
+            again = f"watch it again with: runs show {row.run.id} --watch"
+            self.print_message(f"run {row.run.id} continues; {again}; stop it with: runs stop {row.run.id}")
             return INTERRUPTED
         return EXIT_CODES.get(run.outcome or Outcome.NONE, ERROR)
 
@@ -196,9 +192,9 @@ class RunsCommand:
 
         def print_run(run: Run, now: float) -> None:
             if self.is_json:
-                self._print_json(as_json(RunRow(run, test), self.config), indent=None)
+                self._print_json(output.as_json(RunRow(run, test), self.config), indent=None)
             else:
-                click.echo(format_change(run, test, now), file=self.out.file)
+                click.echo(output.format_change(run, test, now), file=self.out.file)
 
         return nullcontext(LineView(print_run, self.print_message))
 
@@ -235,14 +231,6 @@ class RunsCommand:
         """Print a message on standard error, without secrets."""
         click.echo(self.redact(message), file=self.stderr)
 
-    def handle_write_error(self, error: OSError) -> None:
-        """Print that standard output cannot be written to, if standard error can."""
-        redirect_to_devnull(self.out.file)
-        try:
-            self.print_message(f"error: cannot write: {error.strerror}")
-        except OSError:
-            redirect_to_devnull(self.stderr)
-
 
 def create_command(*, is_json: bool, **flags: Any) -> RunsCommand:
     """The command on this process's terminal. Exits with 2 if the configuration is not valid."""
@@ -250,16 +238,9 @@ def create_command(*, is_json: bool, **flags: Any) -> RunsCommand:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without a letter of a name shows the others
-    clock = Clock()
-    connect = partial(open_transport, config, token, WriteTransport, clock=clock)
+    connect = partial(open_transport, config, token, WriteTransport, clock=Clock())
     out = create_console(sys.stdout, None if sys.stdout.isatty() else PIPE_WIDTH)
-    return RunsCommand(config, connect, clock, sys.stdin, out, sys.stderr, token.redact, is_json)
-
-
-def redirect_to_devnull(stream: Any) -> None:
-    """Discard unwritten output. Python would write it again when it exits, fail, and exit with 120."""
-    with suppress(OSError), Path(os.devnull).open("wb") as devnull:
-        os.dup2(devnull.fileno(), stream.fileno())
+    return RunsCommand(config, connect, Clock(), sys.stdin, out, sys.stderr, token.redact, is_json)
 
 
 async def get_run(client: RunsClient, run_id: int) -> RunRow:
@@ -272,8 +253,7 @@ async def get_run(client: RunsClient, run_id: int) -> RunRow:
         except ApiError:
             raise NotFound(f"run {run_id} not found, or not visible to this token") from error
         advice = f"list its runs with: runs list --test {run_id}"
-        name = escape_unprintable(test.name)
-        raise NotFound(f"{run_id} is the ID of a test, {name}; {advice}") from error
+        raise NotFound(f"{run_id} is the ID of a test, {escape_unprintable(test.name)}; {advice}") from error
     try:
         return RunRow(run, await client.api.read_test(run.test_id))
     except NotFound:  # the test was deleted meanwhile, or is not visible

@@ -1,7 +1,7 @@
 """Which runs `runs list` shows, and how to fetch them with few requests."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from exporter.commands.runs.client import RunsClient
 from exporter.k6.errors import ApiError
@@ -24,8 +24,7 @@ WINDOWS = (DAY, 7 * DAY, 30 * DAY)
 MAX_ACTIVE_AGE = 7 * DAY
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A run and its test."""
 
     run: Run
@@ -82,10 +81,8 @@ async def find_candidates(
     run may be older than a finished one, so with `active` every test with a recent run is a candidate.
     """
     last_runs = {test.last_run_id: test.id for test in tests if test.last_run_id is not None}
-    if not active:
+    if not (active and last_runs):
         return [last_runs[run_id] for run_id in sorted(last_runs, reverse=True)[:limit]]
-    if not last_runs:
-        return []
     oldest = client.server_now - MAX_ACTIVE_AGE
     listing = await api.list_runs(ids=sorted(last_runs))
     return [run.test_id for run in listing.runs if (run.created or oldest) >= oldest]

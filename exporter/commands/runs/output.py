@@ -71,11 +71,10 @@ def format_table(rows: Sequence[RunRow], now: float) -> Table:
     table.add_column("CREATED", no_wrap=True)
     table.add_column("RAN", no_wrap=True)
     table.add_column("VUS", no_wrap=True, justify="right")
-    for row in rows:
-        run = row.run
+    for run, test in rows:
         table.add_row(
             str(run.id),
-            format_test(row.test),
+            format_test(test),
             format_state(run),
             "" if run.created is None else format_age(run.created, now),
             format_progress(run, now),

@@ -9,13 +9,7 @@ from rich.text import Text
 
 from exporter.clock import Clock
 from exporter.commands.runs.client import TRANSIENT_ERRORS, RunsClient
-from exporter.commands.runs.output import (
-    elapsed_seconds,
-    format_name,
-    format_progress,
-    format_state,
-    run_url,
-)
+from exporter.commands.runs.output import elapsed_seconds, format_name, format_progress, format_state, run_url
 from exporter.config import Config
 from exporter.formatting import describe_run
 from exporter.k6.errors import ApiError, NotFound
@@ -52,7 +46,6 @@ class ProgressView:
         self._test = test
         self._redact = redact
         self._config = config
-        self._console = console
         self._run: Run | None = None
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -72,12 +65,11 @@ class ProgressView:
     def __exit__(self, *_: object) -> None:
         # The bar is transient: once the run has ended, two plain lines take its place.
         self.progress.stop()
-        run = self._run
-        if run and run.is_finished:
+        if (run := self._run) and run.is_finished:
             ran = format_progress(run, run.ended or 0.0)
             name = f"{format_name(run, self._test)}: "
-            self._console.print(Text.assemble(name, format_state(run), f" ({ran})" if ran else ""))
-            self._console.print(run_url(run, self._config), soft_wrap=True)
+            self.progress.print(Text.assemble(name, format_state(run), f" ({ran})" if ran else ""))
+            self.progress.print(run_url(run, self._config), soft_wrap=True)
 
     def update(self, run: Run, now: float) -> None:
         """Show the run as it is at `now`, in Unix seconds."""
@@ -93,15 +85,13 @@ class ProgressView:
 
     def print_message(self, message: str) -> None:
         """Print a message about watching above the bar."""
-        self._console.print(self._redact(message), style="yellow", soft_wrap=True)
+        self.progress.print(self._redact(message), style="yellow", soft_wrap=True)
 
 
 View = LineView | ProgressView
 
 
-async def watch_run(
-    client: RunsClient, run: Run, view: View, *, interval: float, is_new: bool = False
-) -> Run:
+async def watch_run(client: RunsClient, run: Run, view: View, *, interval: float, is_new: bool) -> Run:
     """Show a run until it ends, and return it as it is then. `interval` is the least pause in seconds.
 
     Outages of k6 Cloud are waited out. A run that `is_new` may not be found at first. Raises ApiError.
