@@ -96,9 +96,9 @@ class TestState:
     - `counted_ids`: those of `runs` that are counted, or had finished before the first poll. A run can seem
       to finish twice, when its results are processed again.
     - `recent_ids`, `highest_old_id`: the newest ids that were ever received, and the highest of all others.
-      A finished run that is received for the first time is counted if its id is greater than
-      highest_old_id and not in recent_ids. Ids are compared and not creation times, because k6 Cloud assigns ids in ascending order, while times can be
-      missing, wrong, or of a clock that differs from ours.
+      A finished run that is received for the first time is counted if its id is greater than highest_old_id
+      and not in recent_ids. Ids are compared and not creation times, because k6 Cloud assigns ids in
+      ascending order, while times can be missing, wrong, or of a clock that differs from ours.
     """
 
     test: LoadTest

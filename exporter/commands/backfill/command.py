@@ -2,24 +2,24 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from exporter.clock import Clock
-from exporter.commands.backfill.fetch import History, ProgressCallback, fetch_history
+from exporter.commands.backfill.fetch import Connection, History, OnStep, fetch_history
 from exporter.commands.backfill.openmetrics import OpenMetricsWriter, render_samples
-from exporter.commands.backfill.options import BackfillOptions, OptionsError, parse_options
+from exporter.commands.backfill.options import BackfillOptions, parse_options
 from exporter.commands.backfill.replay import clip, replay
 from exporter.commands.options import config_options, exit_with_errors, load_config_or_exit
 from exporter.commands.process import run_async
-from exporter.config import Config
+from exporter.config import Config, ConfigError
 from exporter.credentials import Secret
 from exporter.exposition.families import build_families
 from exporter.formatting import format_iso_timestamp, pluralize
-from exporter.polling.factory import AnySource, open_source
+from exporter.polling.factory import open_source
 from exporter.polling.result import PollResult
 from exporter.store import RetentionPolicy
 
@@ -30,7 +30,7 @@ OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
 @click.command(epilog="Exit codes: 0 success, 1 error, 2 wrong usage.")
 @config_options
 @click.option("--since", required=True, help="start: an age, such as 90d, or a date")
-@click.option("--until", help="end: an age or a date, at least 3h ago  [default: 3h]")
+@click.option("--until", default="3h", show_default=True, help="end: an age or a date, at least 3h ago")
 @click.option("--step", default="4m", show_default=True, help="sample interval while a run is active")
 @click.option("--idle-step", default="1h", show_default=True, help="sample interval while no run is active")
 @click.option(
@@ -50,24 +50,18 @@ def backfill(**flags: Any) -> None:
     own_flags = {name: flags.pop(name) for name in OWN_FLAGS}
     config, token = load_config_or_exit(**flags)
     try:
-        options = parse_options(**own_flags, now=Clock().time())
-    except OptionsError as error:
+        options = parse_options(Clock().time(), **own_flags)
+    except ConfigError as error:
         exit_with_errors(error.messages)
     sys.exit(run_backfill(config, token, options, open_source(config, token)))
 
 
-def run_backfill(
-    config: Config,
-    token: Secret,
-    options: BackfillOptions,
-    connection: AbstractAsyncContextManager[AnySource],
-) -> int:
+def run_backfill(config: Config, token: Secret, options: BackfillOptions, connection: Connection) -> int:
     """Write the history; the result is the exit code. Messages go to standard error."""
     result = PollResult()
     with progress_bars() as add_bar:
         # Only fetching runs on an event loop: while one is running, Ctrl-C would not interrupt writing.
-        bar = add_bar("querying k6 Cloud")
-        history = run_async(fetch_history(config, connection, options.span, result, bar))
+        history = run_async(fetch_history(config, connection, options, result, add_bar("querying k6 Cloud")))
         result.redact(token.redact)
         errors = find_errors(history, result, options)
         samples = 0
@@ -79,10 +73,9 @@ def run_backfill(
     print_skipped(history, result, result.unresolved if config.tests else ())
     for message in errors:
         print_message(f"error: {message}")
-    if errors:
-        return 1
-    print_summary(options, history, samples)
-    return 0
+    if not errors:
+        print_summary(options, history, samples)
+    return 1 if errors else 0
 
 
 def find_errors(history: History, result: PollResult, options: BackfillOptions) -> list[str]:
@@ -90,29 +83,30 @@ def find_errors(history: History, result: PollResult, options: BackfillOptions) 
     if result.failures:
         return [failure.message for failure in result.failures]
     if not history.tests:
-        return [
-            "no test visible to the token matches the configuration; k6-cloud-exporter check shows details"
-        ]
-    if not history.run_count:
-        until = format_iso_timestamp(options.span.until)
+        advice = "k6-cloud-exporter check shows details"
+        return [f"no test visible to the token matches the configuration; {advice}"]
+    if not history.runs:
+        until = format_iso_timestamp(options.until)
         return [f"none of the matching tests ({len(history.tests)}) has a run before {until}"]
     return []
 
 
-def write(config: Config, options: BackfillOptions, history: History, on_progress: ProgressCallback) -> int:
+def write(config: Config, options: BackfillOptions, history: History, on_step: OnStep) -> int:
     """Write the output files; the number of samples in them. Raises OSError."""
     retention = RetentionPolicy(config.runs.keep, config.runs.max_age, config.poll.stale_after)
     catalogue = build_families(config.app_url, config.api.effective_version)
     parts = list(options.split_output())
     samples = 0
-    for number, (span, output) in enumerate(parts):
+    for since, until, output in parts:
         # A part excludes its end, which belongs to the next part; only the last part includes it.
-        end = span.until + (span.until == options.span.until)
-        with OpenMetricsWriter(catalogue, temp_dir_for(output)) as writer:
-            for done, test in enumerate(history.tests, start=1):
-                snapshots = replay(test, history.runs.get(test.id, []), retention, options.span)
-                writer.add(render_samples(clip(snapshots, span.since, end), catalogue, options.labels))
-                on_progress(number * len(history.tests) + done, len(parts) * len(history.tests))
+        end = until + (until == options.until)
+        # The directory of the output file should have the space; None is the default directory.
+        temp_dir = None if output is None or is_pipe_or_device(output) else output.parent
+        with OpenMetricsWriter(catalogue, temp_dir) as writer:
+            for test in history.tests.values():
+                snapshots = replay(test, history.runs[test.id], retention, options)
+                writer.add(render_samples(clip(snapshots, since, end), catalogue, options.labels))
+                on_step(len(parts) * len(history.tests))
             samples += writer.samples
             if writer.samples:  # promtool rejects a file without samples
                 with open_output(output) as out:
@@ -120,20 +114,13 @@ def write(config: Config, options: BackfillOptions, history: History, on_progres
     return samples
 
 
-def temp_dir_for(output: Path | None) -> Path | None:
-    """The directory of the output file, which should have the space; None is the default directory."""
-    return None if output is None or is_pipe_or_device(output) else output.parent
-
-
 @contextmanager
 def open_output(output: Path | None) -> Iterator[IO[bytes]]:
     """Standard output, or a file that appears under its name only when it is complete."""
-    if output is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    elif is_pipe_or_device(output):
-        with output.open("wb") as file:
+    if output is None or is_pipe_or_device(output):
+        with click.open_file(str(output or "-"), "wb") as file:
             yield file
+            file.flush()
     else:
         partial = output.with_name(f"{output.name}.partial")
         try:
@@ -150,7 +137,7 @@ def is_pipe_or_device(output: Path) -> bool:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str], ProgressCallback]]:
+def progress_bars() -> Iterator[Callable[[str], OnStep]]:
     """A function that adds a progress bar with a label; no bars if standard error is no terminal."""
     from rich.console import Console  # noqa: PLC0415 (slow to import, and only this command needs it)
     from rich.progress import Progress  # noqa: PLC0415
@@ -158,9 +145,9 @@ def progress_bars() -> Iterator[Callable[[str], ProgressCallback]]:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def add_bar(label: str) -> ProgressCallback:
+        def add_bar(label: str) -> OnStep:
             task = progress.add_task(label, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+            return lambda total: progress.update(task, advance=1, total=total)
 
         yield add_bar
 
@@ -175,19 +162,16 @@ def print_skipped(history: History, result: PollResult, unresolved: Sequence[str
     for skipped in result.skipped:
         print_message(f"skipped: {skipped.description}")
     for run in history.undated:
-        print_message(
-            f"skipped: run {run.id} of test {run.test_id}: k6 Cloud did not return its creation or end time"
-        )
+        name = f"run {run.id} of test {run.test_id}"
+        print_message(f"skipped: {name}: k6 Cloud did not return its creation or end time")
 
 
 def print_summary(options: BackfillOptions, history: History, samples: int) -> None:
     """Print what was written, and which labels are missing."""
-    span = options.span
-    print_message(
-        f"wrote {pluralize(samples, 'sample')} of {pluralize(len(history.tests), 'test')} "
-        f"and {pluralize(history.run_count, 'run')}, "
-        f"from {format_iso_timestamp(span.since)} to {format_iso_timestamp(span.until)}"
-    )
+    tests = pluralize(len(history.tests), "test")
+    runs = pluralize(sum(map(len, history.runs.values())), "run")
+    period = f"from {format_iso_timestamp(options.since)} to {format_iso_timestamp(options.until)}"
+    print_message(f"wrote {pluralize(samples, 'sample')} of {tests} and {runs}, {period}")
     missing = [name for name in ("job", "instance") if name not in dict(options.labels)]
     if missing:
         # Prometheus adds job and instance to scraped series, but not to imported ones.

@@ -1,19 +1,19 @@
 """The options of `backfill`: parsed and validated flags."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any
 
-from exporter.commands.backfill.replay import TimeRange
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo
+
+from exporter.config import ConfigError
+from exporter.config.load import flag
 from exporter.config.types import parse_duration
 from exporter.exposition.families import Labels, build_families
 from exporter.formatting import format_iso_timestamp, format_setting_duration, quote_value
-
-T = TypeVar("T")
-NO_LABELS: Labels = ()
+from exporter.store import TestState
 
 # Seconds. Prometheus keeps recent samples in its head block, which no imported block may overlap.
 HEAD_BLOCK_AGE = 3 * 3600.0
@@ -24,78 +24,6 @@ OUR_LABELS = {"project_id", "test_id", "test_name", "run_id"} | {
 }
 
 
-class OptionsError(Exception):
-    """Invalid flags; `messages` has one sentence for each."""
-
-    def __init__(self, messages: Sequence[str]) -> None:
-        super().__init__("; ".join(messages))
-        self.messages = tuple(messages)
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillOptions:
-    """The exported time range, the labels of every sample, and the output file; None is standard output.
-
-    With `split`, there is one output file for this many seconds.
-    """
-
-    span: TimeRange
-    labels: Labels
-    output: Path | None
-    split: float | None = None
-
-    def split_output(self) -> Iterator[tuple[TimeRange, Path | None]]:
-        """The output files, each with its time range."""
-        if self.output is None or self.split is None:
-            yield self.span, self.output
-            return
-        since = self.span.since
-        while since < self.span.until:
-            until = min(since + self.split, self.span.until)
-            # Without colons, which Windows does not allow in file names.
-            name = f"{self.output.stem}.{format_iso_timestamp(since).replace(':', '')}{self.output.suffix}"
-            yield replace(self.span, since=since, until=until), self.output.with_name(name)
-            since = until
-
-
-def parse_options(
-    *,
-    since: str,
-    until: str | None,
-    step: str,
-    idle_step: str,
-    label: Sequence[str],
-    output: str,
-    split: str | None,
-    now: float,
-) -> BackfillOptions:
-    """The options that the flags describe at the time `now`, in Unix seconds. Raises OptionsError."""
-    errors: list[str] = []
-
-    def parse(flag: str, parser: Callable[[], T], default: T) -> T:
-        # With a default in place of an invalid value, the other flags are still checked.
-        try:
-            return parser()
-        except ValueError as error:
-            errors.append(f"{flag}: {error}")
-            return default
-
-    latest = float(int(now - HEAD_BLOCK_AGE))
-    end = parse("--until", lambda: latest if until is None else parse_until(until, latest, now), latest)
-    span = TimeRange(
-        parse("--since", lambda: parse_since(since, end, now), 0.0),
-        end,
-        parse("--step", lambda: parse_step(step), 0.0),
-        parse("--idle-step", lambda: parse_step(idle_step), 0.0),
-    )
-    labels = parse("--label", lambda: parse_labels(label), NO_LABELS)
-    length = parse("--split", lambda: None if split is None else parse_split(split, output), None)
-    file = parse("--output", lambda: parse_output(output), None)
-    if errors:
-        raise OptionsError(errors)
-    return BackfillOptions(span, labels, file, length)
-
-
 def parse_time(text: str, now: float) -> float:
     """An age, such as 90d, or a date with or without a time (UTC by default), as whole Unix seconds."""
     if re.match(r"[0-9]{4}-", text):
@@ -103,18 +31,17 @@ def parse_time(text: str, now: float) -> float:
             time = datetime.fromisoformat(text)
             return float(int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()))
         except (ValueError, OverflowError) as error:
-            raise ValueError(
-                f'{quote_value(text)} is not a date; write one like "2026-08-01" or "2026-08-01T12:00Z"'
-            ) from error
+            examples = '"2026-08-01" or "2026-08-01T12:00Z"'
+            raise ValueError(f"{quote_value(text)} is not a date; write one like {examples}") from error
     try:
         return float(int(now - parse_duration(text)))
     except ValueError as error:
         raise ValueError(f'{error}, or a date like "2026-08-01"') from error
 
 
-def parse_until(text: str, latest: float, now: float) -> float:
-    end = parse_time(text, now)
-    if end > latest:
+def parse_until(text: str, info: ValidationInfo) -> float:
+    end = parse_time(text, info.data["now"])
+    if end > int(info.data["now"] - HEAD_BLOCK_AGE):
         age = format_setting_duration(HEAD_BLOCK_AGE)
         raise ValueError(
             f"{quote_value(text)} is too recent: the last {age} may still be in the Prometheus head block, "
@@ -123,8 +50,10 @@ def parse_until(text: str, latest: float, now: float) -> float:
     return end
 
 
-def parse_since(text: str, end: float, now: float) -> float:
-    begin = parse_time(text, now)
+def parse_since(text: str, info: ValidationInfo) -> float:
+    begin = parse_time(text, info.data["now"])
+    # --until is missing if it is invalid; --since is still checked.
+    end = info.data.get("until", info.data["now"])
     if begin >= end:
         raise ValueError(
             f"{quote_value(text)} is not before the end of the range, {format_iso_timestamp(end)}; "
@@ -140,17 +69,6 @@ def parse_step(text: str) -> float:
     return seconds
 
 
-def parse_split(text: str, output: str) -> float:
-    seconds, minimum = parse_step(text), format_setting_duration(MIN_BLOCK_DURATION)
-    if seconds < MIN_BLOCK_DURATION:
-        raise ValueError(
-            f'{quote_value(text)} is too short; the minimum is {minimum}, and "7d" is recommended'
-        )
-    if output == "-":
-        raise ValueError("cannot split standard output; omit --split, or set --output to a file")
-    return seconds
-
-
 def parse_output(output: str) -> Path | None:
     """The output file, None for standard output. Checked before the long fetch from k6 Cloud."""
     if output == "-":
@@ -161,6 +79,18 @@ def parse_output(output: str) -> Path | None:
     if not path.parent.is_dir():
         raise ValueError(f"{quote_value(output)} is not a writable file path: the directory does not exist")
     return path
+
+
+def parse_split(text: str | None, info: ValidationInfo) -> float | None:
+    if text is None:
+        return None
+    seconds = parse_step(text)
+    if seconds < MIN_BLOCK_DURATION:
+        limit = f"the minimum is {format_setting_duration(MIN_BLOCK_DURATION)}"
+        raise ValueError(f'{quote_value(text)} is too short; {limit}, and "7d" is recommended')
+    if "output" in info.data and info.data["output"] is None:
+        raise ValueError("cannot split standard output; omit --split, or set --output to a file")
+    return seconds
 
 
 def parse_labels(texts: Sequence[str]) -> Labels:
@@ -178,3 +108,49 @@ def parse_labels(texts: Sequence[str]) -> Labels:
             raise ValueError(f"{quote_value(name)} is set twice; set it once")
         labels[name] = value
     return tuple(sorted(labels.items()))
+
+
+Step = Annotated[float, BeforeValidator(parse_step)]
+
+
+class BackfillOptions(BaseModel):
+    """The exported time range, the labels of every sample, and the output file; None is standard output.
+
+    `since` and `until` are Unix seconds. Full snapshots are `step` seconds apart while a run is active,
+    `idle_step` while none is. With `split`, there is one output file for this many seconds. Fields are
+    checked in this order.
+    """
+
+    now: float
+    until: Annotated[float, BeforeValidator(parse_until)]
+    since: Annotated[float, BeforeValidator(parse_since)]
+    step: Step
+    idle_step: Step
+    labels: Annotated[Labels, BeforeValidator(parse_labels), Field(alias="label")]
+    output: Annotated[Path | None, BeforeValidator(parse_output)]
+    split: Annotated[float | None, BeforeValidator(parse_split)]
+
+    def step_for(self, test_state: TestState) -> float:
+        return self.step if test_state.active_runs else self.idle_step
+
+    def split_output(self) -> Iterator[tuple[float, float, Path | None]]:
+        """The output files, each with the start and end of its time range."""
+        if self.output is None or self.split is None:
+            yield self.since, self.until, self.output
+            return
+        since = self.since
+        while since < self.until:
+            until = min(since + self.split, self.until)
+            # Without colons, which Windows does not allow in file names.
+            name = f"{self.output.stem}.{format_iso_timestamp(since).replace(':', '')}{self.output.suffix}"
+            yield since, until, self.output.with_name(name)
+            since = until
+
+
+def parse_options(now: float, **flags: Any) -> BackfillOptions:
+    """The options that the flags describe at the time `now`, in Unix seconds. Raises ConfigError."""
+    try:
+        return BackfillOptions(now=now, **flags)
+    except ValidationError as error:
+        messages = [f"{flag(str(e['loc'][0]))}: {e['ctx']['error']}" for e in error.errors()]
+        raise ConfigError(messages) from error

@@ -1,28 +1,13 @@
 """Replaying the history of a test: its state at each time, as the exporter would have known it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from exporter.commands.backfill.options import BackfillOptions
 from exporter.commands.backfill.timeline import run_timeline
 from exporter.model import LoadTest, Run
 from exporter.store import RetentionPolicy, TestState, TestUpdate, apply_update, create_test_state
-
-
-@dataclass(frozen=True, slots=True)
-class TimeRange:
-    """A time range in Unix seconds, and the seconds between full snapshots in it.
-
-    `step` applies while a run is active, `idle_step` while none is.
-    """
-
-    since: float
-    until: float
-    step: float
-    idle_step: float
-
-    def step_for(self, test_state: TestState) -> float:
-        return self.step if test_state.active_runs else self.idle_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +23,33 @@ class Snapshot:
 
 
 def replay(
-    test: LoadTest, runs: Iterable[Run], retention: RetentionPolicy, span: TimeRange
+    test: LoadTest, runs: Iterable[Run], retention: RetentionPolicy, options: BackfillOptions
 ) -> Iterator[Snapshot]:
     """Snapshots of a test, oldest first, beginning when its first run is known.
 
     Snapshots are full at the beginning, when the first active run appears, at each step, and at the end. A
     finished run is only in the snapshot of its end, because its samples do not change afterwards.
     """
-    test_state: TestState | None = None
-    due = span.until  # when the next full snapshot is due
-    for timestamp, changed in group_by_time(runs, span):
-        if test_state is not None:
-            yield from heartbeat_snapshots(test_state, due, timestamp, span)
-            while due < timestamp:
-                due += span.step_for(test_state)
-        was_active = test_state is not None and bool(test_state.active_runs)
-        before = (
-            initial_state(test, changed, retention, timestamp, span) if test_state is None else test_state
-        )
-        after = apply_update(before, TestUpdate(before.test, changed), retention, timestamp)
-        is_active = bool(after.active_runs)
-        is_full = test_state is None or (is_active and not was_active) or due == timestamp
+    changes = group_by_time(runs, options)
+    if not changes:
+        return
+    due, first_runs = changes[0]  # when the next full snapshot is due
+    test_state = initial_state(test, first_runs if due == options.since else (), retention, due)
+    for timestamp, changed in changes:
+        due = yield from heartbeat_snapshots(test_state, due, timestamp, options)
+        was_active = bool(test_state.active_runs)
+        test_state = apply_update(test_state, TestUpdate(test_state.test, changed), retention, timestamp)
+        is_active = bool(test_state.active_runs)
+        is_full = (is_active and not was_active) or due == timestamp
         if is_full or was_active != is_active:
-            due = timestamp + span.step_for(after)
-        test_state = after
-        if timestamp < span.until:
-            yield Snapshot(timestamp, with_active_runs(after, {run.id for run in changed}), is_full)
-    if test_state is not None:
-        yield from heartbeat_snapshots(test_state, due, span.until, span)
-        yield Snapshot(span.until, with_active_runs(test_state), is_full=True)
+            due = timestamp + options.step_for(test_state)
+        if timestamp < options.until:
+            yield Snapshot(timestamp, with_active_runs(test_state, {run.id for run in changed}), is_full)
+    yield from heartbeat_snapshots(test_state, due, options.until, options)
+    yield Snapshot(options.until, with_active_runs(test_state), is_full=True)
 
 
-def group_by_time(runs: Iterable[Run], span: TimeRange) -> list[tuple[float, tuple[Run, ...]]]:
+def group_by_time(runs: Iterable[Run], options: BackfillOptions) -> list[tuple[float, tuple[Run, ...]]]:
     """The times at which runs changed, each with the changed runs.
 
     Changes before the range are moved to its beginning.
@@ -77,28 +57,29 @@ def group_by_time(runs: Iterable[Run], span: TimeRange) -> list[tuple[float, tup
     changes: dict[float, dict[int, Run]] = defaultdict(dict)
     for run in runs:
         for timestamp, stage in run_timeline(run):
-            if timestamp <= span.until:
-                changes[max(timestamp, span.since)][run.id] = stage
+            if timestamp <= options.until:
+                changes[max(timestamp, options.since)][run.id] = stage
     return [(timestamp, tuple(changes[timestamp].values())) for timestamp in sorted(changes)]
 
 
-def initial_state(
-    test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, timestamp: float, span: TimeRange
-) -> TestState:
-    """The state before the first snapshot. Runs that finished before the range are not counted."""
+def initial_state(test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, now: float) -> TestState:
+    """The state before the first snapshot; runs that finished before the range are not counted."""
     # The API has only the present schedule and last run of the test, not those of the past.
     unscheduled = replace(test, next_run=None, last_run_id=None)
-    earlier = runs if timestamp == span.since else ()
-    return create_test_state(TestUpdate(unscheduled, earlier), retention, timestamp)
+    return create_test_state(TestUpdate(unscheduled, runs), retention, now)
 
 
 def heartbeat_snapshots(
-    test_state: TestState, due: float, before: float, span: TimeRange
-) -> Iterator[Snapshot]:
-    """Full snapshots of an unchanged test, from `due` until just before a time."""
+    test_state: TestState, due: float, before: float, options: BackfillOptions
+) -> Generator[Snapshot, None, float]:
+    """Full snapshots of an unchanged test, from `due` until just before a time.
+
+    Returns when the next one is due.
+    """
     while due < before:
         yield Snapshot(due, with_active_runs(test_state), is_full=True)
-        due += span.step_for(test_state)
+        due += options.step_for(test_state)
+    return due
 
 
 def with_active_runs(test_state: TestState, changed: Iterable[int] = ()) -> TestState:

@@ -8,15 +8,12 @@ from exporter.model import Phase, ProcessingStatus, Run, RunStatus
 
 Stage = tuple[float, Run]  # since when (Unix seconds) the run had these values
 
-# The phases before a run starts, latest first, and the status of a run in each.
-WAITING = ((Phase.INITIALIZING, RunStatus.INITIALIZING), (Phase.QUEUED, RunStatus.QUEUED))
-# The phases that have ended when a run has a status.
-ENDED_PHASES = {
-    RunStatus.CREATED: (),
-    RunStatus.QUEUED: (),
-    RunStatus.INITIALIZING: (Phase.QUEUED,),
-    RunStatus.RUNNING: (Phase.QUEUED, Phase.INITIALIZING),
-    RunStatus.FINISHED: (Phase.QUEUED, Phase.INITIALIZING, Phase.RUNNING),
+# The status of a run in each phase. A phase has ended when the run has a higher one.
+PHASE_STATUS = {
+    Phase.QUEUED: RunStatus.QUEUED,
+    Phase.INITIALIZING: RunStatus.INITIALIZING,
+    Phase.RUNNING: RunStatus.RUNNING,
+    Phase.PROCESSING: RunStatus.FINISHED,
 }
 
 
@@ -33,14 +30,14 @@ def run_timeline(run: Run) -> tuple[Stage, ...]:
     Stages that the API does not return are left out, never estimated: without phases (legacy), a run has the
     status created until it starts, and is finished as soon as it ends.
     """
-    stages: dict[int, Run] = {}
+    stages: dict[float, Run] = {}
     latest = -math.inf
     for timestamp, stage in transitions(run):
         # Rounded up, because a stage must not show before it begins. The API's timestamps may go backwards,
         # the stages may not.
-        latest = max(latest, math.ceil(round(timestamp, 3)))
-        stages[int(latest)] = stage
-    return tuple((float(timestamp), stage) for timestamp, stage in stages.items())
+        latest = max(latest, float(math.ceil(round(timestamp, 3))))
+        stages[latest] = stage
+    return tuple(stages.items())
 
 
 def transitions(run: Run) -> Iterator[Stage]:
@@ -57,15 +54,12 @@ def transitions(run: Run) -> Iterator[Stage]:
     yield from reversed(waiting)
     if run.started is not None:
         yield run.started, as_of_status(run, RunStatus.RUNNING)
-    if run.ended is None:
-        return
-    processing = dict(run.phases).get(Phase.PROCESSING)
-    if processing is None:
-        yield run.ended, run
-        return
-    being_processed = as_of_status(run, RunStatus.FINISHED)
-    yield run.ended, replace(being_processed, processing=ProcessingStatus.PROCESSING, ended=run.ended)
-    yield run.ended + processing, run
+    if run.ended is not None:
+        processing = dict(run.phases).get(Phase.PROCESSING)
+        if processing is not None:
+            ended = replace(as_of_status(run, RunStatus.FINISHED), ended=run.ended)
+            yield run.ended, replace(ended, processing=ProcessingStatus.PROCESSING)
+        yield run.ended + (processing or 0.0), run
 
 
 def pre_start_transitions(run: Run) -> Iterator[Stage]:
@@ -73,10 +67,10 @@ def pre_start_transitions(run: Run) -> Iterator[Stage]:
     durations = dict(run.phases)
     # The API returns durations, not timestamps, of these phases: they are subtracted from the start.
     timestamp = run.started if run.started is not None else run.ended
-    for phase, status in WAITING:
+    for phase in (Phase.INITIALIZING, Phase.QUEUED):
         if timestamp is not None and phase in durations:
             timestamp -= durations[phase]
-            yield timestamp, as_of_status(run, status)
+            yield timestamp, as_of_status(run, PHASE_STATUS[phase])
 
 
 def as_of_status(run: Run, status: RunStatus) -> Run:
@@ -90,5 +84,5 @@ def as_of_status(run: Run, status: RunStatus) -> Run:
         ended=None,
         execution=None,
         vuh=None,
-        phases=tuple((phase, seconds) for phase, seconds in run.phases if phase in ENDED_PHASES[status]),
+        phases=tuple((phase, seconds) for phase, seconds in run.phases if PHASE_STATUS[phase] < status),
     )

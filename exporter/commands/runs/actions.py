@@ -6,40 +6,26 @@ import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
-from datetime import UTC, datetime
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TextIO, TypeVar
 
+import click
 from rich.console import Console
 
 from exporter.clock import Clock
+from exporter.commands.options import load_config_or_exit
 from exporter.commands.process import run_async
-from exporter.commands.runs.client import RunsClient
+from exporter.commands.runs import output
+from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, USAGE
 from exporter.commands.runs.list import RunRow, list_newest
-from exporter.commands.runs.output import (
-    as_json,
-    format_change,
-    format_details,
-    format_table,
-    format_test,
-    run_url,
-)
-from exporter.commands.runs.watch import LineView, ProgressView, watch_run
+from exporter.commands.runs.watch import LineView, ProgressView, View, watch_run
 from exporter.config import Config
-from exporter.credentials import Secret
-from exporter.formatting import describe_run, escape_unprintable, format_age
-from exporter.k6.errors import (
-    ApiError,
-    Conflict,
-    DecodeError,
-    NetworkError,
-    NotFound,
-    RequestTimeout,
-    ServerError,
-)
+from exporter.formatting import describe_run, escape_unprintable, format_age, format_iso_timestamp
+from exporter.k6.errors import ApiError, Conflict, NotFound
 from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
 from exporter.model import LoadTest, Outcome, Run, RunStatus
@@ -47,11 +33,9 @@ from exporter.polling.result import PollResult
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Connect = Callable[[], AbstractAsyncContextManager[WriteTransport]]
+Action = Callable[Concatenate["RunsCommand", P], int]
 
 EXIT_CODES = {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}  # every other outcome is an ERROR
-# After these, k6 Cloud may have started the run or not.
-AMBIGUOUS_ERRORS = (RequestTimeout, NetworkError, DecodeError, ServerError)
 PIPE_WIDTH = 10_000  # columns; lines are not broken where the output is no terminal
 
 
@@ -67,9 +51,7 @@ def create_console(file: Any, width: int | None, **options: Any) -> Console:
     return PipeSafeConsole(file=file, width=width, markup=False, highlight=False, emoji=False, **options)
 
 
-def with_exit_code(
-    action: Callable[Concatenate["RunsCommand", P], int],
-) -> Callable[Concatenate["RunsCommand", P], int]:
+def with_exit_code(action: Action[P]) -> Action[P]:
     """The action with errors printed and turned into exit codes."""
 
     @wraps(action)
@@ -80,7 +62,12 @@ def with_exit_code(
             command.print_message(f"error: {error}")
             return ERROR
         except OSError as error:
-            command.handle_write_error(error)
+            with suppress(OSError):  # standard error may not be writable either
+                command.print_message(f"error: cannot write: {error.strerror}")
+            # Unwritten output is discarded: Python would write it again at exit, fail, and exit with 120.
+            for stream in (command.out.file, command.stderr):
+                with suppress(OSError), Path(os.devnull).open("wb") as devnull:
+                    os.dup2(devnull.fileno(), stream.fileno())
             return ERROR
         except KeyboardInterrupt:
             return INTERRUPTED
@@ -88,6 +75,7 @@ def with_exit_code(
     return run_action
 
 
+@dataclass(frozen=True)
 class RunsCommand:
     """The actions of `runs`.
 
@@ -95,47 +83,38 @@ class RunsCommand:
     removes secrets from a message.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        connect: Connect,
-        *,
-        clock: Clock,
-        stdin: TextIO,
-        out: Console,
-        stderr: TextIO,
-        redact: Callable[[str], str],
-        is_json: bool = False,
-    ) -> None:
-        self._config = config
-        self._connect = connect
-        self._clock = clock
-        self._stdin, self._out, self._stderr = stdin, out, stderr
-        self._redact = redact
-        self._is_json = is_json
+    config: Config
+    connect: Callable[[], AbstractAsyncContextManager[WriteTransport]]
+    clock: Clock
+    stdin: TextIO
+    out: Console
+    stderr: TextIO
+    redact: Callable[[str], str]
+    is_json: bool
 
     @with_exit_code
     def list(self, *, limit: int, active: bool) -> int:
         """Print the newest runs; ERROR if the list is incomplete or a configured test does not exist."""
-        listing, now = self.call(lambda client: list_newest(client, limit=limit, active=active))
-        is_failed = bool(listing.result.failures) and not listing.rows
-        if self._is_json and not is_failed:
-            self._print_json([as_json(row, self._config) for row in listing.rows])
-        elif listing.rows:
-            self._out.print(format_table(listing.rows, now))
+        result = PollResult()
+        (rows, since), now = self.call(lambda client: list_newest(client, result, limit=limit, active=active))
+        is_failed = bool(result.failures) and not rows
+        if self.is_json and not is_failed:
+            self._print_json([output.as_json(row, self.config) for row in rows])
+        elif rows:
+            self.out.print(output.format_table(rows, now))
         elif not is_failed:
             self.print_message("no active runs" if active else "no runs")
-        errors = self._find_errors(listing.result)
+        errors = self._find_errors(result)
         for error in errors:
             self.print_message(f"error: {error}")
-        if listing.since is not None and len(listing.rows) < limit:
-            since = f"{datetime.fromtimestamp(listing.since, UTC):%Y-%m-%d}"
-            self.print_message(f"runs created before {since} are not listed; use --test ID to list them")
+        if since is not None and len(rows) < limit:
+            day = format_iso_timestamp(since)[:10]
+            self.print_message(f"runs created before {day} are not listed; use --test ID to list them")
         return ERROR if errors else PASSED
 
     def _find_errors(self, result: PollResult) -> Sequence[str]:
         # Without configured tests, "all tests" may match none, which is no mistake of the user.
-        unresolved = result.unresolved if self._config.tests else ()
+        unresolved = result.unresolved if self.config.tests else ()
         return [
             *(failure.message for failure in result.failures),
             *(f"{entry}: no matching test, or not visible to this token" for entry in unresolved),
@@ -148,21 +127,19 @@ class RunsCommand:
         row, now = self.call(lambda client: get_run(client, run_id))
         if watch:
             return self._watch(row, interval=interval)
-        if self._is_json:
-            self._print_json(as_json(row, self._config))
+        if self.is_json:
+            self._print_json(output.as_json(row, self.config))
         else:
-            self._out.print(format_details(row, self._config, now))
+            self.out.print(output.format_details(row, self.config, now))
         return PASSED
 
     @with_exit_code
     def start(self, test_id: int, *, yes: bool, watch: bool, interval: float) -> int:
         """Start a test after confirmation, and optionally watch the run; `interval` is in seconds."""
         test, _ = self.call(lambda client: get_test(client, test_id))
-        api = f"{self._config.api.url}, {self._config.api.effective_version} API"
-        declined = self._confirm(
-            f"This starts a run of test {format_test(test)} in k6 Cloud ({api}).", yes=yes
-        )
-        if declined:
+        api = f"{self.config.api.url}, {self.config.api.effective_version} API"
+        effect = f"This starts a run of test {output.format_test(test)} in k6 Cloud ({api})."
+        if declined := self._confirm(effect, yes=yes):
             return declined
         try:
             run, _ = self.call(lambda client: client.writer.start_run(test_id))
@@ -170,31 +147,30 @@ class RunsCommand:
             # The request is not repeated: a second one could start a second run.
             advice = f"test {test_id} may have been started; check with: runs list --test {test_id}"
             raise type(error)(f"{error}; {advice}") from error
-        self.print_message(f"started run {run.id}: {run_url(run, self._config)}")
+        self.print_message(f"started run {run.id}: {output.run_url(run, self.config)}")
         row = RunRow(run, test)
         if watch:
             return self._watch(row, interval=interval, is_new=True)
-        if self._is_json:
-            self._print_json(as_json(row, self._config))
+        if self.is_json:
+            self._print_json(output.as_json(row, self.config))
         return PASSED
 
     @with_exit_code
     def stop(self, run_id: int, *, yes: bool) -> int:
         """Stop a run after confirmation."""
         row, now = self.call(lambda client: get_run(client, run_id))
-        run, name = row.run, f"run {run_id} of test {format_test(row.test)}"
+        run, name = row.run, f"run {run_id} of test {output.format_test(row.test)}"
         state = describe_run(run)
         if run.is_finished or run.status == RunStatus.FINISHED:
             raise Conflict(f"cannot stop {name}: it has already ended ({state})")
         age = "" if run.created is None else f", created {format_age(run.created, now)}"
-        declined = self._confirm(f"This stops {name}: {state}{age}.", yes=yes)
-        if declined:
+        if declined := self._confirm(f"This stops {name}: {state}{age}.", yes=yes):
             return declined
         self.call(lambda client: client.writer.stop_run(run_id))
         self.print_message(f"stopping run {run_id}; it ends in a few moments, as aborted by user")
-        if self._is_json:
+        if self.is_json:
             row, _ = self.call(lambda client: get_run(client, run_id))
-            self._print_json(as_json(row, self._config))
+            self._print_json(output.as_json(row, self.config))
         return PASSED
 
     def _watch(self, row: RunRow, *, interval: float, is_new: bool = False) -> int:
@@ -205,32 +181,30 @@ class RunsCommand:
         try:
             run, _ = self.call(watch)
         except KeyboardInterrupt:
-            id_ = row.run.id
-            self.print_message(
-                f"run {id_} continues; watch it again with: runs show {id_} --watch; "
-                f"stop it with: runs stop {id_}"
-            )
+            again = f"watch it again with: runs show {row.run.id} --watch"
+            self.print_message(f"run {row.run.id} continues; {again}; stop it with: runs stop {row.run.id}")
             return INTERRUPTED
         return EXIT_CODES.get(run.outcome or Outcome.NONE, ERROR)
 
-    def _create_view(self, test: LoadTest) -> LineView | ProgressView:
-        if self._out.is_terminal and not self._is_json:
-            return ProgressView(test, self._config, self._out, self._clock, self._redact)
+    def _create_view(self, test: LoadTest) -> AbstractContextManager[View]:
+        if self.out.is_terminal and not self.is_json:
+            return ProgressView(test, self.config, self.out, self.clock, self.redact)
 
-        def format_line(run: Run, now: float) -> str:
-            if self._is_json:
-                return json.dumps(as_json(RunRow(run, test), self._config))
-            return format_change(run, test, now)
+        def print_run(run: Run, now: float) -> None:
+            if self.is_json:
+                self._print_json(output.as_json(RunRow(run, test), self.config), indent=None)
+            else:
+                click.echo(output.format_change(run, test, now), file=self.out.file)
 
-        return LineView(format_line, self._print, self.print_message)
+        return nullcontext(LineView(print_run, self.print_message))
 
     def _confirm(self, effect: str, *, yes: bool) -> int:
         """Print what is about to happen and prompt; 0 if confirmed, else the exit code."""
         self.print_message(effect)
         if yes:
             return 0
-        write_text(self._stderr, "Continue? [y/N] ")
-        answer = self._stdin.readline()
+        click.echo("Continue? [y/N] ", file=self.stderr, nl=False)
+        answer = self.stdin.readline()
         if answer.strip().lower() in ("y", "yes"):
             return 0
         if answer:
@@ -244,58 +218,29 @@ class RunsCommand:
         # Each request has an event loop of its own: during one, Ctrl-C would not end the prompt.
 
         async def send() -> tuple[T, float]:
-            async with self._connect() as transport:
-                client = RunsClient(self._config, transport, self._clock)
+            async with self.connect() as transport:
+                client = RunsClient(self.config, transport, self.clock)
                 return await request(client), client.server_now
 
         return run_async(send())
 
-    def _print_json(self, value: object) -> None:
-        self._print(json.dumps(value, indent=2))
-
-    def _print(self, text: str) -> None:
-        write_text(self._out.file, f"{text}\n")
+    def _print_json(self, value: object, indent: int | None = 2) -> None:
+        click.echo(json.dumps(value, indent=indent), file=self.out.file)
 
     def print_message(self, message: str) -> None:
         """Print a message on standard error, without secrets."""
-        write_text(self._stderr, f"{self._redact(message)}\n")
-
-    def handle_write_error(self, error: OSError) -> None:
-        """Print that standard output cannot be written to, if standard error can."""
-        redirect_to_devnull(self._out.file)
-        try:
-            self.print_message(f"error: cannot write: {error.strerror}")
-        except OSError:
-            redirect_to_devnull(self._stderr)
+        click.echo(self.redact(message), file=self.stderr)
 
 
-def create_command(config: Config, token: Secret, *, is_json: bool) -> RunsCommand:
-    """The command on this process's terminal."""
+def create_command(*, is_json: bool, **flags: Any) -> RunsCommand:
+    """The command on this process's terminal. Exits with 2 if the configuration is not valid."""
+    config, token = load_config_or_exit(**flags)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without a letter of a name shows the others
-    clock = Clock()
-    return RunsCommand(
-        config,
-        partial(open_transport, config, token, WriteTransport, clock=clock),
-        clock=clock,
-        stdin=sys.stdin,
-        out=create_console(sys.stdout, None if sys.stdout.isatty() else PIPE_WIDTH),
-        stderr=sys.stderr,
-        redact=token.redact,
-        is_json=is_json,
-    )
-
-
-def write_text(stream: Any, text: str) -> None:
-    stream.write(text)
-    stream.flush()
-
-
-def redirect_to_devnull(stream: Any) -> None:
-    """Discard unwritten output. Python would write it again when it exits, fail, and exit with 120."""
-    with suppress(OSError), Path(os.devnull).open("wb") as devnull:
-        os.dup2(devnull.fileno(), stream.fileno())
+    connect = partial(open_transport, config, token, WriteTransport, clock=Clock())
+    out = create_console(sys.stdout, None if sys.stdout.isatty() else PIPE_WIDTH)
+    return RunsCommand(config, connect, Clock(), sys.stdin, out, sys.stderr, token.redact, is_json)
 
 
 async def get_run(client: RunsClient, run_id: int) -> RunRow:
@@ -307,10 +252,8 @@ async def get_run(client: RunsClient, run_id: int) -> RunRow:
             test = await client.api.read_test(run_id)
         except ApiError:
             raise NotFound(f"run {run_id} not found, or not visible to this token") from error
-        raise NotFound(
-            f"{run_id} is the ID of a test, {escape_unprintable(test.name)}; "
-            f"list its runs with: runs list --test {run_id}"
-        ) from error
+        advice = f"list its runs with: runs list --test {run_id}"
+        raise NotFound(f"{run_id} is the ID of a test, {escape_unprintable(test.name)}; {advice}") from error
     try:
         return RunRow(run, await client.api.read_test(run.test_id))
     except NotFound:  # the test was deleted meanwhile, or is not visible

@@ -2,11 +2,16 @@
 
 from exporter.clock import Clock
 from exporter.config import Config
+from exporter.k6.errors import DecodeError, NetworkError, RateLimited, RequestTimeout, ServerError
 from exporter.k6.factory import build_api_client
 from exporter.k6.v6.client import V6Client
 from exporter.k6.write import LegacyWriter, V6Writer, WriteTransport
 
 DATE_PRECISION = 2.0  # seconds; the Date header of a response has no fractions
+# After these, k6 Cloud may have done what was requested or not. A DecodeError may come from a proxy that
+# answers for k6 Cloud.
+AMBIGUOUS_ERRORS = (RequestTimeout, NetworkError, DecodeError, ServerError)
+TRANSIENT_ERRORS = (*AMBIGUOUS_ERRORS, RateLimited)  # these may pass by themselves
 
 
 class RunsClient:

@@ -1,10 +1,11 @@
 """The command `runs` and its flags."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter.commands.options import api_options, config_options, load_config_or_exit
+from exporter.commands.options import api_options, config_options
 from exporter.config.types import parse_duration
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def list_(*, active: bool, limit: int, **flags: Any) -> None:
     Lists runs of the configured tests. Without --test, --project and configured tests, lists runs of all
     tests that the token can access.
     """
-    exit_with(create_command(**flags).list(limit=limit, active=active))
+    sys.exit(create_command(**flags).list(limit=limit, active=active))
 
 
 @runs.command(epilog=EXIT_CODES)
@@ -74,7 +75,7 @@ def show(run_id: int, *, watch: bool, interval: float, **flags: Any) -> None:
     With --watch, a terminal shows a progress bar. Other outputs get one line for each change of state; with
     --json, each line is a JSON object. Waits through k6 Cloud outages.
     """
-    exit_with(create_command(**flags).show(run_id, watch=watch, interval=interval))
+    sys.exit(create_command(**flags).show(run_id, watch=watch, interval=interval))
 
 
 @runs.command(epilog=EXIT_CODES)
@@ -86,7 +87,7 @@ def show(run_id: int, *, watch: bool, interval: float, **flags: Any) -> None:
 @api_options
 def start(test_id: int, *, yes: bool, watch: bool, interval: float, **flags: Any) -> None:
     """Start a test after confirmation. This consumes virtual user hours."""
-    exit_with(create_command(**flags).start(test_id, yes=yes, watch=watch, interval=interval))
+    sys.exit(create_command(**flags).start(test_id, yes=yes, watch=watch, interval=interval))
 
 
 @runs.command(epilog="Exit codes: 0 success, 2 wrong usage, 3 error.")
@@ -96,17 +97,12 @@ def start(test_id: int, *, yes: bool, watch: bool, interval: float, **flags: Any
 @api_options
 def stop(run_id: int, *, yes: bool, **flags: Any) -> None:
     """Stop a run after confirmation. The run ends a few moments later, as aborted by user."""
-    exit_with(create_command(**flags).stop(run_id, yes=yes))
+    sys.exit(create_command(**flags).stop(run_id, yes=yes))
 
 
-def create_command(*, is_json: bool, **flags: Any) -> "RunsCommand":
+def create_command(**flags: Any) -> "RunsCommand":
     """The command that the flags describe; exits with 2 if the configuration is invalid."""
     # Imported here because the exporter imports this module, and should not import rich.
     from exporter.commands.runs import actions  # noqa: PLC0415
 
-    config, token = load_config_or_exit(**flags)
-    return actions.create_command(config, token, is_json=is_json)
-
-
-def exit_with(code: int) -> None:
-    click.get_current_context().exit(code)
+    return actions.create_command(**flags)

@@ -1,7 +1,7 @@
 """Which runs `runs list` shows, and how to fetch them with few requests."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from exporter.commands.runs.client import RunsClient
 from exporter.k6.errors import ApiError
@@ -24,29 +24,21 @@ WINDOWS = (DAY, 7 * DAY, 30 * DAY)
 MAX_ACTIVE_AGE = 7 * DAY
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A run and its test."""
 
     run: Run
     test: LoadTest
 
 
-@dataclass(frozen=True, slots=True)
-class RunListing:
-    """Runs, newest first; `result` has what could not be fetched.
+async def list_newest(
+    client: RunsClient, result: PollResult, *, limit: int, active: bool
+) -> tuple[list[RunRow], float | None]:
+    """The newest runs of the configured tests, newest first; with `active` only active runs.
 
-    `since` is the start of the searched window in Unix seconds, None if there was no limit.
+    Errors are added to `result`. The second value is the start of the searched window in Unix seconds, None
+    if there was no limit.
     """
-
-    rows: list[RunRow]
-    result: PollResult
-    since: float | None
-
-
-async def list_newest(client: RunsClient, *, limit: int, active: bool) -> RunListing:
-    """The newest runs of the configured tests; with `active` only active runs. Errors are in the result."""
-    result = PollResult()
     try:
         await build_source(client.config, client.api).discover(State(), result)
     except ApiError as error:
@@ -63,17 +55,11 @@ async def list_newest(client: RunsClient, *, limit: int, active: bool) -> RunLis
         runs, since = await list_runs_of_all(client, client.api, tests, result, limit=limit, active=active)
     selected = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
     rows = [RunRow(run, tests[run.test_id]) for run in sorted(selected, key=lambda run: run.sort_key)]
-    return RunListing(rows[: -limit - 1 : -1], result, since)
+    return rows[: -limit - 1 : -1], since
 
 
 async def list_runs_of_all(
-    client: RunsClient,
-    api: V6Client,
-    tests: Collection[int],
-    result: PollResult,
-    *,
-    limit: int,
-    active: bool,
+    client: RunsClient, api: V6Client, tests: Collection[int], result: PollResult, *, limit: int, active: bool
 ) -> tuple[Sequence[Run], float | None]:
     """The runs of all tests, and the start of the searched window (Unix seconds)."""
     listing, since = RunList(), 0.0
@@ -95,10 +81,8 @@ async def find_candidates(
     run may be older than a finished one, so with `active` every test with a recent run is a candidate.
     """
     last_runs = {test.last_run_id: test.id for test in tests if test.last_run_id is not None}
-    if not active:
+    if not (active and last_runs):
         return [last_runs[run_id] for run_id in sorted(last_runs, reverse=True)[:limit]]
-    if not last_runs:
-        return []
     oldest = client.server_now - MAX_ACTIVE_AGE
     listing = await api.list_runs(ids=sorted(last_runs))
     return [run.test_id for run in listing.runs if (run.created or oldest) >= oldest]

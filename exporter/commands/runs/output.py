@@ -19,10 +19,9 @@ from exporter.formatting import (
 )
 from exporter.model import LoadTest, Outcome, Run
 
-# The colour of a run's dot, by outcome; ACTIVE is the key of runs without one.
-ACTIVE = "active"
-COLOURS: Mapping[str, str] = {
-    ACTIVE: "blue",
+# The colour of a run's dot, by outcome; an active run has none.
+COLOURS: Mapping[Outcome | None, str] = {
+    None: "blue",
     Outcome.PASSED: "green",
     Outcome.FAILED: "red",
     Outcome.ERROR: "red",
@@ -72,11 +71,10 @@ def format_table(rows: Sequence[RunRow], now: float) -> Table:
     table.add_column("CREATED", no_wrap=True)
     table.add_column("RAN", no_wrap=True)
     table.add_column("VUS", no_wrap=True, justify="right")
-    for row in rows:
-        run = row.run
+    for run, test in rows:
         table.add_row(
             str(run.id),
-            format_test(row.test),
+            format_test(test),
             format_state(run),
             "" if run.created is None else format_age(run.created, now),
             format_progress(run, now),
@@ -120,8 +118,7 @@ def format_test(test: LoadTest) -> str:
 
 def format_state(run: Run) -> Text:
     """The state of a run: a coloured dot and a description."""
-    colour = COLOURS[(run.outcome or Outcome.NONE) if run.is_finished else ACTIVE]
-    return Text.assemble(("● ", colour), describe_run(run))
+    return Text.assemble(("● ", COLOURS[run.outcome]), describe_run(run))
 
 
 def format_progress(run: Run, now: float) -> str:

@@ -1,36 +1,20 @@
 """Watching a run until it ends: when to fetch it, and what to show meanwhile."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from exporter.clock import Clock
-from exporter.commands.runs.client import RunsClient
-from exporter.commands.runs.output import (
-    elapsed_seconds,
-    format_name,
-    format_progress,
-    format_state,
-    run_url,
-)
+from exporter.commands.runs.client import TRANSIENT_ERRORS, RunsClient
+from exporter.commands.runs.output import elapsed_seconds, format_name, format_progress, format_state, run_url
 from exporter.config import Config
 from exporter.formatting import describe_run
-from exporter.k6.errors import (
-    ApiError,
-    DecodeError,
-    NetworkError,
-    NotFound,
-    RateLimited,
-    RequestTimeout,
-    ServerError,
-)
+from exporter.k6.errors import ApiError, NotFound
 from exporter.model import LoadTest, Run, RunStatus
 
-# Errors that may pass by themselves. A DecodeError may come from a proxy that answers for k6 Cloud.
-TRANSIENT_ERRORS = (RateLimited, ServerError, RequestTimeout, NetworkError, DecodeError)
 MAX_BACKOFF = 60.0  # seconds between requests during an outage
 MAX_INTERVAL = 30.0  # seconds between requests while the planned end is far off
 MIN_POLLS_LEFT = 20  # a run is fetched at least this often before its planned end
@@ -40,52 +24,28 @@ NOT_FOUND_GRACE = 30.0  # seconds during which k6 Cloud may not find a run that 
 class LineView:
     """A line for each change of state, for logs, pipes and scripts."""
 
-    def __init__(
-        self,
-        format_line: Callable[[Run, float], str],
-        out: Callable[[str], None],
-        err: Callable[[str], None],
-    ) -> None:
-        self._format_line = format_line
-        self._out = out
-        self._err = err
+    def __init__(self, print_run: Callable[[Run, float], None], print_message: Callable[[str], None]) -> None:
+        self._print_run = print_run
+        self.print_message = print_message
         self._last_state = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
 
     def update(self, run: Run, now: float) -> None:
         """Print the run if its state has changed; `now` is Unix seconds."""
         state = describe_run(run)
         if state != self._last_state:
-            self._out(self._format_line(run, now))
+            self._print_run(run, now)
         self._last_state = state
-
-    def tick(self, now: float) -> None:
-        """Lines do not change between updates."""
-
-    def print_message(self, message: str) -> None:
-        """Print a message about watching, as opposed to one about the run."""
-        self._err(message)
 
 
 class ProgressView:
     """A bar on a terminal: how long the load has run, compared with the planned duration."""
 
     def __init__(
-        self,
-        test: LoadTest,
-        config: Config,
-        console: Console,
-        clock: Clock,
-        redact: Callable[[str], str],
+        self, test: LoadTest, config: Config, console: Console, clock: Clock, redact: Callable[[str], str]
     ) -> None:
         self._test = test
         self._redact = redact
         self._config = config
-        self._console = console
         self._run: Run | None = None
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -105,43 +65,33 @@ class ProgressView:
     def __exit__(self, *_: object) -> None:
         # The bar is transient: once the run has ended, two plain lines take its place.
         self.progress.stop()
-        run = self._run
-        if run and run.is_finished:
+        if (run := self._run) and run.is_finished:
             ran = format_progress(run, run.ended or 0.0)
             name = f"{format_name(run, self._test)}: "
-            self._console.print(Text.assemble(name, format_state(run), f" ({ran})" if ran else ""))
-            self._console.print(run_url(run, self._config), soft_wrap=True)
+            self.progress.print(Text.assemble(name, format_state(run), f" ({ran})" if ran else ""))
+            self.progress.print(run_url(run, self._config), soft_wrap=True)
 
     def update(self, run: Run, now: float) -> None:
         """Show the run as it is at `now`, in Unix seconds."""
         self._run = run
-        self.tick(now)
-
-    def tick(self, now: float) -> None:
-        """Move the bar on between two updates."""
-        if self._run is not None:
-            label = f"{format_name(self._run, self._test)}: {describe_run(self._run)}"
-            self.progress.update(self._task, **progress_fields(self._run, now), description=label)
-            self.progress.refresh()
+        label = f"{format_name(run, self._test)}: {describe_run(run)}"
+        # The bar fills with the time of the load, and stands still before and after it.
+        elapsed, planned = elapsed_seconds(run, now) or 0.0, run.duration or None
+        if run.status == RunStatus.FINISHED:
+            planned, elapsed = 1.0, 1.0
+        done, ran = min(elapsed, planned or 0.0), format_progress(run, now)
+        self.progress.update(self._task, description=label, total=planned, completed=done, ran=ran)
+        self.progress.refresh()
 
     def print_message(self, message: str) -> None:
         """Print a message about watching above the bar."""
-        self._console.print(self._redact(message), style="yellow", soft_wrap=True)
+        self.progress.print(self._redact(message), style="yellow", soft_wrap=True)
 
 
-def progress_fields(run: Run, now: float) -> dict[str, Any]:
-    """The fields of a bar: it fills with the time of the load, and stands still before and after it."""
-    elapsed = elapsed_seconds(run, now) or 0.0
-    planned = run.duration or None
-    if run.status == RunStatus.FINISHED:
-        planned, elapsed = 1.0, 1.0
-    total = planned if elapsed or planned else None
-    return {"total": total, "completed": min(elapsed, total or 0.0), "ran": format_progress(run, now)}
+View = LineView | ProgressView
 
 
-async def watch_run(
-    client: RunsClient, run: Run, view: LineView | ProgressView, *, interval: float, is_new: bool = False
-) -> Run:
+async def watch_run(client: RunsClient, run: Run, view: View, *, interval: float, is_new: bool) -> Run:
     """Show a run until it ends, and return it as it is then. `interval` is the least pause in seconds.
 
     Outages of k6 Cloud are waited out. A run that `is_new` may not be found at first. Raises ApiError.
@@ -151,7 +101,7 @@ async def watch_run(
     view.update(run, client.server_now)
     while not run.is_finished:
         pause = backoff(failures, interval) if failures else next_interval(run, client.server_now, interval)
-        await sleep_with_ticks(client, view, pause)
+        await sleep_with_updates(client, run, view, pause)
         try:
             run = await client.api.read_run(run.id)
         except TRANSIENT_ERRORS as error:
@@ -187,9 +137,9 @@ def next_interval(run: Run, now: float, interval: float) -> float:
     return max(interval, min(remaining / MIN_POLLS_LEFT, MAX_INTERVAL))
 
 
-async def sleep_with_ticks(client: RunsClient, view: LineView | ProgressView, seconds: float) -> None:
-    """Sleep, and update the view every second."""
+async def sleep_with_updates(client: RunsClient, run: Run, view: View, seconds: float) -> None:
+    """Sleep, and update the view every second, so that a bar moves on between two requests."""
     end = client.clock.monotonic() + seconds
     while (remaining := end - client.clock.monotonic()) > 0:
         await client.clock.sleep(min(remaining, 1.0))
-        view.tick(client.server_now)
+        view.update(run, client.server_now)

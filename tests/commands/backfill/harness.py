@@ -44,8 +44,8 @@ def build_world(
 
 def parse_flags(**flags: Any) -> BackfillOptions:
     """The options of these flags at START; flags that are not given have their defaults."""
-    defaults = {"until": None, "step": "4m", "idle_step": "1h", "label": (), "split": None}
-    return parse_options(now=START, **({"since": "1d", "output": "past.om"} | defaults | flags))
+    defaults = {"until": "3h", "step": "4m", "idle_step": "1h", "label": (), "split": None}
+    return parse_options(START, **({"since": "1d", "output": "past.om"} | defaults | flags))
 
 
 def run_command(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.commands.backfill.options import OptionsError
+from exporter.config import ConfigError
 from exporter.simulator import NextLink, Options, Phases, V6Options, World, faults
 from tests.commands.backfill.harness import build_world, parse_flags, run_command
 from tests.commands.backfill.test_options import INVALID
@@ -58,7 +58,7 @@ def test_messages_match_the_golden_file(tmp_path: Path, capsys: pytest.CaptureFi
         transcript += f"== {title}\n{capsys.readouterr().err}"
     transcript += "== invalid flags\n"
     for flags, _ in INVALID:
-        with pytest.raises(OptionsError) as error:
+        with pytest.raises(ConfigError) as error:
             parse_flags(**flags)
         transcript += "".join(f"{message}\n" for message in error.value.messages)
     assert_golden(MESSAGES, transcript)

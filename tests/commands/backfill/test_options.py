@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exporter.commands.backfill.options import OptionsError
+from exporter.config import ConfigError
 from tests.commands.backfill.harness import parse_flags
 from tests.support.lab import START  # 2026-09-21T14:13:20Z
 
@@ -35,10 +35,10 @@ INVALID: tuple[tuple[dict[str, Any], str], ...] = (
 
 
 def test_range_ends_three_hours_ago_by_default() -> None:
-    span = parse_flags(since="90d").span
+    options = parse_flags(since="90d")
 
-    assert (span.since, span.until) == (START - 90 * 86400, START - 3 * HOUR)
-    assert (span.step, span.idle_step) == (240, 3600)
+    assert (options.since, options.until) == (START - 90 * 86400, START - 3 * HOUR)
+    assert (options.step, options.idle_step) == (240, 3600)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_range_ends_three_hours_ago_by_default() -> None:
     ],
 )
 def test_dates_are_utc_by_default(text: str, seconds: float) -> None:
-    assert parse_flags(since=text).span.since == seconds
+    assert parse_flags(since=text).since == seconds
 
 
 def test_labels_are_sorted_by_name() -> None:
@@ -58,15 +58,15 @@ def test_labels_are_sorted_by_name() -> None:
 
 
 def test_without_split_there_is_one_file() -> None:
-    assert [file for _, file in parse_flags().split_output()] == [Path("past.om")]
-    assert [file for _, file in parse_flags(output="-").split_output()] == [None]
+    assert [file for *_, file in parse_flags().split_output()] == [Path("past.om")]
+    assert [file for *_, file in parse_flags(output="-").split_output()] == [None]
 
 
 def test_split_files_have_adjacent_ranges() -> None:
     parts = list(parse_flags(since="2026-09-01", split="10d", until="1d").split_output())
 
-    assert [str(file) for _, file in parts] == ["past.2026-09-01T000000Z.om", "past.2026-09-11T000000Z.om"]
-    assert [(span.since, span.until) for span, _ in parts] == [
+    assert [str(file) for *_, file in parts] == ["past.2026-09-01T000000Z.om", "past.2026-09-11T000000Z.om"]
+    assert [(since, until) for since, until, _ in parts] == [
         (1788220800, 1789084800),
         (1789084800, START - 86400),
     ]
@@ -74,7 +74,7 @@ def test_split_files_have_adjacent_ranges() -> None:
 
 @pytest.mark.parametrize(("flags", "flag"), INVALID)
 def test_invalid_flag_is_an_error(flags: dict[str, Any], flag: str) -> None:
-    with pytest.raises(OptionsError) as error:
+    with pytest.raises(ConfigError) as error:
         parse_flags(**flags)
 
     (message,) = error.value.messages
@@ -82,7 +82,7 @@ def test_invalid_flag_is_an_error(flags: dict[str, Any], flag: str) -> None:
 
 
 def test_all_errors_are_reported_at_once() -> None:
-    with pytest.raises(OptionsError) as error:
+    with pytest.raises(ConfigError) as error:
         parse_flags(since="x", until="1s", step="0s", label=["job"])
 
     flags = [message.split(":")[0] for message in error.value.messages]
