@@ -73,15 +73,15 @@ func read(file string) (facts, error) {
 }
 
 func versions() string {
-	said := runtime.Version()
+	text := runtime.Version()
 	if build, ok := debug.ReadBuildInfo(); ok {
 		for _, module := range build.Deps {
 			if module.Path == "github.com/prometheus/client_golang" {
-				said += ", client_golang " + module.Version
+				text += ", client_golang " + module.Version
 			}
 		}
 	}
-	return said
+	return text
 }
 
 func main() {

@@ -146,7 +146,7 @@ class Transport:
         async with self._semaphore:
             await self._wait_for_slot()
             exchange = Exchange(endpoint, self._build_request(method, endpoint.format(**ids), params))
-            # httpx limits the time of each read; a body that drips for ever needs a limit on the whole.
+            # httpx limits the time of each read; a body that drips forever needs a limit on the whole.
             with self._observe(exchange):
                 async with asyncio.timeout(self._timeout):
                     response = await self._client.send(exchange.request, stream=True, follow_redirects=False)

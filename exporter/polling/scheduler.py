@@ -51,7 +51,7 @@ class PollScheduler:
             return  # the process shuts down; APScheduler would log this as an error
         except Exception as error:  # noqa: BLE001 (logged with its traceback; polling must go on)
             self._poller.record_internal_error(error)
-        # Jitter: exporters that started together must not send their requests together for ever.
+        # Jitter: exporters that started together must not send their requests together forever.
         pause = timedelta(seconds=self._poller.interval * random.uniform(0.95, 1.05))  # noqa: S311
         due = min(self._last_start + pause, self._triggered_for or datetime.max.replace(tzinfo=UTC))
         self._schedule(max(due, datetime.now(UTC) + min(pause, MIN_PAUSE)))

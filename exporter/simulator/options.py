@@ -14,14 +14,14 @@ class Timestamps(StrEnum):
 
 
 class NextLink(StrEnum):
-    """The form of the link to the next page in v6. FOREIGN and LOOP are wrong; the others were seen."""
+    """The form of the link to the next page in v6. OTHER_HOST and LOOP are wrong; the others were seen."""
 
     ABSOLUTE = "absolute"  # https://api.k6.io/cloud/v6/test_runs?$skip=50&$top=20
     HTTP = "http"  # http, whatever the scheme of the request
     ENCODED = "encoded"  # ?%24skip=50&%24top=20
     RELATIVE = "relative"  # /cloud/v6/test_runs?$skip=50&$top=20
     EMPTY_AT_END = "empty at end"  # absolute, and an empty string on the last page
-    FOREIGN = "foreign"  # on another host
+    OTHER_HOST = "other_host"  # on another host
     LOOP = "loop"  # the page itself, on each page
 
 

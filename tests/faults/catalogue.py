@@ -227,7 +227,7 @@ def values() -> Iterator[Scenario]:
     yield make("duplicate runs", faults.duplicate())
     yield make("a run of another test", *on(RUNS, faults.unexpected_run()))
     yield make("the first page for every page", faults.repeated_page())
-    yield make_linked("a link to another host", NextLink.FOREIGN)
+    yield make_linked("a link to another host", NextLink.OTHER_HOST)
     yield make_linked("a link to the same page", NextLink.LOOP)
     yield make("an invalid link", faults.field("@nextLink", "http://["), api_versions=("v6",))
     yield make("a link of a million characters", link("https://k6.test/?$skip=" + "9" * MIB))

@@ -31,7 +31,7 @@ APIS = {"legacy": {"url": "http://k6.test"}, "v6": {"url": "http://k6.test", "st
 HOUR, DAY, ENDLESS = 3600.0, 86400.0, 1e6
 FINAL_DISCOVERIES = 13  # each fetches a twelfth of the old legacy runs again
 ENDINGS = [EndStatus.FINISHED] * 6 + [ending for ending in EndStatus if ending is not EndStatus.ARCHIVED]
-LINKS = [link for link in NextLink if link not in (NextLink.FOREIGN, NextLink.LOOP)]
+LINKS = [link for link in NextLink if link not in (NextLink.OTHER_HOST, NextLink.LOOP)]
 
 
 class DelayedWorld(World):

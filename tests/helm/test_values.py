@@ -194,12 +194,12 @@ def test_misspelled_value_is_rejected() -> None:
     tree = with_secret()
     for name in MISSPELLED:
         tree = changed(tree, name, "misspelled")
-    said = [line.strip() for line in errors(tree)]
+    lines = [line.strip() for line in errors(tree)]
 
     for name in MISSPELLED:
         place, _, key = name.rpartition(".")
         where = f"at '/{place.replace('.', '/')}'" if place else "at ''"
-        line = next((line for line in said if line.startswith(f"- {where}: additional")), "")
+        line = next((line for line in lines if line.startswith(f"- {where}: additional")), "")
         assert f"'{key}'" in line, name
 
 

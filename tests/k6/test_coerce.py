@@ -19,7 +19,7 @@ ANYTHING = st.recursive(
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("raw", "expected"),
     [
         (None, None),
         ("", None),
@@ -37,12 +37,12 @@ ANYTHING = st.recursive(
         ("1e308", 1e308),
     ],
 )
-def test_a_number_may_come_in_a_string(said: object, meant: float | None) -> None:
-    assert to_float(said) == meant
+def test_a_number_may_come_in_a_string(raw: object, expected: float | None) -> None:
+    assert to_float(raw) == expected
 
 
 @pytest.mark.parametrize(
-    "said",
+    "raw",
     [
         True,
         False,
@@ -71,15 +71,15 @@ def test_a_number_may_come_in_a_string(said: object, meant: float | None) -> Non
     ],
     ids=repr,
 )
-def test_what_is_not_a_finite_number_is_refused(said: object) -> None:
+def test_what_is_not_a_finite_number_is_refused(raw: object) -> None:
     with pytest.raises(ValueError, match=r"."):
-        to_float(said)
+        to_float(raw)
     with pytest.raises(ValueError, match=r"."):
-        to_int(said)
+        to_int(raw)
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("raw", "expected"),
     [
         (None, None),
         ("", None),
@@ -96,21 +96,21 @@ def test_what_is_not_a_finite_number_is_refused(said: object) -> None:
         (str(2**62 + 1), 2**62 + 1),
     ],
 )
-def test_a_whole_number_is_exact(said: object, meant: int | None) -> None:
-    read = to_int(said)
+def test_a_whole_number_is_exact(raw: object, expected: int | None) -> None:
+    read = to_int(raw)
 
-    assert read == meant
-    assert type(read) is (int if meant is not None else type(None))
+    assert read == expected
+    assert type(read) is (int if expected is not None else type(None))
 
 
-@pytest.mark.parametrize("said", [3.5, "3.5", 1e-9, 2**63, -(2**64), "9223372036854775808", 1e300, "1e300"])
-def test_fraction_or_too_large_integer_is_rejected(said: object) -> None:
+@pytest.mark.parametrize("raw", [3.5, "3.5", 1e-9, 2**63, -(2**64), "9223372036854775808", 1e300, "1e300"])
+def test_fraction_or_too_large_integer_is_rejected(raw: object) -> None:
     with pytest.raises(ValueError, match=r"is not a whole number$"):
-        to_int(said)
+        to_int(raw)
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("raw", "expected"),
     [
         (None, None),
         ("", None),
@@ -132,8 +132,8 @@ def test_fraction_or_too_large_integer_is_rejected(said: object) -> None:
         ("1970-01-01T00:00:00Z", 0),
     ],
 )
-def test_a_moment_without_a_zone_is_utc(said: object, meant: float | None) -> None:
-    assert to_timestamp(said) == meant
+def test_a_moment_without_a_zone_is_utc(raw: object, expected: float | None) -> None:
+    assert to_timestamp(raw) == expected
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kathmandu"])
@@ -150,7 +150,7 @@ def test_time_does_not_depend_on_local_zone(zone: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "said",
+    "raw",
     [
         1597757621,
         1597757621.5,
@@ -172,36 +172,36 @@ def test_time_does_not_depend_on_local_zone(zone: str, monkeypatch: pytest.Monke
         "\ud800",
         "\0",
     ],
-    ids=lambda said: repr(said)[:40],
+    ids=lambda raw: repr(raw)[:40],
 )
-def test_invalid_time_is_rejected_briefly(said: object) -> None:
+def test_invalid_time_is_rejected_briefly(raw: object) -> None:
     with pytest.raises(ValueError, match=r"ISO 8601") as refused:
-        to_timestamp(said)
+        to_timestamp(raw)
 
     assert len(str(refused.value)) < 100
 
 
-@pytest.mark.parametrize("said", ["x" * 1_000_000, ["x" * 1000] * 1000, {"a": ["x"] * 1000}, "9" * 100_000])
-def test_rejection_of_a_large_value_is_short(said: object) -> None:
+@pytest.mark.parametrize("raw", ["x" * 1_000_000, ["x" * 1000] * 1000, {"a": ["x"] * 1000}, "9" * 100_000])
+def test_rejection_of_a_large_value_is_short(raw: object) -> None:
     with pytest.raises(ValueError, match=r"number$") as refused:
-        to_int(said)
+        to_int(raw)
 
     assert len(str(refused.value)) < 300
 
 
 @settings(derandomize=True, deadline=None, max_examples=500)
 @given(ANYTHING)
-def test_anything_is_read_or_refused_with_a_value_error(said: object) -> None:
+def test_anything_is_read_or_refused_with_a_value_error(raw: object) -> None:
     for read in (to_float, to_int, to_timestamp):
         try:
-            value = read(said)
+            value = read(raw)
         except ValueError:
             continue
         assert value is None or math.isfinite(value)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "raw",
     [
         "1969-12-31T23:59:59Z",
         "0001-01-01T00:00:00Z",
@@ -209,9 +209,9 @@ def test_anything_is_read_or_refused_with_a_value_error(said: object) -> None:
         "9999-12-31T23:59:59-14:00",
     ],
 )
-def test_time_before_1970_or_after_5138_is_rejected(said: str) -> None:
+def test_time_before_1970_or_after_5138_is_rejected(raw: str) -> None:
     with pytest.raises(ValueError, match=r"1970"):
-        to_timestamp(said)
+        to_timestamp(raw)
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
@@ -219,16 +219,16 @@ def test_time_before_1970_or_after_5138_is_rejected(said: str) -> None:
     st.datetimes(datetime(1971, 1, 1), datetime(5000, 1, 1)).map(lambda moment: moment.isoformat()),  # noqa: DTZ001
     st.integers(-839, 839),
 )
-def test_an_offset_shifts_a_moment_by_just_that(said: str, minutes: int) -> None:
+def test_an_offset_shifts_a_moment_by_just_that(raw: str, minutes: int) -> None:
     sign, hours, rest = "-" if minutes < 0 else "+", abs(minutes) // 60, abs(minutes) % 60
-    naive, shifted = to_timestamp(said), to_timestamp(f"{said}{sign}{hours:02}:{rest:02}")
+    naive, shifted = to_timestamp(raw), to_timestamp(f"{raw}{sign}{hours:02}:{rest:02}")
 
     assert naive is not None
     assert shifted == pytest.approx(naive - minutes * 60, abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"), [("checkout", "checkout"), ("", ""), (None, ""), (7, ""), (["a"], ""), ({}, "")]
+    ("raw", "expected"), [("checkout", "checkout"), ("", ""), (None, ""), (7, ""), (["a"], ""), ({}, "")]
 )
-def test_a_text_is_a_string_or_nothing(said: object, meant: str) -> None:
-    assert to_str(said) == meant
+def test_a_text_is_a_string_or_nothing(raw: object, expected: str) -> None:
+    assert to_str(raw) == expected

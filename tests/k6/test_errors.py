@@ -104,7 +104,7 @@ def body_errors() -> Iterator[str]:
 
 
 def list_errors() -> Iterator[str]:
-    """Lists whose pages go on for ever, or repeat."""
+    """Lists whose pages go on forever, or repeat."""
     number = 0
 
     async def endless(_: httpx.Request) -> httpx.Response:

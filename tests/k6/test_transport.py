@@ -454,7 +454,7 @@ def test_only_a_429_counts_as_throttled() -> None:
 
 
 class Drip(httpx.AsyncByteStream):
-    """A body that comes byte by byte, for ever, each well within any time-out."""
+    """A body that comes byte by byte, forever, each well within any time-out."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:

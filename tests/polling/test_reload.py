@@ -138,12 +138,12 @@ def test_repeated_reload_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
         def refused() -> tuple[Config, Secret]:
             raise ConfigError(["no"])
 
-        def said() -> list[str]:
+        def messages() -> list[str]:
             return [text for text in caplog.messages if "configuration" in text]
 
         for _ in range(3):
             lab.reload(**only(first))
-        assert said() == []
+        assert messages() == []
         for _ in range(3):
             lab.reload(**only(second))
         lab.read = refused
@@ -151,7 +151,7 @@ def test_repeated_reload_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
             lab.get("/-/reload", "POST")
         lab.reload(**only(second))
 
-        assert said() == [
+        assert messages() == [
             "configuration reloaded",
             "configuration rejected, the previous one stays active: no",
             "configuration reloaded",

@@ -117,7 +117,7 @@ def test_links_lead_through_all_pages(path: str, form: NextLink) -> None:
         (NextLink.ENCODED, "https://api.k6.io/cloud/v6/test_runs?%24skip=1&%24top=1"),
         (NextLink.RELATIVE, "/cloud/v6/test_runs?$skip=1&$top=1"),
         (NextLink.EMPTY_AT_END, "https://api.k6.io/cloud/v6/test_runs?$skip=1&$top=1"),
-        (NextLink.FOREIGN, "https://elsewhere.example.com/cloud/v6/test_runs?$skip=1&$top=1"),
+        (NextLink.OTHER_HOST, "https://elsewhere.example.com/cloud/v6/test_runs?$skip=1&$top=1"),
         (NextLink.LOOP, "https://api.k6.io/cloud/v6/test_runs?$skip=0&$top=1"),
     ],
 )

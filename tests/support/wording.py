@@ -36,6 +36,12 @@ INSTEAD = {
     r"so long as|for so long": "a duration",
     r"word by word|word for word": "verbatim",
     r"19 of 20|99 of 100": "p95, p99",
+    r"said|meant": "a noun; matched, selected",
+    r"questions?": "request, query",
+    r"for ever|of late": "forever, recent",
+    r"budgets?|prices?": "rate limit; estimate",
+    r"guards?": "middleware, access policy",
+    r"what went wrong": "error, failure",
 }
 PATTERN = re.compile(
     "|".join(rf"(?P<w{n}>\b(?:{words})\b)" for n, words in enumerate(INSTEAD)), re.IGNORECASE
@@ -69,6 +75,8 @@ NOT_SEARCHED = {
 }
 # Words that are right where they stand: a file pattern, the text around the word, and the reason.
 EXCEPTIONS: tuple[tuple[str, str, str], ...] = (
+    (".github/ISSUE_TEMPLATE/feature_request.yml", "question it answers", "a question of a person"),
+    ("docs/dashboards-and-alerts.md", "| dashboard | question |", "a question of a person"),
     ("exporter/commands/backfill/openmetrics.py", "file.tell()", "Python's own name"),
 )
 

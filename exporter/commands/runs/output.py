@@ -44,7 +44,7 @@ def as_json(row: RunRow, config: Config) -> dict[str, Any]:
         "test_name": row.test.name,
         "project_id": row.test.project_id,
         "state": describe_run(run),
-        "is_over": run.is_finished,
+        "is_finished": run.is_finished,
         "outcome": run.outcome,
         "run_status": run.status,
         "processing_status": run.processing,

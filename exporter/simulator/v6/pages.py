@@ -52,7 +52,7 @@ def _make_link(request: Request, skip: int, top: int, form: NextLink) -> str:
     origin = {
         NextLink.HTTP: f"http://{host}",
         NextLink.RELATIVE: "",
-        NextLink.FOREIGN: "https://elsewhere.example.com",
+        NextLink.OTHER_HOST: "https://elsewhere.example.com",
     }.get(form, f"{request.scheme}://{host}")
     return f"{origin}{request.path}?{query}"
 

@@ -84,7 +84,7 @@ def test_json_has_all_keys() -> None:
             "test_name": "soak",
             "project_id": 30001,
             "state": "finished, passed",
-            "is_over": True,
+            "is_finished": True,
             "outcome": "passed",
             "run_status": 3,
             "processing_status": 2,

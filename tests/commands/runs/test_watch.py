@@ -43,13 +43,13 @@ def test_json_has_no_outcome_before_the_end(api_version: str) -> None:
 
     assert shell.command(is_json=True).show(5000001, watch=False, interval=5) == 0
     run = shell.json()
-    assert (run["state"], run["is_over"], run["outcome"], run["result_status"]) == (
+    assert (run["state"], run["is_finished"], run["outcome"], run["result_status"]) == (
         *("running", False, None, None),
     )
     shell.now.value += 60
     assert shell.command(is_json=True).show(5000001, watch=False, interval=5) == 0
     run = shell.json()
-    assert (run["state"], run["is_over"], run["outcome"], run["result_status"]) == (
+    assert (run["state"], run["is_finished"], run["outcome"], run["result_status"]) == (
         *("finished, failed", True, "failed", 1),
     )
 

@@ -210,7 +210,7 @@ def test_ids_go_in_portions_of_a_hundred() -> None:
     listing = run(cloud.api.list_runs(test, ids=runs))
 
     assert (set(ids(listing.runs)), listing.complete_since) == (set(runs), WHOLE)
-    assert [question.count("ids[]=") for question in cloud.requests()] == [100, 100, 50]
+    assert [request.count("ids[]=") for request in cloud.requests()] == [100, 100, 50]
 
 
 @pytest.mark.parametrize(
@@ -657,7 +657,7 @@ def test_start_creates_a_run_and_stop_ends_it() -> None:
     assert run(cloud.api.read_run(started.id)).status != 5
     cloud.now += 1
     assert run(cloud.api.read_run(started.id)).status == 5
-    assert [question.split("?")[0] for question in cloud.requests()] == [
+    assert [request.split("?")[0] for request in cloud.requests()] == [
         f"POST {TESTS}/{test}/start-testrun",
         f"POST {RUNS}/{started.id}/stop",
         f"GET {RUNS}/{started.id}",

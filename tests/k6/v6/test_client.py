@@ -503,13 +503,13 @@ def test_next_link_of_any_form_is_followed(form: NextLink) -> None:
     listing = run(cloud.api.list_runs(SINCE))
 
     assert (ids(listing.runs), listing.skipped) == (runs, ())
-    question = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z"
-    assert cloud.requests() == [FIRST_PAGE, f"{question}&$skip=10&$top=10", f"{question}&$skip=20&$top=10"]
+    request = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z"
+    assert cloud.requests() == [FIRST_PAGE, f"{request}&$skip=10&$top=10", f"{request}&$skip=20&$top=10"]
 
 
 def test_next_link_never_changes_the_host() -> None:
     world, _, runs = some_runs(3)
-    cloud = Cloud(world, V6Options(max_top=1, clamp_top=True, next_link=NextLink.FOREIGN))
+    cloud = Cloud(world, V6Options(max_top=1, clamp_top=True, next_link=NextLink.OTHER_HOST))
     page = run(api_of(Hosts({"k6.test": cloud}))._transport.get(RUNS))
     assert json.loads(page)["@nextLink"] == f"https://{FOREIGN_HOST}{RUNS}?$skip=1&$top=1"
 
@@ -654,11 +654,11 @@ def test_a_list_of_2500_runs_takes_three_pages() -> None:
     listing = run(cloud.api.list_runs(SINCE))
 
     assert ids(listing.runs) == runs
-    question = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z"
+    request = f"GET {RUNS}?created_after=2026-09-20T14:13:20.000000Z"
     assert cloud.requests() == [
         FIRST_PAGE,
-        f"{question}&$skip=1000&$top=1000",
-        f"{question}&$skip=2000&$top=1000",
+        f"{request}&$skip=1000&$top=1000",
+        f"{request}&$skip=2000&$top=1000",
     ]
 
 
@@ -719,7 +719,7 @@ def test_tests_on_several_pages_are_all_listed() -> None:
 
     assert ids(run(cloud.api.list_tests()).tests) == tests
     assert ids(run(cloud.api.list_tests(world.default_project_id)).tests) == tests
-    assert [question.partition("?")[2] for question in cloud.requests()] == [
+    assert [request.partition("?")[2] for request in cloud.requests()] == [
         "$top=1000",
         "$skip=3&$top=3",
         "$skip=6&$top=3",

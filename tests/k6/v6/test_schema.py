@@ -614,9 +614,9 @@ def test_unsorted_steps_have_no_durations(steps: Sequence[tuple[object, object]]
     assert (parsed.phases, parsed.started, parsed.ended) == ((), TEN + 20, TEN + 50)
 
 
-@pytest.mark.parametrize("unreadable", [None, "", "soon", 5.5, [], {}])
-def test_step_without_time_does_not_extend_the_phase_before(unreadable: object) -> None:
-    parsed = lived(("queued", 0), ("initializing", unreadable), ("running", 20), ("completed", 50))
+@pytest.mark.parametrize("invalid", [None, "", "soon", 5.5, [], {}])
+def test_step_without_time_does_not_extend_the_phase_before(invalid: object) -> None:
+    parsed = lived(("queued", 0), ("initializing", invalid), ("running", 20), ("completed", 50))
 
     assert parsed.phases == ((Phase.RUNNING, 30.0),)
 
