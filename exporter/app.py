@@ -23,7 +23,7 @@ from exporter.polling.poller import Intervals, PollConfig, Poller
 from exporter.polling.scheduler import PollScheduler
 from exporter.self_metrics import ApiInstrumentation, SelfMetrics
 from exporter.store import RetentionPolicy, State
-from exporter.web.app import Answer, Handlers, Snapshot, application
+from exporter.web.app import RequestHandler, Snapshot, Sources, application
 from exporter.web.status_page import Status
 from exporter.web.webhook import webhook_handler
 
@@ -76,7 +76,7 @@ class Exporter:
             else None
         )
         self.web: Starlette = application(
-            Handlers(
+            Sources(
                 self.snapshot,
                 self.render_self_metrics,
                 self._status,
@@ -93,7 +93,7 @@ class Exporter:
         self.poller.reconfigure(lambda: self._configure(config, token))
         self.wake(MIN_TRIGGER_INTERVAL)
 
-    def _webhook(self, secret_file: Path | None) -> Answer | None:
+    def _webhook(self, secret_file: Path | None) -> RequestHandler | None:
         def is_watched(test_id: int) -> bool:
             return test_id in self.poller.state.members
 

@@ -51,6 +51,11 @@ def last_finished_run_gauge(name: str, help_: str, value: Callable[[Run], float 
     return Family(name, help_, "test", lambda test: value(run) if (run := test.last_finished_run) else None)
 
 
+def sample(value: float, **labels: str) -> tuple[Labels, float]:
+    """A value with labels beyond those of its run or test."""
+    return tuple(labels.items()), value
+
+
 def describe_enum(known: type[IntEnum]) -> str:
     """The codes of an enumeration with their names, for HELP texts."""
     return ", ".join(f"{code.value} {code.name}" for code in known)
@@ -121,14 +126,14 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             "k6_cloud_run_info",
             "Run metadata (API version, URL in the k6 app); always 1.",
             "run",
-            samples=lambda run: (((("api", api), ("url", f"{app_url}/runs/{run.id}")), 1),),
+            samples=lambda run: [sample(1, api=api, url=f"{app_url}/runs/{run.id}")],
             labels=("api", "url"),
         ),
         Family(
             "k6_cloud_test_info",
             "Test metadata (URL in the k6 app); always 1.",
             "test",
-            samples=lambda test_state: (((("url", f"{app_url}/tests/{test_state.test.id}"),), 1),),
+            samples=lambda test_state: [sample(1, url=f"{app_url}/tests/{test_state.test.id}")],
             labels=("url",),
         ),
         test_gauge(
@@ -182,7 +187,7 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             "Duration of each completed phase of the newest run in seconds (legacy: only running).",
             "test",
             samples=lambda test_state: (
-                ((("phase", phase),), seconds)
+                sample(seconds, phase=phase)
                 for phase, seconds in (test_state.last_run.phases if test_state.last_run else ())
             ),
             labels=("phase",),
@@ -222,7 +227,7 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             "Total number of runs that finished since the exporter started, by outcome.",
             "test",
             samples=lambda test_state: (
-                ((("outcome", outcome),), count) for outcome, count in test_state.finished_counts
+                sample(count, outcome=outcome) for outcome, count in test_state.finished_counts
             ),
             labels=("outcome",),
             type="counter",
@@ -234,10 +239,10 @@ def last_outcome_samples(test_state: TestState) -> Samples:
     """A sample for each outcome, so that a change of the outcome adds no series."""
     last = test_state.last_finished_run
     current = (last.outcome if last else None) or Outcome.NONE
-    return (((("outcome", outcome),), outcome == current) for outcome in Outcome)
+    return (sample(outcome == current, outcome=outcome) for outcome in Outcome)
 
 
 def active_runs_samples(test_state: TestState) -> Samples:
     """A sample for each state, 0 included. Runs of unknown status are in none of them."""
     states = [run.active_state for run in test_state.active_runs]
-    return (((("status", state),), states.count(state)) for state in ActiveState)
+    return (sample(states.count(state), status=state) for state in ActiveState)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable
 # Pages of a thousand runs have been seen with more than 2 MB, since each run has its options. This is more
 # than ten times as much.
 MAX_BYTES = 32 * 2**20
-MAX_PARTS = 4096  # that wait to be joined: a part of one byte takes forty
+MAX_PARTS = 4096  # parts kept before they are joined; a part of one byte takes 40 bytes of memory
 ACCEPTED = "gzip"  # one encoding, applied once: several would multiply the size
 
 

@@ -40,19 +40,19 @@ class RateLimited(ApiError):
 
 
 class ServerError(ApiError):
-    """Status 5xx, also at the last try."""
+    """Status 5xx; of a GET, after all tries."""
 
     reason = "server"
 
 
 class RequestTimeout(ApiError):
-    """No response in time, also at the last try."""
+    """No complete response within the timeout; of a GET, after all tries."""
 
     reason = "timeout"
 
 
 class NetworkError(ApiError):
-    """No connection, or one that broke, also at the last try."""
+    """The connection could not be made, or it broke; of a GET, after all tries."""
 
     reason = "network"
 

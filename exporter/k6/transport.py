@@ -53,8 +53,8 @@ class RateLimiter:
 class RequestObserver(Protocol):
     """Is notified of each request, for metrics."""
 
-    def observe_request(self, endpoint: str, code: str, took: float) -> None:
-        """A request to this endpoint template ended after `took` seconds.
+    def observe_request(self, endpoint: str, code: str, seconds: float) -> None:
+        """A request to this endpoint template ended after `seconds`.
 
         `code` is its HTTP status, or `timeout` or `network`.
         """
@@ -69,7 +69,7 @@ class RequestObserver(Protocol):
 class NullObserver:
     """An observer for commands without metrics."""
 
-    def observe_request(self, endpoint: str, code: str, took: float) -> None: ...
+    def observe_request(self, endpoint: str, code: str, seconds: float) -> None: ...
 
     def count_retry(self) -> None: ...
 

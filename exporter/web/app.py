@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from exporter.exposition.body import ResponseBody
 from exporter.web.status_page import POLICY, Status, render
 
-Answer = Callable[[Request], Awaitable[Response]]
+RequestHandler = Callable[[Request], Awaitable[Response]]
 # Whether the configuration was loaded, and the reasons why not, or what needs a restart.
 Reloaded = tuple[bool, Sequence[str]]
 
@@ -44,7 +44,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Handlers:
+class Sources:
     """Where the content of each response comes from.
 
     `self_metrics` renders what the exporter counts about itself, in OpenMetrics if its argument is true.
@@ -85,11 +85,11 @@ def split_chunk(part: bytes, size: int) -> Iterable[bytes | memoryview]:
 
 
 def application(
-    sources: Handlers,
+    sources: Sources,
     telemetry_path: str,
     *,
     reload: Callable[[], Awaitable[Reloaded]] | None = None,
-    webhook: Answer | None = None,
+    webhook: RequestHandler | None = None,
 ) -> Starlette:
     """The ASGI app. Without `reload` or `webhook` there is no such route."""
 
@@ -127,8 +127,8 @@ def application(
 
     async def reload_config(_: Request) -> Response:
         is_good, messages = await reload() if reload else (False, ())
-        first = "The configuration was reloaded." if is_good else "The configuration was not reloaded:"
-        return PlainTextResponse("\n".join([first, *messages, ""]), status_code=200 if is_good else 500)
+        headline = "The configuration was reloaded." if is_good else "The configuration was not reloaded:"
+        return PlainTextResponse("\n".join([headline, *messages, ""]), status_code=200 if is_good else 500)
 
     app = Starlette(
         routes=[

@@ -15,7 +15,7 @@ import exporter
 from exporter.cli import main
 from exporter.config import Config, TestSelector, settings
 from exporter.config.load import variable
-from exporter.web.app import Handlers, application
+from exporter.web.app import Sources, application
 from exporter.web.security.web_config import read_web_config
 from tests.support.chart import (
     CHART,
@@ -108,7 +108,7 @@ def exporter_paths() -> set[str]:
 
     def nothing(*_: object) -> Any: ...
 
-    sources = Handlers(
+    sources = Sources(
         snapshot=nothing,
         self_metrics=nothing,
         status=nothing,

@@ -26,9 +26,9 @@ class RequestLog:
     retries: int = 0
     throttles: int = 0
 
-    def observe_request(self, endpoint: str, code: str, took: float) -> None:
+    def observe_request(self, endpoint: str, code: str, seconds: float) -> None:
         self.requests.append((endpoint, code))
-        self.took.append(took)
+        self.took.append(seconds)
 
     def count_retry(self) -> None:
         self.retries += 1

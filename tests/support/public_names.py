@@ -12,7 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from exporter.cli import main
 from exporter.exposition.families import build_families
 from exporter.self_metrics import SelfMetrics
-from exporter.web.app import Handlers, application
+from exporter.web.app import Sources, application
 from tests.support.documents import ROOT, read_document
 
 
@@ -81,14 +81,14 @@ def http_paths() -> list[tuple[str, str]]:
 
     def nothing(*_: object) -> Any: ...
 
-    handlers = Handlers(
+    sources = Sources(
         snapshot=nothing,
         self_metrics=nothing,
         status=nothing,
         liveness_problem=nothing,
         readiness_problem=nothing,
     )
-    routes = application(handlers, "/metrics", reload=nothing, webhook=nothing).routes
+    routes = application(sources, "/metrics", reload=nothing, webhook=nothing).routes
     return [(min(getattr(route, "methods", None) or {"GET"}), getattr(route, "path", "")) for route in routes]
 
 

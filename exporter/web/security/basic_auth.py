@@ -1,4 +1,4 @@
-"""Basic auth with bcrypt hashes: slow for password guessing, without cost for a password verified before."""
+"""Basic auth with bcrypt hashes: slow to guess, yet fast for a password that was verified before."""
 
 import asyncio
 import hmac
@@ -10,6 +10,7 @@ from hashlib import sha256
 
 import bcrypt
 
+CHECKSUM_LENGTH = 31  # characters at the end of a bcrypt hash
 MAX_CHECKS = 8  # at once; without a limit, guesses would queue up in front of real users
 MAX_LENGTH = 72  # bytes; bcrypt ignores the rest of a password
 
@@ -33,8 +34,7 @@ class BasicAuthVerifier:
         self._key = secrets.token_bytes(32)
         self._verified: dict[str, bytes] = {}
         self._checks = 0
-        # A salt of the same cost, and a checksum that no password has.
-        self._dummy_hashes = [bcrypt.gensalt(int(text[4:6])) + b"." * 31 for text in self._hashes.values()]
+        self._dummy_hashes = [make_dummy_hash(text) for text in self._hashes.values()]
 
     async def verify(self, user: str, password: bytes) -> bool:
         """Whether this is the user's password. Raises TooManyChecks."""
@@ -80,3 +80,9 @@ def parse_authorization(header: bytes) -> tuple[str, bytes] | None:
         return (user.decode(), password) if colon else None
     except ValueError:
         return None
+
+
+def make_dummy_hash(hashed: bytes) -> bytes:
+    """A bcrypt hash of the same cost that matches no password."""
+    cost = int(hashed[4:6])  # in "$2b$12$", 12 is the cost
+    return bcrypt.gensalt(cost) + b"." * CHECKSUM_LENGTH
