@@ -8,7 +8,8 @@ COPY requirements.txt requirements-build.txt ./
 RUN python -m venv --without-pip /opt/app \
     && pip --python /opt/app install --no-compile --no-deps --require-hashes -r requirements.txt \
     && pip --python /opt/app check \
-    && pip install --no-deps --require-hashes -r requirements-build.txt
+    && pip install --no-deps --require-hashes -r requirements-build.txt \
+    && pip check
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 # --no-deps: the locked dependencies are already installed. Unchecked hashes: file times are rounded in image layers,

@@ -30,7 +30,7 @@ demo: $(VENV)/runtime
 test: lint tools
 	$(BIN)/python -m pytest --cov --numprocesses=3 --dist=loadgroup
 
-# The tests that start no other program than Python.
+# Without the tests that mainly run other programs. The few others are skipped where a program is missing.
 UNIT := --ignore=tests/alerts --ignore=tests/grafana --ignore=tests/system --ignore=tests/helm \
 	--ignore=tests/image --ignore=tests/automation --ignore=tests/test_set_up.py
 

@@ -55,8 +55,8 @@ async def serve_exporter(tests: int) -> None:
 async def serve_static(tests: int) -> None:
     """The bytes of our page from memory, over the same HTTP server: the lower limit."""
     async with start_exporter(tests) as exporter_:
-        page, tail = exporter_.snapshot().text, exporter_.render_self_metrics(False)  # noqa: FBT003
-        identity, gzip = b"".join(page.plain(tail)), b"".join(page.gzip(tail))
+        page, self_metrics = exporter_.snapshot().text, exporter_.render_self_metrics(False)  # noqa: FBT003
+        identity, gzip = b"".join(page.plain(self_metrics)), b"".join(page.gzip(self_metrics))
 
     async def metrics(request: Request) -> Response:
         if "gzip" in request.headers.get("Accept-Encoding", ""):

@@ -4,7 +4,7 @@ Used for the exporter's own configuration and for the web configuration; `model`
 """
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -87,9 +87,14 @@ def did_you_mean(loc: Loc, model: type[BaseModel]) -> str:
     beside: list[Loc] = [(*section, key) for key in fields_by_name(inner)] if inner else []
     for places in (beside, [place for place, _ in walk_settings(model)]):
         names = {str(place[-1]).lower(): place for place in places}
-        if similar := difflib.get_close_matches(escape_unprintable(str(name)).lower(), names, n=1):
-            return f"; did you mean {format_loc(names[similar[0]])}?"
+        if similar := find_similar(escape_unprintable(str(name)).lower(), names):
+            return f"; did you mean {format_loc(names[similar])}?"
     return ""
+
+
+def find_similar(word: str, names: Iterable[str]) -> str | None:
+    """The most similar name, None if none is similar."""
+    return next(iter(difflib.get_close_matches(word, list(names), n=1)), None)
 
 
 def walk_settings(model: type[BaseModel], above: Loc = ()) -> Iterator[tuple[Loc, FieldInfo]]:

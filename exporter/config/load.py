@@ -5,7 +5,6 @@ All errors are reported at once. Each names what to change: the flag, the variab
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -14,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config.errors import ConfigError, Loc, drop_nulls, format_error, format_loc
+from exporter.config.errors import ConfigError, Loc, drop_nulls, find_similar, format_error, format_loc
 from exporter.config.schema import Config, settings
 from exporter.config.types import parse_file_path
 from exporter.credentials import Secret, SecretError, WebhookSecret
@@ -226,8 +225,8 @@ def describe_unknown_variable(name: str) -> str:
     if words.replace("__", "_") in ("TOKEN", "API_TOKEN"):
         return f"{name}: there is no such setting; set the token in {TOKEN_VARIABLE}"
     known = [variable(setting.name).removeprefix(ENVIRONMENT) for setting in settings()]
-    similar = get_close_matches(words, known, n=1)
-    hint = f"; did you mean {ENVIRONMENT}{similar[0]}?" if similar else ""
+    similar = find_similar(words, known)
+    hint = f"; did you mean {ENVIRONMENT}{similar}?" if similar else ""
     return f"{name}: there is no such setting{hint}"
 
 

@@ -36,7 +36,7 @@ class Api(Section):
         "auto", description="API version; auto selects v6 if api.stack is set, otherwise legacy"
     )
     stack: StackId | None = Field(
-        None, ge=1, description="id of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID"
+        None, ge=1, description="ID of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID"
     )
     url: Url = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
     token_file: FilePath | None = Field(
@@ -53,7 +53,7 @@ class Api(Section):
     def validate_stack(self) -> "Api":
         if self.version == "v6" and self.stack is None:
             raise ValueError(
-                "version v6 needs the id of your stack; set K6_CLOUD_STACK_ID or api.stack; "
+                "version v6 needs the ID of your stack; set K6_CLOUD_STACK_ID or api.stack; "
                 f"{types.WHERE_IS_THE_STACK_ID}"
             )
         return self
@@ -79,7 +79,7 @@ class TestSelector(Section):
     def validate_selector(self) -> "TestSelector":
         rules = [key for key in ("project", "include", "exclude") if getattr(self, key) is not None]
         if self.id is not None and rules:
-            raise ValueError(f"an id already selects one test; remove {' and '.join(rules)}, or remove id")
+            raise ValueError(f"an ID already selects one test; remove {' and '.join(rules)}, or remove id")
         if self.id is None and self.name is not None:
             raise ValueError("name requires id, since an alias belongs to one test; add id, or remove name")
         if self.id is None and not rules:
@@ -177,7 +177,7 @@ class Config(Section):
         counts = Counter(entry.id for entry in tests if entry.id is not None)
         repeated = [f"id {id_} is listed {count} times" for id_, count in counts.items() if count > 1]
         if repeated:
-            raise ValueError(f"{', '.join(repeated)}; list each id once")
+            raise ValueError(f"{', '.join(repeated)}; list each ID once")
         return tests
 
 

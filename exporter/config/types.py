@@ -42,7 +42,7 @@ def parse_stack(value: object) -> object:
     """The number that identifies a Grafana Cloud stack; k6 Cloud takes neither its name nor its URL."""
     if isinstance(value, str) and re.search(r"[a-z]", value, re.IGNORECASE):
         raise ValueError(
-            f"{quote_value(value)} is not the id of a stack; use the number, not the name or the URL; "
+            f"{quote_value(value)} is not the ID of a stack; use the number, not the name or the URL; "
             f"{WHERE_IS_THE_STACK_ID}"
         )
     return reject_non_integer(value)

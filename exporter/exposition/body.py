@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 
 class ResponseBody:
-    """A fixed body, plain and gzipped, to which each response adds a tail of its own.
+    """A fixed body, plain and gzipped, to which each response adds the self metrics.
 
-    The body is the series about tests and runs, which change with a poll. The tail is the self-metrics, which
-    change all the time. The body is never compressed again: it is flushed to a byte boundary once, and a copy
-    of its compressor finishes one gzip member for each tail. Several members would be simpler, but curl and
-    httpx read only the first.
+    The body has the series of tests and runs, which change with a poll. The self metrics change all the time.
+    The body is never compressed again: it is flushed to a byte boundary once, and a copy of its compressor
+    finishes one gzip member for each response. Several members would be simpler, but curl and httpx read only
+    the first.
     """
 
     def __init__(self, body: Iterable[bytes]) -> None:
@@ -20,11 +20,11 @@ class ResponseBody:
         compressed = [self._compressor.compress(part) for part in self.body]
         self._head = b"".join([*compressed, self._compressor.flush(zlib.Z_SYNC_FLUSH)])
 
-    def plain(self, tail: bytes) -> tuple[bytes, ...]:
-        """The body and a tail, in parts to be sent one after the other."""
-        return (*self.body, tail)
+    def plain(self, self_metrics: bytes) -> tuple[bytes, ...]:
+        """The body and the self metrics, in parts to be sent one after the other."""
+        return (*self.body, self_metrics)
 
-    def gzip(self, tail: bytes) -> tuple[bytes, ...]:
-        """The body and a tail as one gzip member, in parts to be sent one after the other."""
+    def gzip(self, self_metrics: bytes) -> tuple[bytes, ...]:
+        """The body and the self metrics as one gzip member, in parts to be sent one after the other."""
         compressor = self._compressor.copy()
-        return (self._head, compressor.compress(tail) + compressor.flush())
+        return (self._head, compressor.compress(self_metrics) + compressor.flush())

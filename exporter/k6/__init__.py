@@ -1,6 +1,6 @@
 """Requests to k6 Cloud: a client for each API version, which returns values of exporter.model.
 
-Nothing outside this package imports httpx before it.
+Modules outside this package import httpx for types only.
 """
 
 import sys

@@ -3,8 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-import httpx
+from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
 from exporter.config import Config
@@ -18,6 +17,9 @@ from exporter.polling.selector import Rule, Selector
 from exporter.polling.sharding import Shard
 from exporter.polling.v6 import V6Source
 
+if TYPE_CHECKING:
+    import httpx  # only for types: exporter.k6 decides how it is imported
+
 AnySource = LegacySource | V6Source
 
 
@@ -27,7 +29,7 @@ async def open_source(
     token: Secret,
     *,
     clock: Clock | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: "httpx.AsyncBaseTransport | None" = None,
 ) -> AsyncIterator[AnySource]:
     """A poll source with connections of its own, for commands that do not poll."""
     async with open_transport(

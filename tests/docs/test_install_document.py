@@ -120,7 +120,7 @@ def size() -> str:
         *(
             (
                 f"the first poll, {api}",
-                f"{row['requests']:,} requests, {report.seconds(row['seconds']['median'])} with answers "
+                f"{row['requests']:,} requests, {report.seconds(row['seconds']['median'])} with responses "
                 f"after {report.seconds(row['latency'])}",
             )
             for api, row in first.items()

@@ -1,4 +1,4 @@
-"""A response body that is compressed once, with a different tail in each response."""
+"""A response body that is compressed once, with different self metrics in each response."""
 
 import gzip
 import zlib
@@ -10,15 +10,15 @@ from exporter.exposition.body import ResponseBody
 
 
 @given(st.lists(st.binary(max_size=50_000), max_size=5), st.binary(max_size=20_000))
-def test_gzip_is_one_member_of_body_and_tail(body: list[bytes], tail: bytes) -> None:
-    compressed = b"".join(ResponseBody(body).gzip(tail))
+def test_gzip_is_one_member_of_body_and_self_metrics(body: list[bytes], self_metrics: bytes) -> None:
+    compressed = b"".join(ResponseBody(body).gzip(self_metrics))
 
     member = zlib.decompressobj(wbits=31)
-    assert member.decompress(compressed) == b"".join(body) + tail
+    assert member.decompress(compressed) == b"".join(body) + self_metrics
     assert (member.eof, member.unused_data) == (True, b"")
 
 
-def test_body_can_be_sent_with_many_tails() -> None:
+def test_body_can_be_sent_with_changing_self_metrics() -> None:
     response = ResponseBody([b"runs\n"])
 
     assert b"".join(response.plain(b"1\n")) == b"runs\n1\n"

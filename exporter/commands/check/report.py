@@ -26,7 +26,7 @@ def print_access(config: Config, poll_result: PollResult) -> None:
     for failure in poll_result.failures:
         print_line("token" if failure.reason == Unauthorized.reason else "failed", failure.message)
         if failure.reason == Forbidden.reason and api.effective_version == "v6":
-            print_line("", f"check that {api.stack} is the id of your stack (api.stack, K6_CLOUD_STACK_ID)")
+            print_line("", f"check that {api.stack} is the ID of your stack (api.stack, K6_CLOUD_STACK_ID)")
     if poll_result.outcome != "failure":
         print_line("token", f"accepted by {api.url}")
     if api.version != "auto":

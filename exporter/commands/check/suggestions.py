@@ -56,12 +56,12 @@ def suggest(entry: Entry, tests: Sequence[LoadTest], test_of_run: Mapping[int, i
 def identify(id_: int, tests: Sequence[LoadTest], test_of_run: Mapping[int, int]) -> str | None:
     """What an id really is that was configured as the id of something else."""
     if id_ in {test.project_id for test in tests}:
-        return f"{id_} is a project id; write project: {id_}, or --project {id_}"
+        return f"{id_} is a project ID; write project: {id_}, or --project {id_}"
     for test in tests:
         if test.id == id_:
             name = escape_unprintable(test.name)
-            return f"{id_} is the id of test {name}; write id: {id_}, or --test {id_}"
-    return f"{id_} is the id of a run of test {test_of_run[id_]}" if id_ in test_of_run else None
+            return f"{id_} is the ID of test {name}; write id: {id_}, or --test {id_}"
+    return f"{id_} is the ID of a run of test {test_of_run[id_]}" if id_ in test_of_run else None
 
 
 def suggest_for_rule(rule: Rule, tests: Sequence[LoadTest]) -> str:

@@ -4,7 +4,6 @@ Its format is that of exporter-toolkit: https://github.com/prometheus/exporter-t
 Settings of that format that are not supported are errors, never ignored. No error repeats a password.
 """
 
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 from pydantic import model_validator as checked
 
-from exporter.config.errors import ConfigError, format_error
+from exporter.config.errors import ConfigError, find_similar, format_error
 from exporter.config.load import load_yaml
 from exporter.config.schema import Integer, Section
 from exporter.config.types import parse_duration, parse_file_path
@@ -78,10 +77,10 @@ def parse_cipher_suite(value: object) -> str:
         raise ValueError(
             f"cipher suites of TLS 1.3 are always enabled and cannot be selected; remove {value}"
         )
-    similar = difflib.get_close_matches(str(value), SUITES, n=1)
+    similar = find_similar(str(value), SUITES)
     raise ValueError(
         f"{quote_value(value)} is not a supported cipher suite"
-        + (f"; did you mean {similar[0]}?" if similar else "; use Go's name of a cipher suite of TLS 1.2")
+        + (f"; did you mean {similar}?" if similar else "; use Go's name of a cipher suite of TLS 1.2")
     )
 
 
