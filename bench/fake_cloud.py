@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from bench.fleet import HOUR, NOW, RUNS
 from exporter.commands.process import run_async
 from exporter.simulator import Options, Phases, Simulator, World
-from exporter.web.server import Endpoint, base_url, bind, serve
+from exporter.web.server import Endpoint, base_url, bind, serve_endpoints
 
 TOKEN = "bench"
 CLOCK = "/simulator-clock/"  # followed by the new time in Unix seconds
@@ -134,7 +134,7 @@ def main() -> None:
     listening = bind("127.0.0.1:0")
     app = make_cloud(Plan(**json.loads(sys.argv[1])))
     print(base_url(listening), flush=True)
-    run_async(serve(Endpoint(app, listening)))
+    run_async(serve_endpoints(Endpoint(app, listening)))
 
 
 if __name__ == "__main__":

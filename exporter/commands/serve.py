@@ -15,8 +15,7 @@ from exporter.config import Config
 from exporter.config.reload import Read
 from exporter.credentials import Secret
 from exporter.web.security import WebConfigMiddleware, is_health_check, is_public_path
-from exporter.web.server import Endpoint, base_url
-from exporter.web.server import serve as serve_endpoints
+from exporter.web.server import Endpoint, base_url, serve_endpoints
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from exporter import logs
 from exporter.clock import Clock
 from exporter.commands.options import DEMO_TOKEN, address_option, simulator_options
 from exporter.commands.process import bind_or_exit, run_async
-from exporter.web.server import Endpoint, base_url, serve
+from exporter.web.server import Endpoint, base_url, serve_endpoints
 
 
 @click.command()
@@ -33,4 +33,4 @@ def simulator(address: str, tokens: Sequence[str], seed: int, speed: float) -> N
     click.echo(f"Tokens:             {', '.join(tokens)}")
     click.echo("Stack id:           1")
     world = demo_world(Clock().time(), seed, speed)
-    run_async(serve(Endpoint(Simulator(world, tokens=tokens), listening)))
+    run_async(serve_endpoints(Endpoint(Simulator(world, tokens=tokens), listening)))

@@ -24,7 +24,7 @@ SWEEP_PARTS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class RunQuery:
+class LegacyRunQuery:
     """A test whose runs to request: those created after `since` (Unix seconds), and the known active ones.
 
     Without `since` only the latter.
@@ -56,7 +56,7 @@ class LegacySource(PollSource[LegacyClient]):
                 poll_result.unchanged.add(test.id)
         await self._for_each(queries, lambda query: self._fetch_test(query, poll_result), poll_result)
 
-    async def _fetch_test(self, query: RunQuery, poll_result: PollResult) -> None:
+    async def _fetch_test(self, query: LegacyRunQuery, poll_result: PollResult) -> None:
         """Updates a test by its list of runs, and by id with those missing in it. Raises ApiError."""
         test, known = query.test, query.known
         listing = RunList()
@@ -136,13 +136,13 @@ class LegacySource(PollSource[LegacyClient]):
 
 def plan_query(
     test: LoadTest, known: TestState | None, oldest: float, discovery: int | None
-) -> RunQuery | None:
+) -> LegacyRunQuery | None:
     """Which runs of a listed test to request; None if its entry in the list says enough."""
     if known is None or (discovery is not None and is_sweep_due(known, test, discovery)):
-        return RunQuery(test, known, since=oldest)
+        return LegacyRunQuery(test, known, since=oldest)
     if has_new_run(known, test):
-        return RunQuery(test, known, since=known.last_run.sort_key[0] if known.last_run else oldest)
-    return RunQuery(test, known, since=None) if known.active_runs else None
+        return LegacyRunQuery(test, known, since=known.last_run.sort_key[0] if known.last_run else oldest)
+    return LegacyRunQuery(test, known, since=None) if known.active_runs else None
 
 
 def confirm_last_run(test: LoadTest, known: TestState | None, seen: Container[int]) -> LoadTest:

@@ -31,7 +31,7 @@ FEW_TESTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class RunQuery:
+class TestQuery:
     """A test to update: what is known of it, and its runs in the list of all runs."""
 
     test: LoadTest
@@ -62,7 +62,7 @@ class V6Source(PollSource[V6Client]):
         poll_result.newest_created = next_window_start(state, poll_result, listing, since, server_now)
 
     async def _fetch_test(
-        self, query: RunQuery, listing: RunList, state: State, poll_result: PollResult
+        self, query: TestQuery, listing: RunList, state: State, poll_result: PollResult
     ) -> None:
         """Updates a test with its listed runs and those that the list does not reach. Raises ApiError."""
         test, known, listed_ids = query.test, query.known, {run.id for run in query.listed}
@@ -115,7 +115,7 @@ class V6Source(PollSource[V6Client]):
 
 def plan_queries(
     state: State, poll_result: PollResult, listing: RunList, *, is_discovery: bool
-) -> list[RunQuery]:
+) -> list[TestQuery]:
     """The tests to update; the others are added to the result as unchanged."""
     listed = defaultdict[int, list[Run]](list)
     for run in listing.runs:
@@ -126,7 +126,7 @@ def plan_queries(
         # Runs with unrecognized fields are fetched again at discovery, not at each poll.
         is_unparsed = is_discovery and known is not None and bool(unparsed_runs(known))
         if known is None or known.active_runs or known.test != test or id_ in listed or is_unparsed:
-            queries.append(RunQuery(test, known, listed[id_]))
+            queries.append(TestQuery(test, known, listed[id_]))
         else:
             poll_result.unchanged.add(id_)
     return queries

@@ -195,7 +195,7 @@ def base_url(listening: socket.socket, *, is_tls: bool = False) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-async def serve(
+async def serve_endpoints(
     *endpoints: Endpoint, reload: Callable[[], Coroutine[Any, Any, object]] | None = None
 ) -> None:
     """Serve all endpoints until SIGTERM or SIGINT; call `reload` on SIGHUP."""

@@ -35,7 +35,7 @@ def webhook_handler(
     async def answer(request: Request) -> tuple[str, int, str]:
         if not is_secret(request.path_params["secret"], secret):
             return "rejected", 404, "Not Found"
-        body = await read_body(request)
+        body = await read_webhook_body(request)
         if body is None:
             return "rejected", 413, f"The body is limited to {MAX_WEBHOOK_BODY} bytes."
         test = parse_test_id(body)
@@ -54,7 +54,7 @@ def is_secret(text: str, secret: WebhookSecret) -> bool:
         return False
 
 
-async def read_body(request: Request) -> bytes | None:
+async def read_webhook_body(request: Request) -> bytes | None:
     """The body; None if it is too long."""
     body = b""
     async for part in request.stream():

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from exporter.commands.backfill.replay import Snapshot
+from exporter.commands.backfill.replay import HistorySnapshot
 from exporter.exposition.families import Family, Labels
 from exporter.exposition.render import Chunks, format_label, format_openmetrics_metadata, render_test
 from exporter.store import TestState
@@ -20,7 +20,9 @@ Series = dict[bytes, list[bytes]]  # samples, each as value and timestamp, by se
 Values = dict[bytes, bytes]  # values by series
 
 
-def render_samples(snapshots: Iterable[Snapshot], families: Sequence[Family], labels: Labels) -> Chunks:
+def render_samples(
+    snapshots: Iterable[HistorySnapshot], families: Sequence[Family], labels: Labels
+) -> Chunks:
     """The sample lines of a test, a chunk for each family; `labels` are added to every sample."""
     series_by_family: list[Series] = [{} for _ in families]
     values: list[Values] = [{} for _ in families]

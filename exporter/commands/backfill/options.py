@@ -62,7 +62,7 @@ def parse_since(text: str, info: ValidationInfo) -> float:
     return begin
 
 
-def parse_step(text: str) -> float:
+def parse_seconds(text: str) -> float:
     seconds = parse_duration(text)
     if seconds < 1 or seconds % 1:
         raise ValueError(f'{quote_value(text)} is not a whole number of seconds; write one like "1m"')
@@ -84,7 +84,7 @@ def parse_output(output: str) -> Path | None:
 def parse_split(text: str | None, info: ValidationInfo) -> float | None:
     if text is None:
         return None
-    seconds = parse_step(text)
+    seconds = parse_seconds(text)
     if seconds < MIN_BLOCK_DURATION:
         limit = f"the minimum is {format_setting_duration(MIN_BLOCK_DURATION)}"
         raise ValueError(f'{quote_value(text)} is too short; {limit}, and "7d" is recommended')
@@ -110,7 +110,7 @@ def parse_labels(texts: Sequence[str]) -> Labels:
     return tuple(sorted(labels.items()))
 
 
-Step = Annotated[float, BeforeValidator(parse_step)]
+Step = Annotated[float, BeforeValidator(parse_seconds)]
 
 
 class BackfillOptions(BaseModel):

@@ -11,7 +11,7 @@ from exporter.store import RetentionPolicy, TestState, TestUpdate, apply_update,
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class HistorySnapshot:
     """The state of a test at a time (Unix seconds).
 
     A full snapshot repeats all samples; of others, only changed samples are written.
@@ -24,7 +24,7 @@ class Snapshot:
 
 def replay(
     test: LoadTest, runs: Iterable[Run], retention: RetentionPolicy, options: BackfillOptions
-) -> Iterator[Snapshot]:
+) -> Iterator[HistorySnapshot]:
     """Snapshots of a test, oldest first, beginning when its first run is known.
 
     Snapshots are full at the beginning, when the first active run appears, at each step, and at the end. A
@@ -44,9 +44,11 @@ def replay(
         if is_full or was_active != is_active:
             due = timestamp + options.step_for(test_state)
         if timestamp < options.until:
-            yield Snapshot(timestamp, with_active_runs(test_state, {run.id for run in changed}), is_full)
+            yield HistorySnapshot(
+                timestamp, with_active_runs(test_state, {run.id for run in changed}), is_full
+            )
     yield from heartbeat_snapshots(test_state, due, options.until, options)
-    yield Snapshot(options.until, with_active_runs(test_state), is_full=True)
+    yield HistorySnapshot(options.until, with_active_runs(test_state), is_full=True)
 
 
 def group_by_time(runs: Iterable[Run], options: BackfillOptions) -> list[tuple[float, tuple[Run, ...]]]:
@@ -71,13 +73,13 @@ def initial_state(test: LoadTest, runs: tuple[Run, ...], retention: RetentionPol
 
 def heartbeat_snapshots(
     test_state: TestState, due: float, before: float, options: BackfillOptions
-) -> Generator[Snapshot, None, float]:
+) -> Generator[HistorySnapshot, None, float]:
     """Full snapshots of an unchanged test, from `due` until just before a time.
 
     Returns when the next one is due.
     """
     while due < before:
-        yield Snapshot(due, with_active_runs(test_state), is_full=True)
+        yield HistorySnapshot(due, with_active_runs(test_state), is_full=True)
         due += options.step_for(test_state)
     return due
 
@@ -88,7 +90,7 @@ def with_active_runs(test_state: TestState, changed: Iterable[int] = ()) -> Test
     return replace(test_state, exposed_runs=tuple(run for run in test_state.exposed_runs if run.id in shown))
 
 
-def clip(snapshots: Iterable[Snapshot], since: float, until: float) -> Iterator[Snapshot]:
+def clip(snapshots: Iterable[HistorySnapshot], since: float, until: float) -> Iterator[HistorySnapshot]:
     """The snapshots from `since` until just before `until`; the first is made a full one."""
     is_first = True
     for snapshot in snapshots:

@@ -60,9 +60,9 @@ class V6Client:
 
     async def list_runs(self, created_after: float, *, created_before: float | None = None) -> RunList:
         """The runs of all tests that were created in this interval (Unix seconds)."""
-        window = [("created_after", format_timestamp(created_after))]
+        window = [("created_after", format_query_time(created_after))]
         if created_before is not None:
-            window.append(("created_before", format_timestamp(created_before)))
+            window.append(("created_before", format_query_time(created_before)))
         paged = await self._paginate(RUNS, window, RunBody, parse_run)
         is_one_page = paged.on_first_page == len(paged.items)
         certain = [run.created for run in paged.items[: paged.on_first_page] if run.created is not None]
@@ -81,7 +81,7 @@ class V6Client:
         """The newest runs of a test, at most `count`; only those created before a time (Unix seconds)."""
         params: Params = [("$orderby", "created desc"), ("$top", min(count, PAGE_SIZE))]
         if created_before is not None:
-            params = [*params, ("created_before", format_timestamp(created_before))]
+            params = [*params, ("created_before", format_query_time(created_before))]
         page = decode(await self._transport.get(TEST_RUNS, params, id=test_id), Page, TEST_RUNS)
         collector = PageCollector(
             TEST_RUNS, lambda raw: parse_run(decode(raw, RunBody, TEST_RUNS), of_test=test_id)
@@ -168,7 +168,7 @@ def link_query(link: object) -> str:
         return ""
 
 
-def format_timestamp(seconds: float) -> str:
+def format_query_time(seconds: float) -> str:
     """A time as this API accepts it, in UTC with Z: the plus sign of an offset would be read as a space.
 
     A time before 1970 can only be a mistake in our data; no run is older.

@@ -51,7 +51,7 @@ class Extra(msgspec.Struct):
     code: Any = None
 
 
-class Status(msgspec.Struct):
+class StatusBody(msgspec.Struct):
     type: Any = None
     entered: Any = None
     extra: Any = None
@@ -106,9 +106,9 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     if of_test not in (None, test_id):
         raise UnexpectedItem(f"run {id_} of test {test_id} in the list of test {of_test}")
     items = convert("status_history", lambda value: to_type(value, list), body.status_history) or []
-    steps = [convert_or_empty(item, Status) for item in items]
+    steps = [convert_or_empty(item, StatusBody) for item in items]
     history = [parse_step(step) for step in steps]
-    abort = map_abort([convert_or_empty(body.status_details, Status), *steps], body.result)
+    abort = map_abort([convert_or_empty(body.status_details, StatusBody), *steps], body.result)
     codes = convert("run_status", lambda status: map_status(status, abort), body.status)
     status, processing = codes or (None, None)
     started = first_entered(history, ("running",))
@@ -159,7 +159,7 @@ def map_status(status: object, abort: RunStatus) -> tuple[RunStatus, ProcessingS
     return (abort if status == "aborted" else code, processing)
 
 
-def map_abort(steps: Iterable[Status], result: object) -> RunStatus:
+def map_abort(steps: Iterable[StatusBody], result: object) -> RunStatus:
     """Why a run was aborted, as far as v6 reports it: by a user, a threshold, its script, else the system."""
     extras = [convert_or_empty(step.extra, Extra) for step in steps if step.type == "aborted"]
     if any(extra.by_user for extra in extras):
@@ -185,7 +185,7 @@ def total_vuh(cost: object) -> float | None:
     return to_float(to_type(cost, Cost).total_vuh)
 
 
-def parse_step(step: Status) -> Step:
+def parse_step(step: StatusBody) -> Step:
     """A step of the status history; without a time if that cannot be converted."""
     try:
         return to_str(step.type), to_timestamp(step.entered)
