@@ -20,11 +20,11 @@ from exporter.commands.runs import exit_codes
 from exporter.config import TestSelector, load, settings
 from exporter.config.load import variable
 from exporter.exposition.families import build_families
-from exporter.simulator import Phases, World
 from exporter.web import protocol, server
 from exporter.web.security import basic_auth
 from exporter.web.security.web_config import read_web_config
 from tests.polling.test_api_versions import DIFFERENCES
+from tests.support import public_names
 from tests.support.documents import (
     DOCS,
     ROOT,
@@ -37,10 +37,8 @@ from tests.support.documents import (
     read_section,
 )
 from tests.support.golden import assert_section
-from tests.support.lab import START
 from tests.support.programs import require_program
 from tests.support.public_names import METRICS, SELF_METRICS, commands
-from tests.support.runs_shell import Shell
 
 
 def metrics() -> str:
@@ -99,17 +97,6 @@ def help_texts() -> str:
     return "\n\n".join(texts)
 
 
-def run_in_json() -> str:
-    """A run as `runs show --json` prints it."""
-    world = World()
-    test = world.add_test("checkout-soak")
-    world.add_run(test, created=START, phases=Phases(running=600), vus=200, failed=True)
-    shell = Shell(world, "v6")
-    shell.now.value += 3600
-    assert shell.command(is_json=True).show(next(iter(world.runs)), watch=False, interval=5) == 0
-    return f"```json\n{shell.out}```"
-
-
 def show_labels(template: str) -> str:
     """An annotation with the names of labels and values instead of the template syntax of Prometheus."""
     return re.sub(r"{{ (?:humanize\w+ )?\$(?:labels\.)?(\w+) }}", r"`\1`", template)
@@ -151,7 +138,7 @@ SECTIONS: dict[tuple[str, str], Callable[[], str]] = {
     ("metrics.md", "self-metrics"): self_metrics,
     ("api-versions.md", "differences"): lambda: "\n".join(f"- {text}" for text in DIFFERENCES),
     ("commands.md", "commands"): command_table,
-    ("commands.md", "run"): run_in_json,
+    ("commands.md", "run"): lambda: f"```json\n{public_names.run_in_json()}```",
     ("commands.md", "helps"): help_texts,
     ("dashboards-and-alerts.md", "alert-table"): alert_table,
     ("architecture.md", "packages"): packages,
@@ -279,10 +266,9 @@ def exit_code_columns(command: str) -> set[int]:
     [("check", "check"), ("backfill", "backfill"), ("runs list", "runs list"), ("runs start", "start")],
 )
 def test_exit_codes_are_those_of_the_help_text(command: str, row: str) -> None:
-    epilog = dict(commands())[command].epilog or ""
-    named = {int(code) for code in re.findall(r"(?:[:,;]|\d:?) ?\b(\d+)\b", "," + epilog)}
+    named = set(public_names.exit_codes(dict(commands())[command]))
 
-    assert exit_code_columns(row) == named & {0, 1, 2, 3}
+    assert exit_code_columns(row) == named - {exit_codes.INTERRUPTED}
 
 
 def test_exit_codes_of_runs_are_documented() -> None:

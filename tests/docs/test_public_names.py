@@ -3,6 +3,7 @@
 `make golden` rewrites the lists. A name that disappears from the page breaks users: read the diff.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 import yaml
 
 from exporter import self_metrics
-from exporter.config import settings
 from exporter.config.load import variable
 from exporter.model import ActiveState, Outcome, Phase
 from tests.support.documents import DOCS, ROOT, format_names, format_table, read_document, read_section
@@ -20,11 +20,14 @@ from tests.support.public_names import (
     METRICS,
     SELF_METRICS,
     alert_rules,
-    chart_values,
     commands,
+    exit_codes,
     flags,
     http_paths,
+    leaf_names,
     rules_of_users,
+    run_in_json,
+    setting_names,
 )
 
 PAGE = DOCS / "public-names.md"
@@ -70,7 +73,10 @@ def label_value_table() -> str:
 def setting_table() -> str:
     return format_table(
         ("setting", "environment variable"),
-        ((f"`{setting.name}`", f"`{variable(setting.name)}`") for setting in settings()),
+        (
+            (f"`{name}`", "" if name.startswith("tests[]") else f"`{variable(name)}`")
+            for name in setting_names()
+        ),
     )
 
 
@@ -80,12 +86,23 @@ def flag_table() -> str:
     )
 
 
+def exit_code_table() -> str:
+    return format_table(
+        ("command", "exit codes"),
+        (
+            (f"`{name}`", format_names(map(str, codes)))
+            for name, command in commands()
+            if (codes := exit_codes(command))
+        ),
+    )
+
+
 def listing(names: Iterable[str]) -> str:
     return "\n".join(f"- `{name}`" for name in names)
 
 
 def value_names() -> Iterable[str]:
-    return chart_values(yaml.safe_load(read_document(ROOT / "helm" / "k6-cloud-exporter" / "values.yaml")))
+    return leaf_names(yaml.safe_load(read_document(ROOT / "helm" / "k6-cloud-exporter" / "values.yaml")))
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
@@ -96,6 +113,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "recording-rules": lambda: listing(rule["record"] for rule in alert_rules() if "record" in rule),
     "public-settings": setting_table,
     "public-flags": flag_table,
+    "public-json-keys": lambda: listing(leaf_names(json.loads(run_in_json()))),
+    "public-exit-codes": exit_code_table,
     "public-paths": lambda: listing(f"{method} {path}" for method, path in http_paths()),
     "public-values": lambda: listing(value_names()),
 }
@@ -125,9 +144,9 @@ REPLACED = {
     "skip reason": r"\bunreadable\b|\bforeign\b",
     "alert": r"K6CloudConfigurationRefused|k6cloudconfigurationrefused",
     "recording rule": (
-        r"k6_cloud:test_(?:expected_every_seconds|to[l]d_timestamp_seconds|without_run_seconds|not_passed_seconds)"
+        r"k6_cloud:test_(?:expected_every_seconds|told_timestamp_seconds|without_run_seconds|not_passed_seconds)"
     ),
-    "API version": r"(?i)\bgenerations? of the API|\bAPI gen[e]rations?|\b(?:both|each|two) generations?\b",
+    "API version": r"(?i)\bgenerations? of the API|\bAPI generations?|\b(?:both|each|two) generations?\b",
 }
 SEARCHED = ("docs/**/*.md", "*.md", "helm/**/*", "grafana/**/*", ".github/**/*.md", "compose.yaml")
 

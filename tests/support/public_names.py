@@ -1,4 +1,4 @@
-"""The public names as the code has them: metrics, settings, commands, paths, chart values."""
+"""The public names as the code has them: metrics, settings, commands, JSON keys, paths, chart values."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,14 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.cli import main
+from exporter.config import TestSelector, settings
 from exporter.exposition.families import build_families
 from exporter.self_metrics import SelfMetrics
+from exporter.simulator import Phases, World
 from exporter.web.app import Sources, application
 from tests.support.documents import ROOT, read_document
+from tests.support.lab import START
+from tests.support.runs_shell import Shell
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,31 @@ def flags(command: click.Command) -> list[str]:
     return [option for parameter in command.params for option in parameter.opts if option.startswith("-")]
 
 
+def exit_codes(command: click.Command) -> list[int]:
+    """The exit codes that the help text of a command states; none for commands that run until a signal."""
+    # A code follows the start, a comma or a colon: the numbers inside a meaning are not codes.
+    return sorted({int(code) for code in re.findall(r"[:,;] (\d+)\b", command.epilog or "")})
+
+
+def setting_names() -> Iterator[str]:
+    """Settings with their full names; the keys of an entry of `tests` follow it, such as `tests[].id`."""
+    for setting in settings():
+        yield setting.name
+        if setting.name == "tests":
+            yield from (f"tests[].{name}" for name in TestSelector.model_fields)
+
+
+def run_in_json() -> str:
+    """A finished run as `runs show --json` prints it."""
+    world = World()
+    test = world.add_test("checkout-soak")
+    world.add_run(test, created=START, phases=Phases(running=600), vus=200, failed=True)
+    shell = Shell(world, "v6")
+    shell.now.value += 3600
+    assert shell.command(is_json=True).show(next(iter(world.runs)), watch=False, interval=5) == 0
+    return shell.out
+
+
 def alert_rules() -> list[dict[str, Any]]:
     """The alerts and recording rules of grafana/alerts.yaml."""
     groups = yaml.safe_load(read_document(ROOT / "grafana" / "alerts.yaml"))["groups"]
@@ -92,10 +121,10 @@ def http_paths() -> list[tuple[str, str]]:
     return [(min(getattr(route, "methods", None) or {"GET"}), getattr(route, "path", "")) for route in routes]
 
 
-def chart_values(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """The names of the leaves."""
+def leaf_names(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The names of the leaves, such as `sharding.total`."""
     for key, value in tree.items():
         if isinstance(value, dict) and value:
-            yield from chart_values(value, f"{prefix}{key}.")
+            yield from leaf_names(value, f"{prefix}{key}.")
         else:
             yield prefix + key
