@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import httpx  # only its types; see exporter/k6/__init__.py
 
 SELF_METRICS_MAX_AGE = 1.0  # seconds
+# Webhooks can arrive in bursts, and one poll fetches the runs of all of them.
 MIN_TRIGGER_INTERVAL = 5.0  # seconds between the starts of two polls, however often one is triggered
 
 
@@ -121,6 +122,7 @@ class Exporter:
         )
         self._exposition = Exposition(build_families(config.app_url, config.api.effective_version))
         self._empty_snapshot = build_snapshot(self._exposition)
+        # A reload can change the label value, and the old one must not remain beside it.
         self.self_metrics.shard_info.clear()
         self.self_metrics.shard_info.labels(config.sharding.shard).set(1)
         self.self_metrics.total_shards.set(config.sharding.total)
@@ -152,6 +154,7 @@ class Exporter:
 
         def show() -> None:
             self._exposition, self._snapshot = exposition, snapshot
+            # A scrape must not combine the new series with self-metrics from before the poll.
             self._self_metrics_cache.clear()
             self._heartbeat = self._clock.monotonic()
 
@@ -159,11 +162,13 @@ class Exporter:
 
     def _render(self, state: State) -> tuple[Exposition, Snapshot]:
         exposition = self._exposition.update(state)
+        # Equal bodies need not be compressed again.
         is_same = exposition.bodies == self._exposition.bodies
         return exposition, self._snapshot if is_same else build_snapshot(exposition)
 
     def _liveness_problem(self) -> str | None:
         """Why the process should be restarted: polls no longer end. An outage of k6 Cloud is not a reason."""
+        # Much longer than any poll takes: a restart loses the counters, so it is the last resort.
         limit = self.config.poll.idle_interval + 2 * self.config.poll.stale_after
         elapsed = self._clock.monotonic() - self._heartbeat
         return f"No poll has ended for {elapsed:.0f}s." if elapsed > limit else None

@@ -31,6 +31,7 @@ class Secret:
         token = self._value.strip()
         if not token:
             raise SecretError(f"{self._source()} is empty; it must contain {self.description}")
+        # The token is sent in an HTTP header, where other characters are not reliable.
         if not (token.isascii() and token.isprintable() and " " not in token):
             raise SecretError(f"{self._source()} must contain one line of ASCII without spaces")
         return token
@@ -47,7 +48,9 @@ class Secret:
             version = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
             if version != self._version:
                 # Editors on Windows put a byte order mark before the text.
+                # Invalid bytes become characters that `read` rejects, with an error that does not show them.
                 self._value = path.read_text(encoding="utf-8-sig", errors="replace")
+                # Last, so that a file that could not be read is tried again.
                 self._version = version
         except OSError as error:
             raise SecretError(f"{self._source()} cannot be read: {error.strerror}") from error
@@ -69,6 +72,8 @@ class WebhookSecret(Secret):
 
     def read(self) -> str:
         secret = super().read()
+        # k6 Cloud does not sign webhooks, so nothing else protects the endpoint:
+        # https://grafana.com/docs/grafana-cloud/testing/k6/author-run/send-notifications/
         if not re.fullmatch(r"[A-Za-z0-9_-]{20,200}", secret):
             raise SecretError(f"{self._source()} must contain {self.description}")
         return secret

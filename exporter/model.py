@@ -92,6 +92,7 @@ STATUS_OUTCOMES: Mapping[int, Outcome] = {
     RunStatus.ABORTED_BY_USER: Outcome.ABORTED,
     RunStatus.ABORTED_BY_SYSTEM: Outcome.ERROR,
     RunStatus.ABORTED_BY_SCRIPT_ERROR: Outcome.ERROR,
+    # A threshold with abortOnFail ended the run: https://grafana.com/docs/k6/latest/using-k6/thresholds/
     RunStatus.ABORTED_BY_THRESHOLD: Outcome.FAILED,
     RunStatus.ABORTED_BY_LIMIT: Outcome.ERROR,
 }
@@ -103,7 +104,9 @@ RESULT_OUTCOMES: Mapping[int, Outcome] = {
     ResultStatus.ERROR: Outcome.ERROR,
 }
 
+# The codes are in the order of a run's life, so one comparison is enough.
 TERMINAL_STATUSES = frozenset(status for status in RunStatus if status >= RunStatus.FINISHED)
+# NOT_STARTED too: when the load has just ended, there is no result yet.
 STILL_PROCESSING = frozenset({ProcessingStatus.NOT_STARTED, ProcessingStatus.PROCESSING})
 
 
@@ -151,6 +154,7 @@ class Run:
     @property
     def sort_key(self) -> tuple[float, int]:
         """Orders runs from old to new: by creation, then by id. A run without creation time is the oldest."""
+        # Not by start: a queued run has none.
         return (self.created if self.created is not None else float("-inf"), self.id)
 
     @property

@@ -41,6 +41,7 @@ class SelfMetrics:
     """
 
     def __init__(self, *, version: str, revision: str) -> None:
+        # The global registry would reject the same names for a second exporter, as in tests.
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -142,6 +143,7 @@ class SelfMetrics:
             ["version", "revision", "python_version"],
         )
         self.build_info.labels(version, revision, platform.python_version()).set(1)
+        # https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
         for metric, label_values in (
             (self.polls, POLL_OUTCOMES),
             (self.poll_failures, FAILURE_REASONS),

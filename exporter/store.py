@@ -187,6 +187,7 @@ def apply_update(
         recent_ids=tuple(ids[-MAX_RECENT_IDS:]),
         highest_old_id=max([test_state.highest_old_id, *ids[:-MAX_RECENT_IDS]]),
     )
+    # The same object means to the exposition that nothing is to be rendered.
     return test_state if after == test_state else after
 
 
@@ -239,6 +240,7 @@ def update_summaries(
     older = [summary for summary in summaries if summary.id not in merged]
     older += [summary for summary in dropped if summary]
     limit = max(MAX_RECENT_OUTCOMES - sum(counts_as_finished(run) for run in runs), 0)
+    # By id, because `ended` can be missing.
     return tuple(sorted(older, key=lambda summary: summary.id, reverse=True)[:limit])
 
 
@@ -286,7 +288,9 @@ class State:
             tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
             updated_at=poll.monotonic,
+            # Never back: a poll that received only older runs must not widen the next list.
             newest_created=max(created, default=None),
+            # Repeated failures keep the time of the last success, or the test would never be stale.
             unconfirmed_since={
                 id_: self.unconfirmed_since.get(id_, confirmed_at) for id_ in poll.failed if id_ in self.tests
             },
@@ -310,6 +314,8 @@ class State:
 
     def _updated_tests(self, poll: StateUpdate) -> Mapping[int, TestState]:
         """The tests after a poll; the same mapping if none of them has changed, so nothing is rendered."""
+        # Unchanged tests are checked for old runs with discoveries only: it takes a look at every test, and
+        # the limit is normally days.
         tests = self.tests if poll.members is None else self._pruned_tests(poll.members, poll.now)
         changed = {}
         for id_, test_update in poll.updates.items():

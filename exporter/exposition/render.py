@@ -68,10 +68,12 @@ class Exposition:
 
     def series(self) -> int:
         """The number of series."""
+        # Each sample is one line, because newlines in label values are escaped.
         return sum(body.count(b"\n") for body in self.bodies)
 
     def _add_metadata(self, format_metadata: Callable[[Family], bytes]) -> tuple[bytes, ...]:
         """HELP and TYPE of each family, each followed by its body. Both formats share the bodies."""
+        # Before the first poll, and when all series are stale, only HELP and TYPE are served.
         bodies = self.bodies or (b"",) * len(self.families)
         return tuple(
             part
@@ -82,6 +84,7 @@ class Exposition:
 
 def format_text_metadata(family: Family) -> bytes:
     """The HELP and TYPE lines in text format 0.0.4."""
+    # HELP in this format has no escaped quotation marks; in OpenMetrics it has.
     help_ = family.help.replace("\\", "\\\\").replace("\n", "\\n")
     return f"# HELP {family.name} {help_}\n# TYPE {family.name} {family.type}\n".encode()
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Ids of the v6 API are integers of 64 bits.
 MAX_INT = 2**63 - 1
 MAX_TIMESTAMP = 1e11  # Unix seconds, in the year 5138
 MAX_TEXT = 1000  # characters; the name of a test is a label of each of its series
@@ -66,6 +67,7 @@ def to_float(value: object) -> float | None:
     """A finite number: 75, 75.0 or "75.0"."""
     if value is None or value == "":
         return None
+    # True is an int in Python, and would become 1.
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{short_repr(value)} is not a number")
     try:
@@ -75,6 +77,7 @@ def to_float(value: object) -> float | None:
         raise ValueError("the number is too large") from error
     except ValueError as error:
         raise ValueError(f"{short_repr(value)} is not a number") from error
+    # float() also accepts "nan" and "inf", which would end up in the exposition.
     if not math.isfinite(number):
         raise ValueError(f"{short_repr(value)} is not a finite number")
     return number
@@ -90,6 +93,8 @@ def to_timestamp(value: object) -> float | None:
         time = datetime.fromisoformat(value)
     except ValueError as error:
         raise ValueError(f"{short_repr(value)} is not an ISO 8601 time") from error
+    # Examples of the legacy API have times without a zone:
+    # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/test-runs/
     seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     if not 0 <= seconds < MAX_TIMESTAMP:
         raise ValueError(f"{short_repr(value)} is not between the years 1970 and 5138")
@@ -98,4 +103,5 @@ def to_timestamp(value: object) -> float | None:
 
 def to_str(value: object) -> str:
     """A string, cut to a limited length; empty for any other value."""
+    # A name of another type is the fault of one field, and no reason to lose the test.
     return value[:MAX_TEXT] if isinstance(value, str) else ""

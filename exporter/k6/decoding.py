@@ -20,6 +20,7 @@ class DecodingError(ValueError):
 
 async def read(parts: AsyncIterable[bytes], encoding: str, limit: int = MAX_BYTES) -> bytes:
     """Joins and inflates the parts of a body. Raises BodyTooLarge or DecodingError."""
+    # 16 accepts gzip only. The automatic detection would accept zlib's format too.
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if is_gzip(encoding) else None
     inflated: list[bytes] = []
     received = length = 0
@@ -31,11 +32,13 @@ async def read(parts: AsyncIterable[bytes], encoding: str, limit: int = MAX_BYTE
         except zlib.error as error:
             raise DecodingError("not valid gzip") from error
         length += len(data)
+        # Both are limited: empty blocks can go on forever and inflate to nothing.
         if received > limit or length > limit:
             raise BodyTooLarge(f"longer than {limit} bytes")
         inflated.append(data)
         if len(inflated) == MAX_PARTS:
             inflated = [b"".join(inflated)]
+    # A body that was cut lacks gzip's trailer. An empty body needs none.
     if inflater and received and not inflater.eof:
         raise DecodingError("not valid gzip")
     return b"".join(inflated)

@@ -38,6 +38,7 @@ def build_transport(
     previous: Transport | None = None,
 ) -> AnyTransport:
     """Configures `client`, and a transport that continues the rate limit and Retry-After of `previous`."""
+    # A reload keeps the client, so that open connections are reused.
     client.base_url = httpx.URL(config.api.url)
     client.timeout = httpx.Timeout(config.api.timeout)
     return kind(
@@ -78,6 +79,8 @@ def auth_headers(config: Config, token: Secret) -> dict[str, str]:
         secret = token.read()
     except SecretError as error:
         raise Unauthorized(str(error)) from error
+    # The two APIs use different schemes. A legacy token belongs to one stack already; v6 needs its id:
+    # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/
     if config.api.effective_version == "v6":
         return {"Authorization": f"Bearer {secret}", "X-Stack-Id": str(config.api.stack)}
     return {"Authorization": f"Token {secret}"}

@@ -78,6 +78,7 @@ class PageCollector(Generic[I]):
                 self.items[item.id] = item
 
     def _skip(self, raw: msgspec.Raw, reason: str, description: str) -> None:
+        # Pages can overlap. The same item on two pages is counted once.
         self.skipped[hash(bytes(raw))] = SkippedItem(reason, description)
 
     def result(self, *, is_complete: bool, on_first_page: int = 0) -> PagedItems[I]:
@@ -93,6 +94,7 @@ def decode(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
     Bytes are a whole response and are checked against our bounds; a Raw is a part of a checked one.
     """
     if isinstance(body, bytes):
+        # Before parsing: the parser would use the memory, or fail at a depth that we do not control.
         if has_too_many_values(body):
             raise DecodeError(f"{endpoint}: the response has more than {MAX_VALUES} values")
         if is_too_deep(body):

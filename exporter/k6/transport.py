@@ -22,8 +22,11 @@ from exporter.nesting import parse_json
 
 Params = Sequence[tuple[str, str | int]]
 
+# As many tries and the same first pause as in k6 itself, https://github.com/grafana/k6. All pauses together
+# take about two seconds, which is little of the time that a poll has.
 MAX_TRIES = 3
 FIRST_BACKOFF = 0.5  # seconds before the second try, doubled before each further one
+# A longer pause would use up too much of a poll's deadline.
 MAX_BACKOFF = 30.0  # seconds; a longer Retry-After fails the request and those after it
 MAX_RETRY_AFTER = 3600.0  # seconds; a longer Retry-After is taken for a mistake
 MAX_ERROR_BODY = 2**16  # bytes of the body of an error; a longer one explains nothing
@@ -38,6 +41,7 @@ class RateLimiter:
 
     def __init__(self, per_minute: int, clock: Clock, previous: "RateLimiter | None" = None) -> None:
         self._clock = clock
+        # With `maxlen`, the first entry is the request that leaves the window next.
         self.send_times: deque[float] = deque(previous.send_times if previous else (), maxlen=per_minute)
 
     async def acquire(self) -> None:
@@ -45,6 +49,7 @@ class RateLimiter:
         now = self._clock.monotonic()
         is_full = len(self.send_times) == self.send_times.maxlen
         slot = max(now, self.send_times[0] + 60) if is_full else now
+        # Taken before the sleep, so that tasks that wait at the same time get different slots.
         self.send_times.append(slot)
         if slot > now:
             await self._clock.sleep(slot - now)
@@ -112,6 +117,7 @@ class Transport:
         self._authorize = authorize
         self._clock = clock
         self._timeout = timeout
+        # k6 Cloud documents no limit for requests, so the exporter limits itself.
         self._semaphore = asyncio.Semaphore(concurrency)
         previous_limiter = previous.rate_limiter if previous else None
         self.rate_limiter: RateLimiter = RateLimiter(requests_per_minute, clock, previous_limiter)
@@ -144,6 +150,7 @@ class Transport:
     async def _send(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
         """One try. Raises ApiError."""
         async with self._semaphore:
+            # Last, right before the request: slots that are taken early would end in a burst.
             await self._wait_for_slot()
             exchange = Exchange(endpoint, self._build_request(method, endpoint.format(**ids), params))
             # httpx limits the time of each read; a body that drips forever needs a limit on the whole.
@@ -153,7 +160,10 @@ class Transport:
                     exchange.status = str(response.status_code)
                     async with aclosing(response):
                         body = await read_body(response)
+        # Before the status is checked: an error has the server's time as well.
         self.server_time = date_of(response) or self.server_time
+        # Both can have a Retry-After: https://www.rfc-editor.org/rfc/rfc6585#section-4 (429) and
+        # https://www.rfc-editor.org/rfc/rfc9110#section-15.6.4 (503).
         if response.status_code in (429, 503):
             self._apply_retry_after(response)
         if not response.is_success:
@@ -161,6 +171,7 @@ class Transport:
         return body
 
     def _build_request(self, method: str, path: str, params: Params) -> httpx.Request:
+        # httpx itself would accept every encoding for which a library is installed.
         headers = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize()
         return self._client.build_request(method, path, params=list(params) or None, headers=headers)
 
@@ -178,6 +189,7 @@ class Transport:
             sentence = f"no response from {host} within {self._timeout:g}s ({where}); see api.timeout"
             raise errors.RequestTimeout(sentence) from error
         except (decoding.BodyTooLarge, decoding.DecodingError) as error:
+            # The server did respond, so the request is counted under its status.
             code = exchange.status
             reason = _sanitize(str(error), exchange.request)
             raise errors.DecodeError(f"{where}: the response body is {reason}") from error
@@ -211,6 +223,7 @@ class Transport:
         if response.status_code == 429:
             self._observer.count_throttled()
         wait = parse_retry_after(response.headers.get("Retry-After"), self._clock.time())
+        # Responses can overtake each other: a short wait must not end a longer one.
         self.retry_after_until = max(self.retry_after_until, self._clock.monotonic() + wait)
 
 
@@ -256,6 +269,8 @@ def parse_http_date(text: str) -> float:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
+# Only the HTTP status decides. The list of codes in error bodies is not complete, and a proxy sends HTML:
+# https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/error-reference/
 STATUS_ERRORS: dict[int, tuple[type[errors.ApiError], str]] = {
     400: (errors.BadRequest, "k6 Cloud rejected a parameter {at}"),
     401: (

@@ -9,6 +9,8 @@ from exporter.k6.transport import Transport
 from exporter.k6.v6.schema import RunBody, parse_run
 from exporter.model import Run
 
+# A start belongs to a test, and a stop to a run:
+# https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/test-runs/
 LEGACY_START = "/loadtests/v2/tests/{id}/start-testrun"
 LEGACY_STOP = "/loadtests/v2/runs/{id}/stop"
 V6_START = "/cloud/v6/load_tests/{id}/start"

@@ -17,6 +17,7 @@ async def for_each(
 
     Raises Unauthorized at once: a rejected token would be rejected again for every other item.
     """
+    # All workers share one iterator, so that a slow item does not hold up the rest.
     rest = iter(items)
 
     async def work() -> None:

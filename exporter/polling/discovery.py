@@ -59,6 +59,7 @@ class Discovery:
         try:
             self.tests[id_] = await self._api.read_test(id_)
         except NotFound:
+            # A deleted test is no failure: its entry becomes unresolved.
             return
         except ApiError:
             self.keep_members([id_])
@@ -69,6 +70,7 @@ class Discovery:
 
         A wrong empty list would drop the series of every test, and its counters.
         """
+        # One test is enough, because an empty list by mistake hides all of them.
         for id_ in self._members_of(project)[:1]:
             try:
                 await self._api.read_test(id_)
@@ -83,6 +85,7 @@ class Discovery:
     def add(self, listing: TestList) -> None:
         """Adds the tests of a list that the selector matches."""
         self._poll_result.skipped += listing.skipped
+        # Of all shards: an entry is unresolved only if no shard has a test for it.
         self.tests |= {test.id: test for test in listing.tests if self._selector.matches(test)}
 
     @property

@@ -63,6 +63,7 @@ class LegacySource(PollSource[LegacyClient]):
         if query.since is not None:
             listing = await self.api.list_runs(test.id, since=query.since)
         found = {run.id for run in listing.runs}
+        # An active run created before `since` can be missing in the list, and is requested by its id.
         active = missing = [run.id for run in (known.active_runs if known else ()) if run.id not in found]
         # The list of tests names a run that the list of runs lacks: request it by its id.
         is_uncertain = query.since is not None and listing.complete_since != float("-inf")
@@ -97,6 +98,7 @@ class LegacySource(PollSource[LegacyClient]):
 
         batches = [(None, ids) for ids in batched(sorted(state.members)) if ids]
         await self._for_each(batches, fetch, poll_result)
+        # After a failure, a missing test may be one of the request that failed.
         if not poll_result.failures:
             # An API may limit a list without a project to the default one.
             missing = group_by_project(state, tests.keys())
@@ -121,6 +123,7 @@ class LegacySource(PollSource[LegacyClient]):
         async def fetch_by_id(ids: Sequence[int]) -> None:
             discovery.add(await self.api.list_tests(ids=ids))
 
+        # One list of projects is enough for all rules without a project.
         unlimited = [rule for rule in self._selector.rules if rule.project is None]
         await self._for_each(unlimited[:1], fetch_projects, poll_result)
         await self._for_each(sorted(projects), discovery.fetch_project, poll_result)
@@ -164,6 +167,7 @@ def is_sweep_due(known: TestState, test: LoadTest, discovery: int) -> bool:
     """Whether this discovery requests the runs of this test even without a new run."""
     # The list of tests would not show a new run of this one.
     lacks_last_run = test.last_run_id is None and bool(known.runs)
+    # Divided by id, so that each discovery has a similar part of the requests.
     is_next = (test.id + discovery) % SWEEP_PARTS == 0
     return is_next or lacks_last_run or bool(unparsed_runs(known))
 

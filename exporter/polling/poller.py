@@ -93,6 +93,7 @@ class Poller:
                 await source.fetch(self.state, poll_result, discovery)
                 if discovery is None and self._unreported_tests(poll_result):
                     # A test is missing from the list, or could not be parsed: discover at once, not later.
+                    # The second fetch skips the same items again, and each must be counted once.
                     poll_result.skipped.clear()
                     discovery = self._discoveries
                     await source.fetch(self.state, poll_result, discovery)
@@ -165,6 +166,7 @@ class Poller:
     def interval(self) -> float:
         """Seconds from the start of a poll to the next one, at present."""
         has_active_runs = any(test_state.active_runs for test_state in self.state.tests.values())
+        # Until there is data, a failed poll is repeated soon: nothing can be served before.
         is_first = self.state.updated_at is None
         is_triggered = self._clock.monotonic() < self._active_until
         intervals = self._config.intervals
@@ -175,6 +177,7 @@ class Poller:
         return frozenset() if poll_result.failures else poll_result.missing_tests(self.state)
 
     def _next_state(self, poll_result: PollResult) -> State:
+        # An outage of the API changes no run. What is known stays until it is stale.
         if not poll_result.has_data:
             return self.state.expire(poll_result.monotonic)
         if poll_result.members is not None:
@@ -226,6 +229,7 @@ class Poller:
             if skipped.description not in self._logged_skips:
                 log.warning("item skipped", extra={"reason": skipped.reason, "error": skipped.description})
             self._logged_skips[skipped.description] = None
+        # A dict keeps the order of insertion, so the oldest are removed first.
         while len(self._logged_skips) > MAX_LOGGED_SKIPS:
             del self._logged_skips[next(iter(self._logged_skips))]
 

@@ -17,6 +17,7 @@ class PollScheduler:
 
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
+        # Local time would jump when daylight saving time begins or ends.
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._last_start = NEVER
         # The earliest time of a poll that was triggered while another one was in progress.
@@ -57,4 +58,6 @@ class PollScheduler:
         self._schedule(max(due, datetime.now(UTC) + min(pause, MIN_PAUSE)))
 
     def _schedule(self, when: datetime) -> None:
+        # A job for each poll, because the interval changes. By default APScheduler would drop a job that is
+        # more than a second late, and no poll would follow.
         self._scheduler.add_job(self._poll, "date", run_date=when, id="poll", misfire_grace_time=None)

@@ -67,6 +67,7 @@ class V6Source(PollSource[V6Client]):
         """Updates a test with its listed runs and those that the list does not reach. Raises ApiError."""
         test, known, listed_ids = query.test, query.known, {run.id for run in query.listed}
         if known is None:
+            # At least one: the series about the last finished run need it even if none is kept.
             wanted = max(state.retention.keep, 1)
             older: Sequence[Run] = ()
             if sum(counts_as_finished(run) for run in query.listed) < wanted:
@@ -82,7 +83,9 @@ class V6Source(PollSource[V6Client]):
                 try:
                     read.append(await self.api.read_run(run_id))
                 except NotFound:
+                    # An active run that is deleted never finishes, and would keep the short interval forever.
                     gone.add(run_id)
+        # A run that could be read exists, even if the list lacks it.
         gone -= {run.id for run in read}
         poll_result.updates[test.id] = TestUpdate(test, (*query.listed, *read), frozenset(gone))
 

@@ -41,8 +41,11 @@ TEST = "/loadtests/v2/tests/{id}"
 ORGANIZATIONS = "/v3/organizations"
 PROJECTS = "/v3/organizations/{id}/projects"
 
+# Grafana's own data source sends those of the list of runs:
+# https://github.com/grafana/k6-cloud-grafana-datasource
 UNDOCUMENTED = {RUNS: ("page", "page_size", "order_by"), TESTS: ("$select",), TEST: ("$select",)}
 
+# No maximum is documented. This is also the number of ids in one URL, see `batched`.
 PAGE_SIZE = 100
 
 
@@ -91,6 +94,7 @@ class LegacyClient:
             ],
             order_by="-created",
             parse=lambda raw: parse_run(decode(raw, RunBody, RUNS), of_test=test_id),
+            # Without that order, newer runs may follow on any page, so all pages are requested.
             is_enough=lambda runs: (
                 is_sorted_descending(runs) and ((runs[-1].created or 0) < since or len(runs) >= count)
             ),
@@ -116,6 +120,7 @@ class LegacyClient:
             TESTS,
             TestsPage,
             [SELECT_TEST, *optional_param("project_id", project_id)],
+            # A new test is the last one then, and moves no other test to another page.
             order_by="id",
             parse=lambda raw: parse_test(decode(raw, TestBody, TESTS), project_id),
         )
@@ -143,6 +148,8 @@ class LegacyClient:
 
     async def list_projects(self) -> tuple[int, ...]:
         """Ids of all projects of all organizations that the token can access."""
+        # No list of all projects is documented, only one for each organization:
+        # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/projects/
         body = await self._transport.get(ORGANIZATIONS)
         organizations = decode(body, Organizations, ORGANIZATIONS).organizations
         projects: list[int] = []
@@ -180,6 +187,7 @@ class LegacyClient:
             total = to_int_or_none(page.meta.count) if page.meta else None
             # A count alone does not end a full page: it may be the length of the page.
             has_all = total is not None and len(collector) >= total
+            # When all requested ids are found, another page could only be empty.
             if (ids and collector.items.keys() >= set(ids)) or (has_all and len(page.items) < PAGE_SIZE):
                 return collector.result(is_complete=True)
             # The same page again means a server without pagination.

@@ -20,6 +20,7 @@ class Meta(msgspec.Struct):
 
 
 class RunsPage(msgspec.Struct):
+    # Not decoded with the page, so that one invalid run does not affect the others.
     items: list[msgspec.Raw] = msgspec.field(name="k6-runs")
     meta: Meta | None = None
 
@@ -94,6 +95,7 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         created=convert("created", to_timestamp, body.created),
         started=started,
         ended=ended,
+        # The planned length. In the vendor's example it differs from the time between start and end.
         duration=convert("duration", to_float, body.duration),
         vus=convert("vus", to_float, body.vus),
         execution=execution,
@@ -108,8 +110,11 @@ def parse_test(body: TestBody, of_project: int | None) -> LoadTest:
     id_ = to_id(body.id, "a test without an id")
     return LoadTest(
         id=id_,
+        # A test without a name still needs a label by which it can be recognized.
         name=to_str(body.name) or str(id_),
         project_id=to_int_or_none(body.project_id) if of_project is None else of_project,
+        # A string in the vendor's documentation:
+        # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/tests/
         last_run_id=to_int_or_none(body.last_test_run_id),
     )
 

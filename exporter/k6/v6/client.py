@@ -33,9 +33,11 @@ from exporter.k6.v6.schema import (
 from exporter.model import LoadTest, Run, RunList, TestList
 
 PROJECT_TESTS = "/cloud/v6/projects/{id}/load_tests"
+# This list has no filter by project, so a project has a list of its own.
 TESTS = "/cloud/v6/load_tests"
 TEST = "/cloud/v6/load_tests/{id}"
 TEST_RUNS = "/cloud/v6/load_tests/{id}/test_runs"
+# This list has no $orderby, unlike the list of one test's runs.
 RUNS = "/cloud/v6/test_runs"
 RUN = "/cloud/v6/test_runs/{id}"
 SCHEDULES = "/cloud/v6/schedules"
@@ -79,6 +81,7 @@ class V6Client:
         self, test_id: int, count: int, *, created_before: float | None = None
     ) -> RunList:
         """The newest runs of a test, at most `count`; only those created before a time (Unix seconds)."""
+        # The default order is ascending, and would return the oldest runs.
         params: Params = [("$orderby", "created desc"), ("$top", min(count, PAGE_SIZE))]
         if created_before is not None:
             params = [*params, ("created_before", format_query_time(created_before))]
@@ -153,6 +156,7 @@ def next_page_params(link: object, seen: int) -> Params:
         for name, value in parse_qsl(link_query(link))
         if name == "$skiptoken" or (name in PAGE_PARAMS and value.isdecimal())
     }
+    # A link without usable parameters still shows that there is another page.
     if "$skip" not in found and "$skiptoken" not in found:
         return [("$skip", seen), ("$top", PAGE_SIZE)]
     return [(name, found[name]) for name in PAGE_PARAMS if name in found]

@@ -108,6 +108,7 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     items = convert("status_history", lambda value: to_type(value, list), body.status_history) or []
     steps = [convert_or_empty(item, StatusBody) for item in items]
     history = [parse_step(step) for step in steps]
+    # The reason of an abort can be in the details or in a step of the history.
     abort = map_abort([convert_or_empty(body.status_details, StatusBody), *steps], body.result)
     codes = convert("run_status", lambda status: map_status(status, abort), body.status)
     status, processing = codes or (None, None)
@@ -162,8 +163,10 @@ def map_status(status: object, abort: RunStatus) -> tuple[RunStatus, ProcessingS
 def map_abort(steps: Iterable[StatusBody], result: object) -> RunStatus:
     """Why a run was aborted, as far as v6 reports it: by a user, a threshold, its script, else the system."""
     extras = [convert_or_empty(step.extra, Extra) for step in steps if step.type == "aborted"]
+    # A stop by a user comes first: a threshold may have failed before it.
     if any(extra.by_user for extra in extras):
         return RunStatus.ABORTED_BY_USER
+    # An aborted run has this result if a threshold ended it: https://github.com/grafana/k6/pull/5769
     if result == "failed":
         return RunStatus.ABORTED_BY_THRESHOLD
     if any(to_int_or_none(extra.code) in SCRIPT_ERRORS for extra in extras):
@@ -182,6 +185,7 @@ def map_result(result: object) -> ResultStatus | None:
 
 def total_vuh(cost: object) -> float | None:
     """Virtual user hours. Raises ValueError."""
+    # The OpenAPI description allows a number or a string here.
     return to_float(to_type(cost, Cost).total_vuh)
 
 
