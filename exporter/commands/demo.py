@@ -13,6 +13,7 @@ from exporter.web.server import Endpoint, base_url
 
 
 @click.command()
+# Only for this machine: the demo has no access control.
 @address_option("127.0.0.1:10565")
 @click.option(
     "--api.version",
@@ -29,8 +30,10 @@ def demo(address: str, version: str, seed: int, speed: float) -> None:
     from exporter.simulator import Simulator, demo_world  # noqa: PLC0415
 
     logs.configure("warning", "logfmt")
+    # Any free port for the simulator, so that its port is never in use.
     listening, cloud = bind_or_exit(address), bind_or_exit("127.0.0.1:0")
     api = {"url": base_url(cloud), "requests_per_minute": 6000, "version": version, "stack": 1}
+    # Shorter than the shortest phase of a simulated run (3 s at speed 1), so that no state is missed.
     poll = {"interval": "2s", "idle_interval": "2s", "discovery_interval": "30s", "stale_after": "1m"}
     config = Config.model_validate({"api": api, "poll": poll})
     url = base_url(listening)

@@ -27,5 +27,7 @@ async def run_once(config: Config, token: Secret) -> int:
     async with create_exporter(config, token, revision=REVISION) as exporter:
         poll_result = await exporter.poller.poll()
         body = exporter.snapshot().text
+        # Printed after a failure as well: the exporter's own metrics say what failed.
         click.echo(b"".join(body.plain(exporter.self_metrics.render_text())), nl=False)
+        # A cron job must notice a partial poll, whose output looks complete.
         return 0 if poll_result.outcome == "success" else 1

@@ -37,6 +37,7 @@ def setting_option(name: str) -> Option:
     setting = SETTINGS[name]
     return click.option(
         flag(name),
+        # click passes options as keyword arguments, which cannot contain dots.
         name.replace(".", "__"),
         metavar="|".join(setting.choices) or "TEXT",
         help=f"{setting.help} [default: {setting.default}]" if setting.default else setting.help,
@@ -97,6 +98,7 @@ def config_reader(
         if value is not None:
             section, key = name.split("__", 1)
             tree.setdefault(section, {})[key] = value
+    # These flags replace the tests of the file. If they were added, a user could not select fewer tests.
     if test or project:
         tree["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
 
@@ -124,4 +126,5 @@ def exit_with_errors(messages: Sequence[str]) -> NoReturn:
     """Print every error to standard error and exit with 2."""
     for message in messages:
         click.echo(f"error: {message}", err=True)
+    # 2 is also click's exit code for wrong flags: both are mistakes in how the program was called.
     sys.exit(2)

@@ -30,6 +30,7 @@ def serve(**flags: Any) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     read = config_reader(**flags)
     config, token = read_or_exit(read)
+    # Before the socket: the port never opens without the protection that the file describes.
     middleware = load_web_config_or_exit(config)
     listening = bind_or_exit(config.web.listen_address)
     run_async(serve_exporter(config, token, listening, read=read, middleware=middleware))

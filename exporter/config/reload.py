@@ -11,6 +11,7 @@ from exporter.self_metrics import SelfMetrics
 
 log = logging.getLogger(__name__)
 
+# The socket and the routes are made once, at the start.
 RESTART_NEEDED = "changes under web require a restart"
 
 Read = Callable[[], tuple[Config, Secret]]  # raises ConfigError
@@ -38,6 +39,7 @@ class ConfigReloader:
 
     async def __call__(self) -> tuple[bool, tuple[str, ...]]:
         """Whether the configuration was valid, and its errors, or notes on what was not applied."""
+        # SIGHUP and a request may come together: without the lock, the older reading could be applied last.
         async with self._lock:
             try:
                 # In a thread, since YAML with thousands of tests takes a while and scrapes must not wait.
@@ -45,6 +47,7 @@ class ConfigReloader:
             except ConfigError as error:
                 return False, self._reject(error.messages)
             notes = (RESTART_NEEDED,) if config.web != self._web else ()
+            # Back on the event loop, since it wakes the scheduler, which runs there.
             self._apply(config, token)
             record_reload_success(self._self_metrics, self._clock)
             if self._has_changed(config):

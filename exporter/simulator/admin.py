@@ -20,6 +20,7 @@ def handle(request: Request, world: World, active: faults.Faults, tokens: set[st
     try:
         match request.method, request.path:
             case "PUT", "/simulator/faults":
+                # Parsed before the old ones are removed: a wrong request must change nothing.
                 new = faults.from_json(json.loads(request.body))
                 active.clear()
                 active.add(*new)

@@ -49,6 +49,7 @@ class Api(Generic[ContextT]):
         """The response of k6 Cloud to this request. A request that acts changes the world."""
         world.advance(request.at)
         try:
+            # Before the route, so that a wrong token gets 401 for every path.
             self.check_access(request, options, tokens)
             route, object_id = self._match_route(request)
             known = self._drop_unknown_parameters(request, route, options)
@@ -59,6 +60,7 @@ class Api(Generic[ContextT]):
     def _match_route(self, request: Request) -> tuple[Route[ContextT], int]:
         allowed = []
         for route in self.routes:
+            # At most 18 digits: they always fit in 64 bits.
             found = re.fullmatch(route.path.replace("{id}", "([1-9][0-9]{0,17})"), request.path)
             if found and route.method == request.method:
                 return route, int(found[1]) if found.groups() else 0

@@ -93,6 +93,7 @@ def error(
             response = Response(status, raw=_HTML, content_type="text/html")
         if retry_after is None:
             return response
+        # RFC 9110 (10.2.3) allows both forms, and a client must read both.
         date = format_datetime(datetime.fromtimestamp(request.at + retry_after, UTC), usegmt=True)
         header = ("retry-after", date if retry_after_as_date else str(retry_after))
         return replace(response, headers=(header,))
@@ -206,6 +207,7 @@ def repeated_page() -> Fault:
     """The first page, whichever page is requested."""
 
     def rewrite(request: Request) -> Request:
+        # A client that follows links without a check would never finish.
         kept = tuple(it for it in request.query if it[0] not in ("page", "$skip"))
         return replace(request, query=kept)
 

@@ -58,6 +58,7 @@ class Timetable:
         while self._due and self._due[0][0] <= now:
             time, schedule_id, number = heappop(self._due)
             schedule = self.schedules.get(schedule_id)
+            # The test was deleted. A heap cannot remove an entry from its middle, so it is skipped here.
             if schedule is None:
                 continue
             self._enqueue(schedule, number + 1)

@@ -230,6 +230,7 @@ class World:
         runs = self._runs_of[test_id]
         run_id = next(self._run_ids)
         plan = plan or _draw_plan(Random(f"{self.seed}/{run_id}"))
+        # A scripted abort by a user comes without a stop request, but the API names a user all the same.
         stopped_by = self.owner_id if plan.ending is EndStatus.ABORTED_BY_USER else None
         steps = plan.steps(created)
         self.runs[run_id] = Run(run_id, test_id, created, plan, steps, started_by, stopped_by)

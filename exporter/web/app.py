@@ -24,6 +24,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 STATUS_PAGE_HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
+    # The links lead to k6 Cloud, which need not know the internal host name of the exporter.
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "Vary": "Accept-Encoding",
@@ -71,6 +72,7 @@ class ChunkedResponse(Response):
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         chunk_size = MAX_CHUNK_TLS if scope.get("scheme") == "https" else MAX_CHUNK
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        # A response to HEAD has the Content-Length of GET, but no body.
         for part in self.parts if scope["method"] != "HEAD" else ():
             for chunk in split_chunk(part, chunk_size):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -101,6 +103,7 @@ def application(
         self_metrics = sources.self_metrics(is_openmetrics)
         headers = {
             "Content-Type": OPENMETRICS if is_openmetrics else TEXT,
+            # A cache in between must not give a scraper a format that it cannot read.
             "Vary": "Accept, Accept-Encoding",
             **({"Content-Encoding": "gzip"} if is_gzip else {}),
         }
@@ -136,20 +139,25 @@ def application(
             Route("/", status_page),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
+            # Only POST, so that a link or a crawler cannot reload. Prometheus has the same path:
+            # https://prometheus.io/docs/prometheus/latest/management_api/
             *([Route("/-/reload", reload_config, methods=["POST"])] if reload else []),
             *([Route("/webhook/{secret}", webhook, methods=["POST"])] if webhook else []),
         ]
     )
+    # Starlette would redirect /metrics/ to a URL made from the Host header, which is wrong behind a proxy.
     app.router.redirect_slashes = False
     return app
 
 
 def render_status_page(status: Status, *, is_refreshing: bool, is_gzip: bool) -> bytes:
     page = render(status, is_refreshing=is_refreshing).encode()
+    # The fastest level: most of a page is repeated markup, which any level compresses well.
     return gzip.compress(page, compresslevel=1) if is_gzip else page
 
 
 def health_response(problem: str | None, good: str) -> Response:
+    # Probes of Kubernetes read only the status: everything from 400 is a failure.
     return PlainTextResponse(f"{problem or good}\n", status_code=503 if problem else 200)
 
 
@@ -157,6 +165,7 @@ def prefers_openmetrics(accept: str) -> bool:
     """Whether an Accept header names OpenMetrics and ranks it at least as high as the text format."""
     openmetrics = text = 0.0
     for kind, quality, parameters in parse_accept(accept):
+        # Prometheus also offers 0.0.1. A scraper that reads only a later version gets the text format.
         if kind == "application/openmetrics-text" and parameters.get("version") in (None, "0.0.1", "1.0.0"):
             openmetrics = max(openmetrics, quality)
         if kind == "text/plain":
@@ -179,6 +188,7 @@ def parse_accept(header: str) -> list[tuple[str, float, dict[str, str]]]:
         try:
             quality = float(parameters.pop("q", "1"))
         except ValueError:
+            # Malformed, so not requested: any client can read uncompressed text.
             quality = 0.0
         entries.append((value.lower(), quality, parameters))
     return entries

@@ -35,12 +35,15 @@ class BoundedProtocol(Base):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
         transport.set_write_buffer_limits(MAX_WRITE_BUFFER)  # asyncio's default with TLS is eight times that
+        # The handshake is over by now. A copy, since uvicorn shares this dictionary between all connections:
+        # without it, the certificate of one client would count for all clients.
         if certificate := transport.get_extra_info("peercert"):
             self.app_state = {**self.app_state, "client_certificate": certificate}
 
     def has_timed_out(self, now: float) -> bool:
         """Whether the present phase takes too long. Must be called about once a second."""
         phase, timeout = self._phase_and_timeout()
+        # Each request has its own cycle, so a second request on the same connection gets its full time.
         if phase != self.phase:
             self.phase, self.since = phase, now
         return now - self.since > timeout
@@ -59,6 +62,7 @@ class BoundedProtocol(Base):
         if self.has_response_in_flight():
             return self.cycle, RESPONSE_TIMEOUT
         if self.flow.write_paused:
+            # The app has finished, but the client reads nothing: it would seem idle and keep the memory.
             return "unread", CLOSE_TIMEOUT
         # uvicorn has a timeout of its own for idle connections.
         return ("idle", NO_TIMEOUT) if self.is_idle() else ("receiving", REQUEST_TIMEOUT)
@@ -90,6 +94,7 @@ else:
 
         def on_message_begin(self) -> None:
             if len(self.pipeline) >= MAX_PIPELINED:
+                # They are queued in memory, and a client can send them without ever reading a response.
                 raise ValueError("too many pipelined requests")  # ends parsing
             super().on_message_begin()
 
@@ -116,6 +121,7 @@ else:
 
         def _reject(self, status: bytes) -> None:
             """Close the connection, with a response unless one has already begun."""
+            # Once its headers are complete, the app responds: a second status line would corrupt this.
             if self.limit == MAX_HEAD and not self.has_response_in_flight():
                 self.transport.write(
                     b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status

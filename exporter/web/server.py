@@ -16,6 +16,7 @@ from exporter.web.protocol import BOUNDED_PROTOCOL, CLOSE_TIMEOUT, MAX_HEAD, REQ
 
 SHUTDOWN_GRACE = 0.5  # seconds for clients to read their responses when the process ends
 KEEP_ALIVE_TIMEOUT = 75  # seconds; more than a minute, so that most scrapers keep their connection
+# Half of the usual limit of 1024 file descriptors; polls and files need some too.
 MAX_CONNECTIONS = 512
 EVICTED_AT_ONCE = 16  # idle connections that are closed when the maximum is reached
 
@@ -73,13 +74,16 @@ class Acceptor:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError:  # out of file descriptors or memory, perhaps only for now
+            # The next attempt would fail at once as well and use all CPU. Server.on_tick resumes it.
             self._loop.remove_reader(self._endpoint.socket.fileno())
             return
+        # In a task, so that a client with a slow TLS handshake does not delay the others.
         task = self._loop.create_task(self._handshake(accepted))
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
 
     def _evict_idle(self) -> None:
+        # The socket stays readable while clients wait, so the loop would call _accept again and again.
         self._loop.remove_reader(self._endpoint.socket.fileno())
         idle = [connection for connection in self._connections if connection.is_idle()]
         idle.sort(key=lambda connection: connection.since)
@@ -107,10 +111,13 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             endpoint.app,
             http=BOUNDED_PROTOCOL,
+            # The exporter has no WebSockets; their code could only be attacked.
             ws="none",
             log_config=None,
             access_log=False,
+            # The exporter starts and ends outside of the app.
             lifespan="off",
+            # By default uvicorn believes X-Forwarded-For of local clients.
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_TIMEOUT,
@@ -127,6 +134,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""
+        # Accepting stops at the limits. This is the only place that starts it again.
         self._acceptor.resume()
         if counter % 10 == 0:
             self._reap_connections(asyncio.get_running_loop().time())
@@ -137,6 +145,7 @@ class Server(uvicorn.Server):
         for connection in list(self._connections):
             if connection.has_timed_out(now):
                 connection.transport.abort()
+            # Accepted before a reload, so by the old rules, perhaps with a certificate that is now revoked.
             elif connection.transport.get_extra_info("sslcontext") is not tls and (
                 connection.is_idle() or connection.has_response_in_flight()
             ):

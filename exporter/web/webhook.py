@@ -15,7 +15,9 @@ from exporter.credentials import SecretError, WebhookSecret
 from exporter.nesting import parse_json
 from exporter.self_metrics import SelfMetrics
 
+# uvicorn's slower parser does not limit bodies, so the webhook does.
 MAX_WEBHOOK_BODY = 64 * 1024  # bytes
+# The first is the name in the notification templates of k6 Cloud, the second that of our label.
 ID_KEYS = ("load_test_id", "test_id")
 
 
@@ -34,6 +36,7 @@ def webhook_handler(
 
     async def answer(request: Request) -> tuple[str, int, str]:
         if not is_secret(request.path_params["secret"], secret):
+            # 404, since the secret is a part of the path. The body is not read: anyone may have sent it.
             return "rejected", 404, "Not Found"
         body = await read_webhook_body(request)
         if body is None:
@@ -41,6 +44,7 @@ def webhook_handler(
         test = parse_test_id(body)
         if test is not None and not is_watched(test):
             return "ignored", 202, "This test is not watched."
+        # A body without an ID is accepted: users edit the template, and one poll too many does no harm.
         trigger()
         return "accepted", 202, "A poll is triggered."
 
@@ -49,8 +53,11 @@ def webhook_handler(
 
 def is_secret(text: str, secret: WebhookSecret) -> bool:
     try:
+        # The time of a plain comparison would reveal how many characters are right. The file is checked each
+        # time, so that a new secret needs no restart.
         return compare_digest(text.encode(), secret.read().encode())
     except SecretError:
+        # An unreadable file must not open the webhook.
         return False
 
 
@@ -74,6 +81,7 @@ def parse_test_id(body: bytes) -> int | None:
     for place in (place for place in places if isinstance(place, dict)):
         for key in ID_KEYS:
             value = str(place.get(key))
+            # isdigit() alone accepts digits such as ², for which int() raises.
             if value.isascii() and value.isdigit() and len(value) < 20:
                 return int(value)
     return None

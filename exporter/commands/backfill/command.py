@@ -31,6 +31,7 @@ OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
 @config_options
 @click.option("--since", required=True, help="start: an age, such as 90d, or a date")
 @click.option("--until", default="3h", show_default=True, help="end: an age or a date, at least 3h ago")
+# Prometheus shows a sample for 5 minutes: 4 leave no gap in graphs while a run is active.
 @click.option("--step", default="4m", show_default=True, help="sample interval while a run is active")
 @click.option("--idle-step", default="1h", show_default=True, help="sample interval while no run is active")
 @click.option(
@@ -122,6 +123,7 @@ def open_output(output: Path | None) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
     else:
+        # Beside the output file, since a rename is atomic only within one file system.
         partial = output.with_name(f"{output.name}.partial")
         try:
             with partial.open("wb") as file:

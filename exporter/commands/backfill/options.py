@@ -16,6 +16,7 @@ from exporter.formatting import format_iso_timestamp, format_setting_duration, q
 from exporter.store import TestState
 
 # Seconds. Prometheus keeps recent samples in its head block, which no imported block may overlap.
+# https://prometheus.io/docs/prometheus/latest/storage/#backfilling-from-openmetrics-format
 HEAD_BLOCK_AGE = 3 * 3600.0
 MIN_BLOCK_DURATION = 7200.0  # seconds; the shortest block of Prometheus
 
@@ -102,6 +103,7 @@ def parse_labels(texts: Sequence[str]) -> Labels:
             raise ValueError(f'{quote_value(text)} is not a label; write one like "job=k6-cloud"')
         if name.startswith("__"):
             raise ValueError(f"{quote_value(name)} is reserved by Prometheus; use another name")
+        # A sample with two labels of the same name is invalid, and promtool would reject the whole file.
         if name in OUR_LABELS:
             raise ValueError(f"{quote_value(name)} is a label of the exporter; use another name")
         if name in labels:

@@ -46,12 +46,14 @@ async def run_check(config: Config, token: Secret) -> int:
         report.print_line("first poll", pluralize(sum(first.values()), "request"))
         if poll_result.outcome != "success" or not state.tests:
             return 1
+        # The first poll discovers tests, which few polls do. Only a second one shows the usual cost.
         await exporter.poller.poll()
         second = count_requests(exporter) - first
         version = config.api.effective_version
         estimate = estimate_requests(first, second, api_version=version, tests=len(state.tests))
         active = sum(len(test_state.active_runs) for test_state in state.tests.values())
         report.print_estimate(config, estimate, active_runs=active)
+        # An entry without a match is most often a typing error, which a CI job should reject.
         return 1 if state.unresolved else 0
 
 

@@ -37,6 +37,7 @@ async def fetch_suggestions(config: Config, token: Secret, unresolved: Sequence[
         with suppress(ApiError):
             await source.discover(State(), found)
         for id_ in [id_ for id_ in ids if id_ is not None][:MAX_IDS]:
+            # IDs of runs and tests look alike, so a user easily configures the wrong one.
             with suppress(ApiError):
                 test_of_run[id_] = (await source.api.read_run(id_)).test_id
     tests = [*(found.members or {}).values()]

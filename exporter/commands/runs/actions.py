@@ -131,6 +131,7 @@ class RunsCommand:
             self._print_json(output.as_json(row, self.config))
         else:
             self.out.print(output.format_details(row, self.config, now))
+        # Also for a failed run: what was requested is to show it. Only --watch returns the result.
         return PASSED
 
     @with_exit_code
@@ -192,6 +193,7 @@ class RunsCommand:
 
         def print_run(run: Run, now: float) -> None:
             if self.is_json:
+                # One line per object, so that jq and log collectors can read each as it comes.
                 self._print_json(output.as_json(RunRow(run, test), self.config), indent=None)
             else:
                 click.echo(output.format_change(run, test, now), file=self.out.file)
@@ -204,6 +206,8 @@ class RunsCommand:
         if yes:
             return 0
         click.echo("Continue? [y/N] ", file=self.stderr, nl=False)
+        # click.confirm would exit with 1 at the end of input, which here means that a run failed. The
+        # prompt is on standard error, since the reader of standard output may expect JSON.
         answer = self.stdin.readline()
         if answer.strip().lower() in ("y", "yes"):
             return 0
@@ -249,6 +253,7 @@ async def get_run(client: RunsClient, run_id: int) -> RunRow:
         run = await client.api.read_run(run_id)
     except NotFound as error:
         try:
+            # IDs of runs and tests look alike, so a user easily passes the wrong one.
             test = await client.api.read_test(run_id)
         except ApiError:
             raise NotFound(f"run {run_id} not found, or not visible to this token") from error

@@ -33,6 +33,7 @@ class RunsClient:
         server_time = self._transport.server_time
         if server_time is not None and server_time != self._last_server_time:
             self._last_server_time = server_time
+            # A smaller difference is only the rounding of the header; correcting it would make ages jump.
             offset = server_time - self.clock.time()
             self._clock_offset = offset if abs(offset) > DATE_PRECISION else 0.0
         return self.clock.time() + self._clock_offset

@@ -134,6 +134,7 @@ def next_interval(run: Run, now: float, interval: float) -> float:
     if run.status != RunStatus.RUNNING or run.started is None or run.duration is None:
         return interval
     remaining = run.started + run.duration - now
+    # Bounded, because an aborted run may end long before its planned end.
     return max(interval, min(remaining / MIN_POLLS_LEFT, MAX_INTERVAL))
 
 

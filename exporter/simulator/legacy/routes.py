@@ -55,9 +55,11 @@ def _list_runs(context: Context, request: Request, _: int) -> Response:
     states = sort_items(_match_runs(context, request), request, {"id", "created", "started", "ended"})
     # "Returns all test runs for a particular load test": the documents do not mention pages here.
     page = states if context.options.documented_only else get_page(states, request, context.options)
+    # The samples have `export` only where a single run is read.
     items = [
         select_fields(context, request, serialize_run(context, state), without={"export"}) for state in page
     ]
+    # The count is that of all pages, so that a client can notice a missing page.
     return Response(body={"k6-runs": items, "meta": {"count": len(states)}})
 
 
@@ -90,6 +92,7 @@ def _read_run(context: Context, request: Request, run_id: int) -> Response:
 def _stop_run(context: Context, _: Request, run_id: int) -> Response:
     """Answered without a body, also for an ended run: the documents show none."""
     context.world.stop(_find_run(context, run_id).id, context.now)
+    # The status stays for a moment, as in k6 Cloud: a client must wait for the end by reading the run.
     return Response(raw=b"")
 
 
@@ -113,6 +116,7 @@ def _match_tests(context: Context, request: Request) -> list[Test]:
     ids = get_integers(request, "ids[]")
     if project_id is not None:
         _find(world.projects, project_id)
+    # Without a project, the documents list the tests of the default project only.
     elif not ids or context.options.ids_only_in_default_project:
         project_id = world.default_project_id
     tests = (world.tests.get(test_id) for test_id in ids or world.tests)

@@ -17,6 +17,7 @@ def check_access(request: Request, options: Options, tokens: Collection[str]) ->
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or token.strip() not in tokens:
         raise HTTPError(401, "Invalid token or authentication scheme")
+    # This request returns the stack ID, so its client cannot have it yet.
     if request.path == AUTH_PATH:
         return
     stack_id = parse_integer(request.headers.get("x-stack-id", ""))

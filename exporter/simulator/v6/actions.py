@@ -10,6 +10,7 @@ from exporter.simulator.v6.serializers import serialize_test
 from exporter.simulator.v6.stack import Stack
 from exporter.simulator.world import UPLOAD_PLAN
 
+# Characters of a UUID in its text form.
 _MAX_KEY_LENGTH = 36
 _MAX_NAME_LENGTH = 300
 
@@ -55,6 +56,7 @@ def create_test(stack: Stack, request: Request, project_id: int) -> Response:
     if not 1 <= len(name) <= _MAX_NAME_LENGTH:
         raise invalid("name", f"From 1 to {_MAX_NAME_LENGTH} characters.")
     if any(test.name == name for test in stack.tests(project.id)):
+        # k6 relies on this status: it then finds the test by its name and replaces the script.
         raise HTTPError(409, "A test with this name already exists in the project")
     test_id = stack.world.add_test(name, project_id=project.id, created=stack.now, plan=UPLOAD_PLAN)
     return Response(201, serialize_test(stack, stack.test(test_id)))

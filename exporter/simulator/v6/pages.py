@@ -20,10 +20,12 @@ def make_page(
     options = stack.options
     skip, top = _get_integer(request, "$skip", 0, smallest=0), _get_top(stack, request)
     envelope: Item = {}
+    # Only on request, so a client must not need it.
     if get_flag(request, "$count"):
         envelope["@count"] = len(items)
     if options.next_link is NextLink.LOOP:
         envelope["@nextLink"] = _make_link(request, skip, top, options.next_link)
+    # The last page has no link: a client that follows links ends here.
     elif skip + top < len(items):
         envelope["@nextLink"] = _make_link(request, skip + top, top, options.next_link)
     elif options.next_link is NextLink.EMPTY_AT_END:

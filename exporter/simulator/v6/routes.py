@@ -98,6 +98,7 @@ ROUTES = (
     Route("GET", "/cloud/v6/projects/{id}", _read_project),
     Route("GET", "/cloud/v6/projects/{id}/load_tests", _list_tests, _TESTS),
     Route("POST", "/cloud/v6/projects/{id}/load_tests", create_test),
+    # Without `project_id`: this list has no filter by project, and ignores such a parameter.
     Route("GET", "/cloud/v6/load_tests", _list_tests, _TESTS),
     Route("GET", "/cloud/v6/load_tests/{id}", _read_test),
     Route("PUT", "/cloud/v6/load_tests/{id}/script", put_script),

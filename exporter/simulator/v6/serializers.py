@@ -13,6 +13,7 @@ def serialize_test(stack: Stack, test: Test) -> Item:
         "id": test.id,
         "project_id": test.project_id,
         "name": test.name,
+        # The schema announces its removal, but the official Go client 1.12.0 rejects a test without it.
         "baseline_test_run_id": None,
         "k6_version": None,
         "created": stack.options.timestamp(test.created),

@@ -31,6 +31,7 @@ class BasicAuthVerifier:
     def __init__(self, hashes: Mapping[str, str], executor: Executor) -> None:
         self._hashes = {user: text.encode() for user, text in hashes.items()}
         self._executor = executor  # has one thread, so that one check runs at a time
+        # Random, so that a digest from a memory dump cannot be looked up in a prepared table.
         self._key = secrets.token_bytes(32)
         self._verified: dict[str, bytes] = {}
         self._checks = 0
@@ -39,6 +40,7 @@ class BasicAuthVerifier:
     async def verify(self, user: str, password: bytes) -> bool:
         """Whether this is the user's password. Raises TooManyChecks."""
         digest = self._digest(user.encode() + b"\0" + password)
+        # Before the limit, so that scrapes succeed even during an attack with guessed passwords.
         if hmac.compare_digest(self._verified.get(user, b""), digest):
             return True
         if self._checks >= MAX_CHECKS:
@@ -65,6 +67,7 @@ class BasicAuthVerifier:
 
 def check_password(password: bytes, hashed: bytes) -> bool:
     try:
+        # Since version 5, bcrypt rejects longer passwords; older versions ignore the rest.
         return bcrypt.checkpw(password[:MAX_LENGTH], hashed)
     except ValueError:  # older versions of bcrypt reject a NUL byte
         return False
@@ -76,6 +79,7 @@ def parse_authorization(header: bytes) -> tuple[str, bytes] | None:
     if scheme.lower() != b"basic":
         return None
     try:
+        # Without validate, characters outside the alphabet are skipped.
         user, colon, password = b64decode(encoded.strip(), validate=True).partition(b":")
         return (user.decode(), password) if colon else None
     except ValueError:

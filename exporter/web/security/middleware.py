@@ -24,6 +24,8 @@ from exporter.web.security.web_config import WebConfig, read_web_config
 
 log = logging.getLogger(__name__)
 
+# exporter-toolkit reads the file on each request. Once a second is nearly as fresh and costs less.
+# https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
 CHECK_INTERVAL = 1.0  # seconds between checks of the files
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="k6-cloud-exporter", charset="UTF-8"'}
 RETRY_LATER = {"Retry-After": "1"}
@@ -74,6 +76,7 @@ class WebConfigMiddleware:
         self.is_good = True  # whether the files were valid when last read
         self._path = path
         self._clock = clock
+        # One thread: password guesses can use one core at most, and bcrypt would block the event loop.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
         self._loaded: Fingerprints = {}
         self._last_seen: Fingerprints = {}
@@ -136,7 +139,10 @@ class WebConfigMiddleware:
         """The app behind the policy; `is_open` exempts requests from it, by method and path."""
 
         async def protected_app(scope: Scope, receive: Receive, send: Send) -> None:
+            # One policy for the whole request, even if a reload replaces it meanwhile.
             policy = self.policy
+            # Health checks are free of the rate limit too. Otherwise a flood of requests would make
+            # Kubernetes restart the container.
             rejection = None if is_open(scope["method"], scope["path"]) else await check_access(policy, scope)
             await (rejection or app)(scope, receive, with_headers(send, policy.headers))
 
@@ -182,10 +188,12 @@ def reject_weaker_policy(old: AccessPolicy, new: AccessPolicy) -> None:
 
 async def check_access(policy: AccessPolicy, scope: Scope) -> Response | None:
     """The response that rejects a request; None if the request is allowed."""
+    # First, so that requests above the limit cost no bcrypt.
     if policy.rate_limit and not policy.rate_limit.allow():
         return PlainTextResponse("Too many requests.\n", 429, RETRY_LATER)
     certificate = scope.get("state", {}).get("client_certificate")
     if policy.requires_certificate and not is_certificate_allowed(policy, certificate):
+        # exporter-toolkit ends the TLS handshake instead, which would reject probes as well.
         return PlainTextResponse("An allowed client certificate is required.\n", 403)
     if policy.basic_auth is None:
         return None

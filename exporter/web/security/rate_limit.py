@@ -10,6 +10,7 @@ class RateLimit:
         self._interval = interval
         self._burst = burst
         self._clock = clock
+        # When the bucket is full again. This number replaces a count of tokens and a timer.
         self._full_at = clock.monotonic()
 
     def allow(self) -> bool:

@@ -34,6 +34,7 @@ def create_ssl_context(tls: TlsServerConfig) -> ssl.SSLContext:
 
 def configure_ciphers(context: ssl.SSLContext, tls: TlsServerConfig) -> None:
     if tls.cipher_suites:
+        # This is for TLS 1.2: Python cannot disable suites of TLS 1.3, nor can exporter-toolkit.
         context.set_ciphers(":".join(tls.cipher_suites))
     if not tls.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -72,6 +73,7 @@ def check_pem(tls: TlsServerConfig, setting: str) -> list[str]:
         content = file.read_bytes()
     except OSError as error:
         return [f"tls_server_config.{setting}: cannot read {file}: {error.strerror}"]
+    # No operator is present to type the password when a service starts.
     if setting == "key_file" and b"ENCRYPTED" in content:
         return [f"tls_server_config.{setting}: the key in {file} is encrypted; store it without a password"]
     marker, kind = PEM_MARKERS[setting]
