@@ -66,7 +66,7 @@ def group_by_time(runs: Iterable[Run], options: BackfillOptions) -> list[tuple[f
 
 def initial_state(test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, now: float) -> TestState:
     """The state before the first snapshot; runs that finished before the range are not counted."""
-    # The API has only the present schedule and last run of the test, not those of the past.
+    # The API has only the current schedule and last run of the test, not earlier ones.
     unscheduled = replace(test, next_run=None, last_run_id=None)
     return create_test_state(TestUpdate(unscheduled, runs), retention, now)
 
