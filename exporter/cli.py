@@ -16,12 +16,13 @@ class DefaultCommand(click.Group):
     """A group that runs its first command if the command line names none."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
             args.insert(0, next(iter(self.commands)))
         return super().parse_args(context, args)
 
 
-@click.group(cls=DefaultCommand)
+# Inherited by every command.
+@click.group(cls=DefaultCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="k6-cloud-exporter")
 def main() -> None:
     """Prometheus exporter for test runs in Grafana Cloud k6.

@@ -35,12 +35,14 @@ class SpeedType(click.FloatRange):
 def setting_option(name: str) -> Option:
     """The flag of a setting. It takes any text, so that its errors are reported together with the file's."""
     setting = SETTINGS[name]
+    # Choices say more than the summary, and both do not fit on a line.
+    text = ", ".join(setting.choices) or setting.summary
     return click.option(
         flag(name),
         # click passes options as keyword arguments, which cannot contain dots.
         name.replace(".", "__"),
-        metavar="|".join(setting.choices) or "TEXT",
-        help=f"{setting.help} [default: {setting.default}]" if setting.default else setting.help,
+        metavar=name.rpartition(".")[2].upper() if setting.choices else "TEXT",
+        help=f"{text} [default: {setting.default}]" if setting.default else text,
     )
 
 
@@ -84,7 +86,7 @@ def simulator_options(command: Command) -> Command:
     """Add the options of the simulated k6 Cloud."""
     seed = click.option("--seed", default=0, show_default=True, help="random seed")
     speed = click.option(
-        "--speed", type=SpeedType(0.01, 100), default=1.0, show_default=True, help="speed factor of the runs"
+        "--speed", type=SpeedType(0.01, 100), default=1.0, show_default=True, help="speed of the runs"
     )
     return add_options(command, (seed, speed))
 

@@ -23,6 +23,7 @@ Id = Annotated[int, BeforeValidator(types.parse_id)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
 Address = Annotated[str, BeforeValidator(types.parse_address)]
 UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(types.parse_log_level)]
 
 
 class Section(BaseModel, extra="forbid", frozen=True):
@@ -117,7 +118,7 @@ class Sharding(Section):
     """The distribution of tests over several processes."""
 
     shard: Shard = Field(
-        0, ge=0, description="shard index (from 0), or a name that ends with it, such as exporter-0"
+        0, ge=0, description="shard index, from 0; or a name that ends with it, such as exporter-0"
     )
     total: Integer = Field(1, ge=1, le=1000, description="number of shards")
 
@@ -138,7 +139,7 @@ class Web(Section):
     telemetry_path: UrlPath = Field("/metrics", description="path of the metrics")
     config_file: FilePath | None = Field(
         None,
-        description="web config file of exporter-toolkit (TLS, basic auth), reread when it changes",
+        description="exporter-toolkit web config file; TLS and basic auth, reread when it changes",
     )
     enable_reload: bool = Field(
         default=True, description="whether POST /-/reload reloads the configuration, as SIGHUP does"
@@ -151,7 +152,7 @@ class Web(Section):
 class Log(Section):
     """Log lines on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="minimum log level")
+    level: LogLevel = Field("info", description="minimum log level; warn is the same as warning")
     format: Literal["logfmt", "json"] = Field("logfmt", description="log format")
 
 
@@ -189,6 +190,11 @@ class Setting:
     default: str
     help: str
     choices: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The part of the help that fits beside a flag on a terminal of 80 columns."""
+        return self.help.partition(";")[0]
 
 
 def settings() -> Iterator[Setting]:

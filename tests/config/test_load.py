@@ -230,3 +230,7 @@ def test_each_setting_has_help_and_a_valid_default(name: str) -> None:
     assert len(setting.help) >= 7
     if setting.default:
         assert parse_alone(name, setting.default) == value(Config(), name)
+
+
+def test_log_level_warn_is_warning() -> None:
+    assert parse_alone("log.level", "warn") == "warning"

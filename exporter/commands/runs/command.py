@@ -37,7 +37,7 @@ interval_option = click.option(
     metavar="DURATION",
     default="5s",
     show_default=True,
-    help="polling interval with --watch; longer while the planned end is far off",
+    help="polling interval of --watch",
 )
 run_argument = click.argument("run_id", metavar="RUN", type=click.IntRange(1))
 
@@ -73,7 +73,8 @@ def show(run_id: int, *, watch: bool, interval: float, **flags: Any) -> None:
     """Show a run, or follow it until it ends.
 
     With --watch, a terminal shows a progress bar. Other outputs get one line for each change of state; with
-    --json, each line is a JSON object. Waits through k6 Cloud outages.
+    --json, each line is a JSON object. The interval is longer while the planned end is far off. Waits through
+    k6 Cloud outages.
     """
     sys.exit(create_command(**flags).show(run_id, watch=watch, interval=interval))
 
