@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("clock", "commands.options", "commands.process", "config", "credentials", "exposition"),
         *("formatting", "k6", "k6.factory", "model", "polling", "polling.factory", "store"),
     },
+    "commands.completion": set(),
     "commands.options": {"config", "config.reload", "credentials", "logs"},
     "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
     "commands.check": {
@@ -69,8 +70,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "simulator": set(),
     "cli": {
-        *("__init__", "commands", "commands.check", "commands.demo", "commands.once", "commands.serve"),
-        "commands.simulator",
+        *("__init__", "commands", "commands.check", "commands.completion", "commands.demo"),
+        *("commands.once", "commands.serve", "commands.simulator"),
     },
     "__main__": {"cli"},
 }

@@ -37,13 +37,26 @@ def setting_option(name: str) -> Option:
     setting = SETTINGS[name]
     # Choices say more than the summary, and both do not fit on a line.
     text = ", ".join(setting.choices) or setting.summary
-    return click.option(
+    default = f" [default: {setting.default}]" if setting.default else ""
+    option = partial(
+        click.option,
         flag(name),
         # click passes options as keyword arguments, which cannot contain dots.
         name.replace(".", "__"),
-        metavar=name.rpartition(".")[2].upper() if setting.choices else "TEXT",
-        help=f"{text} [default: {setting.default}]" if setting.default else text,
+        help=text + default,
     )
+    if setting.choices:
+        metavar = name.rpartition(".")[2].upper()
+        return option(metavar=metavar, shell_complete=complete_choices(setting.choices))
+    # Only for the completion of files: whether the file exists is checked later.
+    return option(type=click.Path()) if name.endswith("_file") else option()
+
+
+def complete_choices(
+    choices: Sequence[str],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Shell completion of an option that has these choices, but takes any text."""
+    return lambda _, __, incomplete: [choice for choice in choices if choice.startswith(incomplete)]
 
 
 def add_options(command: Command, options: Iterable[Option]) -> Command:

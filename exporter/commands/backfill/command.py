@@ -41,7 +41,14 @@ OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
     help="label for every sample; repeatable",
 )
 @click.option("--split", help="one output file per duration, such as 7d")
-@click.option("-o", "--output", required=True, metavar="FILE", help="output file; - is standard output")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(),  # for shell completion
+    help="output file; - is standard output",
+)
 def backfill(**flags: Any) -> None:
     """Export run history as OpenMetrics for promtool.
 
