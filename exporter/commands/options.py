@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -75,10 +76,11 @@ def api_options(command: Command) -> Command:
 
 def config_options(command: Command) -> Command:
     """Add the options of commands that poll: those of `api_options`, test selection and sharding."""
-    repeatable = partial(click.option, type=int, multiple=True, metavar="ID")
-    selection = [
-        repeatable(f"--{kind}", help=f"{kind} to select; repeatable") for kind in ("test", "project")
-    ]
+    repeatable = partial(click.option, multiple=True)
+    selection = (
+        repeatable("--test", metavar="ID|NAME", help="test to select; repeatable"),
+        repeatable("--project", metavar="ID", type=int, help="project to select; repeatable"),
+    )
     sharding = map(setting_option, ("sharding.shard", "sharding.total"))
     return api_options(add_options(command, (*selection, *sharding)))
 
@@ -105,7 +107,7 @@ def simulator_options(command: Command) -> Command:
 
 
 def config_reader(
-    file: Path | None, test: Sequence[int] = (), project: Sequence[int] = (), **flags: str | None
+    file: Path | None, test: Sequence[str] = (), project: Sequence[int] = (), **flags: str | None
 ) -> Read:
     """A function that reads the configuration anew each time, and applies its logging settings at once."""
     tree: dict[str, Any] = {}
@@ -115,7 +117,7 @@ def config_reader(
             tree.setdefault(section, {})[key] = value
     # These flags replace the tests of the file. If they were added, a user could not select fewer tests.
     if test or project:
-        tree["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
+        tree["tests"] = [parse_test(text) for text in test] + [{"project": id_} for id_ in project]
 
     def read() -> tuple[Config, Secret]:
         config, token = load(file, os.environ, tree)
@@ -123,6 +125,11 @@ def config_reader(
         return config, token
 
     return read
+
+
+def parse_test(text: str) -> dict[str, Any]:
+    """The configuration of a test that is given by its ID or its name. A number is always an ID."""
+    return {"id": text} if re.fullmatch("-?[0-9]+", text) else {"name": text}
 
 
 def load_config_or_exit(**flags: Any) -> tuple[Config, Secret]:

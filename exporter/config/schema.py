@@ -66,10 +66,14 @@ class Api(Section):
 
 
 class TestSelector(Section):
-    """One entry of `tests`: a test by its id, or tests by project and name."""
+    """One entry of `tests`: a test by its id or name, or tests by project and pattern."""
 
     id: Id | None = Field(None, ge=1, description="test ID")
-    name: str | None = Field(None, min_length=1, description="alias of this test, exposed as `test_name`")
+    name: str | None = Field(
+        None,
+        min_length=1,
+        description="exact name of a test; with id: an alias of the test, exposed as `test_name`",
+    )
     project: Id | None = Field(None, ge=1, description="project ID; selects all its tests")
     include: Regex | None = Field(
         None, description="regular expression; selects only tests whose name matches"
@@ -81,10 +85,13 @@ class TestSelector(Section):
         rules = [key for key in ("project", "include", "exclude") if getattr(self, key) is not None]
         if self.id is not None and rules:
             raise ValueError(f"an ID already selects one test; remove {' and '.join(rules)}, or remove id")
-        if self.id is None and self.name is not None:
-            raise ValueError("name requires id, since an alias belongs to one test; add id, or remove name")
-        if self.id is None and not rules:
-            raise ValueError("this entry selects no test; add id, project, include or exclude")
+        patterns = [key for key in rules if key != "project"]
+        if self.name is not None and patterns:
+            raise ValueError(
+                f"a name already selects one test; remove {' and '.join(patterns)}, or remove name"
+            )
+        if self.id is None and self.name is None and not rules:
+            raise ValueError("this entry selects no test; add id, name, project, include or exclude")
         return self
 
 

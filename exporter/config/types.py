@@ -69,7 +69,7 @@ def parse_id(value: object) -> object:
     if isinstance(value, str) and not value.strip().lstrip("-").isdecimal():
         raise ValueError(
             f"{quote_value(value)} is not an ID; write the number, such as 1234; "
-            "to select by name, use include"
+            "to select a test by its name, use name"
         )
     return reject_non_integer(value)
 
