@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial, wraps
+from math import inf
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TextIO, TypeVar
 
@@ -21,11 +22,17 @@ from exporter.commands.options import load_config_or_exit
 from exporter.commands.process import run_async
 from exporter.commands.runs import output
 from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient
-from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, USAGE
+from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, TIMED_OUT, USAGE
 from exporter.commands.runs.list import RunRow, list_newest
-from exporter.commands.runs.watch import LineView, ProgressView, View, watch_run
+from exporter.commands.runs.watch import LineView, ProgressView, View, WatchTimeout, watch_run
 from exporter.config import Config
-from exporter.formatting import describe_run, escape_unprintable, format_age, format_iso_timestamp
+from exporter.formatting import (
+    describe_run,
+    escape_unprintable,
+    format_age,
+    format_iso_timestamp,
+    format_setting_duration,
+)
 from exporter.k6.errors import ApiError, Conflict, NotFound
 from exporter.k6.factory import open_transport
 from exporter.k6.write import WriteTransport
@@ -133,11 +140,11 @@ class RunsCommand:
         ]
 
     @with_exit_code
-    def show(self, run_id: int, *, watch: bool, interval: float) -> int:
-        """Print one run, or watch it; `interval` is in seconds."""
+    def show(self, run_id: int, *, watch: bool, interval: float, timeout: float = inf) -> int:
+        """Print one run, or watch it; `interval` and `timeout` are in seconds."""
         row, now = self.call(lambda client: get_run(client, run_id))
         if watch:
-            return self._watch(row, interval=interval)
+            return self._watch(row, interval=interval, timeout=timeout)
         if self.is_json:
             self._print_json(output.as_json(row, self.config))
         else:
@@ -146,8 +153,13 @@ class RunsCommand:
         return PASSED
 
     @with_exit_code
-    def start(self, id_or_name: int | str, *, yes: bool, watch: bool, interval: float) -> int:
-        """Start a test after confirmation, and optionally watch the run; `interval` is in seconds."""
+    def start(
+        self, id_or_name: int | str, *, yes: bool, watch: bool, interval: float, timeout: float = inf
+    ) -> int:
+        """Start a test after confirmation, and optionally watch the run.
+
+        `interval` and `timeout` are in seconds.
+        """
         test, _ = self.call(lambda client: get_test(client, id_or_name))
         api = f"{self.config.api.url}, {self.config.api.effective_version} API"
         effect = f"This starts a run of test {output.format_test(test)} in k6 Cloud ({api})."
@@ -162,7 +174,7 @@ class RunsCommand:
         self.print_message(f"started run {run.id}: {output.run_url(run, self.config)}")
         row = RunRow(run, test)
         if watch:
-            return self._watch(row, interval=interval, is_new=True)
+            return self._watch(row, interval=interval, timeout=timeout, is_new=True)
         if self.is_json:
             self._print_json(output.as_json(row, self.config))
         return PASSED
@@ -185,18 +197,28 @@ class RunsCommand:
             self._print_json(output.as_json(row, self.config))
         return PASSED
 
-    def _watch(self, row: RunRow, *, interval: float, is_new: bool = False) -> int:
+    def _watch(self, row: RunRow, *, interval: float, timeout: float, is_new: bool = False) -> int:
         async def watch(client: RunsClient) -> Run:
             with self._create_view(row.test) as view:
-                return await watch_run(client, row.run, view, interval=interval, is_new=is_new)
+                deadline = self.clock.monotonic() + timeout
+                return await watch_run(
+                    client, row.run, view, interval=interval, deadline=deadline, is_new=is_new
+                )
 
         try:
             run, _ = self.call(watch)
         except KeyboardInterrupt:
-            again = f"watch it again with: runs show {row.run.id} --watch"
-            self.print_message(f"run {row.run.id} continues; {again}; stop it with: runs stop {row.run.id}")
+            self._print_continues(row.run)
             return INTERRUPTED
+        except WatchTimeout:
+            self.print_message(f"run {row.run.id} has not ended within {format_setting_duration(timeout)}")
+            self._print_continues(row.run)
+            return TIMED_OUT
         return EXIT_CODES.get(run.outcome or Outcome.NONE, ERROR)
+
+    def _print_continues(self, run: Run) -> None:
+        again = f"watch it again with: runs show {run.id} --watch"
+        self.print_message(f"run {run.id} continues; {again}; stop it with: runs stop {run.id}")
 
     def _create_view(self, test: LoadTest) -> AbstractContextManager[View]:
         if self.out.is_terminal and not self.is_json:
@@ -209,7 +231,7 @@ class RunsCommand:
             else:
                 click.echo(output.format_change(run, test, now), file=self.out.file)
 
-        return nullcontext(LineView(print_run, self.print_message))
+        return nullcontext(LineView(test, print_run, self.print_message, self.clock))
 
     def _confirm(self, effect: str, *, yes: bool) -> int:
         """Print what is about to happen and prompt; 0 if confirmed, else the exit code."""

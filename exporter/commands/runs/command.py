@@ -2,6 +2,7 @@
 
 import re
 import sys
+from math import inf, isinf
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
 EXIT_CODES = (
     "Exit codes: 0 success, 2 wrong usage, 3 error. With --watch: 0 the run passed, 1 it failed, 3 it was "
-    "aborted, has no result or cannot be watched, 130 Ctrl-C; the run continues."
+    "aborted, has no result or cannot be watched, 124 --timeout, 130 Ctrl-C; the run continues."
 )
 
 
-def parse_watch_interval(_: click.Context, __: click.Parameter, value: str) -> float:
-    """Seconds of a duration such as 5s, at least 1 second."""
+def parse_seconds(_: click.Context, __: click.Parameter, value: str | None) -> float:
+    """Seconds of a duration such as 5s, at least 1 second; infinity if there is none."""
+    if value is None:
+        return inf
     try:
         seconds = parse_duration(value)
     except ValueError as error:
@@ -53,11 +56,17 @@ yes_option = click.option("--yes", is_flag=True, help="do not prompt for confirm
 watch_option = click.option("--watch", is_flag=True, help="follow the run until it ends")
 interval_option = click.option(
     "--interval",
-    callback=parse_watch_interval,
+    callback=parse_seconds,
     metavar="DURATION",
     default="5s",
     show_default=True,
     help="polling interval of --watch",
+)
+timeout_option = click.option(
+    "--timeout",
+    callback=parse_seconds,
+    metavar="DURATION",
+    help="stop watching after this long; the run continues",
 )
 run_argument = click.argument("run_id", metavar="RUN", type=RunId(1))
 
@@ -87,16 +96,18 @@ def list_(*, active: bool, limit: int, **flags: Any) -> None:
 @run_argument
 @watch_option
 @interval_option
+@timeout_option
 @json_option
 @api_options
-def show(run_id: int, *, watch: bool, interval: float, **flags: Any) -> None:
+def show(run_id: int, *, watch: bool, interval: float, timeout: float, **flags: Any) -> None:
     """Show a run, or follow it until it ends.
 
     With --watch, a terminal shows a progress bar. Other outputs get one line for each change of state; with
     --json, each line is a JSON object. The interval is longer while the planned end is far off. Waits through
     k6 Cloud outages.
     """
-    sys.exit(create_command(**flags).show(run_id, watch=watch, interval=interval))
+    check_timeout(timeout, watch=watch)
+    sys.exit(create_command(**flags).show(run_id, watch=watch, interval=interval, timeout=timeout))
 
 
 @runs.command(epilog=EXIT_CODES)
@@ -104,14 +115,16 @@ def show(run_id: int, *, watch: bool, interval: float, **flags: Any) -> None:
 @yes_option
 @watch_option
 @interval_option
+@timeout_option
 @json_option
 @api_options
-def start(test: int | str, *, yes: bool, watch: bool, interval: float, **flags: Any) -> None:
+def start(test: int | str, *, yes: bool, watch: bool, interval: float, timeout: float, **flags: Any) -> None:
     """Start a test after confirmation. This consumes virtual user hours.
 
     TEST is the ID, the alias or the exact name of a test.
     """
-    sys.exit(create_command(**flags).start(test, yes=yes, watch=watch, interval=interval))
+    check_timeout(timeout, watch=watch)
+    sys.exit(create_command(**flags).start(test, yes=yes, watch=watch, interval=interval, timeout=timeout))
 
 
 @runs.command(epilog="Exit codes: 0 success, 2 wrong usage, 3 error.")
@@ -122,6 +135,12 @@ def start(test: int | str, *, yes: bool, watch: bool, interval: float, **flags: 
 def stop(run_id: int, *, yes: bool, **flags: Any) -> None:
     """Stop a run after confirmation. The run ends a few moments later, as aborted by user."""
     sys.exit(create_command(**flags).stop(run_id, yes=yes))
+
+
+def check_timeout(timeout: float, *, watch: bool) -> None:
+    """Raise a UsageError where there is nothing to time out: a job would rely on it in vain."""
+    if not watch and not isinf(timeout):
+        raise click.UsageError("--timeout requires --watch")
 
 
 def create_command(**flags: Any) -> "RunsCommand":

@@ -9,7 +9,14 @@ from rich.text import Text
 
 from exporter.clock import Clock
 from exporter.commands.runs.client import TRANSIENT_ERRORS, RunsClient
-from exporter.commands.runs.output import elapsed_seconds, format_name, format_progress, format_state, run_url
+from exporter.commands.runs.output import (
+    elapsed_seconds,
+    format_change,
+    format_name,
+    format_progress,
+    format_state,
+    run_url,
+)
 from exporter.config import Config
 from exporter.formatting import describe_run
 from exporter.k6.errors import ApiError, NotFound
@@ -18,23 +25,45 @@ from exporter.model import LoadTest, Run, RunStatus
 MAX_BACKOFF = 60.0  # seconds between requests during an outage
 MAX_INTERVAL = 30.0  # seconds between requests while the planned end is far off
 MIN_POLLS_LEFT = 20  # a run is fetched at least this often before its planned end
+PROGRESS_INTERVAL = 60.0  # seconds without a change of state after which progress is a line of its own
 NOT_FOUND_GRACE = 30.0  # seconds during which k6 Cloud may not find a run that was just started
 
 
-class LineView:
-    """A line for each change of state, for logs, pipes and scripts."""
+class WatchTimeout(Exception):
+    """The run has not ended in the given time."""
 
-    def __init__(self, print_run: Callable[[Run, float], None], print_message: Callable[[str], None]) -> None:
+
+class LineView:
+    """A line for each change of state, for logs, pipes and scripts; progress in between is a message."""
+
+    def __init__(
+        self,
+        test: LoadTest,
+        print_run: Callable[[Run, float], None],
+        print_message: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        self._test = test
         self._print_run = print_run
         self.print_message = print_message
+        self._clock = clock
         self._last_state = ""
+        self._last_run: Run | None = None
+        self._printed_at = clock.monotonic()
 
     def update(self, run: Run, now: float) -> None:
         """Print the run if its state has changed; `now` is Unix seconds."""
         state = describe_run(run)
         if state != self._last_state:
             self._print_run(run, now)
-        self._last_state = state
+        # Some CI services end a job that prints nothing for long. Only if the run was fetched since then: in
+        # an outage its state is not known.
+        elif run is not self._last_run and self._clock.monotonic() - self._printed_at > PROGRESS_INTERVAL:
+            self.print_message(format_change(run, self._test, now))
+        else:
+            return
+        self._last_state, self._last_run = state, run
+        self._printed_at = self._clock.monotonic()
 
 
 class ProgressView:
@@ -91,17 +120,23 @@ class ProgressView:
 View = LineView | ProgressView
 
 
-async def watch_run(client: RunsClient, run: Run, view: View, *, interval: float, is_new: bool) -> Run:
+async def watch_run(
+    client: RunsClient, run: Run, view: View, *, interval: float, deadline: float, is_new: bool
+) -> Run:
     """Show a run until it ends, and return it as it is then. `interval` is the least pause in seconds.
 
-    Outages of k6 Cloud are waited out. A run that `is_new` may not be found at first. Raises ApiError.
+    Outages of k6 Cloud are waited out. A run that `is_new` may not be found at first. Raises ApiError, and
+    WatchTimeout if the run has not ended at `deadline`, in monotonic seconds.
     """
     started = client.clock.monotonic()
     failures = 0
     view.update(run, client.server_now)
     while not run.is_finished:
+        remaining = deadline - client.clock.monotonic()
+        if remaining <= 0:
+            raise WatchTimeout
         pause = backoff(failures, interval) if failures else next_interval(run, client.server_now, interval)
-        await sleep_with_updates(client, run, view, pause)
+        await sleep_with_updates(client, run, view, min(pause, remaining))
         try:
             run = await client.api.read_run(run.id)
         except TRANSIENT_ERRORS as error:

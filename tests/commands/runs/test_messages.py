@@ -2,14 +2,16 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from exporter.simulator import World, faults
-from tests.commands.runs.worlds import many_tests, one_run, one_test, same_names, several_tests
+from tests.commands.runs.worlds import SLOW, many_tests, one_run, one_test, same_names, several_tests
 from tests.support.golden import assert_golden
 from tests.support.lab import START
 from tests.support.runs_shell import Shell
 
+FIVE_MINUTES = replace(SLOW, running=300)
 MESSAGES = Path(__file__).parent / "messages.txt"
 
 
@@ -35,6 +37,11 @@ def list_runs(shell: Shell, *, active: bool = False) -> Shell:
 
 def show(shell: Shell, run_id: int = 5000001, *, watch: bool = False) -> Shell:
     shell.command().show(run_id, watch=watch, interval=5)
+    return shell
+
+
+def watch_with_timeout(shell: Shell) -> Shell:
+    shell.command().show(5000001, watch=True, interval=5, timeout=60)
     return shell
 
 
@@ -89,6 +96,8 @@ SCENARIOS: dict[str, Callable[[], Shell]] = {
     "runs show --watch when the token is revoked": lambda: show(
         with_event(Shell(one_run()), 40, lambda s: s.simulator.tokens.clear()), watch=True
     ),
+    "runs show --watch --timeout": lambda: watch_with_timeout(Shell(one_run())),
+    "runs show --watch during a long run": lambda: show(Shell(one_run(phases=FIVE_MINUTES)), watch=True),
     "runs start": lambda: start(Shell(one_test()), answer="y\n"),
     "runs start, declined": lambda: start(Shell(one_test()), answer="n\n"),
     "runs start with an unknown ID": lambda: start(Shell(one_run()), 7),

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from exporter.cli import main
 from exporter.commands.runs.watch import backoff, next_interval
 from exporter.model import Run, RunStatus
 from exporter.simulator import EndStatus, faults
@@ -93,6 +95,54 @@ def test_exit_code_depends_on_the_outcome(
 
     assert watch(shell) == status
     assert shell.err == ""
+
+
+@both
+@pytest.mark.parametrize("timeout", [30, 3600])
+def test_timeout_ends_watching_but_not_the_run(api_version: str, timeout: float) -> None:
+    shell = Shell(one_run(phases=LONG), api_version)
+
+    assert shell.command().show(5000001, watch=True, interval=5, timeout=timeout) == 124
+    assert shell.now.value == START + timeout
+    assert "run 5000001 continues" in shell.err
+    assert {request.split()[0] for request in shell.take_requests()} == {"GET"}
+
+
+@both
+def test_timeout_during_an_outage_ends_watching(api_version: str) -> None:
+    shell = Shell(one_run(), api_version)
+    shell.events[20] = lambda: shell.simulator.faults.add(faults.reset())
+
+    assert shell.command().show(5000001, watch=True, interval=5, timeout=300) == 124
+    assert START + 300 <= shell.now.value < START + 310
+
+
+@both
+def test_run_that_ends_before_the_timeout_has_a_result(api_version: str) -> None:
+    # The last request is sent at the end of the time, however long the interval is.
+    shell = Shell(one_run(), api_version)
+
+    assert shell.command().show(5000001, watch=True, interval=600, timeout=400) == 0
+    assert shell.now.value == START + 400
+
+
+def test_timeout_requires_watch() -> None:
+    for arguments in (["show", "5000001"], ["start", "soak"]):
+        result = CliRunner().invoke(main, ["runs", *arguments, "--timeout=1m"])
+
+        assert result.exit_code == 2
+        assert "--watch" in result.stderr
+
+
+def test_progress_without_a_terminal_is_a_line_a_minute() -> None:
+    shell = Shell(one_run(phases=HOUR_LONG), "v6")
+
+    assert watch(shell, is_json=True) == 0
+    # Never in the output, which scripts parse.
+    assert {json.loads(line)["id"] for line in shell.out.splitlines()} == {5000001}
+    lines = shell.err.splitlines()
+    assert 55 <= len(lines) <= 60
+    assert all("run 5000001 of soak: running (" in line for line in lines)
 
 
 @both
