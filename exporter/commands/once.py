@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from exporter.app import create_exporter
+from exporter.clock import Clock
 from exporter.commands.names import describe_unresolved
 from exporter.commands.options import REVISION, config_options, load_config_or_exit
+from exporter.commands.poll import poll_with_progress
 from exporter.commands.process import run_async
 from exporter.config import Config
 from exporter.credentials import Secret
@@ -29,7 +31,7 @@ def once(**flags: Any) -> None:
 async def run_once(config: Config, token: Secret) -> int:
     """Poll once and print the metrics as Prometheus would scrape them. Returns the exit code."""
     async with create_exporter(config, token, revision=REVISION) as exporter:
-        poll_result = await exporter.poller.poll()
+        poll_result = await poll_with_progress(exporter, Clock())
         body = exporter.snapshot().text
         # Printed after a failure as well: the exporter's own metrics say what failed.
         click.echo(b"".join(body.plain(exporter.self_metrics.render_text())), nl=False)

@@ -1,7 +1,7 @@
 """The command `backfill`: its flags, and its steps: fetch the history, replay it, write it."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +15,7 @@ from exporter.commands.backfill.options import BackfillOptions, parse_options
 from exporter.commands.backfill.replay import clip, replay
 from exporter.commands.options import config_options, exit_with_errors, load_config_or_exit
 from exporter.commands.process import run_async
+from exporter.commands.progress import Report, Steps, call_repeatedly, show_progress
 from exporter.config import Config, ConfigError
 from exporter.credentials import Secret
 from exporter.exposition.families import build_families
@@ -68,15 +69,15 @@ def backfill(**flags: Any) -> None:
 def run_backfill(config: Config, token: Secret, options: BackfillOptions, connection: Connection) -> int:
     """Write the history; the result is the exit code. Messages go to standard error."""
     result = PollResult()
-    with progress_bars() as add_bar:
+    with show_progress(Clock()) as report:
         # Only fetching runs on an event loop: while one is running, Ctrl-C would not interrupt writing.
-        history = run_async(fetch_history(config, connection, options, result, add_bar("querying k6 Cloud")))
+        history = run_async(fetch_with_progress(config, connection, options, result, report))
         result.redact(token.redact)
         errors = find_errors(history, result, options)
         samples = 0
         if not errors:
             try:
-                samples = write(config, options, history, add_bar("writing"))
+                samples = write(config, options, history, Steps(report, "writing"))
             except OSError as error:
                 errors = [f"cannot write to {options.output or 'standard output'}: {error.strerror}"]
     print_skipped(history, result)
@@ -85,6 +86,15 @@ def run_backfill(config: Config, token: Secret, options: BackfillOptions, connec
     if not errors:
         print_summary(options, history, samples)
     return 2 if history.is_ambiguous else 1 if errors else 0
+
+
+async def fetch_with_progress(
+    config: Config, connection: Connection, options: BackfillOptions, result: PollResult, report: Report
+) -> History:
+    """See fetch_history."""
+    steps = Steps(report, "querying k6 Cloud")
+    async with call_repeatedly(steps.show, Clock()):
+        return await fetch_history(config, connection, options, result, steps)
 
 
 def find_errors(history: History, result: PollResult, options: BackfillOptions) -> list[str]:
@@ -146,22 +156,6 @@ def open_output(output: Path | None) -> Iterator[IO[bytes]]:
 def is_pipe_or_device(output: Path) -> bool:
     """Whether the path is a pipe or a device, which must not be replaced by a file."""
     return output.exists() and not output.is_file()
-
-
-@contextmanager
-def progress_bars() -> Iterator[Callable[[str], OnStep]]:
-    """A function that adds a progress bar with a label; no bars if standard error is no terminal."""
-    from rich.console import Console  # noqa: PLC0415 (slow to import, and only this command needs it)
-    from rich.progress import Progress  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-
-        def add_bar(label: str) -> OnStep:
-            task = progress.add_task(label, total=None)
-            return lambda total: progress.update(task, advance=1, total=total)
-
-        yield add_bar
 
 
 def print_message(message: str) -> None:

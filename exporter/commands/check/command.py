@@ -2,16 +2,17 @@
 
 import logging
 import sys
-from collections import Counter
 from typing import Any
 
 import click
 
-from exporter.app import Exporter, create_exporter
+from exporter.app import create_exporter
+from exporter.clock import Clock
 from exporter.commands.check import report
 from exporter.commands.check.estimate import estimate_requests
 from exporter.commands.check.suggestions import fetch_suggestions
 from exporter.commands.options import config_options, load_config_or_exit
+from exporter.commands.poll import count_requests, poll_with_progress
 from exporter.commands.process import load_web_config_or_exit, run_async
 from exporter.config import Config
 from exporter.credentials import Secret
@@ -34,7 +35,7 @@ def check(**flags: Any) -> None:
 async def run_check(config: Config, token: Secret) -> int:
     """Poll twice and print the report. Returns the exit code."""
     async with create_exporter(config, token) as exporter:
-        poll_result = await exporter.poller.poll()
+        poll_result = await poll_with_progress(exporter, Clock())
         state, first = exporter.poller.state, count_requests(exporter)
         report.print_access(config, poll_result)
         if poll_result.outcome != "failure":
@@ -56,13 +57,3 @@ async def run_check(config: Config, token: Secret) -> int:
         report.print_estimate(config, estimate, active_runs=active)
         # An entry without a match is most often a typing error, which a CI job should reject.
         return 1 if state.unresolved else 0
-
-
-def count_requests(exporter: Exporter) -> Counter[str]:
-    """The requests sent so far, by endpoint."""
-    counts: Counter[str] = Counter()
-    for family in exporter.self_metrics.api_requests.collect():
-        for sample in family.samples:
-            if sample.name.endswith("_total"):
-                counts[sample.labels["endpoint"]] += int(sample.value)
-    return counts

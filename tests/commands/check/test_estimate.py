@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.commands.check.command import count_requests
 from exporter.commands.check.estimate import RequestEstimate, estimate_requests
+from exporter.commands.poll import count_requests
 from exporter.simulator import Phases, World
 from tests.support.lab import START, Lab
 
