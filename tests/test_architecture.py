@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config.reload": {"clock", "config", "credentials", "self_metrics"},
     "k6": {"clock", "model", "nesting"},
     "k6.factory": {"__init__", "clock", "config", "credentials", "k6"},
+    "k6.proxies": {"config"},
     "exposition": {"model", "store"},
     "exposition.body": set(),
     "polling": {"clock", "k6", "model", "self_metrics", "store"},
