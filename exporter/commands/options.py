@@ -15,6 +15,7 @@ from exporter.config import Config, ConfigError, load, settings
 from exporter.config.load import flag
 from exporter.config.reload import Read
 from exporter.credentials import Secret
+from exporter.k6.connection import find_connection_problems
 
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]  # a decorator that adds an option
@@ -104,6 +105,8 @@ def config_reader(
 
     def read() -> tuple[Config, Secret]:
         config, token = load(file, os.environ, tree)
+        if problems := find_connection_problems(config.api, os.environ):
+            raise ConfigError(problems)
         logs.configure(config.log.level, config.log.format)
         return config, token
 

@@ -45,6 +45,9 @@ class Api(Section):
         None,
         description="file with the API token, reread when it changes; K6_CLOUD_TOKEN takes precedence",
     )
+    ca_file: FilePath | None = Field(
+        None, description="PEM file with CA certificates to trust in addition to those of the system"
+    )
     timeout: Seconds = Field(10.0, description="timeout of a request")
     concurrency: Integer = Field(10, ge=1, le=100, description="maximum number of concurrent requests")
     requests_per_minute: Integer = Field(

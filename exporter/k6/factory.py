@@ -1,6 +1,7 @@
 """From the configuration to an API client: the only place that knows how a client is configured."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.credentials import Secret, SecretError
+from exporter.k6.connection import Connection
 from exporter.k6.errors import Unauthorized
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.stack import Stack
@@ -19,17 +21,36 @@ from exporter.k6.v6.client import V6Client
 AnyTransport = TypeVar("AnyTransport", bound=Transport)
 
 
-def build_http_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+class HttpClient(httpx.AsyncClient):
+    """The HTTP client; `connection` is None where a test replaces the network."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None, environ: Mapping[str, str]) -> None:
+        self.connection = None if transport else Connection(environ)
+        headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
+        # The connection reads the environment.
+        super().__init__(transport=transport or self.connection, headers=headers, trust_env=False)
+
+    def configure(self, config: Config) -> None:
+        # A reload keeps the client, so that open connections are reused.
+        self.base_url = httpx.URL(config.api.url)
+        self.timeout = httpx.Timeout(config.api.timeout)
+        if self.connection:
+            self.connection.configure(config.api)
+
+
+def build_http_client(
+    transport: httpx.AsyncBaseTransport | None = None, environ: Mapping[str, str] = os.environ
+) -> HttpClient:
     """The HTTP client, which is configured by `build_transport`.
 
-    `transport` replaces the network; tests pass one that leads to the simulator.
+    `transport` replaces the network; tests pass one that leads to the simulator. `environ` has the variables
+    for proxies and CA certificates.
     """
-    headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
-    return httpx.AsyncClient(transport=transport, headers=headers)
+    return HttpClient(transport, environ)
 
 
 def build_transport(
-    client: httpx.AsyncClient,
+    client: HttpClient,
     config: Config,
     token: Secret,
     kind: type[AnyTransport],
@@ -39,9 +60,7 @@ def build_transport(
     previous: Transport | None = None,
 ) -> AnyTransport:
     """Configures `client`, and a transport that continues the rate limit and Retry-After of `previous`."""
-    # A reload keeps the client, so that open connections are reused.
-    client.base_url = httpx.URL(config.api.url)
-    client.timeout = httpx.Timeout(config.api.timeout)
+    client.configure(config)
     return kind(
         client,
         # Read for each request: the token file can be rotated.
