@@ -39,16 +39,14 @@ class Explanation(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What was to be reached: `scheme` and `host` of the URL, and whether through a proxy."""
+    """What was to be reached: the host of a URL, with or without a proxy.
 
-    scheme: str
+    `variable` is the environment variable that names the proxy, or that can name one.
+    """
+
     host: str
+    variable: str
     has_proxy: bool
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets the proxy."""
-        return f"{self.scheme.upper()}_PROXY"
 
     @property
     def check(self) -> str:

@@ -11,7 +11,7 @@ from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.credentials import Secret, SecretError
-from exporter.k6.connection import Connection
+from exporter.k6.connection import Connection, find_usable_proxy
 from exporter.k6.errors import Unauthorized
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.stack import Stack
@@ -26,6 +26,7 @@ class HttpClient(httpx.AsyncClient):
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None, environ: Mapping[str, str]) -> None:
         self.connection = None if transport else Connection(environ)
+        self.environ = environ
         headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
         # The connection reads the environment.
         super().__init__(transport=transport or self.connection, headers=headers, trust_env=False)
@@ -72,6 +73,7 @@ def build_transport(
         observer=observer,
         # The legacy API needs no stack: its tokens belong to one.
         stack=Stack(config.api.stack if config.api.effective_version == "v6" else None),
+        proxy=find_usable_proxy(config.api, client.environ) if client.connection else None,
         previous=previous,
     )
 

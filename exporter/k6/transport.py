@@ -20,7 +20,9 @@ import httpx
 from exporter.clock import Clock
 from exporter.k6 import decoding, errors
 from exporter.k6.connection_errors import Explanation, Target, explain, explain_proxy_status
+from exporter.k6.proxies import Proxy, ProxyError
 from exporter.k6.stack import AUTH, Stack
+from exporter.k6.tls import CaError
 from exporter.nesting import parse_json
 
 log = logging.getLogger(__name__)
@@ -128,8 +130,8 @@ class Transport:
 
     `client` has the base URL. Only a path is ever added to it, and redirects are not followed, so the token
     reaches no other host. `authorize` returns the headers for each try, so that a rotated token is used at
-    once; it may raise Unauthorized. `stack` is resolved before the first request. `proxy` is the redacted URL
-    of the proxy that requests go through, for errors. `previous` is the transport that this one replaces: its
+    once; it may raise Unauthorized. `stack` is resolved before the first request. `proxy` is the proxy that
+    `client` sends requests through, for errors. `previous` is the transport that this one replaces: its
     requests still count for the rate limit, and its Retry-After still holds.
     """
 
@@ -144,7 +146,7 @@ class Transport:
         requests_per_minute: int,
         observer: RequestObserver,
         stack: Stack | None = None,
-        proxy: str = "",
+        proxy: Proxy | None = None,
         previous: "Transport | None" = None,
     ) -> None:
         # A cookie is of no use here, and one that is not ASCII would break every later request.
@@ -201,8 +203,8 @@ class Transport:
             await self._wait_for_slot()
             path = endpoint.format(**ids)
             request = self._build_request(method, path, params)
-            shown = f"{path}?{httpx.QueryParams(list(params))}" if params else path
-            exchange = Exchange(endpoint, shown, attempt, request)
+            query = "&".join(f"{name}={value}" for name, value in params)
+            exchange = Exchange(endpoint, f"{path}?{query}" if query else path, attempt, request)
             request.extensions["trace"] = exchange.trace
             # httpx limits the time of each read; a body that drips forever needs a limit on the whole.
             with self._observe(exchange):
@@ -263,15 +265,18 @@ class Transport:
     def _describe_failure(self, exchange: Exchange, error: httpx.TransportError) -> str:
         """Why there is no response, and what to check."""
         target, text = self._target(exchange), _sanitize(str(error), exchange.request)
-        if isinstance(error, httpx.ProxyError) and text[:3].isdecimal():
+        if isinstance(error.__cause__, CaError | ProxyError):
+            explanation = Explanation(text)  # it names the setting
+        elif isinstance(error, httpx.ProxyError) and text[:3].isdecimal():
             # httpcore reports the status line of the proxy, and has no type for it.
             explanation = explain_proxy_status(int(text[:3]), target)
         else:
-            explanation = explain(error, target) or Explanation(text.rstrip(".") or type(error).__name__)
+            default = Explanation(text.rstrip(".") or type(error).__name__, target.check)
+            explanation = explain(error, target) or default
         reason, host = explanation.reason, self._describe_host(exchange)
         if isinstance(error, httpx.ConnectError | httpx.ProxyError):
             # Without the endpoint: all requests of a poll fail alike, and are logged as one failure.
-            return f"cannot reach {host}: {reason}; {explanation.check or target.check}"
+            return f"cannot reach {host}: {'; '.join(filter(None, explanation))}"
         return f"connection to {host} failed ({exchange.where}): {reason}"
 
     def _describe_host(self, exchange: Exchange) -> str:
@@ -279,7 +284,8 @@ class Transport:
 
     def _target(self, exchange: Exchange) -> Target:
         url = exchange.request.url
-        return Target(url.scheme, url.host, bool(self._proxy))
+        default = f"{url.scheme.upper()}_PROXY"
+        return Target(url.host, self._proxy.variable if self._proxy else default, self._proxy is not None)
 
     async def _wait_for_slot(self) -> None:
         applied = None
@@ -334,7 +340,7 @@ async def check_structure(body: bytes, endpoint: str) -> None:
 
 def log_request(exchange: Exchange, code: str, seconds: float) -> None:
     """Logs a request at debug: headers are not logged, and paths and queries contain no secrets."""
-    fields = {"method": exchange.request.method, "path": exchange.path, "code": code}
+    fields = {"method": exchange.request.method, "path": exchange.path, "status": code}
     log.debug("request", extra=fields | {"duration": f"{seconds:.3f}s", "attempt": exchange.attempt})
 
 
@@ -372,8 +378,8 @@ STATUS_ERRORS: dict[int, tuple[type[errors.ApiError], str]] = {
     400: (errors.BadRequest, "k6 Cloud rejected a parameter {at}"),
     401: (
         errors.Unauthorized,
-        "k6 Cloud rejected the token {at}; "
-        "set a valid one in K6_CLOUD_TOKEN or in the file named by api.token_file",
+        "k6 Cloud rejected the token {at}; create one in Grafana Cloud under Testing & synthetics, Performance, "
+        "Settings, Access, and set it in K6_CLOUD_TOKEN or in the file named by api.token_file",
     ),
     403: (
         errors.Forbidden,

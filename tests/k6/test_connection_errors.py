@@ -16,11 +16,16 @@ import pytest
 import trustme
 
 from exporter.clock import Clock
+from exporter.config import Config
+from exporter.credentials import Secret
 from exporter.k6.connection_errors import Target, explain
 from exporter.k6.errors import ApiError, NetworkError
+from exporter.k6.factory import build_http_client, build_transport
+from exporter.k6.proxies import parse_proxy
 from exporter.k6.transport import Transport
 from tests.support.golden import assert_golden
 from tests.support.k6_server import TOKEN, RequestLog, Script, TransportClient
+from tests.support.processes import free_port
 
 GOLDEN = Path(__file__).parent / "connection_errors.txt"
 ENDPOINT = "/cloud/v6/test_runs"
@@ -50,7 +55,7 @@ async def error_of(
             concurrency=1,
             requests_per_minute=100,
             observer=RequestLog(),
-            proxy=proxy,
+            proxy=parse_proxy(proxy, "HTTPS_PROXY") if proxy else None,
         )
         with pytest.raises(ApiError) as raised:
             await transport.get(ENDPOINT)
@@ -66,12 +71,6 @@ async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIte
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with server:
         yield server.sockets[0].getsockname()[1]
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def answer(response: bytes) -> Serve:
@@ -120,9 +119,9 @@ def trusting() -> ssl.SSLContext:
 
 async def sentences() -> AsyncIterator[str]:
     """One line for each way in which a connection fails."""
-    yield f"refused: {await error_of(f'http://127.0.0.1:{closed_port()}')}"
+    yield f"refused: {await error_of(f'http://127.0.0.1:{free_port()}')}"
     # A host with an address of IPv6 and one of IPv4 fails with two errors.
-    yield f"refused by name: {await error_of(f'https://localhost:{closed_port()}')}"
+    yield f"refused by name: {await error_of(f'https://localhost:{free_port()}')}"
     async with listening(hang_up) as port:
         yield f"hangs up: {await error_of(f'http://127.0.0.1:{port}')}"
         yield f"hangs up during the handshake: {await error_of(f'https://127.0.0.1:{port}')}"
@@ -139,7 +138,7 @@ async def sentences() -> AsyncIterator[str]:
     for name, (context, trust) in contexts.items():
         async with listening(hang_up, context) as port:
             yield f"{name}: {await error_of(f'https://localhost:{port}', trust=trust)}"
-    proxy = f"http://127.0.0.1:{closed_port()}"
+    proxy = f"http://127.0.0.1:{free_port()}"
     yield f"proxy refused: {await error_of('https://k6.test', proxy=proxy)}"
     for status in ("407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway", "418 Teapot"):
         async with listening(answer(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())) as port:
@@ -180,7 +179,7 @@ ERRORS: dict[str, Exception] = {
 
 def explanations() -> Iterator[str]:
     for has_proxy in (False, True):
-        target = Target("https", "api.k6.io", has_proxy)
+        target = Target("api.k6.io", "HTTPS_PROXY", has_proxy)
         for name, error in ERRORS.items():
             found = explain(wrapped(error), target)
             yield f"{name}{', proxy' * has_proxy}: {'; '.join(found) if found else None}"
@@ -232,3 +231,41 @@ def test_connection_without_answer_is_named_as_such() -> None:
                     one.close()
 
     assert asyncio.run(scene()).startswith("RequestTimeout: cannot reach http://127.0.0.1:PORT: ")
+
+
+async def product_error(environ: dict[str, str], prepare: Callable[[], object], **api: str) -> str:
+    """The error of a request with a client as the product configures it; `prepare` runs in between."""
+    config = Config.model_validate({"api": {"url": "https://k6.test"} | api})
+    async with build_http_client(environ=environ) as client:
+        transport = build_transport(
+            client, config, Secret(TOKEN), Transport, clock=Clock(sleep=no_sleep), observer=RequestLog()
+        )
+        prepare()
+        with pytest.raises(NetworkError) as raised:
+            await transport.get(ENDPOINT)
+    return str(raised.value)
+
+
+def test_error_names_the_proxy_without_its_password() -> None:
+    proxy = f"127.0.0.1:{free_port()}"
+    error = asyncio.run(product_error({"HTTPS_PROXY": f"http://svc:canary@{proxy}"}, lambda: None))
+
+    assert error.startswith(f"cannot reach https://k6.test:443 via proxy http://{proxy}: ")
+    assert "svc" not in error
+    assert "canary" not in error
+
+
+@pytest.mark.parametrize("content", ["no certificate", None], ids=["invalid", "missing"])
+def test_ca_file_that_became_unusable_is_named(content: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    AUTHORITY.cert_pem.write_to_path(str(file))
+
+    def replace() -> None:
+        file.unlink()
+        if content is not None:
+            file.write_text(content)
+
+    error = asyncio.run(product_error({}, replace, ca_file=str(file)))
+
+    assert error.startswith("cannot reach https://k6.test:443: api.ca_file: ")
+    assert "TLS" not in error

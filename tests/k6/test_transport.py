@@ -667,9 +667,9 @@ def test_each_request_is_logged_at_debug(caplog: pytest.LogCaptureFixture) -> No
     )
 
     records = [record for record in caplog.records if record.name == "exporter.k6.transport"]
-    path = "/cloud/v6/load_tests/7/test_runs?%24top=10&x=a+b"
+    path = "/cloud/v6/load_tests/7/test_runs?$top=10&x=a b"
     assert [
-        (it.getMessage(), *(vars(it)[name] for name in ("method", "path", "code", "attempt")))
+        (it.getMessage(), *(vars(it)[name] for name in ("method", "path", "status", "attempt")))
         for it in records
     ] == [
         ("request", "GET", path, "503", 1),
