@@ -378,8 +378,8 @@ STATUS_ERRORS: dict[int, tuple[type[errors.ApiError], str]] = {
     400: (errors.BadRequest, "k6 Cloud rejected a parameter {at}"),
     401: (
         errors.Unauthorized,
-        "k6 Cloud rejected the token {at}; create one in Grafana Cloud under Testing & synthetics, Performance, "
-        "Settings, Access, and set it in K6_CLOUD_TOKEN or in the file named by api.token_file",
+        "k6 Cloud rejected the token {at}; create one in Grafana Cloud under Testing & synthetics, "
+        "Performance, Settings, Access, and set it in K6_CLOUD_TOKEN or in the file named by api.token_file",
     ),
     403: (
         errors.Forbidden,
