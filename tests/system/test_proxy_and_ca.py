@@ -1,13 +1,17 @@
 """Variables for proxies and CAs, with each command as a process."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
+from exporter.simulator import Simulator, World
 from tests.support.exporter_process import Cloud, Process, run_exporter
 from tests.support.processes import eventually
+from tests.support.proxy_server import run_app, run_proxy, server_context
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "serve": ("--web.listen-address", "127.0.0.1:0"),
@@ -53,6 +57,33 @@ def test_demo_ignores_proxies(unusable: dict[str, str]) -> None:
         metrics = eventually(lambda: re.search(r"http://\S+/metrics", demo.output))[0]
 
         eventually(lambda: "k6_cloud_up 1.0" in httpx.get(metrics, trust_env=False).text)
+
+
+def test_command_reaches_k6_cloud_through_a_proxy(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    settings = {
+        "K6_CLOUD_TOKEN": "demo",
+        "K6_CLOUD_EXPORTER_API__URL": "https://k6.test",
+        "K6_CLOUD_EXPORTER_API__CA_FILE": str(tmp_path / "ca.pem"),
+        "NO_PROXY": "fd00::/8,10.0.0.0/33",
+    }
+
+    async def scene() -> None:
+        cloud = Simulator(World(), tokens={"demo"})
+        context = server_context(authority, "k6.test")
+        async with run_app(cloud, context) as port, run_proxy(port) as proxy:
+            settings["HTTPS_PROXY"] = f"http://svc:canary@127.0.0.1:{proxy.port}"
+            result = await asyncio.to_thread(run_exporter, "once", **settings)
+
+        assert "\nk6_cloud_up 1.0\n" in result.stdout
+        assert proxy.heads[0].startswith("CONNECT k6.test:443 ")
+        # One warning, about the entry that is not valid.
+        assert len(result.stderr.splitlines()) == 1
+        assert "10.0.0.0/33" in result.stderr
+        assert "canary" not in result.stdout + result.stderr
+
+    asyncio.run(scene())
 
 
 def test_ca_file_of_the_configuration_is_checked(tmp_path: Path) -> None:
