@@ -76,7 +76,8 @@ class SelfMetrics:
         )
         self.api_requests = counter(
             "k6_cloud_exporter_api_requests_total",
-            "Total number of requests to k6 Cloud by HTTP status code (timeout or network: no response).",
+            "Total number of requests to k6 Cloud by HTTP status code (timeout, network or cancelled: no "
+            "response).",
             ["api", "endpoint", "code"],
         )
         self.api_duration = histogram(

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"model"},
     "config": {"credentials", "formatting"},
     "config.reload": {"clock", "config", "credentials", "self_metrics"},
-    "k6": {"clock", "model", "nesting"},
+    "k6": {"clock", "k6.proxies", "k6.tls", "model", "nesting"},
     "k6.connection": {"config", "k6.proxies", "k6.tls"},
     "k6.factory": {"__init__", "clock", "config", "credentials", "k6", "k6.connection"},
     "k6.proxies": {"config"},

@@ -22,6 +22,24 @@ from exporter.formatting import escape_unprintable, quote_value
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)
 STACK_VARIABLE = "K6_CLOUD_STACK_ID"  # as k6 spells it
+# Variables that many would expect, and those to set instead. Not every name: Kubernetes adds others.
+EXPECTED_VARIABLES = {
+    "TOKEN": TOKEN_VARIABLE,
+    "API_TOKEN": TOKEN_VARIABLE,
+    "TOKEN_FILE": "K6_CLOUD_EXPORTER_API__TOKEN_FILE",
+    "STACK": STACK_VARIABLE,
+    "STACK_ID": STACK_VARIABLE,
+    "STACK_URL": STACK_VARIABLE,
+    "API_STACK_ID": STACK_VARIABLE,
+    "URL": "K6_CLOUD_EXPORTER_API__URL",
+    "TEST": "K6_CLOUD_EXPORTER_TESTS",
+    "TEST_ID": "K6_CLOUD_EXPORTER_TESTS",
+    "TEST_IDS": "K6_CLOUD_EXPORTER_TESTS",
+    "PROJECT": "K6_CLOUD_EXPORTER_TESTS",
+    "PROJECT_ID": "K6_CLOUD_EXPORTER_TESTS",
+    "INTERVAL": "K6_CLOUD_EXPORTER_POLL__INTERVAL",
+    "LISTEN_ADDRESS": "K6_CLOUD_EXPORTER_WEB__LISTEN_ADDRESS",
+}
 MISSING_CREDENTIALS = (
     "no API token: set K6_CLOUD_TOKEN, or set api.token_file to a file that contains the token; "
     "create one in Grafana Cloud under Testing & synthetics, Performance, Settings, Access"
@@ -196,7 +214,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     a setting with one.
     """
     known = {variable(setting.name): setting.name for setting in settings()}
-    misspelled = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
+    misspelled = {name.replace("__", "_") for name in known} | {ENVIRONMENT + it for it in EXPECTED_VARIABLES}
     # Many tools write an unset variable as an empty one.
     tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
     messages: list[str] = []
@@ -222,8 +240,8 @@ def parse_tests(text: str, name: str) -> Any:
 
 def describe_unknown_variable(name: str) -> str:
     words = name.removeprefix(ENVIRONMENT).upper()
-    if words.replace("__", "_") in ("TOKEN", "API_TOKEN"):
-        return f"{name}: there is no such setting; set the token in {TOKEN_VARIABLE}"
+    if expected := EXPECTED_VARIABLES.get(words.replace("__", "_")):
+        return f"{name}: there is no such setting; set {expected}"
     known = [variable(setting.name).removeprefix(ENVIRONMENT) for setting in settings()]
     similar = find_similar(words, known)
     hint = f"; did you mean {ENVIRONMENT}{similar}?" if similar else ""

@@ -18,7 +18,8 @@ Integer = Annotated[int, BeforeValidator(types.reject_non_integer)]
 FilePath = Annotated[Path, BeforeValidator(types.parse_file_path)]
 Url = Annotated[str, BeforeValidator(types.parse_url)]
 Regex = Annotated[str, AfterValidator(types.parse_regex)]
-StackId = Annotated[int, BeforeValidator(types.parse_stack)]
+ApiUrl = Annotated[str, BeforeValidator(types.parse_api_url)]
+Stack = Annotated[int | str, BeforeValidator(types.parse_stack)]
 Id = Annotated[int, BeforeValidator(types.parse_id)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
 Address = Annotated[str, BeforeValidator(types.parse_address)]
@@ -35,10 +36,11 @@ class Api(Section):
     version: Literal["auto", "legacy", "v6"] = Field(
         "auto", description="API version; auto selects v6 if api.stack is set, otherwise legacy"
     )
-    stack: StackId | None = Field(
-        None, ge=1, description="ID of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID"
+    stack: Stack | None = Field(
+        None,
+        description="ID, name or URL of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID",
     )
-    url: Url = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
+    url: ApiUrl = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
     token_file: FilePath | None = Field(
         None,
         description="file with the API token, reread when it changes; K6_CLOUD_TOKEN takes precedence",
@@ -56,8 +58,8 @@ class Api(Section):
     def validate_stack(self) -> "Api":
         if self.version == "v6" and self.stack is None:
             raise ValueError(
-                "version v6 needs the ID of your stack; set K6_CLOUD_STACK_ID or api.stack; "
-                f"{types.WHERE_IS_THE_STACK_ID}"
+                "version v6 needs your stack; set K6_CLOUD_STACK_ID or api.stack to "
+                f"{types.STACK_EXAMPLES}; {types.WHERE_IS_THE_STACK_ID}"
             )
         return self
 

@@ -30,12 +30,12 @@ def find_connection_problems(api: Api, environ: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def describe_proxy(api: Api, environ: Mapping[str, str]) -> str:
-    """The proxy that requests go through, without credentials; empty if there is none."""
+def find_usable_proxy(api: Api, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy that requests go through; None without one, and for one that cannot be used."""
     try:
-        return str(find_proxy(api.url, environ) or "")
+        return find_proxy(api.url, environ)
     except ProxyError:
-        return ""
+        return None
 
 
 class Connection(httpx.AsyncBaseTransport):

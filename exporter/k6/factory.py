@@ -11,9 +11,10 @@ from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.credentials import Secret, SecretError
-from exporter.k6.connection import Connection
+from exporter.k6.connection import Connection, find_usable_proxy
 from exporter.k6.errors import Unauthorized
 from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.stack import Stack
 from exporter.k6.transport import NullObserver, RequestObserver, Transport
 from exporter.k6.v6.client import V6Client
 
@@ -25,6 +26,7 @@ class HttpClient(httpx.AsyncClient):
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None, environ: Mapping[str, str]) -> None:
         self.connection = None if transport else Connection(environ)
+        self.environ = environ
         headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
         # The connection reads the environment.
         super().__init__(transport=transport or self.connection, headers=headers, trust_env=False)
@@ -69,6 +71,9 @@ def build_transport(
         concurrency=config.api.concurrency,
         requests_per_minute=config.api.requests_per_minute,
         observer=observer,
+        # The legacy API needs no stack: its tokens belong to one.
+        stack=Stack(config.api.stack if config.api.effective_version == "v6" else None),
+        proxy=find_usable_proxy(config.api, client.environ) if client.connection else None,
         previous=previous,
     )
 
@@ -93,13 +98,11 @@ def build_api_client(config: Config, transport: Transport) -> LegacyClient | V6C
 
 
 def auth_headers(config: Config, token: Secret) -> dict[str, str]:
-    """The headers that authenticate a request. Raises Unauthorized if the token cannot be read."""
+    """The header that authenticates a request. Raises Unauthorized if the token cannot be read."""
     try:
         secret = token.read()
     except SecretError as error:
         raise Unauthorized(str(error)) from error
-    # The two APIs use different schemes. A legacy token belongs to one stack already; v6 needs its id:
     # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/
-    if config.api.effective_version == "v6":
-        return {"Authorization": f"Bearer {secret}", "X-Stack-Id": str(config.api.stack)}
-    return {"Authorization": f"Token {secret}"}
+    scheme = "Bearer" if config.api.effective_version == "v6" else "Token"
+    return {"Authorization": f"{scheme} {secret}"}

@@ -50,6 +50,10 @@ VARIABLES_AND_FLAGS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "variable for a setting that was renamed": ({"API__STACK_ID": "1"}, {}),
     "variable for the token": ({"API__TOKEN": "canary"}, {}),
     "variable for the token, single underscore": ({"API_TOKEN": "canary"}, {}),
+    "variables that one would expect": (
+        dict.fromkeys(("STACK_ID", "TOKEN", "TOKEN_FILE", "TEST", "PROJECT", "URL", "INTERVAL"), "canary"),
+        {},
+    ),
     "variable like no setting": ({"ZEBRA__STRIPES": "1"}, {}),
     "flag with a wrong value": ({}, {"log": {"level": "loud"}}),
     "flag of its own name": ({}, {"sharding": {"shard": "-1"}}),
@@ -82,7 +86,7 @@ def cases(folder: Path) -> dict[str, list[str]]:
     found["directory"] = errors(folder)
     for name, (environ, flags) in VARIABLES_AND_FLAGS.items():
         found[name] = errors(None, variables(**environ), **flags)
-    found["K6_CLOUD_STACK_ID with a name"] = errors(None, TOKEN | {"K6_CLOUD_STACK_ID": "mystack"})
+    found["K6_CLOUD_STACK_ID with two words"] = errors(None, TOKEN | {"K6_CLOUD_STACK_ID": "my stack"})
     found["no token"] = errors(None, {})
     found["two words as a token"] = errors(None, {"K6_CLOUD_TOKEN": "two words"})
     return found

@@ -230,3 +230,54 @@ def test_each_setting_has_help_and_a_valid_default(name: str) -> None:
     assert len(setting.help) >= 7
     if setting.default:
         assert parse_alone(name, setting.default) == value(Config(), name)
+
+
+@pytest.mark.parametrize(
+    ("value", "stack"),
+    [
+        (12, 12),
+        ("12", 12),
+        (" 12 ", 12),
+        (12.0, 12),
+        (2**31 - 1, 2**31 - 1),
+        ("mystack", "https://mystack.grafana.net"),
+        ("MyStack", "https://mystack.grafana.net"),
+        ("my-stack-2", "https://my-stack-2.grafana.net"),
+        ("2nd", "https://2nd.grafana.net"),
+        ("mystack.grafana.net", "https://mystack.grafana.net"),
+        ("https://mystack.grafana.net/", "https://mystack.grafana.net"),
+        ("https://mystack.grafana.net/a/k6-app/runs/1", "https://mystack.grafana.net"),
+        ("http://mystack.grafana.net", "https://mystack.grafana.net"),
+        ("https://k6.example.com", "https://k6.example.com"),
+    ],
+)
+def test_stack_is_an_id_a_name_or_a_url(value: object, stack: int | str) -> None:
+    config = Config.model_validate({"api": {"stack": value}})
+
+    assert config.api.stack == stack
+    assert config.api.effective_version == "v6"
+
+
+def test_variable_for_the_stack_takes_a_url() -> None:
+    config, _ = load(None, TOKEN | {"K6_CLOUD_STACK_ID": "https://mystack.grafana.net"}, {})
+
+    assert config.api.stack == "https://mystack.grafana.net"
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("https://api.k6.io/cloud/v6", "https://api.k6.io"),
+        ("https://api.k6.io/cloud/v6/", "https://api.k6.io"),
+        ("https://api.k6.io/cloud/v5", "https://api.k6.io"),
+        ("https://api.k6.io/loadtests/v2", "https://api.k6.io"),
+        ("https://api.k6.io/v3/", "https://api.k6.io"),
+        ("https://proxy.test/k6/cloud/v6", "https://proxy.test/k6"),
+        ("https://proxy.test/k6", "https://proxy.test/k6"),
+        ("https://proxy.test/cloud", "https://proxy.test/cloud"),
+        ("https://proxy.test/v3/k6", "https://proxy.test/v3/k6"),
+        ("https://cloud.test", "https://cloud.test"),
+    ],
+)
+def test_path_of_an_api_is_removed_from_its_url(value: str, url: str) -> None:
+    assert Config.model_validate({"api": {"url": value}}).api.url == url

@@ -16,7 +16,7 @@ import trustme
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.credentials import Secret
-from exporter.k6.connection import describe_proxy, find_connection_problems
+from exporter.k6.connection import find_connection_problems, find_usable_proxy
 from exporter.k6.errors import NetworkError
 from exporter.k6.factory import HttpClient, build_http_client, build_transport
 from exporter.k6.transport import NullObserver, Transport
@@ -253,5 +253,5 @@ def test_all_connection_problems_are_found() -> None:
     api = create_config("https://k6.test").api
 
     assert [problem.split(":")[0] for problem in find_connection_problems(api, environ)] == [*environ]
-    assert describe_proxy(api, environ) == ""
-    assert describe_proxy(api, {"HTTPS_PROXY": "svc:Secret@proxy:1"}) == "http://proxy:1"
+    assert find_usable_proxy(api, environ) is None
+    assert str(find_usable_proxy(api, {"HTTPS_PROXY": "svc:Secret@proxy:1"})) == "http://proxy:1"

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from exporter.k6.coerce import to_float, to_int, to_timestamp
-from exporter.k6.decoding import MAX_BYTES
+from exporter.k6.decoding import MAX_BYTES, MAX_VALUES
 from exporter.k6.errors import ApiError
 from exporter.k6.legacy.client import LegacyClient
-from exporter.k6.pagination import MAX_ITEMS, MAX_VALUES
+from exporter.k6.pagination import MAX_ITEMS
 from exporter.k6.v6.client import V6Client
 from exporter.k6.v6.schema import ScheduleBody, parse_schedule
 from exporter.model import RunList, TestList

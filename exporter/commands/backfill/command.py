@@ -82,7 +82,7 @@ def run_backfill(config: Config, token: Secret, options: BackfillOptions, connec
 def find_errors(history: History, result: PollResult, options: BackfillOptions) -> list[str]:
     """Why nothing is written. A gap would look as if there had been no runs."""
     if result.failures:
-        return [failure.message for failure in result.failures]
+        return [failure.message for failure in dict.fromkeys(result.failures)]
     if not history.tests:
         advice = "k6-cloud-exporter check shows details"
         return [f"no test visible to the token matches the configuration; {advice}"]

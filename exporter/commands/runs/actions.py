@@ -116,7 +116,7 @@ class RunsCommand:
         # Without configured tests, "all tests" may match none, which is no mistake of the user.
         unresolved = result.unresolved if self.config.tests else ()
         return [
-            *(failure.message for failure in result.failures),
+            *(failure.message for failure in dict.fromkeys(result.failures)),
             *(f"{entry}: no matching test, or not visible to this token" for entry in unresolved),
             *(f"skipped {skipped.description}" for skipped in result.skipped),
         ]
