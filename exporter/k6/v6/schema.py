@@ -96,6 +96,9 @@ PHASES = {
 LOAD_ENDED = ("processing_metrics", "completed", "aborted")
 # Exceptions in setup(), teardown() and the script, as k6 sends them.
 SCRIPT_ERRORS = frozenset({8030, 8031, 8035})
+# k6 sends it for Ctrl-C, for test.abort() in the script and for a threshold, which sets the result `failed`.
+# Such a run (`k6 cloud run --local-execution`) names no user.
+ABORTED_IN_K6 = 8036
 
 
 def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
@@ -169,8 +172,11 @@ def map_abort(steps: Iterable[StatusBody], result: object) -> RunStatus:
     # An aborted run has this result if a threshold ended it: https://github.com/grafana/k6/pull/5769
     if result == "failed":
         return RunStatus.ABORTED_BY_THRESHOLD
-    if any(to_int_or_none(extra.code) in SCRIPT_ERRORS for extra in extras):
+    codes = {to_int_or_none(extra.code) for extra in extras}
+    if codes & SCRIPT_ERRORS:
         return RunStatus.ABORTED_BY_SCRIPT_ERROR
+    if ABORTED_IN_K6 in codes:
+        return RunStatus.ABORTED_BY_USER
     return RunStatus.ABORTED_BY_SYSTEM
 
 
