@@ -209,7 +209,9 @@ def drop_future_timestamps(run: Run, now: float) -> Run:
         return run
     created, started, ended = (None if name in future else value for name, value in timestamps.items())
     invalid_fields = (*run.invalid_fields, *future)
-    return replace(run, created=created, started=started, ended=ended, invalid_fields=invalid_fields)
+    run = replace(run, created=created, started=started, ended=ended, invalid_fields=invalid_fields)
+    # What was computed from these times is as wrong as they are.
+    return run if future == ["created"] else replace(run, execution=None, phases=())
 
 
 def select_retained(runs: Iterable[Run], retention: RetentionPolicy) -> tuple[Run, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from exporter.model import LoadTest, Outcome, Run
+from exporter.model import LoadTest, Outcome, Phase, Run
 from exporter.store import RetentionPolicy, RunSummary, State, StateUpdate, TestUpdate
 
 TEST = LoadTest(id=7, name="checkout", project_id=3)
@@ -225,6 +225,14 @@ def test_runs_with_missing_or_wrong_time_count_once() -> None:
             state = state.apply(poll(*runs, now=200.0))
 
         assert counts(state) == {"passed": 1}
+
+
+def test_future_end_gives_no_duration() -> None:
+    wrong = replace(PASSED, ended=1e10, execution=1e10, phases=((Phase.RUNNING, 1e10),))
+
+    [kept] = State().apply(poll(wrong)).tests[7].runs
+
+    assert (kept.created, kept.ended, kept.execution, kept.phases) == (PASSED.created, None, None, ())
 
 
 def test_future_run_does_not_stay_the_last() -> None:

@@ -11,7 +11,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from exporter.k6.coerce import FieldConverter, to_float, to_id, to_int_or_none, to_str, to_timestamp
+from exporter.k6.coerce import (
+    MAX_DURATION,
+    FieldConverter,
+    to_amount,
+    to_duration,
+    to_id,
+    to_int_or_none,
+    to_planned_duration,
+    to_str,
+    to_timestamp,
+)
 from exporter.k6.pagination import UnexpectedItem
 from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
 
@@ -130,9 +140,9 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         created=convert("created", to_timestamp, body.created),
         started=started,
         ended=ended if ended is not None else convert("ended", to_timestamp, body.ended),
-        duration=convert("duration", to_float, body.estimated_duration),
-        vus=convert("vus", to_float, body.max_vus),
-        execution=convert("execution_duration", to_float, billable),
+        duration=convert("duration", to_planned_duration, body.estimated_duration),
+        vus=convert("vus", to_amount, body.max_vus),
+        execution=convert("execution_duration", to_duration, billable),
         vuh=convert("vuh", total_vuh, body.cost),
         phases=phase_durations(history),
         invalid_fields=tuple(convert.invalid),
@@ -192,7 +202,7 @@ def map_result(result: object) -> ResultStatus | None:
 def total_vuh(cost: object) -> float | None:
     """Virtual user hours. Raises ValueError."""
     # The OpenAPI description allows a number or a string here.
-    return to_float(to_type(cost, Cost).total_vuh)
+    return to_amount(to_type(cost, Cost).total_vuh)
 
 
 def parse_step(step: StatusBody) -> Step:
@@ -226,7 +236,11 @@ def phase_durations(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
             unknown.add(phase)
         else:
             durations[phase] = durations.get(phase, 0.0) + ended - began
-    return tuple((phase, duration) for phase, duration in durations.items() if phase not in unknown)
+    return tuple(
+        (phase, duration)
+        for phase, duration in durations.items()
+        if phase not in unknown and duration <= MAX_DURATION
+    )
 
 
 def parse_test(body: TestBody) -> LoadTest:
