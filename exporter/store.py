@@ -53,8 +53,8 @@ class StateUpdate:
     - `failed`: tests whose requests failed.
     - `members`: all tests to watch from now on, or None if this poll made no discovery.
     - `unresolved`: entries of the configuration that match no test; ignored unless `members` is given.
-    - `newest_created`: creation time in Unix seconds of the newest run received, whether of a watched test or
-      not. The next poll of v6 lists runs from there on.
+    - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs; None if this poll
+      has not listed them.
     """
 
     monotonic: float = 0.0
@@ -63,7 +63,7 @@ class StateUpdate:
     failed: frozenset[int] = frozenset()
     members: Mapping[int, LoadTest] | None = None
     unresolved: tuple[str, ...] = ()
-    newest_created: float | None = None
+    list_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,8 @@ class State:
     - `tests`: those of them that have been fetched at least once.
     - `unresolved`: entries of the configuration that match no test.
     - `updated_at`: monotonic time of the last poll that fetched anything, None before the first.
-    - `newest_created`: creation time in Unix seconds of the newest run that any poll has received.
+    - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs, None before the
+      first list.
     - `unconfirmed_since`: tests that the last poll could not fetch, each with the monotonic time of the last
       poll that could.
     - `stale_tests`: those of them whose series are dropped because this was too long ago. They stay in
@@ -272,7 +273,7 @@ class State:
     tests: Mapping[int, TestState] = field(default_factory=dict)
     unresolved: tuple[str, ...] = ()
     updated_at: float | None = None
-    newest_created: float | None = None
+    list_since: float | None = None
     unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
 
@@ -282,7 +283,6 @@ class State:
 
     def apply(self, poll: StateUpdate) -> "State":
         """The state after a poll."""
-        created = [time for time in (self.newest_created, poll.newest_created) if time is not None]
         confirmed_at = poll.monotonic if self.updated_at is None else self.updated_at
         return replace(
             self,
@@ -290,8 +290,7 @@ class State:
             tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
             updated_at=poll.monotonic,
-            # Never back: a poll that received only older runs must not widen the next list.
-            newest_created=max(created, default=None),
+            list_since=self.list_since if poll.list_since is None else poll.list_since,
             # Repeated failures keep the time of the last success, or the test would never be stale.
             unconfirmed_since={
                 id_: self.unconfirmed_since.get(id_, confirmed_at) for id_ in poll.failed if id_ in self.tests
