@@ -68,7 +68,7 @@ class StateUpdate:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What is kept of a finished run that is itself no longer kept. `ended` is in Unix seconds.
+    """What is kept of a finished run that is itself no longer kept. Times are in Unix seconds.
 
     It takes a twentieth of the memory of a Run.
     """
@@ -76,6 +76,12 @@ class RunSummary:
     id: int
     outcome: Outcome
     ended: float | None
+    created: float | None = None
+
+    @property
+    def sort_key(self) -> tuple[float, int]:
+        """Orders summaries from old to new, as Run.sort_key orders runs."""
+        return (self.created if self.created is not None else float("-inf"), self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ class TestState:
     - `recent_ids`, `highest_old_id`: the newest ids that were ever received, and the highest of all others.
       A finished run that is received for the first time is counted if its id is greater than highest_old_id
       and not in recent_ids. Ids are compared and not creation times, because k6 Cloud assigns ids in
-      ascending order, while times can be missing, wrong, or of a clock that differs from ours.
+      ascending order, while times can be missing, wrong, or of a clock that differs from ours. Only where an
+      id is wrong (see is_newest), the creation time decides.
     """
 
     test: LoadTest
@@ -136,7 +143,9 @@ def counts_as_finished(run: Run) -> bool:
 
 def summarize(run: Run) -> RunSummary | None:
     """The summary of a finished run, None for any other."""
-    return RunSummary(run.id, run.outcome or Outcome.NONE, run.ended) if counts_as_finished(run) else None
+    if not counts_as_finished(run):
+        return None
+    return RunSummary(run.id, run.outcome or Outcome.NONE, run.ended, run.created)
 
 
 def unparsed_runs(test_state: TestState) -> tuple[Run, ...]:
@@ -166,7 +175,7 @@ def apply_update(
     counts = Counter(
         run.outcome
         for run in merged.values()
-        if counts_as_finished(run) and is_newly_finished(run.id, test_state, known)
+        if counts_as_finished(run) and is_newly_finished(run, test_state, known)
     )
     # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
     uncounted = test_update.deleted_run_ids - test_state.counted_ids
@@ -191,11 +200,24 @@ def apply_update(
     return test_state if after == test_state else after
 
 
-def is_newly_finished(run_id: int, test_state: TestState, known: Mapping[int, Run]) -> bool:
+def is_newly_finished(run: Run, test_state: TestState, known: Mapping[int, Run]) -> bool:
     """Whether a finished run has neither been counted nor had finished before the first update."""
-    if run_id in test_state.counted_ids:
+    if run.id in test_state.counted_ids:
         return False
-    return run_id in known or (run_id > test_state.highest_old_id and run_id not in test_state.recent_ids)
+    if run.id in known:
+        return True
+    is_new = run.id > test_state.highest_old_id or is_newest(run, test_state)
+    return is_new and run.id not in test_state.recent_ids
+
+
+def is_newest(run: Run, test_state: TestState) -> bool:
+    """Whether a run was created after all known ones, although one of them has a higher id.
+
+    A single wrong id, such as 2**62, would be the highest for good. More than one is no mistake.
+    """
+    newest = test_state.last_run
+    is_last_created = newest is not None and run.sort_key[0] > newest.sort_key[0]
+    return is_last_created and all(id_ < run.id for id_ in test_state.recent_ids[:-1])
 
 
 def drop_future_timestamps(run: Run, now: float) -> Run:
@@ -242,8 +264,7 @@ def update_summaries(
     older = [summary for summary in summaries if summary.id not in merged]
     older += [summary for summary in dropped if summary]
     limit = max(MAX_RECENT_OUTCOMES - sum(counts_as_finished(run) for run in runs), 0)
-    # By id, because `ended` can be missing.
-    return tuple(sorted(older, key=lambda summary: summary.id, reverse=True)[:limit])
+    return tuple(sorted(older, key=lambda summary: summary.sort_key, reverse=True)[:limit])
 
 
 def latest_pass_time(previous: float | None, runs: Iterable[Run]) -> float | None:
