@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config import ENVIRONMENT, ConfigError, load, settings
+from exporter.config import ENVIRONMENT, ConfigError, ConfigLoader, load, settings
 from tests.support.golden import assert_golden
 
 BAD = sorted(Path(__file__).with_name("bad").glob("*.yaml"))
@@ -35,7 +35,8 @@ GENERATED: dict[str, bytes] = {
 # Variables beside the token, and flags as a tree.
 VARIABLES_AND_FLAGS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "variable with a wrong value": ({"RUNS__KEEP": "many"}, {}),
-    "empty variable for a number": ({"RUNS__KEEP": ""}, {}),
+    "blank variable for a number": ({"RUNS__KEEP": " "}, {}),
+    "blank variable for tests": ({"TESTS": " "}, {}),
     "tests variable with a wrong id": ({"TESTS": "[{id: 1}, {id: x}]"}, {}),
     "tests variable with a number": ({"TESTS": "1234"}, {}),
     "tests variable with invalid YAML": ({"TESTS": "[{id: 1}"}, {}),
@@ -101,6 +102,36 @@ def test_each_error_is_one_line_without_secrets(tmp_path: Path) -> None:
             assert message.isprintable()
             assert "canary" not in message
             assert not [text for text in (*library, *python) if text in message]
+
+
+@pytest.mark.parametrize("content", ["hello", "[{timeout: 1s}]", "1"])
+@pytest.mark.parametrize("source", ["variable", "flag", "K6_CLOUD_STACK_ID"])
+def test_section_that_is_none_is_rejected(content: str, source: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"api: {content}")
+    environ = {"variable": variables(API__URL="https://k6.test"), "K6_CLOUD_STACK_ID": TOKEN | {source: "1"}}
+    flags = {"api": {"url": "https://k6.test"}} if source == "flag" else {}
+
+    assert errors(file, environ.get(source, TOKEN), **flags) == errors(file)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing", "api:", "api:\n  url:\n"])
+def test_file_that_loses_its_settings_is_rejected(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    reload = ConfigLoader(file, TOKEN, {})
+    file.write_text(content)
+    reload()
+    reload()  # it was empty at the start
+    file.write_text("tests: [{id: 1}]")
+    reload()
+
+    file.write_text(content)
+    with pytest.raises(ConfigError, match="no longer contains"):
+        reload()
+    with pytest.raises(ConfigError):
+        reload()
+    file.write_text("tests: [{id: 2}]")
+    assert reload()[0].tests[0].id == 2
 
 
 def test_every_setting_is_wrong_in_some_file() -> None:
