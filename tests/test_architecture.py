@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands.once": {"app", "commands.options", "commands.process", "config", "credentials"},
     "commands.serve": {
         *("__init__", "app", "commands.options", "commands.process", "config", "config.reload"),
-        *("credentials", "web", "web.security"),
+        *("credentials", "logs", "web", "web.security"),
     },
     "commands.demo": {
         *("clock", "commands.options", "commands.process", "commands.serve", "config"),

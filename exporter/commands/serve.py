@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from exporter import __version__
+from exporter import __version__, logs
 from exporter.app import create_exporter
 from exporter.commands.options import REVISION, config_options, config_reader, read_or_exit, web_options
 from exporter.commands.process import bind_or_exit, load_web_config_or_exit, run_async
@@ -49,6 +49,7 @@ async def serve_exporter(
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
     async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
+        logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
         exporter.scheduler.start()
         url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
         log.info("listening", extra={"url": url, "version": __version__})
