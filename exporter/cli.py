@@ -1,5 +1,8 @@
 """The command line: the group of commands. Each command is defined in its own file in exporter/commands."""
 
+import sys
+from typing import Any
+
 import click
 
 from exporter import __version__
@@ -19,6 +22,12 @@ class DefaultCommand(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
             args.insert(0, next(iter(self.commands)))
         return super().parse_args(context, args)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            sys.exit(130)  # as shells report it; click would print "Aborted!" and exit with 1
 
 
 @click.group(cls=DefaultCommand)

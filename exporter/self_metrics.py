@@ -116,6 +116,10 @@ class SelfMetrics:
             "Total number of webhook requests by outcome.",
             ["outcome"],
         )
+        self.log_lines_dropped = counter(
+            "k6_cloud_exporter_log_lines_dropped_total",
+            "Total number of log lines that could not be written to stderr.",
+        )
         self.reload_successful = gauge(
             "k6_cloud_exporter_config_last_reload_successful",
             "1 if the configuration was last loaded successfully, otherwise 0.",

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from exporter import logs
-from exporter.config import Config, ConfigError, load, settings
+from exporter.config import Config, ConfigError, ConfigLoader, settings
 from exporter.config.load import flag
 from exporter.config.reload import Read
 from exporter.credentials import Secret
@@ -21,7 +21,7 @@ Command = Callable[..., Any]
 Option = Callable[[Command], Command]  # a decorator that adds an option
 
 SETTINGS = {setting.name: setting for setting in settings()}
-REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where an image is built
+REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION") or "unknown"  # set where an image is built
 DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
 
 
@@ -103,8 +103,10 @@ def config_reader(
     if test or project:
         tree["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
 
+    load = ConfigLoader(file, os.environ, tree)
+
     def read() -> tuple[Config, Secret]:
-        config, token = load(file, os.environ, tree)
+        config, token = load()
         if problems := find_connection_problems(config.api, os.environ):
             raise ConfigError(problems)
         logs.configure(config.log.level, config.log.format)

@@ -3,11 +3,12 @@
 import logging
 import signal
 import socket
+import sys
 from typing import Any
 
 import click
 
-from exporter import __version__
+from exporter import __version__, logs
 from exporter.app import create_exporter
 from exporter.commands.options import REVISION, config_options, config_reader, read_or_exit, web_options
 from exporter.commands.process import bind_or_exit, load_web_config_or_exit, run_async
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 @web_options
 def serve(**flags: Any) -> None:
     """Poll k6 Cloud and serve metrics until SIGTERM or SIGINT."""
+    # Until the server handles signals itself. The kernel ignores SIGTERM for the first process of a container
+    # unless there is a handler.
+    signal.signal(signal.SIGTERM, exit_with_success)
     if hasattr(signal, "SIGHUP"):
         # Its default action ends the process; a reload sent during the start must not do that.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -34,6 +38,11 @@ def serve(**flags: Any) -> None:
     middleware = load_web_config_or_exit(config)
     listening = bind_or_exit(config.web.listen_address)
     run_async(serve_exporter(config, token, listening, read=read, middleware=middleware))
+
+
+def exit_with_success(*_: object) -> None:
+    """Ends the process while it starts, with the exit code that SIGTERM has later too."""
+    sys.exit(0)
 
 
 async def serve_exporter(
@@ -49,6 +58,7 @@ async def serve_exporter(
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
     async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
+        logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
         exporter.scheduler.start()
         url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
         log.info("listening", extra={"url": url, "version": __version__})

@@ -76,9 +76,11 @@ class TestSelector(Section):
     name: str | None = Field(None, min_length=1, description="alias of this test, exposed as `test_name`")
     project: Id | None = Field(None, ge=1, description="project ID; selects all its tests")
     include: Regex | None = Field(
-        None, description="regular expression; selects only tests whose name matches"
+        None, description="regular expression (RE2); selects only tests whose name matches"
     )
-    exclude: Regex | None = Field(None, description="regular expression; excludes tests whose name matches")
+    exclude: Regex | None = Field(
+        None, description="regular expression (RE2); excludes tests whose name matches"
+    )
 
     @model_validator(mode="after")
     def validate_selector(self) -> "TestSelector":

@@ -1,14 +1,12 @@
 """Types of settings: functions that convert a value, or raise ValueError with a sentence for the user."""
 
 import re
-import warnings
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from exporter.formatting import SETTING_UNITS, format_setting_duration, quote_value
+from exporter.formatting import SETTING_UNITS, escape_unprintable, format_setting_duration, quote_value
+from exporter.regex import Regex
 
-# Python versions differ in the nesting that `re` accepts, and not in a limit on the number of groups.
-MAX_REGEX_GROUPS = 100
 MAX_DURATION = 3650 * 86400.0  # seconds
 STACK_EXAMPLES = "its ID such as 12345, or its URL such as https://mystack.grafana.net"
 WHERE_IS_THE_STACK_ID = "the ID is in Grafana Cloud under Testing & synthetics, Performance, Settings"
@@ -144,17 +142,13 @@ def parse_path(value: object) -> str:
 
 def parse_regex(value: str) -> str:
     """A regular expression; it is returned as text, since the configuration is compared on reloads."""
-    too_complex = f"{quote_value(value)} is too complex for a regular expression; simplify it"
-    if value.count("(") > MAX_REGEX_GROUPS:
-        raise ValueError(too_complex)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of syntax that a later Python may interpret differently
-            re.compile(value)
-    except re.error as error:
-        raise ValueError(f"{quote_value(value)} is not a regular expression: {error}") from error
-    except OverflowError as error:
-        raise ValueError(too_complex) from error
+        Regex(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{quote_value(value)} is not a regular expression in the syntax of RE2, as in Prometheus: "
+            + escape_unprintable(str(error))
+        ) from error
     return value
 
 

@@ -1,11 +1,11 @@
 """Which tests are selected."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.model import LoadTest
 from exporter.polling.sharding import ALONE, Shard
+from exporter.regex import Regex
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +13,15 @@ class Rule:
     """Selects tests by project (None: every project of the token) and by patterns of their names."""
 
     project: int | None = None
-    include: re.Pattern[str] | None = None
-    exclude: re.Pattern[str] | None = None
+    include: Regex | None = None
+    exclude: Regex | None = None
 
     def matches(self, test: LoadTest) -> bool:
         """Whether it selects this test."""
         return (
             self.project in (None, test.project_id)
-            and (self.include is None or self.include.search(test.name) is not None)
-            and (self.exclude is None or self.exclude.search(test.name) is None)
+            and (self.include is None or self.include.matches(test.name))
+            and (self.exclude is None or not self.exclude.matches(test.name))
         )
 
     def __str__(self) -> str:

@@ -19,6 +19,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "api.stack": ("1", "2", "3"),
     "api.url": ("https://file.test", "https://environment.test", "https://flag.test"),
     "api.token_file": ("/file", "/environment", "/flag"),
+    "api.ca_file": ("/file", "/environment", "/flag"),
     "api.timeout": ("1s", "2s", "3s"),
     "api.concurrency": ("1", "2", "3"),
     "api.requests_per_minute": ("1", "2", "3"),
@@ -166,6 +167,19 @@ def test_yaml_anchors_and_merges_work(tmp_path: Path) -> None:
     assert (config.poll.interval, config.poll.idle_interval, config.runs.keep) == (5, 5, 1)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_empty_variable_is_as_not_set(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(tree(name, yaml.safe_load(VALUES[name][0]))))
+    environ = TOKEN | {ENVIRONMENT + name.upper().replace(".", "__"): ""}
+
+    assert load(file, environ, {})[0] == load(file, TOKEN, {})[0] != Config()
+
+
+def test_empty_variable_of_no_setting_is_ignored() -> None:
+    assert load(None, TOKEN | {"K6_CLOUD_EXPORTER_POLL__INTERVALL": ""}, {})[0] == Config()
+
+
 @pytest.mark.parametrize(
     ("text", "shard"),
     [("2", 2), ("k6-cloud-exporter-2", 2), ("a.b-10-3", 3), ("0", 0), ("x-007", 7)],
@@ -216,7 +230,7 @@ def test_auto_version_is_v6_if_a_stack_is_set(version: str, stack: int | None, a
         ("[{id: 1, name: soak}]", (TestSelector(id=1, name="soak"),)),
         ("- id: 1\n- project: 2\n  include: ^a", (TestSelector(id=1), TestSelector(project=2, include="^a"))),
         ('[{"id": 1}]', (TestSelector(id=1),)),
-        ("", ()),
+        ("[]", ()),
     ],
 )
 def test_variable_for_tests_is_yaml(text: str, tests: tuple[TestSelector, ...]) -> None:
