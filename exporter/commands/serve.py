@@ -1,5 +1,6 @@
 """The command `serve`: poll k6 Cloud and serve metrics."""
 
+import gc
 import logging
 import signal
 import socket
@@ -50,6 +51,8 @@ async def serve_exporter(
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
     async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
+        # What is loaded by now is never garbage. Full collections, which delay scrapes, need not look at it.
+        gc.freeze()
         exporter.scheduler.start()
         is_tls = middleware is not None and middleware.tls() is not None
         for one in listening:
