@@ -183,7 +183,7 @@ class Exporter:
         return None
 
     def _status(self) -> Status:
-        poller = self.poller
+        poller, updated_at = self.poller, self.poller.state.updated_at
         return Status(
             version=__version__,
             state=poller.state,
@@ -197,6 +197,7 @@ class Exporter:
             errors=list(poller.recent_errors),
             app_url=self.config.app_url,
             telemetry_path=self.config.web.telemetry_path,
+            data_age=None if updated_at is None else self._clock.monotonic() - updated_at,
         )
 
 

@@ -33,7 +33,7 @@ class SpeedType(click.FloatRange):
         return self.fail(f"{value} is not a number", param, ctx) if math.isnan(number) else number
 
 
-def setting_option(name: str) -> Option:
+def setting_option(name: str, *, is_repeatable: bool = False) -> Option:
     """The flag of a setting. It takes any text, so that its errors are reported together with the file's."""
     setting = SETTINGS[name]
     return click.option(
@@ -41,6 +41,7 @@ def setting_option(name: str) -> Option:
         # click passes options as keyword arguments, which cannot contain dots.
         name.replace(".", "__"),
         metavar="|".join(setting.choices) or "TEXT",
+        multiple=is_repeatable,
         help=f"{setting.help} [default: {setting.default}]" if setting.default else setting.help,
     )
 
@@ -71,14 +72,21 @@ def config_options(command: Command) -> Command:
 
 def web_options(command: Command) -> Command:
     """Add the options of the web server."""
-    names = ("web.listen_address", "web.telemetry_path", "web.config_file")
-    return add_options(command, map(setting_option, names))
+    names = ("web.telemetry_path", "web.config_file")
+    address = setting_option("web.listen_address", is_repeatable=True)
+    return add_options(command, (address, *map(setting_option, names)))
 
 
 def address_option(default: str) -> Option:
     """The listen address of a command that reads no configuration."""
-    help_ = SETTINGS["web.listen_address"].help
-    return click.option("--web.listen-address", "address", default=default, show_default=True, help=help_)
+    return click.option(
+        "--web.listen-address",
+        "addresses",
+        multiple=True,
+        default=[default],
+        show_default=True,
+        help=SETTINGS["web.listen_address"].help,
+    )
 
 
 def simulator_options(command: Command) -> Command:
@@ -91,12 +99,15 @@ def simulator_options(command: Command) -> Command:
 
 
 def config_reader(
-    file: Path | None, test: Sequence[int] = (), project: Sequence[int] = (), **flags: str | None
+    file: Path | None,
+    test: Sequence[int] = (),
+    project: Sequence[int] = (),
+    **flags: str | Sequence[str] | None,
 ) -> Read:
     """A function that reads the configuration anew each time, and applies its logging settings at once."""
     tree: dict[str, Any] = {}
     for name, value in flags.items():
-        if value is not None:
+        if value is not None and value != ():  # click's value of a repeatable flag that is not given
             section, key = name.split("__", 1)
             tree.setdefault(section, {})[key] = value
     # These flags replace the tests of the file. If they were added, a user could not select fewer tests.

@@ -1,9 +1,11 @@
 """The command `serve`: poll k6 Cloud and serve metrics."""
 
+import gc
 import logging
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -16,7 +18,7 @@ from exporter.config import Config
 from exporter.config.reload import Read
 from exporter.credentials import Secret
 from exporter.web.security import WebConfigMiddleware, is_health_check, is_public_path
-from exporter.web.server import Endpoint, base_url, serve_endpoints
+from exporter.web.server import Endpoint, base_url, bound_address, serve_endpoints
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ def exit_with_success(*_: object) -> None:
 async def serve_exporter(
     config: Config,
     token: Secret,
-    listening: socket.socket,
+    listening: Sequence[socket.socket],
     *others: Endpoint,
     read: Read | None = None,
     middleware: WebConfigMiddleware | None = None,
@@ -59,9 +61,13 @@ async def serve_exporter(
     """
     async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
         logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
+        # What is loaded by now is never garbage. Full collections, which delay scrapes, need not look at it.
+        gc.freeze()
         exporter.scheduler.start()
-        url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
-        log.info("listening", extra={"url": url, "version": __version__})
+        is_tls = middleware is not None and middleware.tls() is not None
+        for one in listening:
+            addresses = {"url": base_url(one, is_tls=is_tls), "address": bound_address(one)}
+            log.info("listening", extra={**addresses, "version": __version__})
         try:
             if middleware is None:
                 await serve_endpoints(Endpoint(exporter.web, listening), *others, reload=exporter.reload)

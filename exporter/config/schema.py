@@ -22,7 +22,7 @@ ApiUrl = Annotated[str, BeforeValidator(types.parse_api_url)]
 Stack = Annotated[int | str, BeforeValidator(types.parse_stack)]
 Id = Annotated[int, BeforeValidator(types.parse_id)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
-Address = Annotated[str, BeforeValidator(types.parse_address)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(types.parse_addresses)]
 UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
 
 
@@ -141,7 +141,7 @@ class Sharding(Section):
 class Web(Section):
     """The exporter's own web server. Changes require a restart."""
 
-    listen_address: Address = Field(":10565", description="address to listen on")
+    listen_address: Addresses = Field((":10565",), description="address to listen on; repeatable")
     telemetry_path: UrlPath = Field("/metrics", description="path of the metrics")
     config_file: FilePath | None = Field(
         None,
@@ -209,6 +209,8 @@ def describe_setting(name: str, field: FieldInfo) -> Setting:
     default = "" if field.default in (None, ()) else str(field.default)
     if isinstance(field.default, float):
         default = format_setting_duration(field.default)
+    elif isinstance(field.default, tuple):
+        default = ",".join(field.default)
     elif isinstance(field.default, bool):
         default = default.lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

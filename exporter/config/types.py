@@ -118,6 +118,13 @@ def is_url(value: str) -> bool:
     return is_plain and is_port and parts.scheme in ("http", "https") and HOST.fullmatch(host) is not None
 
 
+def parse_addresses(value: object) -> tuple[str, ...]:
+    """Listen addresses: a list, or one text in which they are separated by commas."""
+    if isinstance(value, list | tuple) and value:
+        return tuple(map(parse_address, value))
+    return tuple(map(parse_address, value.split(","))) if isinstance(value, str) else (parse_address(value),)
+
+
 def parse_address(value: object) -> str:
     """host:port, :port or [IPv6 address]:port."""
     match = re.fullmatch(r"(.*):([0-9]{1,5})", value) if isinstance(value, str) else None

@@ -88,6 +88,13 @@ def test_flag_overrides_variable_overrides_file(name: str, tmp_path: Path) -> No
     assert parse_alone(name, in_flag) != parse_alone(name, in_environment)
 
 
+@pytest.mark.parametrize("value", [[":1", "[::1]:2"], (":1", "[::1]:2"), ":1,[::1]:2"])
+def test_listen_addresses_are_a_list_or_one_text(value: object) -> None:
+    config = Config.model_validate({"web": {"listen_address": value}})
+
+    assert config.web.listen_address == (":1", "[::1]:2")
+
+
 def test_section_can_come_from_all_sources(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("poll: {interval: 1s, idle_interval: 2s, stale_after: 10m}")
@@ -154,7 +161,7 @@ def test_valid_file_is_loaded(tmp_path: Path) -> None:
     )
     assert config.poll.interval == 0.5
     assert (config.runs.keep, config.runs.max_age) == (0, 604800)
-    assert (config.web.listen_address, config.web.telemetry_path) == ("[::1]:9000", "/k6/metrics")
+    assert (config.web.listen_address, config.web.telemetry_path) == (("[::1]:9000",), "/k6/metrics")
     assert config.app_url == "https://mystack.grafana.net/a/k6-app"
 
 

@@ -293,7 +293,7 @@ def test_security_policy_states_the_limits_of_the_server() -> None:
     limits = (
         f"{server.MAX_CONNECTIONS} connections",
         f"{protocol.MAX_HEAD // 1024} KiB for request line and headers",
-        f"never more than {(protocol.MAX_HEAD + 2 * protocol.PARSED_CHUNK) // 1024} KiB",
+        f"up to {(protocol.MAX_HEAD + protocol.PARSED_CHUNK) // 1024} KiB in a pipelined request",
         f"{protocol.MAX_BODY // 1024} KiB for a body",
         f"{protocol.REQUEST_TIMEOUT:.0f} seconds for the TLS handshake and for a request",
         f"{protocol.RESPONSE_TIMEOUT:.0f} seconds to read a response",
