@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+MAX_CANDIDATES = 10  # tests of one name that are listed
+
 
 class RunStatus(IntEnum):
     """Status of a run. From FINISHED on, its load has ended."""
@@ -123,6 +125,26 @@ class LoadTest:
     project_id: int | None = None
     last_run_id: int | None = None
     next_run: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnresolvedEntry:
+    """An entry of the setting `tests` that selects no test.
+
+    None matches it, or it is a `name` that several tests have, which are the `candidates`.
+    """
+
+    entry: str
+    name: str | None = None
+    candidates: tuple[LoadTest, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.candidates:
+            return self.entry
+        listed = [f"{test.id} (project {test.project_id})" for test in self.candidates[:MAX_CANDIDATES]]
+        more = len(self.candidates) - len(listed)
+        text = ", ".join(listed) + (f" and {more} more" if more else "")
+        return f"{self.entry}: {len(self.candidates)} tests have this name: {text}"
 
 
 @dataclass(frozen=True, slots=True)

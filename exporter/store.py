@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.model import LoadTest, Outcome, Run, RunStatus, unrecognized_fields
+from exporter.model import LoadTest, Outcome, Run, RunStatus, UnresolvedEntry, unrecognized_fields
 
 DAY = 86400.0  # seconds
 # Newest run ids that are kept for each test. k6 Cloud can list a run later than runs with higher ids. It is
@@ -52,7 +52,7 @@ class StateUpdate:
       unchanged.
     - `failed`: tests whose requests failed.
     - `members`: all tests to watch from now on, or None if this poll made no discovery.
-    - `unresolved`: entries of the configuration that match no test; ignored unless `members` is given.
+    - `unresolved`: entries of the configuration that select no test; ignored unless `members` is given.
     - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs; None if this poll
       has not listed them.
     """
@@ -62,7 +62,7 @@ class StateUpdate:
     updates: dict[int, TestUpdate] = field(default_factory=dict)
     failed: frozenset[int] = frozenset()
     members: Mapping[int, LoadTest] | None = None
-    unresolved: tuple[str, ...] = ()
+    unresolved: tuple[UnresolvedEntry, ...] = ()
     list_since: float | None = None
 
 
@@ -279,7 +279,7 @@ class State:
 
     - `members`: the tests to watch.
     - `tests`: those of them that have been fetched at least once.
-    - `unresolved`: entries of the configuration that match no test.
+    - `unresolved`: entries of the configuration that select no test.
     - `updated_at`: monotonic time of the last poll that fetched anything, None before the first.
     - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs, None before the
       first list.
@@ -292,7 +292,7 @@ class State:
     retention: RetentionPolicy = RetentionPolicy()
     members: Mapping[int, LoadTest] = field(default_factory=dict)
     tests: Mapping[int, TestState] = field(default_factory=dict)
-    unresolved: tuple[str, ...] = ()
+    unresolved: tuple[UnresolvedEntry, ...] = ()
     updated_at: float | None = None
     list_since: float | None = None
     unconfirmed_since: Mapping[int, float] = field(default_factory=dict)

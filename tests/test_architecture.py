@@ -54,16 +54,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("k6", "k6.factory", "polling", "polling.factory", "self_metrics", "store", "web"),
     },
     "commands": {
-        *("clock", "commands.options", "commands.process", "config", "credentials", "exposition"),
-        *("formatting", "k6", "k6.factory", "model", "polling", "polling.factory", "store"),
+        *("clock", "commands.names", "commands.options", "commands.process", "config", "credentials"),
+        *("exposition", "formatting", "k6", "k6.factory", "model", "polling", "polling.factory", "store"),
     },
+    "commands.completion": set(),
     "commands.options": {"config", "config.reload", "credentials", "k6.connection", "logs"},
     "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
     "commands.check": {
-        *("app", "commands.options", "commands.process", "config", "credentials", "formatting"),
-        *("k6", "model", "polling", "polling.factory", "regex", "store"),
+        *("app", "commands.names", "commands.options", "commands.process", "config", "credentials"),
+        *("formatting", "k6", "model", "polling", "polling.factory", "regex", "store"),
     },
-    "commands.once": {"app", "commands.options", "commands.process", "config", "credentials"},
+    "commands.names": {"config", "formatting", "k6", "model"},
+    "commands.once": {
+        *("app", "commands.names", "commands.options", "commands.process", "config", "credentials"),
+        *("model", "polling.factory"),
+    },
     "commands.serve": {
         *("__init__", "app", "commands.options", "commands.process", "config", "config.reload"),
         *("credentials", "logs", "web", "web.security"),
@@ -77,8 +82,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "simulator": set(),
     "cli": {
-        *("__init__", "commands", "commands.check", "commands.demo", "commands.once", "commands.serve"),
-        "commands.simulator",
+        *("__init__", "commands", "commands.check", "commands.completion", "commands.demo"),
+        *("commands.once", "commands.serve", "commands.simulator"),
     },
     "__main__": {"cli"},
 }

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -36,14 +37,29 @@ class SpeedType(click.FloatRange):
 def setting_option(name: str, *, is_repeatable: bool = False) -> Option:
     """The flag of a setting. It takes any text, so that its errors are reported together with the file's."""
     setting = SETTINGS[name]
-    return click.option(
+    # Choices say more than the summary, and both do not fit on a line.
+    text = ", ".join(setting.choices) or setting.summary
+    default = f" [default: {setting.default}]" if setting.default else ""
+    option = partial(
+        click.option,
         flag(name),
         # click passes options as keyword arguments, which cannot contain dots.
         name.replace(".", "__"),
-        metavar="|".join(setting.choices) or "TEXT",
         multiple=is_repeatable,
-        help=f"{setting.help} [default: {setting.default}]" if setting.default else setting.help,
+        help=text + default,
     )
+    if setting.choices:
+        metavar = name.rpartition(".")[2].upper()
+        return option(metavar=metavar, shell_complete=complete_choices(setting.choices))
+    # Only for the completion of files: whether the file exists is checked later.
+    return option(type=click.Path()) if name.endswith("_file") else option()
+
+
+def complete_choices(
+    choices: Sequence[str],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Shell completion of an option that has these choices, but takes any text."""
+    return lambda _, __, incomplete: [choice for choice in choices if choice.startswith(incomplete)]
 
 
 def add_options(command: Command, options: Iterable[Option]) -> Command:
@@ -62,10 +78,11 @@ def api_options(command: Command) -> Command:
 
 def config_options(command: Command) -> Command:
     """Add the options of commands that poll: those of `api_options`, test selection and sharding."""
-    repeatable = partial(click.option, type=int, multiple=True, metavar="ID")
-    selection = [
-        repeatable(f"--{kind}", help=f"{kind} to select; repeatable") for kind in ("test", "project")
-    ]
+    repeatable = partial(click.option, multiple=True)
+    selection = (
+        repeatable("--test", metavar="ID|NAME", help="test to select; repeatable"),
+        repeatable("--project", metavar="ID", type=int, help="project to select; repeatable"),
+    )
     sharding = map(setting_option, ("sharding.shard", "sharding.total"))
     return api_options(add_options(command, (*selection, *sharding)))
 
@@ -93,14 +110,14 @@ def simulator_options(command: Command) -> Command:
     """Add the options of the simulated k6 Cloud."""
     seed = click.option("--seed", default=0, show_default=True, help="random seed")
     speed = click.option(
-        "--speed", type=SpeedType(0.01, 100), default=1.0, show_default=True, help="speed factor of the runs"
+        "--speed", type=SpeedType(0.01, 100), default=1.0, show_default=True, help="speed of the runs"
     )
     return add_options(command, (seed, speed))
 
 
 def config_reader(
     file: Path | None,
-    test: Sequence[int] = (),
+    test: Sequence[str] = (),
     project: Sequence[int] = (),
     **flags: str | Sequence[str] | None,
 ) -> Read:
@@ -112,7 +129,7 @@ def config_reader(
             tree.setdefault(section, {})[key] = value
     # These flags replace the tests of the file. If they were added, a user could not select fewer tests.
     if test or project:
-        tree["tests"] = [{"id": id_} for id_ in test] + [{"project": id_} for id_ in project]
+        tree["tests"] = [parse_test(text) for text in test] + [{"project": id_} for id_ in project]
 
     load = ConfigLoader(file, os.environ, tree)
 
@@ -124,6 +141,11 @@ def config_reader(
         return config, token
 
     return read
+
+
+def parse_test(text: str) -> dict[str, Any]:
+    """The configuration of a test that is given by its ID or its name. A number is always an ID."""
+    return {"id": text} if re.fullmatch("-?[0-9]+", text) else {"name": text}
 
 
 def load_config_or_exit(**flags: Any) -> tuple[Config, Secret]:

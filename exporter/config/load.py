@@ -119,6 +119,10 @@ def validate(
     """
     flags, environment, tree = trees
     stack_variable = STACK_VARIABLE if variable("api.stack") not in environ else variable("api.stack")
+    if "tests" in flags:
+        configured = (tree | environment).get("tests")
+        flags = flags | {"tests": resolve_aliases(flags["tests"], configured, messages)}
+        trees = (flags, environment, tree)
     merged = deep_merge(deep_merge(tree, environment), flags)
     try:
         config = Config.model_validate(merged)
@@ -132,6 +136,27 @@ def validate(
     if messages or config is None:
         raise ConfigError(messages)
     return config, token
+
+
+def resolve_aliases(entries: Sequence[Tree], configured: object, messages: list[str]) -> list[Tree]:
+    """The tests of flags; in place of an alias the test that is configured under it."""
+    # What is configured is not validated: flags replace it.
+    listed = (
+        [entry for entry in configured if isinstance(entry, dict)] if isinstance(configured, list) else []
+    )
+    resolved = []
+    for entry in entries:
+        name = entry.get("name")
+        aliases = [
+            other for other in listed if name is not None and "id" in other and other.get("name") == name
+        ]
+        if len(aliases) > 1:
+            ids = ", ".join(str(other["id"]) for other in aliases)
+            messages.append(
+                f"--test: {quote_value(name)} is an alias of several tests: {ids}; write the ID of one"
+            )
+        resolved.append(aliases[0] if aliases else entry)
+    return resolved
 
 
 def describe_error(error: ErrorDetails, file: Path | None, trees: Sequence[Tree], stack_variable: str) -> str:

@@ -24,6 +24,7 @@ Id = Annotated[int, BeforeValidator(types.parse_id)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(types.parse_addresses)]
 UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(types.parse_log_level)]
 
 
 class Section(BaseModel, extra="forbid", frozen=True):
@@ -70,10 +71,14 @@ class Api(Section):
 
 
 class TestSelector(Section):
-    """One entry of `tests`: a test by its id, or tests by project and name."""
+    """One entry of `tests`: a test by its id or name, or tests by project and pattern."""
 
     id: Id | None = Field(None, ge=1, description="test ID")
-    name: str | None = Field(None, min_length=1, description="alias of this test, exposed as `test_name`")
+    name: str | None = Field(
+        None,
+        min_length=1,
+        description="exact name of a test; with id: an alias of the test, exposed as `test_name`",
+    )
     project: Id | None = Field(None, ge=1, description="project ID; selects all its tests")
     include: Regex | None = Field(
         None, description="regular expression (RE2); selects only tests whose name matches"
@@ -87,10 +92,13 @@ class TestSelector(Section):
         rules = [key for key in ("project", "include", "exclude") if getattr(self, key) is not None]
         if self.id is not None and rules:
             raise ValueError(f"an ID already selects one test; remove {' and '.join(rules)}, or remove id")
-        if self.id is None and self.name is not None:
-            raise ValueError("name requires id, since an alias belongs to one test; add id, or remove name")
-        if self.id is None and not rules:
-            raise ValueError("this entry selects no test; add id, project, include or exclude")
+        patterns = [key for key in rules if key != "project"]
+        if self.name is not None and patterns:
+            raise ValueError(
+                f"a name already selects one test; remove {' and '.join(patterns)}, or remove name"
+            )
+        if self.id is None and self.name is None and not rules:
+            raise ValueError("this entry selects no test; add id, name, project, include or exclude")
         return self
 
 
@@ -124,7 +132,7 @@ class Sharding(Section):
     """The distribution of tests over several processes."""
 
     shard: Shard = Field(
-        0, ge=0, description="shard index (from 0), or a name that ends with it, such as exporter-0"
+        0, ge=0, description="shard index, from 0; or a name that ends with it, such as exporter-0"
     )
     total: Integer = Field(1, ge=1, le=1000, description="number of shards")
 
@@ -145,7 +153,7 @@ class Web(Section):
     telemetry_path: UrlPath = Field("/metrics", description="path of the metrics")
     config_file: FilePath | None = Field(
         None,
-        description="web config file of exporter-toolkit (TLS, basic auth), reread when it changes",
+        description="exporter-toolkit web config file; TLS and basic auth, reread when it changes",
     )
     enable_reload: bool = Field(
         default=True, description="whether POST /-/reload reloads the configuration, as SIGHUP does"
@@ -158,7 +166,7 @@ class Web(Section):
 class Log(Section):
     """Log lines on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="minimum log level")
+    level: LogLevel = Field("info", description="minimum log level; warn is the same as warning")
     format: Literal["logfmt", "json"] = Field("logfmt", description="log format")
 
 
@@ -196,6 +204,11 @@ class Setting:
     default: str
     help: str
     choices: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """The part of the help that fits beside a flag on a terminal of 80 columns."""
+        return self.help.partition(";")[0]
 
 
 def settings() -> Iterator[Setting]:

@@ -75,12 +75,17 @@ def parse_shard(value: object) -> object:
     return int(pod[1]) if pod else reject_non_integer(value)
 
 
+def parse_log_level(value: object) -> object:
+    """A log level; the libraries of Prometheus write warn."""
+    return "warning" if value == "warn" else value
+
+
 def parse_id(value: object) -> object:
     """The ID of a test or a project; a name is a frequent mistake."""
     if isinstance(value, str) and not value.strip().lstrip("-").isdecimal():
         raise ValueError(
             f"{quote_value(value)} is not an ID; write the number, such as 1234; "
-            "to select by name, use include"
+            "to select a test by its name, use name"
         )
     return reject_non_integer(value)
 

@@ -53,6 +53,7 @@ def build_selector(config: Config) -> Selector:
             entry.project,
             Regex(entry.include) if entry.include is not None else None,
             Regex(entry.exclude) if entry.exclude is not None else None,
+            entry.name,
         )
         for entry in config.tests
         if entry.id is None

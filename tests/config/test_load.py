@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.config import ENVIRONMENT, Config, TestSelector, load, settings
+from exporter.config import ENVIRONMENT, Config, ConfigError, TestSelector, load, settings
 
 TOKEN = {"K6_CLOUD_TOKEN": "secret"}
 
@@ -302,3 +302,18 @@ def test_variable_for_the_stack_takes_a_url() -> None:
 )
 def test_path_of_an_api_is_removed_from_its_url(value: str, url: str) -> None:
     assert Config.model_validate({"api": {"url": value}}).api.url == url
+
+
+def test_log_level_warn_is_warning() -> None:
+    assert parse_alone("log.level", "warn") == "warning"
+
+
+def test_flag_takes_an_alias_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("tests: [{id: 1, name: soak}, {id: 2, name: twice}, {id: 3, name: twice}, {name: login}]")
+
+    config, _ = load(file, TOKEN, {"tests": [{"name": "soak"}, {"name": "login"}, {"id": "4"}]})
+
+    assert [(entry.id, entry.name) for entry in config.tests] == [(1, "soak"), (None, "login"), (4, None)]
+    with pytest.raises(ConfigError, match="2, 3"):
+        load(file, TOKEN, {"tests": [{"name": "twice"}]})

@@ -88,12 +88,11 @@ def command_table() -> str:
 
 
 def help_texts() -> str:
-    """`--help` of each command, 100 columns wide."""
-    texts = []
-    for name, command in commands():
-        context = click.Context(command, info_name=f"k6-cloud-exporter {name}", max_content_width=100)
-        context.terminal_width = 100
-        texts.append(f"### `{name}`\n\n```text\n{command.get_help(context)}\n```")
+    """`--help` of each command, 80 columns wide."""
+    texts = [
+        f"### `{name}`\n\n```text\n{public_names.format_help(name, command)}\n```"
+        for name, command in commands()
+    ]
     return "\n\n".join(texts)
 
 

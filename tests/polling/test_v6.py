@@ -332,7 +332,7 @@ def test_many_ids_are_found_with_one_list() -> None:
 
         assert paths(one.take_requests()).count("/cloud/v6/load_tests") == 1
         assert len(one.exporter.poller.state.tests) == 200
-        assert one.exporter.poller.state.unresolved == ("test 99",)
+        assert [*map(str, one.exporter.poller.state.unresolved)] == ["test 99"]
 
 
 def test_discovery_finds_new_and_deleted_tests() -> None:

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import click
 
 from exporter.commands.check.estimate import RequestEstimate
+from exporter.commands.names import describe_entry
 from exporter.config import Config
 from exporter.formatting import escape_unprintable, format_setting_duration, pluralize
 from exporter.k6.errors import Forbidden, Unauthorized
-from exporter.model import LoadTest
+from exporter.model import LoadTest, UnresolvedEntry
 from exporter.polling.factory import build_selector
 from exporter.polling.result import PollResult
 from exporter.store import State
@@ -63,6 +64,13 @@ def print_selected(entry: str, tests: Sequence[LoadTest]) -> None:
         print_line("", f"{test.id} {escape_unprintable(test.name)} (project {test.project_id})")
     if len(tests) > MAX_LISTED:
         print_line("", f"and {len(tests) - MAX_LISTED} more")
+
+
+def print_ambiguous(entries: Sequence[UnresolvedEntry]) -> None:
+    """The names in the configuration that several tests have."""
+    for entry in entries:
+        if entry.candidates:
+            print_line("ambiguous", describe_entry(entry, ()))
 
 
 def print_unresolved(suggestions: Mapping[str, str]) -> None:

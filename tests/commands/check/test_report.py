@@ -66,11 +66,16 @@ def test_golden_reports(cloud: tuple[World, str]) -> None:
         "wrong token": run_check(url, K6_CLOUD_TOKEN="canary"),
         "id of another stack": run_check(url, K6_CLOUD_STACK_ID="2"),
         "wrong ids": run_check(url, *wrong),
+        "a name": run_check(url, "--test=checkout-soak", **V6),
+        "wrong names": run_check(url, "--test=Checkout-soak", "--test=login", "--test=zebra"),
         "wrong patterns": run_check(url, K6_CLOUD_EXPORTER_TESTS=patterns, **V6),
     }
     for _ in range(2):
         simulated.add_run(first, created=time.time() - SECONDS_AGO, phases=LONG)
     reports["active runs"] = run_check(url, f"--test={first}", **V6)
+    for project_id in (project, other):
+        simulated.add_test("same", project_id=project_id)
+    reports["ambiguous name"] = run_check(url, "--test=same", **V6)
 
     sections = [f"[{name}] exit status {status}\n{text}" for name, (status, text) in reports.items()]
     assert_golden(Path(__file__).with_name("report.txt"), "\n".join(sections))

@@ -38,6 +38,8 @@ RULES = (
     (rule(include="zebra"), "5 tests"),
     (rule(include="login", exclude="spike"), "exclude"),
     (rule(568, exclude="."), "without exclude"),
+    (Rule(name="Ledgr"), "400010 ledger"),
+    (Rule(567, name="ledger"), "without project 567"),
 )
 
 
