@@ -19,6 +19,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "api.stack": ("1", "2", "3"),
     "api.url": ("https://file.test", "https://environment.test", "https://flag.test"),
     "api.token_file": ("/file", "/environment", "/flag"),
+    "api.ca_file": ("/file", "/environment", "/flag"),
     "api.timeout": ("1s", "2s", "3s"),
     "api.concurrency": ("1", "2", "3"),
     "api.requests_per_minute": ("1", "2", "3"),
