@@ -49,8 +49,11 @@ class Stack:
     def _explain(self, error: ApiError) -> ApiError:
         if not isinstance(error, BadRequest | Forbidden | NotFound):
             return error
-        sentence = f"k6 Cloud knows no stack {self.url} for this token ({error}); check api.stack"
-        return type(error)(sentence)
+        # Not with the words of the error, whose advice is about tests.
+        return type(error)(
+            f"k6 Cloud knows no stack {self.url} for this token; check api.stack or K6_CLOUD_STACK_ID, and "
+            "that the token is for this stack"
+        )
 
 
 def parse_stack_id(body: bytes) -> int:

@@ -148,7 +148,7 @@ def test_revoked_token_is_logged_once(cloud: Cloud) -> None:
 
         assert process.value("k6_cloud_up") == 0
         assert process.get("/-/healthy") == "Healthy.\n"
-        assert "set a valid one in K6_CLOUD_TOKEN" in process.get("/")
+        assert "set it in K6_CLOUD_TOKEN" in process.get("/")
         lines = [logfmt(line) for line in process.log.splitlines()]
         assert [(line["level"], line.get("reason")) for line in lines] == [
             ("info", None),

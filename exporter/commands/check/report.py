@@ -24,10 +24,11 @@ def print_line(label: str, text: str) -> None:
 def print_access(config: Config, poll_result: PollResult) -> None:
     """Whether the token is accepted, errors of the poll, and the API version."""
     api = config.api
+    # A wrong ID of a stack may have the same status as a token without access. A wrong URL has its own error.
+    may_be_wrong = api.effective_version == "v6" and isinstance(api.stack, int)
     for failure in dict.fromkeys(poll_result.failures):  # several requests can fail alike
         print_line("token" if failure.reason == Unauthorized.reason else "failed", failure.message)
-        # With v6, a wrong stack may have the same status as a token without access.
-        if failure.reason == Forbidden.reason and api.effective_version == "v6":
+        if failure.reason == Forbidden.reason and may_be_wrong:
             print_line("", f"check that {api.stack} is your stack (api.stack, K6_CLOUD_STACK_ID)")
     if poll_result.outcome != "failure":
         print_line("token", f"accepted by {api.url}")
