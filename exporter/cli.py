@@ -1,5 +1,6 @@
 """The command line: the group of commands. Each command is defined in its own file in exporter/commands."""
 
+import sys
 from typing import Any
 
 import click
@@ -25,6 +26,12 @@ class DefaultCommand(click.Group):
         if is_option or not (args or context.resilient_parsing):
             args.insert(0, next(iter(self.commands)))
         return super().parse_args(context, args)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            sys.exit(130)  # as shells report it; click would print "Aborted!" and exit with 1
 
     def shell_complete(self, context: click.Context, incomplete: str) -> "list[CompletionItem[Any]]":
         """Completes commands, and options of this group and of its first command."""

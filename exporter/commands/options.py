@@ -12,16 +12,17 @@ from typing import Any, NoReturn
 import click
 
 from exporter import logs
-from exporter.config import Config, ConfigError, load, settings
+from exporter.config import Config, ConfigError, ConfigLoader, settings
 from exporter.config.load import flag
 from exporter.config.reload import Read
 from exporter.credentials import Secret
+from exporter.k6.connection import find_connection_problems
 
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]  # a decorator that adds an option
 
 SETTINGS = {setting.name: setting for setting in settings()}
-REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION", "unknown")  # set where an image is built
+REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION") or "unknown"  # set where an image is built
 DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
 
 
@@ -33,7 +34,7 @@ class SpeedType(click.FloatRange):
         return self.fail(f"{value} is not a number", param, ctx) if math.isnan(number) else number
 
 
-def setting_option(name: str) -> Option:
+def setting_option(name: str, *, is_repeatable: bool = False) -> Option:
     """The flag of a setting. It takes any text, so that its errors are reported together with the file's."""
     setting = SETTINGS[name]
     # Choices say more than the summary, and both do not fit on a line.
@@ -44,6 +45,7 @@ def setting_option(name: str) -> Option:
         flag(name),
         # click passes options as keyword arguments, which cannot contain dots.
         name.replace(".", "__"),
+        multiple=is_repeatable,
         help=text + default,
     )
     if setting.choices:
@@ -87,14 +89,21 @@ def config_options(command: Command) -> Command:
 
 def web_options(command: Command) -> Command:
     """Add the options of the web server."""
-    names = ("web.listen_address", "web.telemetry_path", "web.config_file")
-    return add_options(command, map(setting_option, names))
+    names = ("web.telemetry_path", "web.config_file")
+    address = setting_option("web.listen_address", is_repeatable=True)
+    return add_options(command, (address, *map(setting_option, names)))
 
 
 def address_option(default: str) -> Option:
     """The listen address of a command that reads no configuration."""
-    help_ = SETTINGS["web.listen_address"].help
-    return click.option("--web.listen-address", "address", default=default, show_default=True, help=help_)
+    return click.option(
+        "--web.listen-address",
+        "addresses",
+        multiple=True,
+        default=[default],
+        show_default=True,
+        help="address; repeatable",  # with the default on a line of 80 columns
+    )
 
 
 def simulator_options(command: Command) -> Command:
@@ -107,20 +116,27 @@ def simulator_options(command: Command) -> Command:
 
 
 def config_reader(
-    file: Path | None, test: Sequence[str] = (), project: Sequence[int] = (), **flags: str | None
+    file: Path | None,
+    test: Sequence[str] = (),
+    project: Sequence[int] = (),
+    **flags: str | Sequence[str] | None,
 ) -> Read:
     """A function that reads the configuration anew each time, and applies its logging settings at once."""
     tree: dict[str, Any] = {}
     for name, value in flags.items():
-        if value is not None:
+        if value is not None and value != ():  # click's value of a repeatable flag that is not given
             section, key = name.split("__", 1)
             tree.setdefault(section, {})[key] = value
     # These flags replace the tests of the file. If they were added, a user could not select fewer tests.
     if test or project:
         tree["tests"] = [parse_test(text) for text in test] + [{"project": id_} for id_ in project]
 
+    load = ConfigLoader(file, os.environ, tree)
+
     def read() -> tuple[Config, Secret]:
-        config, token = load(file, os.environ, tree)
+        config, token = load()
+        if problems := find_connection_problems(config.api, os.environ):
+            raise ConfigError(problems)
         logs.configure(config.log.level, config.log.format)
         return config, token
 

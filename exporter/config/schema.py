@@ -18,10 +18,11 @@ Integer = Annotated[int, BeforeValidator(types.reject_non_integer)]
 FilePath = Annotated[Path, BeforeValidator(types.parse_file_path)]
 Url = Annotated[str, BeforeValidator(types.parse_url)]
 Regex = Annotated[str, AfterValidator(types.parse_regex)]
-StackId = Annotated[int, BeforeValidator(types.parse_stack)]
+ApiUrl = Annotated[str, BeforeValidator(types.parse_api_url)]
+Stack = Annotated[int | str, BeforeValidator(types.parse_stack)]
 Id = Annotated[int, BeforeValidator(types.parse_id)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
-Address = Annotated[str, BeforeValidator(types.parse_address)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(types.parse_addresses)]
 UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(types.parse_log_level)]
 
@@ -36,13 +37,17 @@ class Api(Section):
     version: Literal["auto", "legacy", "v6"] = Field(
         "auto", description="API version; auto selects v6 if api.stack is set, otherwise legacy"
     )
-    stack: StackId | None = Field(
-        None, ge=1, description="ID of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID"
+    stack: Stack | None = Field(
+        None,
+        description="ID, name or URL of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID",
     )
-    url: Url = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
+    url: ApiUrl = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
     token_file: FilePath | None = Field(
         None,
         description="file with the API token, reread when it changes; K6_CLOUD_TOKEN takes precedence",
+    )
+    ca_file: FilePath | None = Field(
+        None, description="PEM file with CA certificates to trust in addition to those of the system"
     )
     timeout: Seconds = Field(10.0, description="timeout of a request")
     concurrency: Integer = Field(10, ge=1, le=100, description="maximum number of concurrent requests")
@@ -54,8 +59,8 @@ class Api(Section):
     def validate_stack(self) -> "Api":
         if self.version == "v6" and self.stack is None:
             raise ValueError(
-                "version v6 needs the ID of your stack; set K6_CLOUD_STACK_ID or api.stack; "
-                f"{types.WHERE_IS_THE_STACK_ID}"
+                "version v6 needs your stack; set K6_CLOUD_STACK_ID or api.stack to "
+                f"{types.STACK_EXAMPLES}; {types.WHERE_IS_THE_STACK_ID}"
             )
         return self
 
@@ -76,9 +81,11 @@ class TestSelector(Section):
     )
     project: Id | None = Field(None, ge=1, description="project ID; selects all its tests")
     include: Regex | None = Field(
-        None, description="regular expression; selects only tests whose name matches"
+        None, description="regular expression (RE2); selects only tests whose name matches"
     )
-    exclude: Regex | None = Field(None, description="regular expression; excludes tests whose name matches")
+    exclude: Regex | None = Field(
+        None, description="regular expression (RE2); excludes tests whose name matches"
+    )
 
     @model_validator(mode="after")
     def validate_selector(self) -> "TestSelector":
@@ -142,7 +149,7 @@ class Sharding(Section):
 class Web(Section):
     """The exporter's own web server. Changes require a restart."""
 
-    listen_address: Address = Field(":10565", description="address to listen on")
+    listen_address: Addresses = Field((":10565",), description="address to listen on; repeatable")
     telemetry_path: UrlPath = Field("/metrics", description="path of the metrics")
     config_file: FilePath | None = Field(
         None,
@@ -215,6 +222,8 @@ def describe_setting(name: str, field: FieldInfo) -> Setting:
     default = "" if field.default in (None, ()) else str(field.default)
     if isinstance(field.default, float):
         default = format_setting_duration(field.default)
+    elif isinstance(field.default, tuple):
+        default = ",".join(field.default)
     elif isinstance(field.default, bool):
         default = default.lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

@@ -1,11 +1,11 @@
 """Which tests are selected."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.model import LoadTest, UnresolvedEntry
 from exporter.polling.sharding import ALONE, Shard
+from exporter.regex import Regex
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class Rule:
     """
 
     project: int | None = None
-    include: re.Pattern[str] | None = None
-    exclude: re.Pattern[str] | None = None
+    include: Regex | None = None
+    exclude: Regex | None = None
     name: str | None = None
 
     def matches(self, test: LoadTest) -> bool:
@@ -25,8 +25,8 @@ class Rule:
         return (
             self.project in (None, test.project_id)
             and self.name in (None, test.name)
-            and (self.include is None or self.include.search(test.name) is not None)
-            and (self.exclude is None or self.exclude.search(test.name) is None)
+            and (self.include is None or self.include.matches(test.name))
+            and (self.exclude is None or not self.exclude.matches(test.name))
         )
 
     def __str__(self) -> str:

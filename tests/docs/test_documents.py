@@ -275,7 +275,8 @@ def test_exit_codes_of_runs_are_documented() -> None:
 
     assert exit_code_columns("start") == codes - {124, 130}
     text = read_document(DOCS / "commands.md")
-    assert "exits with 130 on Ctrl-C, and with 124 after `--timeout`" in text
+    assert "after `--timeout`, `runs` exits with 124" in text
+    assert "every command, also `runs`, exits with 130" in text
 
 
 def test_documented_make_targets_exist() -> None:
@@ -293,7 +294,7 @@ def test_security_policy_states_the_limits_of_the_server() -> None:
     limits = (
         f"{server.MAX_CONNECTIONS} connections",
         f"{protocol.MAX_HEAD // 1024} KiB for request line and headers",
-        f"never more than {(protocol.MAX_HEAD + 2 * protocol.PARSED_CHUNK) // 1024} KiB",
+        f"up to {(protocol.MAX_HEAD + protocol.PARSED_CHUNK) // 1024} KiB in a pipelined request",
         f"{protocol.MAX_BODY // 1024} KiB for a body",
         f"{protocol.REQUEST_TIMEOUT:.0f} seconds for the TLS handshake and for a request",
         f"{protocol.RESPONSE_TIMEOUT:.0f} seconds to read a response",

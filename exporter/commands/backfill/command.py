@@ -102,7 +102,7 @@ def find_errors(history: History, result: PollResult, options: BackfillOptions) 
     if history.is_ambiguous:
         return history.unresolved
     if result.failures:
-        return [failure.message for failure in result.failures]
+        return [failure.message for failure in dict.fromkeys(result.failures)]
     if not history.tests:
         advice = "k6-cloud-exporter check shows details"
         return [f"no test visible to the token matches the configuration; {advice}"]

@@ -14,6 +14,7 @@ from exporter.model import LoadTest, UnresolvedEntry
 from exporter.polling.factory import build_selector, open_source
 from exporter.polling.result import PollResult
 from exporter.polling.selector import Rule
+from exporter.regex import Regex
 from exporter.store import State
 
 MAX_IDS = 20  # that are looked up as run ids
@@ -69,10 +70,9 @@ def identify(id_: int, tests: Sequence[LoadTest], test_of_run: Mapping[int, int]
 def suggest_for_rule(rule: Rule, tests: Sequence[LoadTest]) -> str:
     """What the rule would match if it were less strict, or else tests with similar names."""
     pattern = rule.include.pattern if rule.include else ""
-    ignoring_case = re.compile(pattern, re.IGNORECASE)
     less_strict = {
         "without exclude": replace(rule, exclude=None),
-        f"with include: (?i){pattern}": replace(rule, include=ignoring_case),
+        f"with include: (?i){pattern}": replace(rule, include=Regex(f"(?i){pattern}")),
         f"without project {rule.project}": replace(rule, project=None),
     }
     for how, other in less_strict.items():

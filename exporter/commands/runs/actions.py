@@ -134,7 +134,7 @@ class RunsCommand:
         if self.config.tests and result.unresolved:
             unresolved, _ = self.call(lambda client: describe_unresolved(client.api, result.unresolved))
         return [
-            *(failure.message for failure in result.failures),
+            *(failure.message for failure in dict.fromkeys(result.failures)),
             *unresolved,
             *(f"skipped {skipped.description}" for skipped in result.skipped),
         ]
