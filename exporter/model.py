@@ -266,3 +266,11 @@ class TestList:
     tests: tuple[LoadTest, ...] = ()
     skipped: tuple[SkippedItem, ...] = ()
     is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectList:
+    """The ids of projects; `is_complete` is False if the API announced more than it delivered."""
+
+    ids: tuple[int, ...] = ()
+    is_complete: bool = True

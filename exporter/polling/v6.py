@@ -5,9 +5,12 @@ still fits on its one page, so a poll is normally one request. Each older active
 """
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from exporter.k6.errors import ApiError, DecodeError, NotFound, Unauthorized
 from exporter.k6.v6.client import RUNS, V6Client
@@ -61,6 +64,7 @@ class V6Source(PollSource[V6Client]):
             message = f"GET {RUNS}: incomplete list: the next page contains no new items"
             poll_result.add_failure(DecodeError(message))
 
+        listing = await self._confirm_vanished(state, poll_result, listing)
         queries = plan_queries(state, poll_result, listing, is_discovery=discovery is not None)
         await self._for_each(
             queries, lambda query: self._fetch_test(query, listing, state, poll_result), poll_result
@@ -87,14 +91,39 @@ class V6Source(PollSource[V6Client]):
         gone = {run.id for run in known.runs if run.id not in listed_ids and listing.should_contain(run)}
         for run_id in {run.id: None for run in (*known.active_runs, *unparsed_runs(known))}:
             if run_id not in listed_ids:
-                try:
-                    read.append(await self.api.read_run(run_id))
-                except NotFound:
+                run = await self._read_run(run_id)
+                if run:
+                    read.append(run)
+                else:
                     # An active run that is deleted never finishes, and would keep the short interval forever.
                     gone.add(run_id)
         # A run that could be read exists, even if the list lacks it.
         gone -= {run.id for run in read}
         poll_result.updates[test.id] = TestUpdate(test, (*query.listed, *read), frozenset(gone))
+
+    async def _confirm_vanished(self, state: State, poll_result: PollResult, listing: RunList) -> RunList:
+        """The list; one that proves no deletion if it lacks a run that exists. Raises ApiError."""
+        listed = {run.id for run in listing.runs}
+        vanished = [
+            run
+            for test_state in state.tests.values()
+            # They are sorted from new to old, so most tests have none to look at.
+            for run in takewhile(listing.should_contain, test_state.runs)
+            if run.id not in listed
+        ]
+        # One is enough, because an empty list by mistake hides all of them.
+        newest = max(vanished, key=lambda run: run.sort_key, default=None)
+        if newest is None or not await self._read_run(newest.id):
+            return listing
+        poll_result.add_failure(DecodeError(f"GET {RUNS}: the list lacks run {newest.id}, which exists"))
+        return replace(listing, complete_since=math.inf)
+
+    async def _read_run(self, run_id: int) -> Run | None:
+        """A run; None if it does not exist, which is requested twice, as a 404 can be a mistake."""
+        for _ in range(2):
+            with suppress(NotFound):
+                return await self.api.read_run(run_id)
+        return None
 
     async def discover(self, state: State, poll_result: PollResult) -> None:
         """See PollSource."""
@@ -107,6 +136,7 @@ class V6Source(PollSource[V6Client]):
             await self._for_each(projects, discovery.fetch_project, poll_result)
             rest = set(ids) - discovery.tests.keys()
             await self._for_each(rest, discovery.fetch_test, poll_result)
+        await self._for_each(discovery.vanished_members(), discovery.confirm_member, poll_result)
         next_runs: dict[int, float] = {}
         await self._for_each([next_runs], self._fetch_schedules, poll_result)
         tests = discovery.sharded_tests.items()
@@ -186,7 +216,7 @@ def oldest_listable(state: State, poll_result: PollResult, listing: RunList, sin
     earliest = times[-usable] if 0 < usable < len(times) else since
     active = (run.created for run in active_runs(state, poll_result) if run.created is not None)
     # A second earlier: the API may compare times more exactly than we send them.
-    return min((created - 1 for created in active if created - 1 >= earliest), default=float("inf"))
+    return min((created - 1 for created in active if created - 1 >= earliest), default=math.inf)
 
 
 def active_runs(state: State, poll_result: PollResult) -> Iterator[Run]:

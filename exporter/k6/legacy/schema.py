@@ -78,12 +78,14 @@ class IdOnly(msgspec.Struct):
     id: Any = None
 
 
-class Organizations(msgspec.Struct):
-    organizations: list[IdOnly]
+class OrganizationsPage(msgspec.Struct):
+    items: list[IdOnly] = msgspec.field(name="organizations")
+    meta: Meta | None = None
 
 
-class Projects(msgspec.Struct):
-    projects: list[IdOnly]
+class ProjectsPage(msgspec.Struct):
+    items: list[IdOnly] = msgspec.field(name="projects")
+    meta: Meta | None = None
 
 
 def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:

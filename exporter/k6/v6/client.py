@@ -111,7 +111,8 @@ class V6Client:
 
     async def read_test(self, test_id: int) -> LoadTest:
         """One test."""
-        return decode_item(await self._transport.get(TEST, id=test_id), TestBody, parse_test, TEST)
+        test = decode_item(await self._transport.get(TEST, id=test_id), TestBody, parse_test, TEST)
+        return check_id(test, test_id, TEST)
 
     async def list_schedules(self) -> Mapping[int, float]:
         """The next run of each test that has an active schedule, in Unix seconds."""
