@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from exporter import threads
 from exporter.clock import Clock
 from exporter.config import Config, ConfigError
 from exporter.credentials import Secret
@@ -43,7 +44,7 @@ class ConfigReloader:
         async with self._lock:
             try:
                 # In a thread, since YAML with thousands of tests takes a while and scrapes must not wait.
-                config, token = await asyncio.to_thread(self._read)
+                config, token = await threads.run(self._read)
             except ConfigError as error:
                 return False, self._reject(error.messages)
             notes = (RESTART_NEEDED,) if config.web != self._web else ()
