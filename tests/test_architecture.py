@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "k6.factory": {"__init__", "clock", "config", "credentials", "k6"},
     "exposition": {"model", "store"},
     "exposition.body": set(),
-    "polling": {"clock", "k6", "model", "regex", "self_metrics", "store"},
+    "polling": {"clock", "formatting", "k6", "model", "regex", "self_metrics", "store"},
     "polling.factory": {"clock", "config", "credentials", "k6", "k6.factory", "polling", "regex"},
     "web": {"credentials", "exposition.body", "formatting", "model", "nesting", "self_metrics", "store"},
     "web.security": {"clock", "config", "files", "formatting", "threads"},

@@ -1,6 +1,7 @@
 """The command `serve`: poll k6 Cloud and serve metrics."""
 
 import logging
+import platform
 import signal
 import socket
 import sys
@@ -59,6 +60,7 @@ async def serve_exporter(
     """
     async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
         logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
+        log.info("starting", extra=describe_start(config))
         exporter.scheduler.start()
         url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
         log.info("listening", extra={"url": url, "version": __version__})
@@ -72,4 +74,17 @@ async def serve_exporter(
                     site = Endpoint(middleware.wrap(exporter.web, is_open), listening, middleware.tls)
                     await serve_endpoints(site, *others, reload=exporter.reload)
         finally:
+            log.info("shutting down")
             exporter.scheduler.shutdown()
+
+
+def describe_start(config: Config) -> dict[str, object]:
+    """The fields of the first log line: what a reader of the log needs to know first."""
+    shard = f"{config.sharding.shard} of {config.sharding.total}"
+    return {
+        "version": __version__,
+        "revision": REVISION,
+        "python": platform.python_version(),
+        "api": config.api.effective_version,
+        **({"shard": shard} if config.sharding.total > 1 else {}),
+    }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized
 from exporter.model import Run, unrecognized_fields
+from exporter.polling.events import log_discovery, log_poll
 from exporter.polling.legacy import LegacySource
 from exporter.polling.result import Failure, PollResult
 from exporter.polling.v6 import V6Source
@@ -142,7 +143,11 @@ class Poller:
         # There is no await below: a scrape sees all of a poll, or nothing of it.
         self.state = after
         self._count_unknown(before, after, poll_result)
-        self._record(poll_result, took=self._clock.monotonic() - poll_result.monotonic)
+        took = self._clock.monotonic() - poll_result.monotonic
+        self._record(poll_result, took)
+        if poll_result.members is not None and after is not before:
+            log_discovery(before, after, self._config.redact)
+        log_poll(poll_result, after, took)
         show()
 
     def reconfigure(self, new_config: Callable[[], PollConfig]) -> None:
