@@ -1,7 +1,14 @@
 """Secrets: read from files, read again when the files change, and never printed."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+
+from exporter.files import READ_TIMEOUT, read_file
+
+# Seconds that a read may take once a secret is known. This blocks the event loop, but only once: until the
+# file can be read again, the known secret is used without waiting.
+REREAD_TIMEOUT = 0.1
 
 # What is written around a secret by mistake, and what to do about it. Tried in this order.
 MISTAKES = (
@@ -28,17 +35,24 @@ class Secret:
     for error messages. No __repr__ can print the token, and there is no __dict__ in which vars() finds it.
     """
 
-    __slots__ = ("_path", "_value", "_version")
+    __slots__ = ("_is_hanging", "_path", "_read_file", "_value")
     setting = "api.token_file"
     description = "an API token of Grafana Cloud k6"
 
-    def __init__(self, value: str | None = None, *, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        value: str | None = None,
+        *,
+        path: Path | None = None,
+        read_file: Callable[..., bytes] = read_file,
+    ) -> None:
         self._value = value or ""
         self._path = path
-        self._version: tuple[int, int, int] | None = None
+        self._read_file = read_file
+        self._is_hanging = False
 
     def read(self) -> str:
-        """The current token; its file is read again only if it has changed. Raises SecretError."""
+        """The current token, or the last known one if its file does not respond. Raises SecretError."""
         if self._path is not None:
             self._reread(self._path)
         token = self._value.strip()
@@ -57,18 +71,18 @@ class Secret:
         return text.replace(token, "***") if token else text
 
     def _reread(self, path: Path) -> None:
+        timeout = READ_TIMEOUT if not self._value else 0 if self._is_hanging else REREAD_TIMEOUT
+        self._is_hanging = False
         try:
-            stat = path.stat()
-            # The inode too: a file that replaces another one can have the same time and size.
-            version = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-            if version != self._version:
-                # Editors on Windows put a byte order mark before the text.
-                # Invalid bytes become characters that `read` rejects, with an error that does not show them.
-                self._value = path.read_text(encoding="utf-8-sig", errors="replace")
-                # Last, so that a file that could not be read is tried again.
-                self._version = version
+            content = self._read_file(path, timeout=timeout)
         except OSError as error:
+            self._is_hanging = isinstance(error, TimeoutError)
+            if self._is_hanging and self._value:
+                return
             raise SecretError(f"{self._source()} cannot be read: {error.strerror}") from error
+        # Editors on Windows put a byte order mark before the text.
+        # Invalid bytes become characters that `read` rejects, with an error that does not show them.
+        self._value = content.decode("utf-8-sig", errors="replace")
 
     def _source(self) -> str:
         if self._path is None:

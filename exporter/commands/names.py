@@ -37,7 +37,14 @@ async def find_test(api: LegacyClient | V6Client, config: Config, name: str) -> 
 
 async def list_visible_tests(api: LegacyClient | V6Client) -> Sequence[LoadTest]:
     """All tests that the token can access. Raises ApiError, also if some of them are missing in a list."""
-    projects = [None] if isinstance(api, V6Client) else await api.list_projects()
+    projects: Sequence[int | None] = [None]
+    if isinstance(api, LegacyClient):
+        listed = await api.list_projects()
+        if not listed.is_complete:
+            raise DecodeError(
+                "the list of projects is incomplete; use the ID of the test instead of its name"
+            )
+        projects = listed.ids
     tests: list[LoadTest] = []
     for project in projects:
         listing = await api.list_tests(project)

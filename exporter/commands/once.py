@@ -1,5 +1,6 @@
 """The command `once`: one poll, and the metrics on standard output."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,9 @@ from exporter.polling.factory import open_source
 def once(**flags: Any) -> None:
     """Poll once and print the metrics."""
     config, token = load_config_or_exit(**flags)
+    if config.log.level == "info":
+        # The default. cron mails every line, and these events are those of a process that goes on.
+        logging.getLogger("exporter.polling").setLevel(logging.WARNING)
     sys.exit(run_async(run_once(config, token)))
 
 

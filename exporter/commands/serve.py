@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import platform
 import signal
 import socket
 import sys
@@ -63,6 +64,7 @@ async def serve_exporter(
         logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
         # What is loaded by now is never garbage. Full collections, which delay scrapes, need not look at it.
         gc.freeze()
+        log.info("starting", extra=describe_start(config))
         exporter.scheduler.start()
         is_tls = middleware is not None and middleware.tls() is not None
         for one in listening:
@@ -78,4 +80,17 @@ async def serve_exporter(
                     site = Endpoint(middleware.wrap(exporter.web, is_open), listening, middleware.tls)
                     await serve_endpoints(site, *others, reload=exporter.reload)
         finally:
+            log.info("shutting down")
             exporter.scheduler.shutdown()
+
+
+def describe_start(config: Config) -> dict[str, object]:
+    """The fields of the first log line: what a reader of the log needs to know first."""
+    shard = f"{config.sharding.shard} of {config.sharding.total}"
+    return {
+        "version": __version__,
+        "revision": REVISION,
+        "python": platform.python_version(),
+        "api": config.api.effective_version,
+        **({"shard": shard} if config.sharding.total > 1 else {}),
+    }

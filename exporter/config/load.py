@@ -17,6 +17,7 @@ from exporter.config.errors import ConfigError, Loc, drop_nulls, find_similar, f
 from exporter.config.schema import Config, settings
 from exporter.config.types import parse_file_path
 from exporter.credentials import Secret, SecretError, WebhookSecret
+from exporter.files import read_file
 from exporter.formatting import escape_unprintable, quote_value
 
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
@@ -201,7 +202,7 @@ def variable(setting: str) -> str:
 def load_yaml(file: Path, model: type[BaseModel], *, named_by: str, example: str) -> Tree:
     """The settings in a YAML file, without those that are null; none if it is empty. Raises ConfigError."""
     try:
-        tree = parse_yaml(file.read_text(encoding="utf-8"), str(file))
+        tree = parse_yaml(read_file(file, accepts_pipe=True).decode("utf-8"), str(file))
     except OSError as error:
         raise ConfigError([f"{named_by}: cannot read {file}: {error.strerror}"]) from error
     except UnicodeDecodeError as error:

@@ -1,11 +1,12 @@
 """Reloading the configuration while the process runs."""
 
-import asyncio
 import logging
 from collections.abc import Callable
+from operator import attrgetter
 
+from exporter import threads
 from exporter.clock import Clock
-from exporter.config import Config, ConfigError
+from exporter.config import Config, ConfigError, settings
 from exporter.credentials import Secret
 from exporter.self_metrics import SelfMetrics
 from exporter.shared_call import SharedCall
@@ -35,6 +36,7 @@ class ConfigReloader:
         self._read = read
         self._apply = apply
         self._web = started_with.web
+        self._active = started_with
         self._last_result: object = started_with  # the configuration, or the errors in it
         self._self_metrics = self_metrics
         self._clock = clock
@@ -55,7 +57,7 @@ class ConfigReloader:
         self._read_at = self._clock.monotonic()
         try:
             # In a thread, since YAML with thousands of tests takes a while and scrapes must not wait.
-            config, token = await asyncio.to_thread(self._read)
+            config, token = await threads.run(self._read)
         except ConfigError as error:
             return False, self._reject(error.messages)
         notes = (RESTART_NEEDED,) if config.web != self._web else ()
@@ -63,9 +65,11 @@ class ConfigReloader:
         self._apply(config, token)
         record_reload_success(self._self_metrics, self._clock)
         if self._has_changed(config):
-            log.info("configuration reloaded")
+            changed = ", ".join(list_changes(self._active, config))
+            log.info("configuration reloaded", extra={"changed": changed or "nothing"})
             for note in notes:
                 log.warning(note)
+        self._active = config
         return True, notes
 
     def _reject(self, messages: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,6 +83,11 @@ class ConfigReloader:
         """Whether the result differs from the last one. Otherwise frequent reloads would fill the log."""
         previous, self._last_result = self._last_result, result
         return result != previous
+
+
+def list_changes(old: Config, new: Config) -> list[str]:
+    """The names of the settings that differ. Not their values: they can be long."""
+    return [one.name for one in settings() if attrgetter(one.name)(old) != attrgetter(one.name)(new)]
 
 
 def record_reload_success(self_metrics: SelfMetrics, clock: Clock) -> None:

@@ -99,11 +99,8 @@ class Discovery:
         pages that were read already. And a 404 can be a mistake.
         """
         received = self._listed | self._kept
-        ids = [
-            id_
-            for id_, test in self._members.items()
-            if id_ not in received and self._selector.is_assigned(test)
-        ]
+        vanished = [test for id_, test in self._members.items() if id_ not in received]
+        ids = [test.id for test in vanished if self._selector.is_candidate(test)]
         self.keep_members(ids[MAX_CONFIRMATIONS:])
         return ids[:MAX_CONFIRMATIONS]
 

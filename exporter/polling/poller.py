@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized
 from exporter.model import Run, unrecognized_fields
+from exporter.polling.events import log_discovery, log_poll
 from exporter.polling.legacy import LegacySource
 from exporter.polling.result import Failure, PollResult
 from exporter.polling.v6 import V6Source
@@ -82,7 +83,6 @@ class Poller:
         self._active_until = float("-inf")
         self._logged_failures: frozenset[Failure] = frozenset()
         self._logged_skips: dict[str, None] = {}
-        self._logged_unresolved: frozenset[str] = frozenset()
 
     async def poll(self) -> PollResult:
         """Polls once and publishes the next state. A failure is a part of the result; nothing is raised."""
@@ -144,7 +144,11 @@ class Poller:
         # There is no await below: a scrape sees all of a poll, or nothing of it.
         self.state = after
         self._count_unknown(before, after, poll_result)
-        self._record(poll_result, took=self._clock.monotonic() - poll_result.monotonic)
+        took = self._clock.monotonic() - poll_result.monotonic
+        self._record(poll_result, took)
+        if poll_result.members is not None and after is not before:
+            log_discovery(before, after, self._config.redact)
+        log_poll(poll_result, after, took)
         show()
 
     def reconfigure(self, new_config: Callable[[], PollConfig]) -> None:
@@ -231,11 +235,6 @@ class Poller:
             if skipped.description not in self._logged_skips:
                 log.warning("item skipped", extra={"reason": skipped.reason, "error": skipped.description})
             self._logged_skips[skipped.description] = None
-        unresolved = [str(entry) for entry in self.state.unresolved]
-        for entry in unresolved:
-            if entry not in self._logged_unresolved:
-                log.warning("entry of tests selects no test", extra={"entry": entry})
-        self._logged_unresolved = frozenset(unresolved)
         # A dict keeps the order of insertion, so the oldest are removed first.
         while len(self._logged_skips) > MAX_LOGGED_SKIPS:
             del self._logged_skips[next(iter(self._logged_skips))]

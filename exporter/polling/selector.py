@@ -57,11 +57,15 @@ class Selector:
         """
         rules = tuple(rule for rule in self.rules if len(candidates(rule, tests)) < 2)
         unambiguous = replace(self, rules=rules)
-        return {test.id: test for test in tests if self.shard.contains(test.id) and unambiguous.matches(test)}
+        return {test.id: test for test in tests if unambiguous.is_candidate(test)}
 
     def matches(self, test: LoadTest) -> bool:
         """Whether an entry matches this test, in whichever shard."""
         return test.id in self.tests or any(rule.matches(test) for rule in self.rules)
+
+    def is_candidate(self, test: LoadTest) -> bool:
+        """Whether an entry matches this test, and it belongs to this shard."""
+        return self.shard.contains(test.id) and self.matches(test)
 
     def unresolved(self, tests: Collection[LoadTest]) -> tuple[UnresolvedEntry, ...]:
         """The entries that select none of these tests, which are those of all shards.

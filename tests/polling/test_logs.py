@@ -13,6 +13,21 @@ from tests.support.golden import assert_golden
 from tests.support.lab import START, Lab
 
 GOLDEN = Path(__file__).parent / "logs.txt"
+
+
+def add_tests(world: World) -> None:
+    for number in range(7):
+        world.add_test(f"added-{number}")
+
+
+def rename_first_test(world: World) -> None:
+    world.rename_test(min(world.tests), "checkout\nlevel=error")
+
+
+def delete_first_test(world: World) -> None:
+    world.delete_test(min(world.tests))
+
+
 CASES: dict[str, list[Any]] = {
     "k6 Cloud is down, then up": [faults.error(503), None],
     "the token is rejected at one endpoint, then at another": [
@@ -23,12 +38,13 @@ CASES: dict[str, list[Any]] = {
     "one test fails": [faults.error(500).on("*runs*")],
     "a run cannot be parsed": [faults.invalid_item(), faults.invalid_item()],
     "the list of tests is empty": [None, faults.empty_page().on("*tests*")],
+    "tests are added, renamed and deleted": [None, add_tests, None, rename_first_test, delete_first_test],
     "a bug": [ZeroDivisionError("example")],
 }
 
 
 def lines(steps: list[Any], caplog: pytest.LogCaptureFixture) -> Iterator[str]:
-    """What is logged while a poll is made after each step, each of which sets the one fault there is."""
+    """What is logged while a poll is made after each step: the one fault, or a change of the world."""
     world = World()
     test = world.add_test("checkout")
     for run in range(3):
@@ -41,16 +57,41 @@ def lines(steps: list[Any], caplog: pytest.LogCaptureFixture) -> Iterator[str]:
             if isinstance(step, Exception):
                 lab.exporter.poller.record_internal_error(step)
                 continue
-            if step is not None:
+            if callable(step):
+                step(world)
+            elif step is not None:
                 lab.simulator.faults.add(step)
             lab.poll()
-    for record in caplog.records:
-        if record.name.startswith("exporter"):
-            yield LogfmtFormatter().format(record).partition(" ")[2].replace(str(test), "TEST")
+    yield from format_records(caplog).replace(str(test), "TEST").splitlines()
+
+
+def format_records(caplog: pytest.LogCaptureFixture) -> str:
+    """The log lines of the exporter without their timestamps."""
+    records = [record for record in caplog.records if record.name.startswith("exporter")]
+    return "\n".join(LogfmtFormatter().format(record).partition(" ")[2] for record in records)
+
+
+def reload_lines(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
+    """What is logged while the configuration changes, and polls follow."""
+    world = World()
+    world.add_test("checkout")
+    caplog.clear()
+    with Lab(world) as lab:
+        lab.poll()
+        lab.reload(runs={"keep": 7}, log={"level": "debug"})
+        lab.reload(runs={"keep": 7}, log={"level": "debug"})
+        lab.reload(tests=[{"include": "zebra"}, {"id": 7}])
+        lab.at(10).poll()
+        lab.at(1000).poll()
+        lab.reload(web={"telemetry_path": "/elsewhere"})
+    yield from format_records(caplog).splitlines()
 
 
 def test_golden_logs(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     sections = ["\n".join([f"# {name}", *lines(steps, caplog)]) for name, steps in CASES.items()]
+    sections.append("\n".join(["# the configuration is reloaded", *reload_lines(caplog)]))
+    caplog.set_level(logging.DEBUG, "exporter")
+    sections.append("\n".join(["# level debug", *lines([None, None, faults.error(401)], caplog)]))
 
     assert_golden(GOLDEN, "\n\n".join(sections) + "\n")

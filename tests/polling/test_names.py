@@ -49,7 +49,7 @@ def test_name_of_several_tests_selects_none(api: dict[str, Any], caplog: pytest.
         assert candidates in exporter.get("/").text
         # Once, and not after each discovery.
         warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
-        assert [candidates in str(vars(record)["entry"]) for record in warnings] == [True]
+        assert [candidates in str(vars(record)["entries"]) for record in warnings] == [True]
 
         world.rename_test(400003, "login-2")
         exporter.at(1200).poll()

@@ -1,5 +1,6 @@
 """The process around a command: standard streams, signals and variables of the environment."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exporter.files import READ_TIMEOUT
 from tests.support.exporter_process import (
     COMMAND_TIMEOUT,
     STOP_TIMEOUT,
@@ -169,3 +171,44 @@ def test_closed_standard_streams_change_nothing(closed: str, cloud: Cloud) -> No
     finally:
         process.kill()
         process.wait()
+
+
+def test_sigterm_ends_a_start_that_waits_for_a_file(cloud: Cloud, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    os.mkfifo(file)
+    command = exporter_command("--config.file", str(file), *ANY_PORT)
+    process = subprocess.Popen(command, env=environment(**cloud.environment()))
+    try:
+        with file.open("wb"):  # waits until the exporter opens it too
+            process.terminate()
+            assert process.wait(READ_TIMEOUT - 1) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_configuration_without_content_is_one_sentence(cloud: Cloud, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    os.mkfifo(file)
+
+    result = run_exporter("check", "--config.file", str(file), **cloud.environment())
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: --config.file: cannot read {file}: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_sigterm_ends_a_reload_that_waits_for_a_file(cloud: Cloud, tmp_path: Path) -> None:
+    file, pipe = tmp_path / "config.yaml", tmp_path / "pipe"
+    file.write_text("runs: {keep: 3}")
+    os.mkfifo(pipe)
+    with Process("--config.file", str(file), *ANY_PORT, **cloud.environment()) as process:
+        process.ready()
+        pipe.replace(file)
+        process.send(signal.SIGHUP)
+        with file.open("wb"):  # waits until the exporter opens it too
+            assert process.value("k6_cloud_up") == 1
+            process.send(signal.SIGTERM)
+            eventually(lambda: not process.is_alive(), seconds=READ_TIMEOUT - 1)
+        assert process.end() == 0
+        assert "Traceback" not in process.log

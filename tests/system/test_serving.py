@@ -41,6 +41,10 @@ def logfmt(line: str) -> dict[str, str]:
     return pairs
 
 
+def messages(process: Process) -> list[str]:
+    return [logfmt(line)["msg"] for line in process.log.splitlines()]
+
+
 def test_token_and_test_id_suffice_to_serve(cloud: Cloud) -> None:
     test_id = cloud.test_ids()[0]
 
@@ -68,7 +72,7 @@ def test_signal_ends_the_process(cloud: Cloud, number: signal.Signals) -> None:
         code = process.end(number)
 
         assert code == 0
-        assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
+        assert messages(process) == ["starting", "listening", "tests discovered", "shutting down"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -80,7 +84,7 @@ def test_signal_ends_process_during_a_poll(cloud: Cloud, number: signal.Signals)
         code = process.end(number)
 
         assert code == 0
-        assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
+        assert messages(process) == ["starting", "listening", "shutting down"]
 
 
 def test_signal_ends_process_with_slow_reader(
@@ -97,7 +101,7 @@ def test_signal_ends_process_with_slow_reader(
             code = process.end()
 
         assert code == 0
-        assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
+        assert messages(process) == ["starting", "listening", "tests discovered", "shutting down"]
 
 
 def test_signal_ends_process_with_slow_sender(cloud: Cloud) -> None:
@@ -135,7 +139,7 @@ def test_second_signal_has_no_effect(cloud: Cloud) -> None:
         code = process.end(signal.SIGTERM)
 
         assert code == 0
-        assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
+        assert messages(process) == ["starting", "listening", "shutting down"]
 
 
 def test_revoked_token_is_logged_once(cloud: Cloud) -> None:
@@ -150,15 +154,12 @@ def test_revoked_token_is_logged_once(cloud: Cloud) -> None:
         assert process.get("/-/healthy") == "Healthy.\n"
         assert "set it in K6_CLOUD_TOKEN" in process.get("/")
         lines = [logfmt(line) for line in process.log.splitlines()]
-        assert [(line["level"], line.get("reason")) for line in lines] == [
-            ("info", None),
-            ("warning", "unauthorized"),
-        ]
+        assert [(line["level"], line.get("reason")) for line in lines[3:]] == [("warning", "unauthorized")]
 
         cloud.admit("demo")
         eventually(lambda: process.value("k6_cloud_up") == 1)
         lines = [logfmt(line) for line in process.log.splitlines()]
-        assert [line["msg"] for line in lines[2:]] == ["poll succeeded again"]
+        assert [line["msg"] for line in lines[4:]] == ["poll succeeded again"]
 
 
 def test_polls_without_changes_are_not_logged(cloud: Cloud) -> None:
@@ -167,15 +168,16 @@ def test_polls_without_changes_are_not_logged(cloud: Cloud) -> None:
         eventually(lambda: polls(process, "success") >= 5)
         process.get("/")
 
-        assert [logfmt(line)["msg"] for line in process.log.splitlines()] == ["listening"]
+        assert messages(process) == ["starting", "listening", "tests discovered"]
 
 
 def test_logfmt_lines_have_all_fields(cloud: Cloud) -> None:
     cloud.fail(kind="error", status=400, message='say "hello" = größe\n\\')
     with Process(*ANY_PORT, **cloud.environment()) as process:
-        eventually(lambda: process.log.count("\n") >= 2)
+        eventually(lambda: process.log.count("\n") >= 3)
 
-        listening, warning = (logfmt(line) for line in process.log.splitlines())
+        starting, listening, warning = (logfmt(line) for line in process.log.splitlines())
+        assert list(starting) == ["ts", "level", "msg", "version", "revision", "python", "api"]
         assert list(listening) == ["ts", "level", "msg", "url", "version"]
         assert listening["url"] == process.url()
         assert list(warning) == ["ts", "level", "msg", "reason", "error"]
@@ -185,9 +187,10 @@ def test_logfmt_lines_have_all_fields(cloud: Cloud) -> None:
 def test_json_log_is_one_object_per_line(cloud: Cloud) -> None:
     cloud.fail(kind="error", status=400, message='say "hello" = größe\n\\')
     with Process("--log.format", "json", *ANY_PORT, **cloud.environment()) as process:
-        eventually(lambda: process.log.count("\n") >= 2)
+        eventually(lambda: process.log.count("\n") >= 3)
 
-        listening, warning = (json.loads(line) for line in process.log.splitlines())
+        starting, listening, warning = (json.loads(line) for line in process.log.splitlines())
+        assert list(starting) == ["ts", "level", "msg", "version", "revision", "python", "api"]
         assert list(listening) == ["ts", "level", "msg", "url", "version"]
         assert list(warning) == ["ts", "level", "msg", "reason", "error"]
         assert 'say "hello" = größe' in warning["error"]

@@ -15,6 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from exporter import threads
 from exporter.clock import Clock
 from exporter.config import ConfigError
 from exporter.web.security.basic_auth import BasicAuthVerifier, TooManyChecks, parse_authorization
@@ -100,7 +101,7 @@ class WebConfigMiddleware:
         while True:
             await self._clock.sleep(CHECK_INTERVAL)
             try:
-                await asyncio.to_thread(self.reload_if_changed)
+                await threads.run(self.reload_if_changed)
             except Exception:
                 # Reloading must go on, whatever happens once.
                 log.exception("failed to check the web configuration for changes")

@@ -3,6 +3,7 @@
 import ssl
 
 from exporter.config import ConfigError
+from exporter.files import read_file
 from exporter.web.security.web_config import TlsServerConfig
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -70,7 +71,7 @@ def check_pem(tls: TlsServerConfig, setting: str) -> list[str]:
     if file is None:
         return []
     try:
-        content = file.read_bytes()
+        content = read_file(file)
     except OSError as error:
         return [f"tls_server_config.{setting}: cannot read {file}: {error.strerror}"]
     # No operator is present to type the password when a service starts.
