@@ -178,7 +178,7 @@ def test_logfmt_lines_have_all_fields(cloud: Cloud) -> None:
 
         starting, listening, warning = (logfmt(line) for line in process.log.splitlines())
         assert list(starting) == ["ts", "level", "msg", "version", "revision", "python", "api"]
-        assert list(listening) == ["ts", "level", "msg", "url", "version"]
+        assert list(listening) == ["ts", "level", "msg", "url", "address", "version"]
         assert listening["url"] == process.url()
         assert list(warning) == ["ts", "level", "msg", "reason", "error"]
         assert 'say "hello" = größe' in warning["error"]
@@ -191,7 +191,7 @@ def test_json_log_is_one_object_per_line(cloud: Cloud) -> None:
 
         starting, listening, warning = (json.loads(line) for line in process.log.splitlines())
         assert list(starting) == ["ts", "level", "msg", "version", "revision", "python", "api"]
-        assert list(listening) == ["ts", "level", "msg", "url", "version"]
+        assert list(listening) == ["ts", "level", "msg", "url", "address", "version"]
         assert list(warning) == ["ts", "level", "msg", "reason", "error"]
         assert 'say "hello" = größe' in warning["error"]
 
