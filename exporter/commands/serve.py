@@ -52,14 +52,11 @@ async def serve_exporter(
         exporter.scheduler.start()
         url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
         log.info("listening", extra={"url": url, "version": __version__})
-        try:
-            if middleware is None:
-                await serve_endpoints(Endpoint(exporter.web, listening), *others, reload=exporter.reload)
-            else:
-                async with middleware.watch(exporter.self_metrics.web_reload_successful.set):
-                    # k6 Cloud can send neither a password nor a certificate; the webhook has its own secret.
-                    is_open = is_public_path if config.web.webhook_secret_file else is_health_check
-                    site = Endpoint(middleware.wrap(exporter.web, is_open), listening, middleware.tls)
-                    await serve_endpoints(site, *others, reload=exporter.reload)
-        finally:
-            exporter.scheduler.shutdown()
+        if middleware is None:
+            await serve_endpoints(Endpoint(exporter.web, listening), *others, reload=exporter.reload)
+        else:
+            async with middleware.watch(exporter.self_metrics.web_reload_successful.set):
+                # k6 Cloud can send neither a password nor a certificate; the webhook has its own secret.
+                is_open = is_public_path if config.web.webhook_secret_file else is_health_check
+                site = Endpoint(middleware.wrap(exporter.web, is_open), listening, middleware.tls)
+                await serve_endpoints(site, *others, reload=exporter.reload)

@@ -30,14 +30,27 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class ManualClock:
-    """A clock that stands still until it is set; sleeping advances it at once."""
+    """A clock that stands still until it is set; sleeping advances it at once.
+
+    `value` is the true Unix time, which k6 Cloud's clock shows. The exporter's wall clock is ahead of it by
+    `wall_error` seconds. Its monotonic clock shows the seconds since `boot`, and so never a plausible date:
+    code that takes one clock for the other fails in every test.
+    """
 
     def __init__(self, value: float = START) -> None:
         self.value = value
-        self.clock = Clock(time=self.read, monotonic=self.read, sleep=self.sleep)
+        self.wall_error = 0.0
+        self.boot = value - 7000.0
+        self.clock = Clock(time=self.read_wall, monotonic=self.read_monotonic, sleep=self.sleep)
 
     def read(self) -> float:
         return self.value
+
+    def read_wall(self) -> float:
+        return self.read() + self.wall_error
+
+    def read_monotonic(self) -> float:
+        return self.read() - self.boot
 
     async def sleep(self, seconds: float) -> None:
         self.value += seconds
