@@ -17,6 +17,7 @@ from tests.faults.expected import ACTIVE, FINISHED, LAST, STATUS
 from tests.faults.mutations import nested
 from tests.faults.scenario import FaultLab, Scenario
 from tests.support.lab import START
+from tests.support.scheduled_polls import SkippingClock
 
 MIB = 2**20
 DAY = 86400.0
@@ -266,20 +267,35 @@ def headers() -> Iterator[Scenario]:
 
 def clocks() -> Iterator[Scenario]:
     """The clock of the exporter jumps, or that of k6 Cloud is wrong."""
-    for name, seconds in (("an hour ahead", 3600.0), ("an hour back", -3600.0)):
+    for name, seconds in (
+        ("an hour ahead", 3600.0),
+        ("an hour back", -3600.0),
+        ("23 hours ahead", DAY - 3600),
+        ("23 hours back", 3600 - DAY),
+    ):
         yield Scenario(f"the clock jumps {name}", jump_clock(seconds))
     options: Any = {"false_metrics": EVERY_METRIC, "recovery_polls": AT_DISCOVERY}
     # After a jump of more than a day, dates are left out, or runs because of their age.
-    for name, seconds in (("30 days ahead", 30 * DAY), ("30 days back", -30 * DAY), ("to 1970", DAY - START)):
+    for name, seconds in (
+        ("3 days ahead", 3 * DAY),
+        ("3 days back", -3 * DAY),
+        ("30 days ahead", 30 * DAY),
+        ("30 days back", -30 * DAY),
+        ("to 1970", DAY - START),
+        ("to 2099", 73 * 365 * DAY),
+    ):
         yield Scenario(f"the clock jumps {name}", jump_clock(seconds), **options)
     yield Scenario("the clock jumps back and forth", jump_clock_repeatedly)
-    yield make("k6 Cloud's clock is a day ahead", add_date_header(DAY))
-    yield make("k6 Cloud's clock is a day behind", add_date_header(-DAY))
+    yield Scenario("the process is stopped for 10 minutes", stop_process(600))
+    for name, seconds in (("a day", DAY), ("3 days", 3 * DAY), ("10 years", 3650 * DAY)):
+        yield make(f"k6 Cloud's clock is {name} ahead", set_date_header(seconds))
+        yield make(f"k6 Cloud's clock is {name} behind", set_date_header(-seconds))
+    yield make("one response is dated 3 days ahead", every_nth(7, set_date_header(3 * DAY)))
 
 
 def jump_clock(seconds: float) -> Callable[[FaultLab], None]:
     def inject(lab: FaultLab) -> None:
-        lab.skew = seconds
+        lab.now.wall_error = seconds
 
     return inject
 
@@ -288,13 +304,21 @@ def jump_clock_repeatedly(lab: FaultLab) -> None:
     jumps = cycle((3600.0, -3600.0, 1.0, -DAY))
 
     def change(_: Request, response: Response) -> Response:
-        lab.skew = next(jumps)
+        lab.now.wall_error = next(jumps)
         return response
 
     lab.simulator.faults.add(Fault(change))
 
 
-def add_date_header(ahead: float) -> Fault:
+def stop_process(seconds: float) -> Callable[[FaultLab], None]:
+    def inject(lab: FaultLab) -> None:
+        assert isinstance(lab.now, SkippingClock)
+        lab.now.stop_process(seconds)
+
+    return inject
+
+
+def set_date_header(ahead: float) -> Fault:
     def change(request: Request, response: Response) -> Response:
         return replace(
             response, headers=(*response.headers, ("date", formatdate(request.at + ahead, usegmt=True)))

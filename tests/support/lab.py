@@ -1,6 +1,7 @@
 """The simulator, an exporter that polls it in the same process, and a clock set by hand."""
 
 import asyncio
+import math
 import re
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import AsyncExitStack
@@ -53,7 +54,10 @@ class ManualClock:
         return self.read() - self.boot
 
     async def sleep(self, seconds: float) -> None:
-        self.value += seconds
+        # A wait that is smaller than the rounding of the number must not last for ever.
+        self.value = (
+            max(self.value + seconds, math.nextafter(self.value, math.inf)) if seconds else self.value
+        )
         await asyncio.sleep(0)
 
 
@@ -63,8 +67,10 @@ def add_date_header(simulator: Simulator) -> App:
     async def respond(scope: Message, receive: Receive, send: Send) -> None:
         async def send_with_date(message: Message) -> None:
             if message["type"] == "http.response.start":
-                date = formatdate(simulator.clock(), usegmt=True).encode()
-                message["headers"] = [*message["headers"], (b"date", date)]
+                # A fault may have set another one. Two would be invalid, and ignored.
+                if b"date" not in dict(message["headers"]):
+                    date = formatdate(simulator.clock(), usegmt=True).encode()
+                    message["headers"] = [*message["headers"], (b"date", date)]
             await send(message)
 
         await simulator(scope, receive, send_with_date)
