@@ -222,6 +222,7 @@ class RunList:
     runs. No matching run created after `complete_since` is missing: minus infinity if the list is complete,
     plus infinity if nothing is certain. No run created before `complete_until` is missing either. Both are
     Unix seconds. `is_complete` is False if the API announced further items and did not deliver them.
+    `page_size` is the number of runs that fit on a page, as far as known.
     """
 
     runs: tuple[Run, ...] = ()
@@ -229,6 +230,7 @@ class RunList:
     complete_since: float = float("inf")
     complete_until: float = float("-inf")
     is_complete: bool = True
+    page_size: int = 0
 
     def should_contain(self, run: Run) -> bool:
         """Whether a run that is missing in the list must have been deleted."""
@@ -241,4 +243,12 @@ class TestList:
 
     tests: tuple[LoadTest, ...] = ()
     skipped: tuple[SkippedItem, ...] = ()
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectList:
+    """The ids of projects; `is_complete` is False if the API announced more than it delivered."""
+
+    ids: tuple[int, ...] = ()
     is_complete: bool = True

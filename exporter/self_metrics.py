@@ -145,6 +145,8 @@ class SelfMetrics:
             "Version, revision and Python version of the exporter; always 1.",
             ["version", "revision", "python_version"],
         )
+        # It comes from the environment: here it is one line of valid UTF-8.
+        revision = " ".join(revision.encode(errors="replace").decode().split())
         self.build_info.labels(version, revision, platform.python_version()).set(1)
         # https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
         for metric, label_values in (

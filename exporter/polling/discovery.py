@@ -1,6 +1,7 @@
 """Which tests the selector matches. Where a request fails, the tests it was for stay as they were."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from exporter.k6.errors import ApiError, DecodeError, NotFound
 from exporter.k6.legacy.client import LegacyClient
@@ -9,6 +10,9 @@ from exporter.model import LoadTest, TestList
 from exporter.polling.result import PollResult
 from exporter.polling.selector import Selector
 from exporter.store import State
+
+# Members that one discovery requests by id because no list has them. More are confirmed by the next ones.
+MAX_CONFIRMATIONS = 100
 
 
 class Discovery:
@@ -24,6 +28,7 @@ class Discovery:
         self._known_unresolved = state.unresolved
         self._poll_result = poll_result
         self._kept: set[int] = set()
+        self._listed: set[int] = set()  # tests that were received, selected or not
         self._projects: set[int] = set()
 
     def add_projects(self, projects: Collection[int]) -> set[int]:
@@ -40,6 +45,7 @@ class Discovery:
         except NotFound:
             # A project may have been deleted; but not one that was just listed, and not all of them.
             if project is not None and project not in self._projects:
+                await self.verify_empty(project)
                 return
             self._keep_project(project)
             raise
@@ -53,13 +59,17 @@ class Discovery:
         # A known test may be among the skipped ones.
         if listing.skipped or not listing.is_complete:
             self._keep_project(project)
+        if not listing.is_complete:
+            of_project = "" if project is None else f" of project {project}"
+            raise DecodeError(f"the list of tests{of_project} has fewer tests than its count")
 
     async def fetch_test(self, id_: int) -> None:
         """Fetches a test by its id. Raises ApiError."""
         try:
             self.tests[id_] = await self._api.read_test(id_)
+            self._listed.add(id_)
         except NotFound:
-            # A deleted test is no failure: its entry becomes unresolved.
+            # A deleted test is no failure: its entry becomes unresolved. A member is confirmed later.
             return
         except ApiError:
             self.keep_members([id_])
@@ -80,11 +90,42 @@ class Discovery:
                 self._keep_project(project)
                 raise
             self._keep_project(project)
-            raise DecodeError(f"the list of tests is empty, but test {id_} exists")
+            raise DecodeError(f"the list of tests is empty or missing, but test {id_} exists")
+
+    def vanished_members(self) -> list[int]:
+        """The selected members that were not received, to be confirmed: at most MAX_CONFIRMATIONS.
+
+        A list can lack an existing test: one that is deleted while pages are requested moves the others to
+        pages that were read already. And a 404 can be a mistake.
+        """
+        received = self._listed | self._kept
+        ids = [
+            id_
+            for id_, test in self._members.items()
+            if id_ not in received and self._selector.is_assigned(test)
+        ]
+        self.keep_members(ids[MAX_CONFIRMATIONS:])
+        return ids[:MAX_CONFIRMATIONS]
+
+    async def confirm_member(self, id_: int) -> None:
+        """Requests a vanished member by its id, and drops it only if it is not found. Raises ApiError."""
+        try:
+            test = await self._api.read_test(id_)
+        except NotFound:
+            return
+        except ApiError:
+            self.keep_members([id_])
+            raise
+        if test.project_id is None:
+            test = replace(test, project_id=self._members[id_].project_id)
+        # It may have been renamed or moved meanwhile.
+        if self._selector.matches(test):
+            self.tests[id_] = test
 
     def add(self, listing: TestList) -> None:
         """Adds the tests of a list that the selector matches."""
         self._poll_result.skipped += listing.skipped
+        self._listed.update(test.id for test in listing.tests)
         # Of all shards: an entry is unresolved only if no shard has a test for it.
         self.tests |= {test.id: test for test in listing.tests if self._selector.matches(test)}
 

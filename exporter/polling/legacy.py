@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.k6.errors import ApiError, DecodeError
-from exporter.k6.legacy.client import RUNS, LegacyClient, batched
+from exporter.k6.legacy.client import PROJECTS, RUNS, LegacyClient, batched
 from exporter.model import LoadTest, RunList
 from exporter.polling.discovery import Discovery
 from exporter.polling.result import PollResult
@@ -63,23 +63,27 @@ class LegacySource(PollSource[LegacyClient]):
         if query.since is not None:
             listing = await self.api.list_runs(test.id, since=query.since)
         found = {run.id for run in listing.runs}
-        # An active run created before `since` can be missing in the list, and is requested by its id.
-        active = missing = [run.id for run in (known.active_runs if known else ()) if run.id not in found]
+        runs = known.runs if known else ()
+        active = [run.id for run in (known.active_runs if known else ()) if run.id not in found]
+        # Requested by id: active runs created before `since`, and those that should be in the list and are
+        # not. They may have been deleted, but the list can also be wrong.
+        vanished = [run.id for run in runs if run.id not in found and listing.should_contain(run)]
+        missing = list(dict.fromkeys([*active, *vanished]))
         # The list of tests names a run that the list of runs lacks: request it by its id.
         is_uncertain = query.since is not None and listing.complete_since != float("-inf")
         if is_uncertain and test.last_run_id is not None and test.last_run_id not in {*found, *missing}:
-            missing = [*active, test.last_run_id]
+            missing = [*missing, test.last_run_id]
         by_id = await self.api.list_runs(test.id, ids=missing) if missing else RunList()
         poll_result.skipped += listing.skipped + by_id.skipped
+        if not listing.is_complete:
+            message = f"GET {RUNS}: the list of test {test.id} has fewer runs than its count"
+            poll_result.add_failure(DecodeError(message))
 
         found |= {run.id for run in by_id.runs}
         if by_id.skipped and not found.issuperset(active):
             raise DecodeError(f"GET {RUNS}: an active run of test {test.id} could not be parsed")
-        runs = known.runs if known else ()
         gone = frozenset(
-            run.id
-            for run in runs
-            if run.id not in found and (by_id if run.id in missing else listing).should_contain(run)
+            run.id for run in runs if run.id in missing and run.id not in found and by_id.should_contain(run)
         )
         seen = found | {run.id for run in runs} - gone
         poll_result.updates[test.id] = TestUpdate(
@@ -116,8 +120,12 @@ class LegacySource(PollSource[LegacyClient]):
             except ApiError:
                 discovery.keep_members(state.members.keys())
                 raise
-            projects.update(found)
-            for project in discovery.add_projects(found):
+            projects.update(found.ids)
+            if not found.is_complete:
+                discovery.keep_members(state.members.keys())
+                poll_result.add_failure(DecodeError(f"GET {PROJECTS}: a list has fewer items than its count"))
+                return
+            for project in discovery.add_projects(found.ids):
                 await discovery.verify_empty(project)
 
         async def fetch_by_id(ids: Sequence[int]) -> None:
@@ -133,6 +141,7 @@ class LegacySource(PollSource[LegacyClient]):
         # An API may limit a list without a project to the default one; a test by itself is found anywhere.
         missing = [id_ for id_ in ids if id_ not in discovery.tests]
         await self._for_each(missing, discovery.fetch_test, poll_result)
+        await self._for_each(discovery.vanished_members(), discovery.confirm_member, poll_result)
         discovery.finish(discovery.sharded_tests.values())
         return [self._selector.with_alias(test) for test in discovery.sharded_tests.values()]
 

@@ -77,6 +77,8 @@ class Options:
         `page_size` and `order_by` of the list of runs, which then is one page, and `$select` of the list of
         tests.
     reject_unknown_parameters: an unknown parameter earns 400; it is ignored otherwise.
+    paged_projects: organizations and projects come in pages of `default_page_size` with their count; the
+        documents show neither.
     ids_only_in_default_project: `ids[]` without `project_id` finds tests of the default project only.
     """
 
@@ -87,6 +89,7 @@ class Options:
     missing_page_is_404: bool = False
     documented_only: bool = False
     reject_unknown_parameters: bool = False
+    paged_projects: bool = False
     ids_only_in_default_project: bool = False
     v6: V6Options = V6Options()
 

@@ -54,7 +54,7 @@ class ManualClock:
         return self.read() - self.boot
 
     async def sleep(self, seconds: float) -> None:
-        # A wait that is smaller than the rounding of the number must not last for ever.
+        # A wait that is smaller than the rounding of the number must still end.
         self.value = (
             max(self.value + seconds, math.nextafter(self.value, math.inf)) if seconds else self.value
         )
@@ -62,15 +62,14 @@ class ManualClock:
 
 
 def add_date_header(simulator: Simulator) -> App:
-    """The simulator with a Date header in each response, as a web server adds it."""
+    """The simulator with a Date header in each response that has none, as a web server adds it."""
 
     async def respond(scope: Message, receive: Receive, send: Send) -> None:
         async def send_with_date(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                # A fault may have set another one. Two would be invalid, and ignored.
-                if b"date" not in dict(message["headers"]):
-                    date = formatdate(simulator.clock(), usegmt=True).encode()
-                    message["headers"] = [*message["headers"], (b"date", date)]
+            # A fault may have set another one. Two would be invalid, and ignored.
+            if message["type"] == "http.response.start" and b"date" not in dict(message["headers"]):
+                date = formatdate(simulator.clock(), usegmt=True).encode()
+                message["headers"] = [*message["headers"], (b"date", date)]
             await send(message)
 
         await simulator(scope, receive, send_with_date)

@@ -82,7 +82,11 @@ def print_estimate(config: Config, estimate: RequestEstimate, *, active_runs: in
     interval = format_setting_duration(poll.discovery_interval)
     discoveries = f"{estimate.discovery:.1f} per discovery, every {interval}"
     print_line("requests", f"{idle:.0f} per hour while no run is active: {idle_polls}, plus {discoveries}")
-    print_line("", f"up to {active:.0f} per hour while {runs}: {polls}, plus 1 per active run")
+    if estimate.active_run:
+        print_line("", f"up to {active:.0f} per hour while {runs}: {polls}, plus 1 per active run")
+    else:
+        older = "plus 1 per active run beyond the newest 900 runs"
+        print_line("", f"{active:.0f} per hour while {runs}: {polls}, {older}")
     print_line("", f"at most {limit} per hour, the limit of api.requests_per_minute")
     if max(idle, active) > limit:
         print_line("too many", "the limit will delay polls; raise api.requests_per_minute or the intervals")

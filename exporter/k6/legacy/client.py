@@ -18,8 +18,8 @@ from exporter.k6.errors import BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.schema import (
     RUN_FIELDS,
     SELECT_TEST,
-    Organizations,
-    Projects,
+    OrganizationsPage,
+    ProjectsPage,
     RunBody,
     RunsPage,
     TestBody,
@@ -32,7 +32,7 @@ from exporter.k6.legacy.schema import (
 )
 from exporter.k6.pagination import MAX_PAGES, I, PageCollector, PagedItems, check_id, decode
 from exporter.k6.transport import Params, Transport
-from exporter.model import LoadTest, Run, RunList, TestList
+from exporter.model import LoadTest, ProjectList, Run, RunList, TestList
 
 RUNS = "/loadtests/v2/runs"
 RUN = "/loadtests/v2/runs/{id}"
@@ -144,19 +144,38 @@ class LegacyClient:
                 raise
             body = await self._transport.get(TEST, id=test_id)
             self._accepts[TEST] = False
-        return decode_test(body, TEST)
+        return check_id(decode_test(body, TEST), test_id, TEST)
 
-    async def list_projects(self) -> tuple[int, ...]:
-        """Ids of all projects of all organizations that the token can access."""
+    async def list_projects(self) -> ProjectList:
+        """All projects of all organizations that the token can access."""
         # No list of all projects is documented, only one for each organization:
         # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/projects/
-        body = await self._transport.get(ORGANIZATIONS)
-        organizations = decode(body, Organizations, ORGANIZATIONS).organizations
-        projects: list[int] = []
-        for organization in parse_ids(organizations, ORGANIZATIONS):
-            body = await self._transport.get(PROJECTS, id=organization)
-            projects += parse_ids(decode(body, Projects, PROJECTS).projects, PROJECTS)
-        return tuple(projects)
+        organizations = await self._list_ids(ORGANIZATIONS, OrganizationsPage)
+        projects = list[int]()
+        is_complete = organizations.is_complete
+        for organization in organizations.ids:
+            found = await self._list_ids(PROJECTS, ProjectsPage, id=organization)
+            projects += found.ids
+            is_complete = is_complete and found.is_complete
+        return ProjectList(tuple(projects), is_complete)
+
+    async def _list_ids(
+        self, endpoint: str, page_type: type[OrganizationsPage] | type[ProjectsPage], **ids: int
+    ) -> ProjectList:
+        """The ids in a list that is documented without pages; they are requested if its count says so."""
+        found: dict[int, None] = {}
+        params: Params = []
+        page_size = 0
+        for page_number in range(1, MAX_PAGES + 1):
+            page = decode(await self._transport.get(endpoint, params, **ids), page_type, endpoint)
+            known = len(found)
+            found |= dict.fromkeys(parse_ids(page.items, endpoint))
+            total = to_int_or_none(page.meta.count) if page.meta else None
+            if total is None or len(found) >= total or len(found) == known:
+                return ProjectList(tuple(found), is_complete=total is None or len(found) >= total)
+            page_size = page_size or len(page.items)  # the default of the server
+            params = [("page", page_number + 1), ("page_size", page_size)]
+        raise DecodeError(f"GET {endpoint}: the list has more than {MAX_PAGES} pages")
 
     async def _paginate(self, request: ListRequest[I], ids: Sequence[int] = ()) -> PagedItems[I]:
         """Requests the pages of a list until its end, or until there are enough items.
@@ -225,7 +244,8 @@ def merge_parts(parts: Sequence[PagedItems[Run]]) -> RunList:
         return RunList(runs, complete_since=-inf)
     if is_sorted_descending(runs):
         return RunList(runs, complete_since=min(run.sort_key[0] for run in runs))
-    return RunList(runs)
+    # The server announced more runs, and without an order those that are missing can be the newest.
+    return RunList(runs, is_complete=False)
 
 
 def is_sorted_descending(runs: Sequence[Run]) -> bool:

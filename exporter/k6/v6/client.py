@@ -75,6 +75,8 @@ class V6Client:
             complete_since=created_after if is_certain else math.inf,
             complete_until=max(certain, default=created_after),
             is_complete=paged.is_complete,
+            # A server may have smaller pages than requested.
+            page_size=PAGE_SIZE if is_one_page else paged.on_first_page,
         )
 
     async def list_newest_runs(
@@ -109,7 +111,8 @@ class V6Client:
 
     async def read_test(self, test_id: int) -> LoadTest:
         """One test."""
-        return decode_item(await self._transport.get(TEST, id=test_id), TestBody, parse_test, TEST)
+        test = decode_item(await self._transport.get(TEST, id=test_id), TestBody, parse_test, TEST)
+        return check_id(test, test_id, TEST)
 
     async def list_schedules(self) -> Mapping[int, float]:
         """The next run of each test that has an active schedule, in Unix seconds."""

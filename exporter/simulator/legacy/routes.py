@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 from exporter.simulator.api import Api, Context, Route
-from exporter.simulator.http import HTTPError, Request, Response, invalid, not_found
+from exporter.simulator.http import HTTPError, Item, Request, Response, invalid, not_found
 from exporter.simulator.legacy.errors import NOT_AUTHENTICATED, error_response
 from exporter.simulator.legacy.parameters import get_integer, get_integers, get_page, sort_items
 from exporter.simulator.legacy.serializers import (
@@ -131,19 +131,27 @@ def _read_test(context: Context, _: Request, test_id: int) -> Response:
     return Response(body={"k6-test": serialize_test(context, _find_test(context, test_id))})
 
 
-def _list_organizations(context: Context, _: Request, __: int) -> Response:
-    organizations = context.world.organizations.values()
-    return Response(body={"organizations": [serialize_organization(context, it) for it in organizations]})
+def _list_organizations(context: Context, request: Request, _: int) -> Response:
+    items = [serialize_organization(context, it) for it in context.world.organizations.values()]
+    return _respond_with_list("organizations", items, context, request)
 
 
-def _list_projects(context: Context, _: Request, organization_id: int) -> Response:
+def _list_projects(context: Context, request: Request, organization_id: int) -> Response:
     organization = _find(context.world.organizations, organization_id)
     projects = context.world.projects.values()
     items = [serialize_project(context, it) for it in projects if it.organization_id == organization.id]
-    return Response(body={"projects": items})
+    return _respond_with_list("projects", items, context, request)
+
+
+def _respond_with_list(name: str, items: list[Item], context: Context, request: Request) -> Response:
+    if not context.options.paged_projects:
+        return Response(body={name: items})
+    page = get_page(items, request, context.options)
+    return Response(body={name: page, "meta": {"count": len(items)}})
 
 
 _SELECT = frozenset({"$select", "select"})
+_PAGES = frozenset({"page", "page_size"})
 _PAGING = frozenset({"page", "page_size", "order_by"})
 _UNDOCUMENTED = _PAGING | {"exclude_events", "method"}
 _RUN_FILTERS = frozenset({"test_id", "$test_id", "ids[]", "public_id"})
@@ -156,7 +164,7 @@ ROUTES = (
     Route("POST", "/loadtests/v2/tests/{id}/start-testrun", _start_test),
     Route("GET", "/loadtests/v2/tests", _list_tests, _PAGING | _TEST_FILTERS, undocumented=_SELECT),
     Route("GET", "/loadtests/v2/tests/{id}", _read_test),
-    Route("GET", "/v3/organizations", _list_organizations),
-    Route("GET", "/v3/organizations/{id}/projects", _list_projects),
+    Route("GET", "/v3/organizations", _list_organizations, undocumented=_PAGES),
+    Route("GET", "/v3/organizations/{id}/projects", _list_projects, undocumented=_PAGES),
 )
 API = Api(ROUTES, Context, check_token, error_response)

@@ -247,7 +247,7 @@ def test_every_call_works_on_every_kind_of_server(options: Options, changes: Seq
     assert {test.id for test in tests.tests} == {test, *others}
     assert {test.id for test in run(api.list_tests(ids=[test, *others[:9]])).tests} == {test, *others[:9]}
     assert run(api.read_test(test)) == LoadTest(test, "busy", world.default_project_id, runs[0])
-    assert run(api.list_projects()) == (world.default_project_id,)
+    assert run(api.list_projects()).ids == (world.default_project_id,)
     started = run(cloud.acts.start_run(others[0]))
     run(cloud.acts.stop_run(started.id))
 
@@ -543,6 +543,31 @@ def test_unparsable_field_is_unknown() -> None:
     assert read.invalid_fields == ("started", "ended", "run_status", "result_status", "vus")
 
 
+@pytest.mark.parametrize("length", [0, -1, "-1"])
+def test_run_without_defined_length_has_no_duration(length: object) -> None:
+    [read] = run(client(lambda _: {"k6-runs": [run_json(1, duration=length)]}).list_runs(7)).runs
+
+    assert (read.duration, read.invalid_fields) == (None, ())
+
+
+def test_impossible_number_is_unknown() -> None:
+    odd = run_json(1, duration=-60, vus=-1, started="1970-01-01T00:00:00", ended="2026-09-21T00:00:00")
+
+    [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
+
+    assert (read.duration, read.vus, read.execution, read.phases) == (None, None, None, ())
+    assert read.invalid_fields == ("duration", "vus")
+
+
+@pytest.mark.parametrize("none", [None, 0, "0", "", -1])
+def test_last_run_without_an_id_is_none(none: object) -> None:
+    tests = {"k6-tests": [{"id": 7, "last_test_run_id": none}]}
+
+    [test] = run(client(lambda _: tests).list_tests()).tests
+
+    assert test.last_run_id is None
+
+
 def test_run_that_ended_before_its_start_has_no_duration() -> None:
     odd = run_json(1, started="2026-09-21T00:10:00", ended="2026-09-21T00:00:00")
 
@@ -583,7 +608,7 @@ def test_projects_are_those_of_all_organizations() -> None:
     project = world.add_project("more", organization_id=second)
     cloud = Cloud(world)
 
-    projects = run(cloud.api.list_projects())
+    projects = run(cloud.api.list_projects()).ids
 
     assert set(projects) == set(world.projects)
     assert project in projects
@@ -592,6 +617,40 @@ def test_projects_are_those_of_all_organizations() -> None:
         f"GET /v3/organizations/{world.default_organization_id}/projects",
         f"GET /v3/organizations/{second}/projects",
     ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 20, 30, 100])
+def test_projects_are_paged_if_their_count_says_so(size: int) -> None:
+    world = World()
+    projects = [world.default_project_id, *(world.add_project(f"project {i}") for i in range(29))]
+    cloud = Cloud(world, Options(paged_projects=True, default_page_size=size))
+
+    found = run(cloud.api.list_projects())
+
+    assert (sorted(found.ids), found.is_complete) == (sorted(projects), True)
+    # One for the list of organizations.
+    assert len(cloud.requests()) == 1 + -(-30 // size)
+
+
+def test_fewer_projects_than_their_count_are_incomplete() -> None:
+    got: list[str] = []
+    body = {"organizations": [{"id": 1}], "projects": [{"id": 2}], "meta": {"count": 2}}
+
+    found = run(client(lambda _: body, got).list_projects())
+
+    assert (found.ids, found.is_complete) == ((2,), False)
+    assert len(got) == 4
+
+
+@pytest.mark.parametrize("meta", [None, {}, {"count": None}, {"count": "many"}, {"count": 0}, {"count": 1}])
+def test_count_of_projects_may_be_missing_or_wrong(meta: object) -> None:
+    got: list[str] = []
+    body = {"organizations": [{"id": 1}], "projects": [{"id": 2}], "meta": meta}
+
+    found = run(client(lambda _: body, got).list_projects())
+
+    assert (found.ids, found.is_complete) == ((2,), True)
+    assert len(got) == 2
 
 
 def test_forbidden_organization_fails_the_list_of_projects() -> None:
