@@ -75,6 +75,7 @@ class Observation:
 class Scenario:
     """A fault, how to inject it and recover from it, and what is allowed meanwhile.
 
+    from_start: whether the fault is there at the first poll, and not only after three polls without it.
     duration: of the fault, in seconds. extra_wait: how long a Retry-After demands to wait beyond that.
     false_metrics: those for which k6 Cloud itself reports wrong values, which are exposed as received.
     recovery_polls: polls after the fault until everything is correct again, except for the
@@ -84,6 +85,7 @@ class Scenario:
     name: str
     inject: Callable[["FaultLab"], Awaitable[object] | None]
     recover: Callable[["FaultLab"], Awaitable[object] | None] = lambda lab: lab.recover()
+    from_start: bool = False
     duration: float = 60.0
     extra_wait: float = 0.0
     false_metrics: frozenset[str] = NO_METRICS
@@ -324,7 +326,7 @@ async def execute(scenario: Scenario, lab: FaultLab) -> ScenarioResult:
     """Three polls without the fault, the fault, and polls until everything is correct again, at most five."""
     result = ScenarioResult(scenario.name, lab.api_version)
     async with lab:
-        for _ in range(3):
+        for _ in range(0 if scenario.from_start else 3):
             observation = await lab.poll()
             assert observation.is_correct, observation
         lab.permanent_metrics = scenario.permanent_metrics
