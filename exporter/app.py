@@ -58,15 +58,17 @@ class Exporter:
         self._client = client
         self._clock = clock
         self._transport: Transport | None = None
-        self._self_metrics_cache: dict[bool, tuple[float, bytes]] = {}
+        self._self_metrics_cache: dict[tuple[bool, bool], tuple[float, bytes]] = {}
         self.poller = Poller(
             self._configure(config, token), self_metrics=self_metrics, clock=clock, publish=self._publish
         )
-        self.scheduler = PollScheduler(self.poller)
+        self.scheduler = PollScheduler(self.poller, clock)
         self.wake: Callable[[float], None] = self.scheduler.trigger
         self.next_poll = self.scheduler.next_poll
         self._snapshot = self._empty_snapshot
         self._heartbeat = clock.monotonic()
+        # At the time of the scrape: if polls cease for any reason, nothing else would change these.
+        self_metrics.up.set_function(self._is_up)
         self_metrics.series.set_function(lambda: self.snapshot().series)
         record_reload_success(self_metrics, clock)
         self.reload = (
@@ -135,17 +137,25 @@ class Exporter:
 
     def snapshot(self) -> Snapshot:
         """The series of the last poll; none if they are stale."""
-        return self._empty_snapshot if self.poller.state.is_stale(self._clock.monotonic()) else self._snapshot
+        return self._empty_snapshot if self._is_stale() else self._snapshot
+
+    def _is_stale(self) -> bool:
+        return self.poller.state.is_stale(self._clock.monotonic())
+
+    def _is_up(self) -> bool:
+        return self.poller.last_outcome == "success" and not self._is_stale()
 
     def render_self_metrics(self, is_openmetrics: bool) -> bytes:  # noqa: FBT001 (one of two formats)
         """The exporter's metrics about itself, at most a second old."""
         # prometheus-client takes about a millisecond for them, more than all the rest of a scrape.
-        rendered_at, body = self._self_metrics_cache.get(is_openmetrics, (float("-inf"), b""))
+        # Not across the moment in which the data becomes stale: k6_cloud_up must agree with the series.
+        key = (is_openmetrics, self._is_stale())
+        rendered_at, body = self._self_metrics_cache.get(key, (float("-inf"), b""))
         if self._clock.monotonic() - rendered_at >= SELF_METRICS_MAX_AGE:
             body = (
                 self.self_metrics.render_openmetrics() if is_openmetrics else self.self_metrics.render_text()
             )
-            self._self_metrics_cache[is_openmetrics] = (self._clock.monotonic(), body)
+            self._self_metrics_cache[key] = (self._clock.monotonic(), body)
         return body
 
     async def _publish(self, state: State) -> Callable[[], None]:
@@ -178,23 +188,24 @@ class Exporter:
         state = self.poller.state
         if state.updated_at is None:
             return "No poll has succeeded yet."
-        if state.is_stale(self._clock.monotonic()):
+        if self._is_stale():
             return f"No poll has returned data for {self._clock.monotonic() - state.updated_at:.0f}s."
         return None
 
     def _status(self) -> Status:
         poller, updated_at = self.poller, self.poller.state.updated_at
+        to_unix = self._clock.to_unix
         return Status(
             version=__version__,
             state=poller.state,
-            is_stale=poller.state.is_stale(self._clock.monotonic()),
+            is_stale=self._is_stale(),
             now=self._clock.time(),
-            last_poll=poller.last_poll,
+            last_poll=None if poller.last_poll is None else to_unix(poller.last_poll),
             last_poll_outcome=poller.last_outcome,
-            polling_since=poller.polling_since,
+            polling_since=None if poller.polling_since is None else to_unix(poller.polling_since),
             next_poll=self.next_poll(),
             interval=poller.interval,
-            errors=list(poller.recent_errors),
+            errors=[(to_unix(monotonic), message) for monotonic, message in poller.recent_errors],
             app_url=self.config.app_url,
             telemetry_path=self.config.web.telemetry_path,
             data_age=None if updated_at is None else self._clock.monotonic() - updated_at,
@@ -218,7 +229,11 @@ async def create_exporter(
     transport: "httpx.AsyncBaseTransport | None" = None,
     read: Read | None = None,
 ) -> AsyncIterator[Exporter]:
-    """An exporter with connections to k6 Cloud, which are closed at the end of the context."""
+    """An exporter with connections to k6 Cloud. At the end of the context polls end, then they are closed."""
     self_metrics = SelfMetrics(version=__version__, revision=revision)
     async with build_http_client(transport) as client:
-        yield Exporter(config, token, client, self_metrics, clock=clock or Clock(), read=read)
+        exporter = Exporter(config, token, client, self_metrics, clock=clock or Clock(), read=read)
+        try:
+            yield exporter
+        finally:
+            await exporter.scheduler.shutdown()

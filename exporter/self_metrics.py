@@ -50,7 +50,10 @@ class SelfMetrics:
         counter = partial(Counter, registry=registry)
         histogram = partial(Histogram, registry=registry, buckets=DURATION_BUCKETS)
 
-        self.up = gauge("k6_cloud_up", "1 if the last poll of k6 Cloud succeeded completely, otherwise 0.")
+        self.up = gauge(
+            "k6_cloud_up",
+            "1 if the last poll of k6 Cloud succeeded completely and is not stale, otherwise 0.",
+        )
         self.polls = counter(
             "k6_cloud_exporter_polls_total",
             "Total number of polls of k6 Cloud by outcome (partial: some of the data could not be fetched).",

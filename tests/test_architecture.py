@@ -103,7 +103,6 @@ TIME = {
     "clock": {"time", "asyncio.sleep"},  # the one module for it
     "simulator.app": {"time", "asyncio.sleep"},  # k6 Cloud has a clock of its own
     "web.server": {"asyncio.get_running_loop().call_later"},  # how long a process takes to end
-    "polling.scheduler": {"datetime.now"},  # APScheduler takes a datetime; Clock has none
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -81,7 +81,6 @@ async def serve_exporter(
                     await serve_endpoints(site, *others, reload=exporter.reload)
         finally:
             log.info("shutting down")
-            exporter.scheduler.shutdown()
 
 
 def describe_start(config: Config) -> dict[str, object]:

@@ -67,10 +67,10 @@ class Poller:
         publish: Callable[[State], Awaitable[Callable[[], None]]],
     ) -> None:
         self.state = State(config.retention)
-        # Unix seconds, and a sentence.
-        self.recent_errors: deque[tuple[float, str]] = deque(maxlen=10)
-        self.last_poll: float | None = None
-        self.polling_since: float | None = None  # Unix seconds, the start of the poll in progress
+        # Times are in seconds of the monotonic clock: the status page shows how long ago they were.
+        self.recent_errors: deque[tuple[float, str]] = deque(maxlen=10)  # each with a sentence
+        self.last_poll: float | None = None  # the end of the last poll
+        self.polling_since: float | None = None  # the start of the poll in progress
         self.poll_in_progress: PollResult | None = None
         self.last_outcome = ""
         self._config = config
@@ -87,7 +87,7 @@ class Poller:
     async def poll(self) -> PollResult:
         """Polls once and publishes the next state. A failure is a part of the result; nothing is raised."""
         poll_result = PollResult(self._clock.monotonic(), self._clock.time())
-        self.polling_since, self.poll_in_progress = poll_result.now, poll_result
+        self.polling_since, self.poll_in_progress = poll_result.monotonic, poll_result
         try:
             discovery = self._begin(poll_result.monotonic)
             async with self._collect_failures(poll_result):
@@ -202,14 +202,13 @@ class Poller:
                     self._self_metrics.unknown_values.labels(field).inc()
 
     def _record(self, poll_result: PollResult, took: float) -> None:
-        now = self._clock.time()
+        unix_now = self._clock.time()
         self_metrics = self._self_metrics
         self_metrics.polls.labels(poll_result.outcome).inc()
         self_metrics.poll_duration.observe(took)
-        self_metrics.last_poll.set(now)
-        self_metrics.up.set(poll_result.outcome == "success")
+        self_metrics.last_poll.set(unix_now)
         if poll_result.outcome == "success":
-            self_metrics.last_successful_poll.set(now)
+            self_metrics.last_successful_poll.set(unix_now)
         for failure in poll_result.failures:
             self_metrics.poll_failures.labels(failure.reason).inc()
         for skipped in poll_result.skipped:
@@ -218,14 +217,14 @@ class Poller:
         self_metrics.tests.set(len(self.state.tests))
         self_metrics.tests_unresolved.set(len(self.state.unresolved))
         self_metrics.runs.set(sum(len(test_state.runs) for test_state in self.state.tests.values()))
-        self.last_poll, self.last_outcome = now, poll_result.outcome
-        self._log(poll_result, now)
+        self.last_poll, self.last_outcome = self._clock.monotonic(), poll_result.outcome
+        self._log(poll_result)
 
-    def _log(self, poll_result: PollResult, now: float) -> None:
+    def _log(self, poll_result: PollResult) -> None:
         """Logs what has changed since the last poll, so that an outage does not fill the log."""
         failures = frozenset(poll_result.failures)
         for failure in sorted(failures, key=lambda failure: failure.message):
-            self.recent_errors.append((now, failure.message))
+            self.recent_errors.append((self._clock.monotonic(), failure.message))
             if not self._is_logged(failure):
                 log.warning("poll failed", extra={"reason": failure.reason, "error": failure.message})
         if self._logged_failures and not failures:

@@ -2,50 +2,86 @@
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from exporter.clock import Clock
 from exporter.polling.poller import Poller
 
-MIN_PAUSE = timedelta(seconds=1)  # between the end of a poll and the next one
-NEVER = datetime.min.replace(tzinfo=UTC)
+MIN_PAUSE = 1.0  # seconds between the end of a poll and the next one
+PAST = datetime.fromtimestamp(0, UTC)  # due at once, wherever the wall clock is set
 
 
 class PollScheduler:
-    """Polls at the start, then one interval after the start of the last poll. Polls never overlap."""
+    """Polls at the start, then one interval after the start of the last poll. Polls never overlap.
 
-    def __init__(self, poller: Poller) -> None:
+    A timer on the monotonic clock decides when the next poll is due, and APScheduler runs it. APScheduler
+    compares dates with the wall clock: set back by an hour, no poll would follow for an hour.
+    """
+
+    def __init__(self, poller: Poller, clock: Clock) -> None:
         self._poller = poller
-        # Local time would jump when daylight saving time begins or ends.
+        self._clock = clock
         self._scheduler = AsyncIOScheduler(timezone=UTC)
-        self._last_start = NEVER
+        self._timer: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
+        self._is_shut_down = False
+        # These are in seconds of the monotonic clock.
+        self._last_start = float("-inf")
+        self._due: float | None = None  # None while a poll is in progress
         # The earliest time of a poll that was triggered while another one was in progress.
-        self._triggered_for: datetime | None = None
+        self._triggered_for = float("inf")
 
     def start(self) -> None:
         """Starts polling in the running event loop."""
-        self._schedule(datetime.now(UTC))
         self._scheduler.start()
+        self._schedule(self._clock.monotonic())
 
-    def shutdown(self) -> None:
-        """Cancels a poll that is in progress and starts no more."""
-        self._scheduler.shutdown(wait=False)
+    async def shutdown(self) -> None:
+        """Starts no more polls, cancels the one in progress, and returns when it has ended.
+
+        APScheduler cancels its jobs as well, but does not wait for their end: the poll would go on with a
+        client that is already closed.
+        """
+        self._is_shut_down, self._due = True, None
+        tasks = [task for task in (self._timer, self._polling) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     def trigger(self, min_interval: float) -> None:
         """Brings the next poll forward, but to no less than `min_interval` seconds after the last start."""
-        self._triggered_for = max(datetime.now(UTC), self._last_start + timedelta(seconds=min_interval))
-        job = self._scheduler.get_job("poll")
-        if job and self._triggered_for < job.next_run_time:
-            job.modify(next_run_time=self._triggered_for)
+        self._triggered_for = max(self._clock.monotonic(), self._last_start + min_interval)
+        if self._due is not None and self._triggered_for < self._due:
+            self._schedule(self._triggered_for)
 
     def next_poll(self) -> float | None:
         """Unix seconds of the next poll; None while one is in progress."""
-        job = self._scheduler.get_job("poll")
-        return job.next_run_time.timestamp() if job else None
+        return None if self._due is None else self._clock.to_unix(self._due)
+
+    def _schedule(self, due: float) -> None:
+        if self._is_shut_down:
+            return
+        self._due = due
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.create_task(self._run_when_due(due))
+
+    async def _run_when_due(self, due: float) -> None:
+        while (remaining := due - self._clock.monotonic()) > 0:
+            await self._clock.sleep(remaining)
+        self._due = None
+        # By default APScheduler would drop a job that is more than a second late.
+        self._scheduler.add_job(self._poll, "date", run_date=PAST, id="poll", misfire_grace_time=None)
 
     async def _poll(self) -> None:
-        self._last_start, self._triggered_for = datetime.now(UTC), None
+        if self._is_shut_down:
+            return
+        self._polling = asyncio.current_task()
+        self._last_start, self._triggered_for = self._clock.monotonic(), float("inf")
         try:
             await self._poller.poll()
         except asyncio.CancelledError:
@@ -53,11 +89,6 @@ class PollScheduler:
         except Exception as error:  # noqa: BLE001 (logged with its traceback; polling must go on)
             self._poller.record_internal_error(error)
         # Jitter: exporters that started together must not send their requests together forever.
-        pause = timedelta(seconds=self._poller.interval * random.uniform(0.95, 1.05))  # noqa: S311
-        due = min(self._last_start + pause, self._triggered_for or datetime.max.replace(tzinfo=UTC))
-        self._schedule(max(due, datetime.now(UTC) + min(pause, MIN_PAUSE)))
-
-    def _schedule(self, when: datetime) -> None:
-        # A job for each poll, because the interval changes. By default APScheduler would drop a job that is
-        # more than a second late, and no poll would follow.
-        self._scheduler.add_job(self._poll, "date", run_date=when, id="poll", misfire_grace_time=None)
+        pause = self._poller.interval * random.uniform(0.95, 1.05)  # noqa: S311
+        due = min(self._last_start + pause, self._triggered_for)
+        self._schedule(max(due, self._clock.monotonic() + min(pause, MIN_PAUSE)))

@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from tests.faults import catalogue, network
-from tests.faults.scenario import FaultLab, Scenario, ScenarioResult, SkippingTime, execute
+from tests.faults.scenario import FaultLab, Scenario, ScenarioResult, execute
 from tests.support.k6_server import SkippingLoop
+from tests.support.scheduled_polls import SkippingClock
 
 
 def run_scenario(scenario: Scenario, api_version: str) -> ScenarioResult:
     """Run in an event loop that skips every wait."""
+    random.seed(0)  # for the jitter of polls and retries
 
     async def run_in_loop() -> ScenarioResult:
-        return await execute(scenario, FaultLab(api_version, SkippingTime()))
+        return await execute(scenario, FaultLab(api_version, SkippingClock()))
 
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
         return runner.run(run_in_loop())

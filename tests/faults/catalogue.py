@@ -13,10 +13,12 @@ import httpx
 from exporter.simulator import Fault, NextLink, Options, faults
 from exporter.simulator.http import Request, Response
 from exporter.simulator.options import V6Options
+from exporter.simulator.shapes import map_page
 from tests.faults.expected import ACTIVE, FINISHED, LAST, STATUS
 from tests.faults.mutations import nested
-from tests.faults.scenario import FaultLab, Scenario
+from tests.faults.scenario import NO_METRICS, FaultLab, Scenario
 from tests.support.lab import START
+from tests.support.scheduled_polls import SkippingClock
 
 MIB = 2**20
 DAY = 86400.0
@@ -125,7 +127,10 @@ def bodies() -> Iterator[Scenario]:
 RUNS = ("/loadtests/v2/runs*", "/cloud/v6/*test_runs*")
 TESTS = ("/loadtests/v2/tests*", "/cloud/v6/*load_tests*")
 EVERY_METRIC = frozenset({STATUS, ACTIVE, LAST, FINISHED})
+
 AT_DISCOVERY = 3  # polls until the next discovery, which fetches again everything that was not understood
+# A list that is too short without saying so cannot always be recognized.
+WRONG_LISTS: dict[str, Any] = {"false_metrics": EVERY_METRIC, "recovery_polls": AT_DISCOVERY}
 
 
 def on(paths: Iterable[str], *those: Fault) -> list[Fault]:
@@ -234,6 +239,68 @@ def values() -> Iterator[Scenario]:
     yield make("a link that is an object", link({"href": 1}))
 
 
+def odd_answers() -> Iterator[Scenario]:
+    """Single answers that are wrong although nothing in them is malformed."""
+    yield make("404 once in each poll", every_nth(5, faults.error(404)))
+    for status in (404, 410):
+        yield make(f"{status} for one test, once", faults.error(status).on("*400002*", times=1))
+    for name, kinds in (("runs", RUNS), ("tests", TESTS)):
+        yield make(f"lists of {name} without their first item", *on(kinds, without_items(0)), **WRONG_LISTS)
+        yield make(f"lists of {name} without their last item", *on(kinds, without_items(-1)), **WRONG_LISTS)
+    yield make_paged("an item vanishes between two pages", without_items(0), **WRONG_LISTS)
+    yield make("lists shorter than their count", faults.field("count", 100), api_versions=("legacy",))
+    for value in (-1, -1e9, 1e300):
+        yield make(
+            f"a duration of {value:g}",
+            faults.field("duration", value),
+            faults.field("estimated_duration", value),
+            recovery_polls=AT_DISCOVERY,
+            # -1 is a valid answer: the run has no defined length. A finished run is not fetched again.
+            permanent_metrics=DURATIONS if value == -1 else NO_METRICS,
+        )
+    for name, text in (("U+2028", "a\u2028b"), ("NEL", "a\x85b"), ("a line break", "a\nb"), ("NUL", "a\0b")):
+        yield make(f"names with {name}", faults.field("name", text), recovery_polls=AT_DISCOVERY)
+    yield make(
+        "an active run with the id 2^59",
+        *on(RUNS, run_with_id(2**59)),
+        false_metrics=EVERY_METRIC,
+        recovery_polls=AT_DISCOVERY,
+    )
+    for name, garbage in (("zero bytes", bytes(MIB)), ("bytes that are not gzip", b"\xff" * MIB)):
+        yield make(
+            f"gzip with 1 MiB of {name} after it",
+            body(lambda content, end=garbage: gzip.compress(content) + end, encoding="gzip"),  # type: ignore[misc]
+        )
+    yield make("gzip in two members", body(in_two_members, encoding="gzip"))
+
+
+def in_two_members(content: bytes) -> bytes:
+    """A valid form of gzip."""
+    return gzip.compress(content[:50]) + gzip.compress(content[50:])
+
+
+def without_items(index: int) -> Fault:
+    """A page without the item at this index."""
+
+    def change(_: Request, response: Response) -> Response:
+        return replace(
+            response, body=map_page(response.body, lambda page: [it for it in page if it != page[index]])
+        )
+
+    return Fault(change)
+
+
+def run_with_id(run_id: int) -> Fault:
+    """A copy of the first active run of the page, with another id."""
+
+    def copy(page: list[object]) -> list[object]:
+        active = [it for it in page if isinstance(it, dict) and not it.get("ended")]
+        return [*({**it, "id": run_id} for it in active[:1]), *page]
+
+    return Fault(lambda _, response: replace(response, body=map_page(response.body, copy)))
+
+
+DURATIONS = frozenset({"k6_cloud_run_duration_seconds", "k6_cloud_test_last_run_duration_seconds"})
 LISTS = ("k6-runs", "k6-tests", "value", "organizations", "projects")
 
 
@@ -266,20 +333,57 @@ def headers() -> Iterator[Scenario]:
 
 def clocks() -> Iterator[Scenario]:
     """The clock of the exporter jumps, or that of k6 Cloud is wrong."""
-    for name, seconds in (("an hour ahead", 3600.0), ("an hour back", -3600.0)):
+    for name, seconds in (
+        ("an hour ahead", 3600.0),
+        ("an hour back", -3600.0),
+        ("23 hours ahead", DAY - 3600),
+        ("23 hours back", 3600 - DAY),
+    ):
         yield Scenario(f"the clock jumps {name}", jump_clock(seconds))
     options: Any = {"false_metrics": EVERY_METRIC, "recovery_polls": AT_DISCOVERY}
     # After a jump of more than a day, dates are left out, or runs because of their age.
-    for name, seconds in (("30 days ahead", 30 * DAY), ("30 days back", -30 * DAY), ("to 1970", DAY - START)):
+    for name, seconds in (
+        ("3 days ahead", 3 * DAY),
+        ("3 days back", -3 * DAY),
+        ("30 days ahead", 30 * DAY),
+        ("30 days back", -30 * DAY),
+        ("to 1970", DAY - START),
+        ("to 2099", 73 * 365 * DAY),
+    ):
         yield Scenario(f"the clock jumps {name}", jump_clock(seconds), **options)
     yield Scenario("the clock jumps back and forth", jump_clock_repeatedly)
-    yield make("k6 Cloud's clock is a day ahead", add_date_header(DAY))
-    yield make("k6 Cloud's clock is a day behind", add_date_header(-DAY))
+    yield Scenario("the process is stopped for 10 minutes", stop_process(600))
+    for name, seconds in (("a day", DAY), ("3 days", 3 * DAY), ("10 years", 3650 * DAY)):
+        yield make(f"k6 Cloud's clock is {name} ahead", set_date_header(seconds))
+        yield make(f"k6 Cloud's clock is {name} behind", set_date_header(-seconds))
+    yield make("one response is dated 3 days ahead", every_nth(7, set_date_header(3 * DAY)))
+
+
+def first_polls() -> Iterator[Scenario]:
+    """Faults that the exporter meets when it starts."""
+    options: Any = {"from_start": True, "false_metrics": EVERY_METRIC, "recovery_polls": AT_DISCOVERY}
+    for name, seconds in (
+        ("3 days ahead", 3 * DAY),
+        ("3 days behind", -3 * DAY),
+        ("in 2099", 73 * 365 * DAY),
+    ):
+        yield make(f"at the start k6 Cloud's clock is {name}", set_date_header(seconds), **options)
+        yield Scenario(f"at the start our clock is {name}", jump_clock(seconds), **options)
+        yield Scenario(f"at the start our clock is {name}, no Date", without_date(seconds), **options)
+    yield make("at the start a run has the id 2^59", *on(RUNS, run_with_id(2**59)), **options)
+
+
+def without_date(seconds: float) -> Callable[[FaultLab], None]:
+    def inject(lab: FaultLab) -> None:
+        lab.now.wall_error = seconds
+        lab.simulator.faults.add(header("date", ""))
+
+    return inject
 
 
 def jump_clock(seconds: float) -> Callable[[FaultLab], None]:
     def inject(lab: FaultLab) -> None:
-        lab.skew = seconds
+        lab.now.wall_error = seconds
 
     return inject
 
@@ -288,13 +392,21 @@ def jump_clock_repeatedly(lab: FaultLab) -> None:
     jumps = cycle((3600.0, -3600.0, 1.0, -DAY))
 
     def change(_: Request, response: Response) -> Response:
-        lab.skew = next(jumps)
+        lab.now.wall_error = next(jumps)
         return response
 
     lab.simulator.faults.add(Fault(change))
 
 
-def add_date_header(ahead: float) -> Fault:
+def stop_process(seconds: float) -> Callable[[FaultLab], None]:
+    def inject(lab: FaultLab) -> None:
+        assert isinstance(lab.now, SkippingClock)
+        lab.now.stop_process(seconds)
+
+    return inject
+
+
+def set_date_header(ahead: float) -> Fault:
     def change(request: Request, response: Response) -> Response:
         return replace(
             response, headers=(*response.headers, ("date", formatdate(request.at + ahead, usegmt=True)))
@@ -318,7 +430,10 @@ def rotate(lab: FaultLab) -> None:
 
 def list_scenarios() -> list[Scenario]:
     """All scenarios except those that need a real network."""
-    kinds = (statuses, connections, bodies, partial_outages, values, headers, clocks, tokens)
+    kinds = (
+        *(statuses, connections, bodies, partial_outages, values, odd_answers, headers),
+        *(clocks, first_polls, tokens),
+    )
     return [scenario for kind in kinds for scenario in kind()]
 
 

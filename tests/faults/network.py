@@ -11,7 +11,8 @@ from typing import Any, Self
 
 import httpx
 
-from tests.faults.scenario import FaultLab, ManualTime, Scenario
+from tests.faults.scenario import FaultLab, Scenario
+from tests.support.lab import ManualClock
 
 # Receives the connection to write to and the body of the response.
 Behaviour = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
@@ -185,10 +186,12 @@ VALID: dict[str, Behaviour] = {
 
 
 class NetworkLab(FaultLab):
-    """A lab whose exporter sends its requests over a network."""
+    """A lab whose exporter sends its requests over a network, on a clock that is a number."""
+
+    is_held, patience = True, 60.0
 
     def __init__(self, api_version: str) -> None:
-        super().__init__(api_version, ManualTime(), timeout=f"{TIMEOUT * 1000:.0f}ms")
+        super().__init__(api_version, ManualClock(), timeout=f"{TIMEOUT * 1000:.0f}ms")
         self.server = FaultyServer(self.simulator)
 
     async def __aenter__(self) -> Self:

@@ -1,12 +1,12 @@
 """A fault scenario: a world, an exporter that meets the fault, and a reference exporter that does not.
 
-Every scrape is compared with the world and with the reference exporter.
+The scheduler of the exporter starts its polls. Every scrape is compared with the world and with the reference
+exporter.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -27,33 +27,12 @@ from tests.faults.expected import (
     parse_series,
 )
 from tests.support.lab import START, TOKEN, ManualClock, add_date_header
+from tests.support.scheduled_polls import PATIENCE, ScheduledPolls
 
 STALE_AFTER = 300.0
 INTERVAL = 15.0
 STACK_IDS = {"legacy": None, "v6": 1}
 NO_METRICS: frozenset[str] = frozenset()
-
-
-class SkippingTime(ManualClock):
-    """The time of an event loop that skips every wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._loop = asyncio.get_running_loop()
-        self.clock = Clock(time=self.read, monotonic=self.read, sleep=asyncio.sleep)
-
-    def read(self) -> float:
-        return START + self._loop.time()
-
-    async def until(self, time: float) -> None:
-        await asyncio.sleep(time - self.read())
-
-
-class ManualTime(ManualClock):
-    """A time that the test sets, for a loop that waits for a real network."""
-
-    async def until(self, time: float) -> None:
-        self.value = max(self.value, time)
 
 
 @dataclass(frozen=True)
@@ -96,6 +75,7 @@ class Observation:
 class Scenario:
     """A fault, how to inject it and recover from it, and what is allowed meanwhile.
 
+    from_start: whether the fault is there at the first poll, and not only after three polls without it.
     duration: of the fault, in seconds. extra_wait: how long a Retry-After demands to wait beyond that.
     false_metrics: those for which k6 Cloud itself reports wrong values, which are exposed as received.
     recovery_polls: polls after the fault until everything is correct again, except for the
@@ -105,6 +85,7 @@ class Scenario:
     name: str
     inject: Callable[["FaultLab"], Awaitable[object] | None]
     recover: Callable[["FaultLab"], Awaitable[object] | None] = lambda lab: lab.recover()
+    from_start: bool = False
     duration: float = 60.0
     extra_wait: float = 0.0
     false_metrics: frozenset[str] = NO_METRICS
@@ -154,11 +135,14 @@ def make_world() -> World:
 class FaultLab:
     """The exporter under test and the reference exporter, in the running loop; use with `async with`."""
 
-    def __init__(self, api_version: str, now: SkippingTime | ManualTime, **api: Any) -> None:
+    is_held, patience = False, PATIENCE  # see ScheduledPolls
+
+    def __init__(self, api_version: str, now: ManualClock, **api: Any) -> None:
         self.api_version = api_version
         self.now = now
+        self._polls = ScheduledPolls(now.clock, is_held=self.is_held, patience=self.patience)
+        self._due: float | None = None  # the Unix time of the next poll; None before the first one
         self.permanent_metrics = NO_METRICS
-        self.skew = 0.0  # seconds by which the exporter's clock is ahead of the world's
         self.began = now.read()
         self.world = make_world()
         self.folder = TemporaryDirectory()
@@ -177,10 +161,10 @@ class FaultLab:
         self._failures: dict[str, float] = {}
 
     async def __aenter__(self) -> Self:
-        clock = Clock(lambda: self.now.read() + self.skew, self.now.read, self.now.clock.sleep)
-        self.exporter = await self._start_exporter(self.token, clock, self.network)
+        self.exporter = await self._create_exporter(self.token, self._polls.clock, self.network)
         clean = httpx.ASGITransport(add_date_header(self._create_simulator()))
-        self.reference = await self._start_exporter(Secret(TOKEN), self.now.clock, clean)
+        clock = replace(self.now.clock, time=self.now.read)
+        self.reference = await self._create_exporter(Secret(TOKEN), clock, clean)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -196,7 +180,7 @@ class FaultLab:
             connection_error=httpx.ReadError,
         )
 
-    async def _start_exporter(
+    async def _create_exporter(
         self, token: Secret, clock: Clock, network: httpx.AsyncBaseTransport
     ) -> Exporter:
         config = Config.model_validate(
@@ -214,17 +198,33 @@ class FaultLab:
         self.simulator.tokens = {TOKEN}
         self.simulator.options = Options()
         self.write_token(TOKEN)
-        self.skew = 0.0
+        self.now.wall_error = 0.0
 
     def write_token(self, content: str) -> None:
         self.token_file.write_text(content, encoding="utf-8")
 
     async def poll(self) -> Observation:
-        """Poll with both exporters and compare their scrapes."""
-        began = self.now.read()
-        await self.exporter.poller.poll()
+        """Wait for the next poll of the exporter, poll with the reference, and compare their scrapes."""
+        return await self._observe(await self.wait_for_poll())
+
+    async def wait_for_poll(self) -> float:
+        """Wait for the end of the next poll, and return when it was due. Raises TimeoutError if none ends."""
+        if self._due is None:
+            self._due = self.now.read()
+            self._polls.start(self.exporter)
+        await self._polls.next()
+        began = min(self._due, self.now.read())
         self._record_expected(began, self.now.read())
-        return await self._observe(began)
+        next_poll = self.exporter.scheduler.next_poll()
+        assert next_poll is not None
+        self._due = next_poll - self.now.wall_error
+        return began
+
+    async def observe(self) -> Observation:
+        """Compare a scrape between two polls."""
+        now = self.now.read()
+        self._record_expected(now, now)
+        return await self._observe(now)
 
     async def scrape(self, exporter: Exporter) -> str:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(exporter.web)) as client:
@@ -326,20 +326,20 @@ async def execute(scenario: Scenario, lab: FaultLab) -> ScenarioResult:
     """Three polls without the fault, the fault, and polls until everything is correct again, at most five."""
     result = ScenarioResult(scenario.name, lab.api_version)
     async with lab:
-        for number in range(3):
-            await lab.now.until(lab.began + number * INTERVAL)
+        for _ in range(0 if scenario.from_start else 3):
             observation = await lab.poll()
             assert observation.is_correct, observation
         lab.permanent_metrics = scenario.permanent_metrics
         await finish(scenario.inject(lab))
         end = lab.now.read() + scenario.duration
+        result.during.append(await lab.observe())
         while lab.now.read() < end:
-            await lab.now.until(lab.now.read() + INTERVAL)
             result.during.append(await lab.poll())
         await finish(scenario.recover(lab))
-        await lab.now.until(lab.now.read() + scenario.extra_wait)
+        end = lab.now.read() + scenario.extra_wait
+        while lab.now.read() < end:
+            await lab.wait_for_poll()
         for _ in range(5):
-            await lab.now.until(lab.now.read() + INTERVAL)
             result.after.append(await lab.poll())
             if result.after[-1].is_correct:
                 break

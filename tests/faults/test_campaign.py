@@ -63,9 +63,11 @@ def test_ten_minute_outage_drops_series_and_loses_no_run(api_version: str) -> No
 
     result = run_scenario(scenario, api_version)
 
-    shown = [observation.fresh + observation.stale for observation in result.during]
+    before, *polls = result.during
+    assert before.is_correct
+    shown = [observation.fresh + observation.stale for observation in polls]
     assert (shown[0] > 100, shown[-1]) == (True, 0)
-    assert not any(observation.up or observation.wrong for observation in result.during)
+    assert not any(observation.up or observation.wrong for observation in polls)
     assert (result.polls, result.violations) == (1, [])
 
 

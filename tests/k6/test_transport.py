@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import count
@@ -552,12 +553,13 @@ def test_concurrent_requests_keep_the_rate_limit(arrivals: list[float], per_minu
     departures: list[float] = []
     waits: list[float] = []
     now = ManualClock(0.0)
+    now.boot = 0.0  # no rounding
 
     async def note(seconds: float) -> None:
         waits.append(seconds)
 
     async def all_of_them() -> None:
-        limiter = RateLimiter(per_minute, type(now.clock)(now.read, now.read, note))
+        limiter = RateLimiter(per_minute, replace(now.clock, sleep=note))
         for arrival in arrivals:
             now.value = arrival
             waits.clear()

@@ -3,7 +3,7 @@
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import httpx
@@ -75,7 +75,7 @@ class TransportClient:
         self.transport = WriteTransport(
             self.client,
             authorize,
-            clock=clock or Clock(time=self.now.read, monotonic=self.now.read, sleep=self._sleep),
+            clock=clock or replace(self.now.clock, sleep=self._sleep),
             timeout=timeout,
             concurrency=concurrency,
             requests_per_minute=requests_per_minute,
@@ -160,7 +160,7 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-CLOCK = Clock(time=lambda: START + loop_time(), monotonic=loop_time, sleep=asyncio.sleep)
+CLOCK = Clock(time=lambda: START + loop_time(), monotonic=loop_time)
 
 
 class Script(httpx.AsyncBaseTransport):

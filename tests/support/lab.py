@@ -1,6 +1,7 @@
 """The simulator, an exporter that polls it in the same process, and a clock set by hand."""
 
 import asyncio
+import math
 import re
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import AsyncExitStack
@@ -30,17 +31,33 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class ManualClock:
-    """A clock that stands still until it is set; sleeping advances it at once."""
+    """A clock that stands still until it is set; sleeping advances it at once.
+
+    `value` is the true Unix time, which k6 Cloud's clock shows. The exporter's wall clock is ahead of it by
+    `wall_error` seconds. Its monotonic clock shows the seconds since `boot`, and so never a plausible date:
+    code that takes one clock for the other fails in every test.
+    """
 
     def __init__(self, value: float = START) -> None:
         self.value = value
-        self.clock = Clock(time=self.read, monotonic=self.read, sleep=self.sleep)
+        self.wall_error = 0.0
+        self.boot = value - 7000.0
+        self.clock = Clock(time=self.read_wall, monotonic=self.read_monotonic, sleep=self.sleep)
 
     def read(self) -> float:
         return self.value
 
+    def read_wall(self) -> float:
+        return self.read() + self.wall_error
+
+    def read_monotonic(self) -> float:
+        return self.read() - self.boot
+
     async def sleep(self, seconds: float) -> None:
-        self.value += seconds
+        # A wait that is smaller than the rounding of the number must still end.
+        self.value = (
+            max(self.value + seconds, math.nextafter(self.value, math.inf)) if seconds else self.value
+        )
         await asyncio.sleep(0)
 
 
@@ -49,10 +66,10 @@ def add_date_header(simulator: Simulator) -> App:
 
     async def respond(scope: Message, receive: Receive, send: Send) -> None:
         async def send_with_date(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            # A fault may have set another one. Two would be invalid, and ignored.
+            if message["type"] == "http.response.start" and b"date" not in dict(message["headers"]):
                 date = formatdate(simulator.clock(), usegmt=True).encode()
-                has_date = any(name == b"date" for name, _ in message["headers"])
-                message["headers"] = [*message["headers"], *([] if has_date else [(b"date", date)])]
+                message["headers"] = [*message["headers"], (b"date", date)]
             await send(message)
 
         await simulator(scope, receive, send_with_date)

@@ -5,7 +5,6 @@ Its sentences are in status_page.txt, and one whole page in status_page.html.
 
 import asyncio
 import re
-import time
 from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
@@ -265,24 +264,6 @@ def test_refresh_is_soon_while_a_poll_is_running() -> None:
     with Lab(create_world()) as lab:
         assert '<meta http-equiv="refresh" content="2">' in get_page_during_poll(lab)
         assert '<meta http-equiv="refresh" content="60">' in get_page(lab)
-
-
-def test_scheduler_reports_when_the_next_poll_is_due() -> None:
-    with Lab(World()) as lab:
-
-        async def poll_once() -> float:
-            lab.exporter.scheduler.start()
-            try:
-                async with asyncio.timeout(10):
-                    while (  # noqa: ASYNC110 (there is no event for a finished poll)
-                        due := lab.exporter.next_poll()
-                    ) is None or lab.exporter.poller.last_poll is None:
-                        await asyncio.sleep(0.01)
-            finally:
-                lab.exporter.scheduler.shutdown()
-            return due - time.time()
-
-        assert 55 < lab.run(poll_once()) < 64  # the idle interval, a minute, plus or minus 5 %
 
 
 def test_refresh_can_be_turned_off() -> None:

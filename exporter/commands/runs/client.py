@@ -24,7 +24,8 @@ class RunsClient:
         self.writer = V6Writer(transport) if isinstance(self.api, V6Client) else LegacyWriter(transport)
         self._transport = transport
         self._last_server_time: float | None = None
-        self._clock_offset = 0.0
+        # A Unix time by k6 Cloud's clock, and the monotonic time at which that clock showed it.
+        self._server_now = (clock.time(), clock.monotonic())
 
     @property
     def server_now(self) -> float:
@@ -34,6 +35,8 @@ class RunsClient:
         if server_time is not None and server_time != self._last_server_time:
             self._last_server_time = server_time
             # A smaller difference is only the rounding of the header; correcting it would make ages jump.
-            offset = server_time - self.clock.time()
-            self._clock_offset = offset if abs(offset) > DATE_PRECISION else 0.0
-        return self.clock.time() + self._clock_offset
+            ours = self.clock.time()
+            is_same = abs(server_time - ours) <= DATE_PRECISION
+            self._server_now = (ours if is_same else server_time, self.clock.monotonic())
+        server_now, monotonic = self._server_now
+        return server_now + self.clock.monotonic() - monotonic
