@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("clock", "commands.options", "commands.process", "config", "credentials", "exposition"),
         *("formatting", "k6", "k6.factory", "model", "polling", "polling.factory", "store"),
     },
-    "commands.options": {"config", "config.reload", "credentials", "logs"},
+    "commands.options": {"config", "config.reload", "credentials", "formatting", "logs"},
     "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
     "commands.check": {
         *("app", "commands.options", "commands.process", "config", "credentials", "formatting"),

@@ -198,7 +198,7 @@ class World:
     ) -> int:
         """A run with this script. One created in the future does not exist before that time."""
         plan = RunScript(ending, failed, processing_fails, phases, vus, duration, note)
-        run_id = self._create(test_id, created, plan)
+        run_id = self.create_run(test_id, created, plan)
         self.runs[run_id] = replace(self.runs[run_id], public_id=public_id, starred=starred)
         return run_id
 
@@ -208,7 +208,7 @@ class World:
         used, run_id = self._keys.get((test_id, key or ""), (-_KEY_SECONDS, 0))
         if run_id in self.runs and now < used + _KEY_SECONDS:
             return run_id
-        run_id = self._create(test_id, now, self._next_plan(test_id), self.owner_id)
+        run_id = self.create_run(test_id, now, self._next_plan(test_id), self.owner_id)
         if key:
             self._keys[test_id, key] = (now, run_id)
         return run_id
@@ -269,7 +269,7 @@ class World:
         """Create every scheduled run that is due, oldest first."""
         while (due := self._timetable.pop_due(now)) is not None:
             time, schedule, plan = due
-            self._create(schedule.test_id, time, plan or self._next_plan(schedule.test_id))
+            self.create_run(schedule.test_id, time, plan or self._next_plan(schedule.test_id))
 
     def at(self, run_id: int, now: float) -> RunState:
         """A run at that time; KeyError before it was created."""
@@ -314,9 +314,10 @@ class World:
         number, self._starts[test_id] = self._starts[test_id], self._starts[test_id] + 1
         return plans[number % len(plans)] if plans else None
 
-    def _create(
+    def create_run(
         self, test_id: int, created: float, plan: RunScript | None, started_by: int | None = None
     ) -> int:
+        """A run of the test. plan: None: drawn from the seed. started_by: a user id; None: a schedule."""
         runs = self._runs_of[test_id]
         run_id = next(self._run_ids)
         plan = plan or speed_up(_draw_plan(Random(f"{self.seed}/{run_id}")), self.speed)
