@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from bench import cycle, history, memory, report, requests, scrape, stall, trigger, update
+from bench import cycle, flood, history, memory, report, requests, scrape, stall, trigger, update
 from bench.measure import describe_machine
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "requests": requests.run,
     "memory": memory.run,
     "stall": stall.run,
+    "flood": flood.run,
     "trigger": trigger.run,
     "history": history.run,
 }

@@ -134,7 +134,7 @@ def main() -> None:
     listening = bind("127.0.0.1:0")
     app = make_cloud(Plan(**json.loads(sys.argv[1])))
     print(base_url(listening), flush=True)
-    run_async(serve_endpoints(Endpoint(app, listening)))
+    run_async(serve_endpoints(Endpoint(app, [listening])))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ async def watch(url: str, polls: int, *, pages: bool) -> Held:
     after = []
     async with (
         create_exporter(config, Secret(TOKEN), clock=Clock(time=clock, monotonic=clock, sleep=sleep)) as made,
-        httpx.AsyncClient(base_url=url) as control,
+        httpx.AsyncClient(base_url=url, trust_env=False) as control,
     ):
         if not pages:
             made.poller._publish = publish_nothing

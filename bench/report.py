@@ -180,6 +180,14 @@ def other_targets(results: Results) -> Iterable[Target]:
         stall["max"] < 0.05,
         "all runs of a page are parsed, 55 µs each, before any other task runs",
     )
+    if results.get("flood"):
+        slowest = max(row["scrape_seconds"]["max"] for row in results["flood"])
+        yield Target(
+            "Slowest scrape with 1,000 tests during a flood of reloads and page views: under 100 ms",
+            seconds(slowest),
+            slowest < 0.1,
+            "see below for the load of the machine by other programs",
+        )
 
 
 def projects(row: Row) -> str:
@@ -215,6 +223,7 @@ def document(results: Results) -> str:
         ("Requests", requests(results["requests"])),
         ("Memory", memory(results["memory"])),
         ("Stalls of the event loop", stall(results["stall"])),
+        *([("Floods of requests", flood(results["flood"]))] if results.get("flood") else []),
         ("Delay from the end of a run to its series", trigger(results["trigger"])),
         *([("Backfill", history(results["history"]))] if results.get("history") else []),
     )
@@ -439,4 +448,24 @@ def stall(row: Row) -> str:
         f"A poll that receives {row['runs']:,} runs with {row['options_bytes']:,} bytes of options each in "
         f"one page, and renders {row['series']:,} series, took {spread(row['poll_seconds'])}. The longest "
         f"delay of a task that runs every millisecond was {spread(row['worst_stall_seconds'])}."
+    )
+
+
+def flood(rows: Sequence[Row]) -> str:
+    def cells(row: Row) -> Sequence[str]:
+        return (
+            row["flood"],
+            f"{row['requests']:,}",
+            spread(row["scrape_seconds"]),
+            f"{row['cpu_seconds']:.2f} s",
+            f"{row['cpu_seconds_afterwards']:.2f} s in {row['seconds_afterwards']:g} s",
+            f"{row['load_before']:g}",
+        )
+
+    return (
+        f"Clients that close their connection at once send `POST /-/reload` and `GET /` to an exporter of "
+        f"{rows[0]['tests']:,} tests, each of which is listed in its configuration file. Meanwhile it is "
+        "scraped every 20 ms. All clients share a reload, at most one a second, and a rendering of the "
+        "status page.\n\n"
+        + table(("flood", "requests", "scrape", "CPU", "CPU afterwards", "load before"), map(cells, rows))
     )

@@ -49,7 +49,7 @@ async def serve_exporter(tests: int) -> None:
     listening = bind("127.0.0.1:0")
     async with start_exporter(tests) as exporter_:
         print(base_url(listening), flush=True)
-        await serve_endpoints(Endpoint(exporter_.web, listening))
+        await serve_endpoints(Endpoint(exporter_.web, [listening]))
 
 
 async def serve_static(tests: int) -> None:
@@ -65,7 +65,7 @@ async def serve_static(tests: int) -> None:
 
     listening = bind("127.0.0.1:0")
     print(base_url(listening), flush=True)
-    await serve_endpoints(Endpoint(Starlette(routes=[Route("/metrics", metrics)]), listening))
+    await serve_endpoints(Endpoint(Starlette(routes=[Route("/metrics", metrics)]), [listening]))
 
 
 def serve_client_python(tests: int) -> None:

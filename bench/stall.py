@@ -17,7 +17,6 @@ from exporter.clock import Clock
 from exporter.commands.process import run_async as finish
 from exporter.config import Config
 from exporter.credentials import Secret
-from exporter.polling.v6 import OVERLAP
 from exporter.store import TestState
 
 TICK = 0.001
@@ -86,7 +85,7 @@ async def watch(url: str, tests: int, runs: int) -> StallResult:
         state = made.poller.state
         made.poller.state = replace(
             state,
-            newest_created=back + OVERLAP,
+            list_since=back,
             tests={id_: remove_last_run(test_state) for id_, test_state in state.tests.items()},
         )
         worst = 0.0

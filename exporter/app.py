@@ -16,7 +16,7 @@ from exporter.credentials import Secret, WebhookSecret
 from exporter.exposition.body import ResponseBody
 from exporter.exposition.families import build_families
 from exporter.exposition.render import Exposition
-from exporter.k6.factory import build_api_client, build_http_client, build_transport
+from exporter.k6.factory import HttpClient, build_api_client, build_http_client, build_transport
 from exporter.k6.transport import Transport
 from exporter.polling.factory import build_source
 from exporter.polling.poller import Intervals, PollConfig, Poller
@@ -47,7 +47,7 @@ class Exporter:
         self,
         config: Config,
         token: Secret,
-        client: "httpx.AsyncClient",
+        client: HttpClient,
         self_metrics: SelfMetrics,
         *,
         clock: Clock,
@@ -183,7 +183,7 @@ class Exporter:
         return None
 
     def _status(self) -> Status:
-        poller = self.poller
+        poller, updated_at = self.poller, self.poller.state.updated_at
         return Status(
             version=__version__,
             state=poller.state,
@@ -197,6 +197,7 @@ class Exporter:
             errors=list(poller.recent_errors),
             app_url=self.config.app_url,
             telemetry_path=self.config.web.telemetry_path,
+            data_age=None if updated_at is None else self._clock.monotonic() - updated_at,
         )
 
 

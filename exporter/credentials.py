@@ -3,6 +3,19 @@
 import re
 from pathlib import Path
 
+# What is written around a secret by mistake, and what to do about it. Tried in this order.
+MISTAKES = (
+    # A shell removes quotation marks; `docker run --env-file` and a file keep them.
+    (r"""["'`\u2018-\u201f].*|.*["'`\u2018-\u201f]""", "has quotation marks around it; remove them"),
+    (r"(export\s+)?[\w-]*(TOKEN|SECRET)\w*\s*[=:].*", "starts with a name; write only the value after it"),
+    (
+        r"(authorization:\s*)?(bearer|token|basic)\s.*",
+        "starts with the name of an HTTP scheme; write only the token",
+    ),
+    (r"\$.*|%\w+%|\{\{.*", "is a placeholder that was not replaced by its value"),
+    (r"<.*>|\.{3}|…", "is the placeholder of an example; write your own value"),
+)
+
 
 class SecretError(Exception):
     """A secret is missing or invalid. The message names its source and never contains its value."""
@@ -31,6 +44,8 @@ class Secret:
         token = self._value.strip()
         if not token:
             raise SecretError(f"{self._source()} is empty; it must contain {self.description}")
+        if mistake := find_mistake(token):
+            raise SecretError(f"{self._source()} {mistake}")
         # The token is sent in an HTTP header, where other characters are not reliable.
         if not (token.isascii() and token.isprintable() and " " not in token):
             raise SecretError(f"{self._source()} must contain one line of ASCII without spaces")
@@ -61,6 +76,12 @@ class Secret:
         # The setting may contain the token itself by mistake, which must not appear in the log.
         is_path = len(str(self._path)) < 32 or self._path.name != str(self._path)
         return f"{self.setting}: {self._path if is_path else 'the file named there'}"
+
+
+def find_mistake(secret: str) -> str | None:
+    """The probable mistake in a secret that cannot be right, without the secret; None if it can be."""
+    flags = re.IGNORECASE | re.DOTALL
+    return next((what for pattern, what in MISTAKES if re.fullmatch(pattern, secret, flags)), None)
 
 
 class WebhookSecret(Secret):

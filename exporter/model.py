@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+MAX_CANDIDATES = 10  # tests of one name that are listed
+
 
 class RunStatus(IntEnum):
     """Status of a run. From FINISHED on, its load has ended."""
@@ -126,6 +128,26 @@ class LoadTest:
 
 
 @dataclass(frozen=True, slots=True)
+class UnresolvedEntry:
+    """An entry of the setting `tests` that selects no test.
+
+    None matches it, or it is a `name` that several tests have, which are the `candidates`.
+    """
+
+    entry: str
+    name: str | None = None
+    candidates: tuple[LoadTest, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.candidates:
+            return self.entry
+        listed = [f"{test.id} (project {test.project_id})" for test in self.candidates[:MAX_CANDIDATES]]
+        more = len(self.candidates) - len(listed)
+        text = ", ".join(listed) + (f" and {more} more" if more else "")
+        return f"{self.entry}: {len(self.candidates)} tests have this name: {text}"
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One execution of a test.
 
@@ -222,6 +244,7 @@ class RunList:
     runs. No matching run created after `complete_since` is missing: minus infinity if the list is complete,
     plus infinity if nothing is certain. No run created before `complete_until` is missing either. Both are
     Unix seconds. `is_complete` is False if the API announced further items and did not deliver them.
+    `page_size` is the number of runs that fit on a page, as far as known.
     """
 
     runs: tuple[Run, ...] = ()
@@ -229,6 +252,7 @@ class RunList:
     complete_since: float = float("inf")
     complete_until: float = float("-inf")
     is_complete: bool = True
+    page_size: int = 0
 
     def should_contain(self, run: Run) -> bool:
         """Whether a run that is missing in the list must have been deleted."""

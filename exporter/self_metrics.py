@@ -76,7 +76,8 @@ class SelfMetrics:
         )
         self.api_requests = counter(
             "k6_cloud_exporter_api_requests_total",
-            "Total number of requests to k6 Cloud by HTTP status code (timeout or network: no response).",
+            "Total number of requests to k6 Cloud by HTTP status code (timeout, network or cancelled: no "
+            "response).",
             ["api", "endpoint", "code"],
         )
         self.api_duration = histogram(
@@ -115,6 +116,10 @@ class SelfMetrics:
             "Total number of webhook requests by outcome.",
             ["outcome"],
         )
+        self.log_lines_dropped = counter(
+            "k6_cloud_exporter_log_lines_dropped_total",
+            "Total number of log lines that could not be written to stderr.",
+        )
         self.reload_successful = gauge(
             "k6_cloud_exporter_config_last_reload_successful",
             "1 if the configuration was last loaded successfully, otherwise 0.",
@@ -142,6 +147,8 @@ class SelfMetrics:
             "Version, revision and Python version of the exporter; always 1.",
             ["version", "revision", "python_version"],
         )
+        # It comes from the environment: here it is one line of valid UTF-8.
+        revision = " ".join(revision.encode(errors="replace").decode().split())
         self.build_info.labels(version, revision, platform.python_version()).set(1)
         # https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics
         for metric, label_values in (

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.model import LoadTest, Outcome, Run, RunStatus, unrecognized_fields
+from exporter.model import LoadTest, Outcome, Run, RunStatus, UnresolvedEntry, unrecognized_fields
 
 DAY = 86400.0  # seconds
 # Newest run ids that are kept for each test. k6 Cloud can list a run later than runs with higher ids. It is
@@ -52,9 +52,9 @@ class StateUpdate:
       unchanged.
     - `failed`: tests whose requests failed.
     - `members`: all tests to watch from now on, or None if this poll made no discovery.
-    - `unresolved`: entries of the configuration that match no test; ignored unless `members` is given.
-    - `newest_created`: creation time in Unix seconds of the newest run received, whether of a watched test or
-      not. The next poll of v6 lists runs from there on.
+    - `unresolved`: entries of the configuration that select no test; ignored unless `members` is given.
+    - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs; None if this poll
+      has not listed them.
     """
 
     monotonic: float = 0.0
@@ -62,13 +62,13 @@ class StateUpdate:
     updates: dict[int, TestUpdate] = field(default_factory=dict)
     failed: frozenset[int] = frozenset()
     members: Mapping[int, LoadTest] | None = None
-    unresolved: tuple[str, ...] = ()
-    newest_created: float | None = None
+    unresolved: tuple[UnresolvedEntry, ...] = ()
+    list_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What is kept of a finished run that is itself no longer kept. `ended` is in Unix seconds.
+    """What is kept of a finished run that is itself no longer kept. Times are in Unix seconds.
 
     It takes a twentieth of the memory of a Run.
     """
@@ -76,6 +76,12 @@ class RunSummary:
     id: int
     outcome: Outcome
     ended: float | None
+    created: float | None = None
+
+    @property
+    def sort_key(self) -> tuple[float, int]:
+        """Orders summaries from old to new, as Run.sort_key orders runs."""
+        return (self.created if self.created is not None else float("-inf"), self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ class TestState:
     - `recent_ids`, `highest_old_id`: the newest ids that were ever received, and the highest of all others.
       A finished run that is received for the first time is counted if its id is greater than highest_old_id
       and not in recent_ids. Ids are compared and not creation times, because k6 Cloud assigns ids in
-      ascending order, while times can be missing, wrong, or of a clock that differs from ours.
+      ascending order, while times can be missing, wrong, or of a clock that differs from ours. Only where an
+      id is wrong (see is_newest), the creation time decides.
     """
 
     test: LoadTest
@@ -136,7 +143,9 @@ def counts_as_finished(run: Run) -> bool:
 
 def summarize(run: Run) -> RunSummary | None:
     """The summary of a finished run, None for any other."""
-    return RunSummary(run.id, run.outcome or Outcome.NONE, run.ended) if counts_as_finished(run) else None
+    if not counts_as_finished(run):
+        return None
+    return RunSummary(run.id, run.outcome or Outcome.NONE, run.ended, run.created)
 
 
 def unparsed_runs(test_state: TestState) -> tuple[Run, ...]:
@@ -166,7 +175,7 @@ def apply_update(
     counts = Counter(
         run.outcome
         for run in merged.values()
-        if counts_as_finished(run) and is_newly_finished(run.id, test_state, known)
+        if counts_as_finished(run) and is_newly_finished(run, test_state, known)
     )
     # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
     uncounted = test_update.deleted_run_ids - test_state.counted_ids
@@ -191,11 +200,24 @@ def apply_update(
     return test_state if after == test_state else after
 
 
-def is_newly_finished(run_id: int, test_state: TestState, known: Mapping[int, Run]) -> bool:
+def is_newly_finished(run: Run, test_state: TestState, known: Mapping[int, Run]) -> bool:
     """Whether a finished run has neither been counted nor had finished before the first update."""
-    if run_id in test_state.counted_ids:
+    if run.id in test_state.counted_ids:
         return False
-    return run_id in known or (run_id > test_state.highest_old_id and run_id not in test_state.recent_ids)
+    if run.id in known:
+        return True
+    is_new = run.id > test_state.highest_old_id or is_newest(run, test_state)
+    return is_new and run.id not in test_state.recent_ids
+
+
+def is_newest(run: Run, test_state: TestState) -> bool:
+    """Whether a run was created after all known ones, although one of them has a higher id.
+
+    A single wrong id, such as 2**62, would be the highest for good. More than one is no mistake.
+    """
+    newest = test_state.last_run
+    is_last_created = newest is not None and run.sort_key[0] > newest.sort_key[0]
+    return is_last_created and all(id_ < run.id for id_ in test_state.recent_ids[:-1])
 
 
 def drop_future_timestamps(run: Run, now: float) -> Run:
@@ -209,7 +231,9 @@ def drop_future_timestamps(run: Run, now: float) -> Run:
         return run
     created, started, ended = (None if name in future else value for name, value in timestamps.items())
     invalid_fields = (*run.invalid_fields, *future)
-    return replace(run, created=created, started=started, ended=ended, invalid_fields=invalid_fields)
+    run = replace(run, created=created, started=started, ended=ended, invalid_fields=invalid_fields)
+    # What was computed from these times is as wrong as they are.
+    return run if future == ["created"] else replace(run, execution=None, phases=())
 
 
 def select_retained(runs: Iterable[Run], retention: RetentionPolicy) -> tuple[Run, ...]:
@@ -240,8 +264,7 @@ def update_summaries(
     older = [summary for summary in summaries if summary.id not in merged]
     older += [summary for summary in dropped if summary]
     limit = max(MAX_RECENT_OUTCOMES - sum(counts_as_finished(run) for run in runs), 0)
-    # By id, because `ended` can be missing.
-    return tuple(sorted(older, key=lambda summary: summary.id, reverse=True)[:limit])
+    return tuple(sorted(older, key=lambda summary: summary.sort_key, reverse=True)[:limit])
 
 
 def latest_pass_time(previous: float | None, runs: Iterable[Run]) -> float | None:
@@ -256,9 +279,10 @@ class State:
 
     - `members`: the tests to watch.
     - `tests`: those of them that have been fetched at least once.
-    - `unresolved`: entries of the configuration that match no test.
+    - `unresolved`: entries of the configuration that select no test.
     - `updated_at`: monotonic time of the last poll that fetched anything, None before the first.
-    - `newest_created`: creation time in Unix seconds of the newest run that any poll has received.
+    - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs, None before the
+      first list.
     - `unconfirmed_since`: tests that the last poll could not fetch, each with the monotonic time of the last
       poll that could.
     - `stale_tests`: those of them whose series are dropped because this was too long ago. They stay in
@@ -268,9 +292,9 @@ class State:
     retention: RetentionPolicy = RetentionPolicy()
     members: Mapping[int, LoadTest] = field(default_factory=dict)
     tests: Mapping[int, TestState] = field(default_factory=dict)
-    unresolved: tuple[str, ...] = ()
+    unresolved: tuple[UnresolvedEntry, ...] = ()
     updated_at: float | None = None
-    newest_created: float | None = None
+    list_since: float | None = None
     unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
 
@@ -280,7 +304,6 @@ class State:
 
     def apply(self, poll: StateUpdate) -> "State":
         """The state after a poll."""
-        created = [time for time in (self.newest_created, poll.newest_created) if time is not None]
         confirmed_at = poll.monotonic if self.updated_at is None else self.updated_at
         return replace(
             self,
@@ -288,8 +311,7 @@ class State:
             tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
             updated_at=poll.monotonic,
-            # Never back: a poll that received only older runs must not widen the next list.
-            newest_created=max(created, default=None),
+            list_since=self.list_since if poll.list_since is None else poll.list_since,
             # Repeated failures keep the time of the last success, or the test would never be stale.
             unconfirmed_since={
                 id_: self.unconfirmed_since.get(id_, confirmed_at) for id_ in poll.failed if id_ in self.tests

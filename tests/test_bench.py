@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import cycle, history, memory, report, requests, scrape, stall, trigger, update
+from bench import cycle, flood, history, memory, report, requests, scrape, stall, trigger, update
 from bench.client import fetch_samples
 from bench.measure import CLIENT_GOLANG
 from bench.plot import plot
@@ -78,6 +78,13 @@ def test_stall_benchmark_runs() -> None:
     row = stall.run(stall.SMALL)
 
     assert (row["runs"], row["series"]) == (2, 2 * 68 + 57)
+
+
+def test_flood_benchmark_runs() -> None:
+    rows = flood.run(flood.SMALL)
+
+    assert [row["flood"] for row in rows] == list(flood.FLOODS)
+    assert all(row["requests"] for row in rows[1:])
 
 
 def test_trigger_benchmark_runs() -> None:

@@ -11,7 +11,27 @@ from tests.support.golden import assert_golden
 
 GOLDEN = Path(__file__).parent / "credentials.golden.txt"
 TOO_LONG = "0123456789abcdef" * 4  # a token in place of a path
-INVALID_TOKENS = ["canary b", "canary\nb", "canary\tb", "canarý", "canary\x00", "canary\x7f", "„canary“"]
+INVALID_TOKENS = ["canary b", "canary\nb", "canary\tb", "canarý", "canary\x00", "canary\x7f"]
+# Each with the words that name the mistake.
+MISTAKEN_TOKENS = {
+    '"canary"': "quotation marks",
+    "'canary'": "quotation marks",
+    "„canary“": "quotation marks",
+    '"canary': "quotation marks",
+    "K6_CLOUD_TOKEN=canary": "starts with a name",
+    "export K6_CLOUD_TOKEN=canary": "starts with a name",
+    "api-token: canary": "starts with a name",
+    'K6_CLOUD_TOKEN="canary"': "quotation marks",
+    "Bearer canary": "HTTP scheme",
+    "token canary": "HTTP scheme",
+    "Authorization: Token canary": "HTTP scheme",
+    "$CANARY_K6": "placeholder",
+    "${CANARY_K6}": "placeholder",
+    "%CANARY_K6%": "placeholder",
+    "{{ canary }}": "placeholder",
+    "<canary>": "example",
+    "...": "example",
+}
 
 
 def errors_of(environ: dict[str, str], **api: object) -> tuple[str, ...]:
@@ -31,6 +51,11 @@ def test_golden_errors(tmp_path: Path) -> None:
         "empty file": errors_of({}, token_file=token_file("empty", b"\n")),
         "invalid variable": errors_of({"K6_CLOUD_TOKEN": "canary b"}),
         "invalid file": errors_of({}, token_file=token_file("invalid", b"canary\nb")),
+        "quotation marks": errors_of({"K6_CLOUD_TOKEN": '"canary"'}),
+        "name in a file": errors_of({}, token_file=token_file("named", b"K6_CLOUD_TOKEN=canary\n")),
+        "scheme": errors_of({"K6_CLOUD_TOKEN": "Bearer canary"}),
+        "variable in a variable": errors_of({"K6_CLOUD_TOKEN": "${CANARY}"}),
+        "placeholder": errors_of({"K6_CLOUD_TOKEN": "<token>"}),
         "binary file": errors_of({}, token_file=token_file("binary", b"\xff\xfe\x00canary")),
         "missing file": errors_of({}, token_file=str(tmp_path / "missing")),
         "directory": errors_of({}, token_file=str(tmp_path)),
@@ -77,6 +102,28 @@ def test_invalid_token_is_an_error_that_hides_it(token: str, tmp_path: Path) -> 
         assert len(errors) == 1
         assert errors[0].startswith(f"{source} must contain")
         assert "canar" not in errors[0]
+
+
+@pytest.mark.parametrize(("token", "mistake"), MISTAKEN_TOKENS.items())
+def test_probable_mistake_in_a_token_is_named(token: str, mistake: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{token}\n", encoding="utf-8")
+
+    for errors, source in (
+        (errors_of({"K6_CLOUD_TOKEN": token}), "K6_CLOUD_TOKEN"),
+        (errors_of({}, token_file=str(file)), f"api.token_file: {file}"),
+    ):
+        assert len(errors) == 1
+        assert errors[0].startswith(source)
+        assert mistake in errors[0]
+        assert "canar" not in errors[0].lower()
+
+
+@pytest.mark.parametrize(
+    "token", ["glsa_aB3_9f==", "eyJhbGciOiJI.eyJzdWIi.x-y_z", "0123abcd", "token-1", "bearer", "a=b", "A$b"]
+)
+def test_unusual_token_is_accepted(token: str) -> None:
+    assert Secret(token).read() == token
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read every file")

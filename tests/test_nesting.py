@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter import nesting
 from exporter.nesting import MAX_NESTING, is_too_deep, parse_json
 
 
@@ -33,6 +34,24 @@ def test_depth_equals_that_of_the_parsed_value(value: object, excess: int) -> No
     body = b"[1," * levels + json.dumps(value).encode() + b"]" * levels
 
     assert is_too_deep(body) is (excess > 0)
+
+
+@given(VALUES, st.integers(-1, 1), st.integers(1, 9))
+def test_depth_does_not_depend_on_the_parts(value: object, excess: int, part: int) -> None:
+    levels = MAX_NESTING - depth(value) + excess
+    body = b"[1," * levels + json.dumps(value).encode() + b"]" * levels
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nesting, "PART", part)
+        assert b"".join(nesting.split_body(body)) == body
+        assert is_too_deep(body) is (excess > 0)
+
+
+@pytest.mark.parametrize("length", [nesting.PART - 1, nesting.PART, nesting.PART + 1, 3 * nesting.PART])
+def test_run_of_backslashes_is_not_split(length: int) -> None:
+    body = b'["' + b"\\" * (2 * length) + b'", "\\"' + b"[" * 200 + b'"]'
+
+    assert not is_too_deep(body)
 
 
 @pytest.mark.parametrize("body", [b"", b"1", b'"[[["', b"]" * 200, b"[]" * 200, b'"' + b"[" * 200])

@@ -117,7 +117,7 @@ def test_rejected_token_is_not_shown(logged: list[str]) -> None:
         poll_result = lab.poll()
 
         assert poll_result.outcome == "failure"
-        assert "set a valid one in K6_CLOUD_TOKEN" in pages(lab)
+        assert "set it in K6_CLOUD_TOKEN" in pages(lab)
         assert CANARY not in pages(lab)
         assert "unauthorized" in "\n".join(logged)
         assert CANARY not in "\n".join(logged)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from exporter.model import LoadTest, Outcome, Run
+from exporter.model import LoadTest, Outcome, Phase, Run
 from exporter.store import RetentionPolicy, RunSummary, State, StateUpdate, TestUpdate
 
 TEST = LoadTest(id=7, name="checkout", project_id=3)
@@ -227,6 +227,14 @@ def test_runs_with_missing_or_wrong_time_count_once() -> None:
         assert counts(state) == {"passed": 1}
 
 
+def test_future_end_gives_no_duration() -> None:
+    wrong = replace(PASSED, ended=1e10, execution=1e10, phases=((Phase.RUNNING, 1e10),))
+
+    [kept] = State().apply(poll(wrong)).tests[7].runs
+
+    assert (kept.created, kept.ended, kept.execution, kept.phases) == (PASSED.created, None, None, ())
+
+
 def test_future_run_does_not_stay_the_last() -> None:
     future = replace(run(1, created=1e10), ended=1e10)
 
@@ -274,7 +282,26 @@ def test_ten_outcomes_are_kept_beyond_the_runs() -> None:
 
     assert [run.id for run in state.tests[7].runs] == [7012, 7011]
     assert outcomes(state) == [(7000 + i, "failed" if i % 2 else "passed") for i in range(12, 2, -1)]
-    assert state.tests[7].older_summaries[0] == RunSummary(7010, Outcome.PASSED, 1060.0)
+    assert state.tests[7].older_summaries[0] == RunSummary(7010, Outcome.PASSED, 1060.0, 1000.0)
+
+
+def test_wrong_id_stops_no_count_and_leaves_the_outcomes() -> None:
+    wrong = replace(run(1, created=100.0), id=2**62)
+    state = State(RetentionPolicy(keep=1)).apply(poll(run(0, created=50.0), wrong))
+    for number in range(2, 14):
+        state = state.apply(poll(run(number, created=100.0 * number), now=100.0 * number))
+
+    assert counts(state) == {"passed": 12}
+    assert [run_id for run_id, _ in outcomes(state)] == list(range(7013, 7003, -1))
+
+
+def test_old_run_of_a_later_date_is_not_counted() -> None:
+    first = [run(i, created=100.0 * i) for i in range(40)]
+    state = State(RetentionPolicy(keep=3)).apply(poll(*first))
+
+    after = state.apply(poll(replace(first[2], created=9000.0), now=10_000.0))
+
+    assert counts(after) == {}
 
 
 def test_outcomes_of_the_first_poll_outlive_its_runs() -> None:

@@ -1,5 +1,7 @@
 """The command `demo`: the exporter on a simulated k6 Cloud, both in this process."""
 
+from collections.abc import Sequence
+
 import click
 
 from exporter import logs
@@ -24,19 +26,19 @@ from exporter.web.server import Endpoint, base_url
     help="API version to poll",
 )
 @simulator_options
-def demo(address: str, version: str, seed: int, speed: float, history: float) -> None:
+def demo(addresses: Sequence[str], version: str, seed: int, speed: float, history: float) -> None:
     """Run the exporter on a simulated k6 Cloud; no account needed."""
     # Imported here, since the other commands would pay for it with memory and a slower start.
     from exporter.simulator import Simulator, demo_world, describe_access  # noqa: PLC0415
 
     logs.configure("warning", "logfmt")
     # Any free port for the simulator, so that its port is never in use.
-    listening, cloud = bind_or_exit(address), bind_or_exit("127.0.0.1:0")
+    listening, [cloud] = bind_or_exit(addresses), bind_or_exit(["127.0.0.1:0"])
     api = {"url": base_url(cloud), "requests_per_minute": 6000, "version": version, "stack": 1}
     # Shorter than the shortest phase of a simulated run (3 s at speed 1), so that no state is missed.
     poll = {"interval": "2s", "idle_interval": "2s", "discovery_interval": "30s", "stale_after": "1m"}
     config = Config.model_validate({"api": api, "poll": poll})
-    url = base_url(listening)
+    url = base_url(listening[0])
     world = demo_world(Clock().time(), seed, speed, history)
     for line in describe_access(base_url(cloud), [DEMO_TOKEN], world.default_project_id):
         click.echo(line)
@@ -44,4 +46,4 @@ def demo(address: str, version: str, seed: int, speed: float, history: float) ->
     click.echo(f"Metrics:            {url}/metrics")
     click.echo("The demo shows every state of a run within a minute. Press Ctrl-C to stop it.")
     simulator = Simulator(world, tokens=[DEMO_TOKEN])
-    run_async(serve_exporter(config, Secret(DEMO_TOKEN), listening, Endpoint(simulator, cloud)))
+    run_async(serve_exporter(config, Secret(DEMO_TOKEN), listening, Endpoint(simulator, [cloud])))

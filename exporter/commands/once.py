@@ -1,19 +1,23 @@
 """The command `once`: one poll, and the metrics on standard output."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from exporter.app import create_exporter
+from exporter.commands.names import describe_unresolved
 from exporter.commands.options import REVISION, config_options, load_config_or_exit
 from exporter.commands.process import run_async
 from exporter.config import Config
 from exporter.credentials import Secret
+from exporter.model import UnresolvedEntry
+from exporter.polling.factory import open_source
 
 
 @click.command(
-    epilog="Exit codes: 0 complete, 1 the poll failed in part or in full, 2 wrong flags or configuration."
+    epilog="Exit codes: 0 complete, 1 the poll failed in part or in full, 2 wrong flags or an ambiguous name."
 )
 @config_options
 def once(**flags: Any) -> None:
@@ -29,5 +33,19 @@ async def run_once(config: Config, token: Secret) -> int:
         body = exporter.snapshot().text
         # Printed after a failure as well: the exporter's own metrics say what failed.
         click.echo(b"".join(body.plain(exporter.self_metrics.render_text())), nl=False)
+        names = [entry for entry in exporter.poller.state.unresolved if entry.name is not None]
+        if names:
+            await print_unresolved_names(config, token, names)
+        if any(entry.candidates for entry in names):
+            return 2
         # A cron job must notice a partial poll, whose output looks complete.
         return 0 if poll_result.outcome == "success" else 1
+
+
+async def print_unresolved_names(config: Config, token: Secret, names: Sequence[UnresolvedEntry]) -> None:
+    """Print similar names, or the tests that have the same name, to standard error."""
+    async with open_source(config, token) as source:
+        messages = await describe_unresolved(source.api, names)
+    for entry, message in zip(names, messages, strict=True):
+        # A name without a test is no error, as an ID without one: the metrics count it.
+        click.echo(f"{'error' if entry.candidates else 'warning'}: {message}", err=True)

@@ -2,23 +2,23 @@
 
 import asyncio
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from exporter.clock import Clock
 from exporter.commands.options import exit_with_errors
 from exporter.config import Config, ConfigError
-from exporter.config.types import parse_address
+from exporter.config.types import parse_addresses
 from exporter.web.security import WebConfigMiddleware
 from exporter.web.server import ListenError, bind
 
 T = TypeVar("T")
 
 
-def bind_or_exit(address: str) -> socket.socket:
-    """A listening socket. Prints the reason and exits with 2 if the address cannot be used."""
+def bind_or_exit(addresses: Sequence[str]) -> list[socket.socket]:
+    """A listening socket for each address. Prints the reason and exits with 2 if one cannot be used."""
     try:
-        return bind(parse_address(address))
+        return [bind(address) for address in parse_addresses(addresses)]
     except ValueError as error:
         exit_with_errors([f"--web.listen-address: {error}"])
     except ListenError as error:

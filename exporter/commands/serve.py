@@ -1,13 +1,16 @@
 """The command `serve`: poll k6 Cloud and serve metrics."""
 
+import gc
 import logging
 import signal
 import socket
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from exporter import __version__
+from exporter import __version__, logs
 from exporter.app import create_exporter
 from exporter.commands.options import REVISION, config_options, config_reader, read_or_exit, web_options
 from exporter.commands.process import bind_or_exit, load_web_config_or_exit, run_async
@@ -15,7 +18,7 @@ from exporter.config import Config
 from exporter.config.reload import Read
 from exporter.credentials import Secret
 from exporter.web.security import WebConfigMiddleware, is_health_check, is_public_path
-from exporter.web.server import Endpoint, base_url, serve_endpoints
+from exporter.web.server import Endpoint, base_url, bound_address, serve_endpoints
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +28,9 @@ log = logging.getLogger(__name__)
 @web_options
 def serve(**flags: Any) -> None:
     """Poll k6 Cloud and serve metrics until SIGTERM or SIGINT."""
+    # Until the server handles signals itself. The kernel ignores SIGTERM for the first process of a container
+    # unless there is a handler.
+    signal.signal(signal.SIGTERM, exit_with_success)
     if hasattr(signal, "SIGHUP"):
         # Its default action ends the process; a reload sent during the start must not do that.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -36,10 +42,15 @@ def serve(**flags: Any) -> None:
     run_async(serve_exporter(config, token, listening, read=read, middleware=middleware))
 
 
+def exit_with_success(*_: object) -> None:
+    """Ends the process while it starts, with the exit code that SIGTERM has later too."""
+    sys.exit(0)
+
+
 async def serve_exporter(
     config: Config,
     token: Secret,
-    listening: socket.socket,
+    listening: Sequence[socket.socket],
     *others: Endpoint,
     read: Read | None = None,
     middleware: WebConfigMiddleware | None = None,
@@ -49,9 +60,14 @@ async def serve_exporter(
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
     async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
+        logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
+        # What is loaded by now is never garbage. Full collections, which delay scrapes, need not look at it.
+        gc.freeze()
         exporter.scheduler.start()
-        url = base_url(listening, is_tls=middleware is not None and middleware.tls() is not None)
-        log.info("listening", extra={"url": url, "version": __version__})
+        is_tls = middleware is not None and middleware.tls() is not None
+        for one in listening:
+            addresses = {"url": base_url(one, is_tls=is_tls), "address": bound_address(one)}
+            log.info("listening", extra={**addresses, "version": __version__})
         try:
             if middleware is None:
                 await serve_endpoints(Endpoint(exporter.web, listening), *others, reload=exporter.reload)

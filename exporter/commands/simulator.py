@@ -22,14 +22,16 @@ from exporter.web.server import Endpoint, base_url, serve_endpoints
     help="accepted API token; repeatable",
 )
 @simulator_options
-def simulator(address: str, tokens: Sequence[str], seed: int, speed: float, history: float) -> None:
+def simulator(
+    addresses: Sequence[str], tokens: Sequence[str], seed: int, speed: float, history: float
+) -> None:
     """Serve only the simulated k6 Cloud, without an exporter."""
     # Imported here, since the other commands would pay for it with memory and a slower start.
     from exporter.simulator import Simulator, demo_world, describe_access  # noqa: PLC0415
 
     logs.configure("info", "logfmt")
-    listening = bind_or_exit(address)
+    listening = bind_or_exit(addresses)
     world = demo_world(Clock().time(), seed, speed, history)
-    for line in describe_access(base_url(listening), tokens, world.default_project_id):
+    for line in describe_access(base_url(listening[0]), tokens, world.default_project_id):
         click.echo(line)
     run_async(serve_endpoints(Endpoint(Simulator(world, tokens=tokens), listening)))

@@ -22,6 +22,24 @@ from exporter.formatting import escape_unprintable, quote_value
 ENVIRONMENT = "K6_CLOUD_EXPORTER_"
 TOKEN_VARIABLE = "K6_CLOUD_TOKEN"  # noqa: S105 (the name of a variable)
 STACK_VARIABLE = "K6_CLOUD_STACK_ID"  # as k6 spells it
+# Variables that many would expect, and those to set instead. Not every name: Kubernetes adds others.
+EXPECTED_VARIABLES = {
+    "TOKEN": TOKEN_VARIABLE,
+    "API_TOKEN": TOKEN_VARIABLE,
+    "TOKEN_FILE": "K6_CLOUD_EXPORTER_API__TOKEN_FILE",
+    "STACK": STACK_VARIABLE,
+    "STACK_ID": STACK_VARIABLE,
+    "STACK_URL": STACK_VARIABLE,
+    "API_STACK_ID": STACK_VARIABLE,
+    "URL": "K6_CLOUD_EXPORTER_API__URL",
+    "TEST": "K6_CLOUD_EXPORTER_TESTS",
+    "TEST_ID": "K6_CLOUD_EXPORTER_TESTS",
+    "TEST_IDS": "K6_CLOUD_EXPORTER_TESTS",
+    "PROJECT": "K6_CLOUD_EXPORTER_TESTS",
+    "PROJECT_ID": "K6_CLOUD_EXPORTER_TESTS",
+    "INTERVAL": "K6_CLOUD_EXPORTER_POLL__INTERVAL",
+    "LISTEN_ADDRESS": "K6_CLOUD_EXPORTER_WEB__LISTEN_ADDRESS",
+}
 MISSING_CREDENTIALS = (
     "no API token: set K6_CLOUD_TOKEN, or set api.token_file to a file that contains the token; "
     "create one in Grafana Cloud under Testing & synthetics, Performance, Settings, Access"
@@ -54,15 +72,57 @@ FLAGS = {
 Tree = dict[str, Any]
 
 
+class ConfigLoader:
+    """Loads the configuration at each call: at the start, and again for each reload.
+
+    A file without settings is accepted only until it has had some. Later it is more often an editor or a
+    disk that has failed, and would select all tests of the token.
+    """
+
+    def __init__(self, file: Path | None, environ: Mapping[str, str], flags: Tree) -> None:
+        self._file = file
+        self._environ = environ
+        self._flags = flags
+        self._had_settings = False
+
+    def __call__(self) -> tuple[Config, Secret]:
+        """The configuration and the token. Raises ConfigError."""
+        # Many tools write an unset variable as an empty one.
+        environ = {name: value for name, value in self._environ.items() if value}
+        environment, messages = read_environment(environ)
+        try:
+            tree = self._load_file(self._file) if self._file else {}
+        except ConfigError as error:
+            raise ConfigError([*error.messages, *messages]) from error
+        loaded = validate(self._file, environ, (self._flags, environment, tree), messages)
+        self._had_settings = bool(tree)
+        return loaded
+
+    def _load_file(self, file: Path) -> Tree:
+        tree = load_yaml(file, Config, named_by="--config.file", example=FILE_EXAMPLE)
+        if self._had_settings and not tree:
+            raise ConfigError([f"{file}: the file no longer contains any settings; restart to apply that"])
+        return tree
+
+
 def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Config, Secret]:
     """The configuration and the token; `flags` is a tree like the file's. Raises ConfigError."""
-    environment, messages = read_environment(environ)
-    try:
-        tree = load_yaml(file, Config, named_by="--config.file", example=FILE_EXAMPLE) if file else {}
-    except ConfigError as error:
-        raise ConfigError([*error.messages, *messages]) from error
+    return ConfigLoader(file, environ, flags)()
+
+
+def validate(
+    file: Path | None, environ: Mapping[str, str], trees: Sequence[Tree], messages: list[str]
+) -> tuple[Config, Secret]:
+    """The configuration and the token from the trees of flags, environment and file.
+
+    Raises ConfigError with `messages` and all errors in the trees.
+    """
+    flags, environment, tree = trees
     stack_variable = STACK_VARIABLE if variable("api.stack") not in environ else variable("api.stack")
-    trees = (flags, environment, tree)
+    if "tests" in flags:
+        configured = (tree | environment).get("tests")
+        flags = flags | {"tests": resolve_aliases(flags["tests"], configured, messages)}
+        trees = (flags, environment, tree)
     merged = deep_merge(deep_merge(tree, environment), flags)
     try:
         config = Config.model_validate(merged)
@@ -78,6 +138,27 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Tree) -> tuple[Co
     return config, token
 
 
+def resolve_aliases(entries: Sequence[Tree], configured: object, messages: list[str]) -> list[Tree]:
+    """The tests of flags; in place of an alias the test that is configured under it."""
+    # What is configured is not validated: flags replace it.
+    listed = (
+        [entry for entry in configured if isinstance(entry, dict)] if isinstance(configured, list) else []
+    )
+    resolved = []
+    for entry in entries:
+        name = entry.get("name")
+        aliases = [
+            other for other in listed if name is not None and "id" in other and other.get("name") == name
+        ]
+        if len(aliases) > 1:
+            ids = ", ".join(str(other["id"]) for other in aliases)
+            messages.append(
+                f"--test: {quote_value(name)} is an alias of several tests: {ids}; write the ID of one"
+            )
+        resolved.append(aliases[0] if aliases else entry)
+    return resolved
+
+
 def describe_error(error: ErrorDetails, file: Path | None, trees: Sequence[Tree], stack_variable: str) -> str:
     """An error that names what the user has to change; `trees` are those of flags, environment and file."""
     message = format_error(error, Config, sentences=SENTENCES, examples=EXAMPLES, hints=HINTS)
@@ -86,6 +167,8 @@ def describe_error(error: ErrorDetails, file: Path | None, trees: Sequence[Tree]
     place = format_loc(loc)
     setting = "tests" if loc[0] == "tests" else place
     is_section = setting in EXAMPLES and setting != "tests"
+    if is_section and error["type"] == "model_type":
+        return f"{file}: {message}"  # variables and flags cannot have anything but settings in a section
     found = [source for source in trees if has_setting(source, loc)]
     if not found or (is_section and found != [tree]):
         return message  # settings of several sources contradict each other; the message names them
@@ -196,7 +279,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     a setting with one.
     """
     known = {variable(setting.name): setting.name for setting in settings()}
-    misspelled = {name.replace("__", "_") for name in known} | {f"{ENVIRONMENT}API_TOKEN"}
+    misspelled = {name.replace("__", "_") for name in known} | {ENVIRONMENT + it for it in EXPECTED_VARIABLES}
     # Many tools write an unset variable as an empty one.
     tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
     messages: list[str] = []
@@ -204,7 +287,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
         if name in known:
             *sections, key = known[name].split(".")
             try:
-                value = parse_tests(environ[name], name) if key == "tests" else environ[name]
+                value = parse_yaml(environ[name], name) if key == "tests" else environ[name]
             except ConfigError as error:
                 messages += error.messages
             else:
@@ -214,16 +297,10 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     return tree, messages
 
 
-def parse_tests(text: str, name: str) -> Any:
-    """The YAML list in the variable for `tests`; an empty variable is an empty list. Raises ConfigError."""
-    tests = parse_yaml(text, name)
-    return () if tests is None else tests
-
-
 def describe_unknown_variable(name: str) -> str:
     words = name.removeprefix(ENVIRONMENT).upper()
-    if words.replace("__", "_") in ("TOKEN", "API_TOKEN"):
-        return f"{name}: there is no such setting; set the token in {TOKEN_VARIABLE}"
+    if expected := EXPECTED_VARIABLES.get(words.replace("__", "_")):
+        return f"{name}: there is no such setting; set {expected}"
     known = [variable(setting.name).removeprefix(ENVIRONMENT) for setting in settings()]
     similar = find_similar(words, known)
     hint = f"; did you mean {ENVIRONMENT}{similar}?" if similar else ""
@@ -231,11 +308,16 @@ def describe_unknown_variable(name: str) -> str:
 
 
 def deep_merge(base: Tree, override: Tree) -> Tree:
-    """Both trees; where both have a value, the one of `override`. Lists are not merged."""
+    """Both trees; where both have a value, the one of `override`. Lists are not merged.
+
+    What should be a section in `base` but is not stays, so that it is rejected.
+    """
     tree = dict(base)
     for key, value in override.items():
-        old = tree.get(key)
-        tree[key] = deep_merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if not isinstance(value, dict) or key not in tree:
+            tree[key] = value
+        elif isinstance(tree[key], dict):
+            tree[key] = deep_merge(tree[key], value)
     return tree
 
 

@@ -18,11 +18,13 @@ Integer = Annotated[int, BeforeValidator(types.reject_non_integer)]
 FilePath = Annotated[Path, BeforeValidator(types.parse_file_path)]
 Url = Annotated[str, BeforeValidator(types.parse_url)]
 Regex = Annotated[str, AfterValidator(types.parse_regex)]
-StackId = Annotated[int, BeforeValidator(types.parse_stack)]
+ApiUrl = Annotated[str, BeforeValidator(types.parse_api_url)]
+Stack = Annotated[int | str, BeforeValidator(types.parse_stack)]
 Id = Annotated[int, BeforeValidator(types.parse_id)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
-Address = Annotated[str, BeforeValidator(types.parse_address)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(types.parse_addresses)]
 UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(types.parse_log_level)]
 
 
 class Section(BaseModel, extra="forbid", frozen=True):
@@ -35,13 +37,17 @@ class Api(Section):
     version: Literal["auto", "legacy", "v6"] = Field(
         "auto", description="API version; auto selects v6 if api.stack is set, otherwise legacy"
     )
-    stack: StackId | None = Field(
-        None, ge=1, description="ID of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID"
+    stack: Stack | None = Field(
+        None,
+        description="ID, name or URL of the Grafana Cloud stack, for v6; also read from K6_CLOUD_STACK_ID",
     )
-    url: Url = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
+    url: ApiUrl = Field("https://api.k6.io", description="base URL of the k6 Cloud REST API")
     token_file: FilePath | None = Field(
         None,
         description="file with the API token, reread when it changes; K6_CLOUD_TOKEN takes precedence",
+    )
+    ca_file: FilePath | None = Field(
+        None, description="PEM file with CA certificates to trust in addition to those of the system"
     )
     timeout: Seconds = Field(10.0, description="timeout of a request")
     concurrency: Integer = Field(10, ge=1, le=100, description="maximum number of concurrent requests")
@@ -53,8 +59,8 @@ class Api(Section):
     def validate_stack(self) -> "Api":
         if self.version == "v6" and self.stack is None:
             raise ValueError(
-                "version v6 needs the ID of your stack; set K6_CLOUD_STACK_ID or api.stack; "
-                f"{types.WHERE_IS_THE_STACK_ID}"
+                "version v6 needs your stack; set K6_CLOUD_STACK_ID or api.stack to "
+                f"{types.STACK_EXAMPLES}; {types.WHERE_IS_THE_STACK_ID}"
             )
         return self
 
@@ -65,25 +71,34 @@ class Api(Section):
 
 
 class TestSelector(Section):
-    """One entry of `tests`: a test by its id, or tests by project and name."""
+    """One entry of `tests`: a test by its id or name, or tests by project and pattern."""
 
     id: Id | None = Field(None, ge=1, description="test ID")
-    name: str | None = Field(None, min_length=1, description="alias of this test, exposed as `test_name`")
+    name: str | None = Field(
+        None,
+        min_length=1,
+        description="exact name of a test; with id: an alias of the test, exposed as `test_name`",
+    )
     project: Id | None = Field(None, ge=1, description="project ID; selects all its tests")
     include: Regex | None = Field(
-        None, description="regular expression; selects only tests whose name matches"
+        None, description="regular expression (RE2); selects only tests whose name matches"
     )
-    exclude: Regex | None = Field(None, description="regular expression; excludes tests whose name matches")
+    exclude: Regex | None = Field(
+        None, description="regular expression (RE2); excludes tests whose name matches"
+    )
 
     @model_validator(mode="after")
     def validate_selector(self) -> "TestSelector":
         rules = [key for key in ("project", "include", "exclude") if getattr(self, key) is not None]
         if self.id is not None and rules:
             raise ValueError(f"an ID already selects one test; remove {' and '.join(rules)}, or remove id")
-        if self.id is None and self.name is not None:
-            raise ValueError("name requires id, since an alias belongs to one test; add id, or remove name")
-        if self.id is None and not rules:
-            raise ValueError("this entry selects no test; add id, project, include or exclude")
+        patterns = [key for key in rules if key != "project"]
+        if self.name is not None and patterns:
+            raise ValueError(
+                f"a name already selects one test; remove {' and '.join(patterns)}, or remove name"
+            )
+        if self.id is None and self.name is None and not rules:
+            raise ValueError("this entry selects no test; add id, name, project, include or exclude")
         return self
 
 
@@ -117,7 +132,7 @@ class Sharding(Section):
     """The distribution of tests over several processes."""
 
     shard: Shard = Field(
-        0, ge=0, description="shard index (from 0), or a name that ends with it, such as exporter-0"
+        0, ge=0, description="shard index, from 0; or a name that ends with it, such as exporter-0"
     )
     total: Integer = Field(1, ge=1, le=1000, description="number of shards")
 
@@ -134,11 +149,11 @@ class Sharding(Section):
 class Web(Section):
     """The exporter's own web server. Changes require a restart."""
 
-    listen_address: Address = Field(":10565", description="address to listen on")
+    listen_address: Addresses = Field((":10565",), description="address to listen on; repeatable")
     telemetry_path: UrlPath = Field("/metrics", description="path of the metrics")
     config_file: FilePath | None = Field(
         None,
-        description="web config file of exporter-toolkit (TLS, basic auth), reread when it changes",
+        description="exporter-toolkit web config file; TLS and basic auth, reread when it changes",
     )
     enable_reload: bool = Field(
         default=True, description="whether POST /-/reload reloads the configuration, as SIGHUP does"
@@ -151,7 +166,7 @@ class Web(Section):
 class Log(Section):
     """Log lines on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="minimum log level")
+    level: LogLevel = Field("info", description="minimum log level; warn is the same as warning")
     format: Literal["logfmt", "json"] = Field("logfmt", description="log format")
 
 
@@ -190,6 +205,11 @@ class Setting:
     help: str
     choices: tuple[str, ...] = ()
 
+    @property
+    def summary(self) -> str:
+        """The part of the help that fits beside a flag on a terminal of 80 columns."""
+        return self.help.partition(";")[0]
+
 
 def settings() -> Iterator[Setting]:
     """Every setting, in the order of the file."""
@@ -202,6 +222,8 @@ def describe_setting(name: str, field: FieldInfo) -> Setting:
     default = "" if field.default in (None, ()) else str(field.default)
     if isinstance(field.default, float):
         default = format_setting_duration(field.default)
+    elif isinstance(field.default, tuple):
+        default = ",".join(field.default)
     elif isinstance(field.default, bool):
         default = default.lower()
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()

@@ -1,16 +1,18 @@
 """Types of settings: functions that convert a value, or raise ValueError with a sentence for the user."""
 
 import re
-import warnings
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from exporter.formatting import SETTING_UNITS, format_setting_duration, quote_value
+from exporter.formatting import SETTING_UNITS, escape_unprintable, format_setting_duration, quote_value
+from exporter.regex import Regex
 
-# Python versions differ in the nesting that `re` accepts, and not in a limit on the number of groups.
-MAX_REGEX_GROUPS = 100
 MAX_DURATION = 3650 * 86400.0  # seconds
-WHERE_IS_THE_STACK_ID = "find it in Grafana Cloud under Testing & synthetics, Performance, Settings"
+STACK_EXAMPLES = "its ID such as 12345, or its URL such as https://mystack.grafana.net"
+WHERE_IS_THE_STACK_ID = "the ID is in Grafana Cloud under Testing & synthetics, Performance, Settings"
+MAX_STACK_ID = 2**63 - 1
+# The paths of the APIs, which the exporter adds itself. Those of documents are often copied with them.
+API_PATH = re.compile(r"(/cloud/v[0-9]+|/loadtests/v[0-9]+|/v3)/*")
 HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -38,14 +40,28 @@ def reject_non_integer(value: object) -> object:
     return value
 
 
-def parse_stack(value: object) -> object:
-    """The number that identifies a Grafana Cloud stack; k6 Cloud takes neither its name nor its URL."""
-    if isinstance(value, str) and re.search(r"[a-z]", value, re.IGNORECASE):
-        raise ValueError(
-            f"{quote_value(value)} is not the ID of a stack; use the number, not the name or the URL; "
-            f"{WHERE_IS_THE_STACK_ID}"
-        )
-    return reject_non_integer(value)
+def parse_stack(value: object) -> int | str:
+    """The ID of a Grafana Cloud stack, or its URL without a path; a name alone is that of a stack there."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if re.fullmatch(r"[+-]?[0-9]{1,30}", text):
+        return check_stack_id(int(text))
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+        return check_stack_id(int(value))
+    host = text.removeprefix("https://").removeprefix("http://").split("/")[0]
+    if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", host):
+        return f"https://{host}.grafana.net"
+    if re.fullmatch(r"([a-z0-9][a-z0-9-]{0,62}\.)+[a-z][a-z0-9-]{0,62}", host):
+        return f"https://{host}"
+    raise ValueError(f"{quote_value(value)} is not a stack; write {STACK_EXAMPLES}; {WHERE_IS_THE_STACK_ID}")
+
+
+def check_stack_id(stack_id: int) -> int:
+    """This ID, if k6 Cloud can have it."""
+    if stack_id < 1:
+        raise ValueError(f"{quote_value(stack_id)} is too small; the minimum is 1")
+    if stack_id > MAX_STACK_ID:
+        raise ValueError(f"{quote_value(stack_id)} is too large; the maximum is {MAX_STACK_ID}")
+    return stack_id
 
 
 def parse_shard(value: object) -> object:
@@ -59,12 +75,17 @@ def parse_shard(value: object) -> object:
     return int(pod[1]) if pod else reject_non_integer(value)
 
 
+def parse_log_level(value: object) -> object:
+    """A log level; the libraries of Prometheus write warn."""
+    return "warning" if value == "warn" else value
+
+
 def parse_id(value: object) -> object:
     """The ID of a test or a project; a name is a frequent mistake."""
     if isinstance(value, str) and not value.strip().lstrip("-").isdecimal():
         raise ValueError(
             f"{quote_value(value)} is not an ID; write the number, such as 1234; "
-            "to select by name, use include"
+            "to select a test by its name, use name"
         )
     return reject_non_integer(value)
 
@@ -81,6 +102,13 @@ def parse_url(value: object) -> str:
     return value.rstrip("/")
 
 
+def parse_api_url(value: object) -> str:
+    """The base URL of k6 Cloud, as `parse_url`; the path of an API at its end is removed."""
+    url = parse_url(value)
+    path = API_PATH.search(url)
+    return url[: path.start()] if path and path.end() == len(url) else url
+
+
 def is_url(value: str) -> bool:
     """Whether a request can be sent to this URL: it has a valid scheme, host and port, and no query."""
     try:
@@ -93,6 +121,13 @@ def is_url(value: str) -> bool:
         return False
     is_plain = value.isascii() and value.isprintable() and not set(value) & set(' ?#\\"<>')
     return is_plain and is_port and parts.scheme in ("http", "https") and HOST.fullmatch(host) is not None
+
+
+def parse_addresses(value: object) -> tuple[str, ...]:
+    """Listen addresses: a list, or one text in which they are separated by commas."""
+    if isinstance(value, list | tuple) and value:
+        return tuple(map(parse_address, value))
+    return tuple(map(parse_address, value.split(","))) if isinstance(value, str) else (parse_address(value),)
 
 
 def parse_address(value: object) -> str:
@@ -119,17 +154,13 @@ def parse_path(value: object) -> str:
 
 def parse_regex(value: str) -> str:
     """A regular expression; it is returned as text, since the configuration is compared on reloads."""
-    too_complex = f"{quote_value(value)} is too complex for a regular expression; simplify it"
-    if value.count("(") > MAX_REGEX_GROUPS:
-        raise ValueError(too_complex)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of syntax that a later Python may interpret differently
-            re.compile(value)
-    except re.error as error:
-        raise ValueError(f"{quote_value(value)} is not a regular expression: {error}") from error
-    except OverflowError as error:
-        raise ValueError(too_complex) from error
+        Regex(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{quote_value(value)} is not a regular expression in the syntax of RE2, as in Prometheus: "
+            + escape_unprintable(str(error))
+        ) from error
     return value
 
 

@@ -3,6 +3,7 @@
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,6 +15,9 @@ from exporter.model import LoadTest, Run
 from exporter.store import State, TestState
 
 Chunks = tuple[bytes, ...]  # the sample lines of one test, one chunk for each family
+# Characters besides the newline at which some parsers end a line, such as Python's str.splitlines: Datadog's
+# agent reads nothing of a page with one. The formats have no escape for them. Surrogates are not in UTF-8.
+LINE_BREAKS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029\ud800-\udfff]")
 Subject = tuple[Run | TestState, list[str], str]  # a run or test, its labels, and the same labels joined
 
 
@@ -145,7 +149,12 @@ def project_id_label(test: LoadTest) -> str:
 @lru_cache(maxsize=4096)
 def format_label(name: str, value: str) -> str:
     """A label with its value, for both formats. Sorting such strings sorts them by the label's name."""
-    return f'{name}="{escape_label_value(value)}"'
+    return f'{name}="{escape_label_value(replace_line_breaks(value))}"'
+
+
+def replace_line_breaks(value: str) -> str:
+    """A label value without characters that could end a line; each becomes a space."""
+    return LINE_BREAKS.sub(" ", value)
 
 
 def escape_label_value(text: str) -> str:

@@ -14,6 +14,7 @@ T = TypeVar("T")
 # Ids of the v6 API are integers of 64 bits.
 MAX_INT = 2**63 - 1
 MAX_TIMESTAMP = 1e11  # Unix seconds, in the year 5138
+MAX_DURATION = 1e9  # seconds, 31 years
 MAX_TEXT = 1000  # characters; the name of a test is a label of each of its series
 
 
@@ -37,7 +38,16 @@ def to_id(value: object, error: str) -> int:
     id_ = to_int(value)
     if id_ is None:
         raise ValueError(error)
+    # Examples of the vendor have the id 0.
+    if id_ < 0:
+        raise ValueError(f"{short_repr(value)} is not an id")
     return id_
+
+
+def to_id_or_none(value: object) -> int | None:
+    """An id, such as that of a last run; None also for 0, which means none, and for what is not an id."""
+    id_ = to_int_or_none(value)
+    return id_ if id_ is not None and id_ > 0 else None
 
 
 def to_int(value: object) -> int | None:
@@ -81,6 +91,28 @@ def to_float(value: object) -> float | None:
     if not math.isfinite(number):
         raise ValueError(f"{short_repr(value)} is not a finite number")
     return number
+
+
+def to_amount(value: object) -> float | None:
+    """A number that is not negative."""
+    number = to_float(value)
+    if number is not None and number < 0:
+        raise ValueError(f"{short_repr(value)} is negative")
+    return number
+
+
+def to_duration(value: object) -> float | None:
+    """Seconds."""
+    seconds = to_amount(value)
+    if seconds is not None and seconds > MAX_DURATION:
+        raise ValueError(f"{short_repr(value)} seconds are longer than 31 years")
+    return seconds
+
+
+def to_planned_duration(value: object) -> float | None:
+    """Seconds; None also for the API's -1 (unknown) and 0 (no end is planned)."""
+    number = to_float(value)
+    return None if number in (-1, 0) else to_duration(number)
 
 
 def to_timestamp(value: object) -> float | None:

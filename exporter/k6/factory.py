@@ -1,6 +1,7 @@
 """From the configuration to an API client: the only place that knows how a client is configured."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -10,25 +11,47 @@ from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.credentials import Secret, SecretError
+from exporter.k6.connection import Connection, find_usable_proxy
 from exporter.k6.errors import Unauthorized
 from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.stack import Stack
 from exporter.k6.transport import NullObserver, RequestObserver, Transport
 from exporter.k6.v6.client import V6Client
 
 AnyTransport = TypeVar("AnyTransport", bound=Transport)
 
 
-def build_http_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+class HttpClient(httpx.AsyncClient):
+    """The HTTP client; `connection` is None where a test replaces the network."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None, environ: Mapping[str, str]) -> None:
+        self.connection = None if transport else Connection(environ)
+        self.environ = environ
+        headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
+        # The connection reads the environment.
+        super().__init__(transport=transport or self.connection, headers=headers, trust_env=False)
+
+    def configure(self, config: Config) -> None:
+        # A reload keeps the client, so that open connections are reused.
+        self.base_url = httpx.URL(config.api.url)
+        self.timeout = httpx.Timeout(config.api.timeout)
+        if self.connection:
+            self.connection.configure(config.api)
+
+
+def build_http_client(
+    transport: httpx.AsyncBaseTransport | None = None, environ: Mapping[str, str] = os.environ
+) -> HttpClient:
     """The HTTP client, which is configured by `build_transport`.
 
-    `transport` replaces the network; tests pass one that leads to the simulator.
+    `transport` replaces the network; tests pass one that leads to the simulator. `environ` has the variables
+    for proxies and CA certificates.
     """
-    headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
-    return httpx.AsyncClient(transport=transport, headers=headers)
+    return HttpClient(transport, environ)
 
 
 def build_transport(
-    client: httpx.AsyncClient,
+    client: HttpClient,
     config: Config,
     token: Secret,
     kind: type[AnyTransport],
@@ -38,9 +61,7 @@ def build_transport(
     previous: Transport | None = None,
 ) -> AnyTransport:
     """Configures `client`, and a transport that continues the rate limit and Retry-After of `previous`."""
-    # A reload keeps the client, so that open connections are reused.
-    client.base_url = httpx.URL(config.api.url)
-    client.timeout = httpx.Timeout(config.api.timeout)
+    client.configure(config)
     return kind(
         client,
         # Read for each request: the token file can be rotated.
@@ -50,6 +71,9 @@ def build_transport(
         concurrency=config.api.concurrency,
         requests_per_minute=config.api.requests_per_minute,
         observer=observer,
+        # The legacy API needs no stack: its tokens belong to one.
+        stack=Stack(config.api.stack if config.api.effective_version == "v6" else None),
+        proxy=find_usable_proxy(config.api, client.environ) if client.connection else None,
         previous=previous,
     )
 
@@ -74,13 +98,11 @@ def build_api_client(config: Config, transport: Transport) -> LegacyClient | V6C
 
 
 def auth_headers(config: Config, token: Secret) -> dict[str, str]:
-    """The headers that authenticate a request. Raises Unauthorized if the token cannot be read."""
+    """The header that authenticates a request. Raises Unauthorized if the token cannot be read."""
     try:
         secret = token.read()
     except SecretError as error:
         raise Unauthorized(str(error)) from error
-    # The two APIs use different schemes. A legacy token belongs to one stack already; v6 needs its id:
     # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/
-    if config.api.effective_version == "v6":
-        return {"Authorization": f"Bearer {secret}", "X-Stack-Id": str(config.api.stack)}
-    return {"Authorization": f"Token {secret}"}
+    scheme = "Bearer" if config.api.effective_version == "v6" else "Token"
+    return {"Authorization": f"{scheme} {secret}"}

@@ -8,12 +8,9 @@ import msgspec
 
 from exporter.k6.errors import DecodeError
 from exporter.model import SkippedItem
-from exporter.nesting import MAX_NESTING, is_too_deep
 
 MAX_PAGES = 1000  # a list with more is not a list of runs
 MAX_ITEMS = 200_000  # of one list, all pages together
-# A decoded value takes some 60 bytes; `[[],[],...` has one in three bytes of the response.
-MAX_VALUES = 2_000_000  # in one response: a thousand runs with 20 kB of options each
 
 
 class Item(Protocol):
@@ -89,16 +86,7 @@ class PageCollector(Generic[I]):
 
 
 def decode(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:
-    """Decodes JSON of the documented shape. Raises DecodeError.
-
-    Bytes are a whole response and are checked against our bounds; a Raw is a part of a checked one.
-    """
-    if isinstance(body, bytes):
-        # Before parsing: the parser would use the memory, or fail at a depth that we do not control.
-        if has_too_many_values(body):
-            raise DecodeError(f"{endpoint}: the response has more than {MAX_VALUES} values")
-        if is_too_deep(body):
-            raise DecodeError(f"{endpoint}: the response is nested more than {MAX_NESTING} levels deep")
+    """Decodes JSON of the documented shape, whose bounds the transport has checked. Raises DecodeError."""
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -111,12 +99,6 @@ def decode_item(body: bytes, type_: type[T], parse: Callable[[T], I], endpoint: 
         return parse(decode(body, type_, endpoint))
     except ValueError as error:
         raise DecodeError(f"{endpoint}: {error}") from error
-
-
-def has_too_many_values(body: bytes) -> bool:
-    """Whether a response has more than MAX_VALUES values, or more such characters in its strings."""
-    # Each value but the first follows on one of these three.
-    return len(body) > MAX_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES
 
 
 def check_id(item: I, id_: int, endpoint: str) -> I:

@@ -4,6 +4,7 @@ This is the border to httpx: its errors become ours here, and are not known else
 """
 
 import asyncio
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,13 @@ import httpx
 
 from exporter.clock import Clock
 from exporter.k6 import decoding, errors
+from exporter.k6.connection_errors import Explanation, Target, explain, explain_proxy_status
+from exporter.k6.proxies import Proxy, ProxyError
+from exporter.k6.stack import AUTH, Stack
+from exporter.k6.tls import CaError
 from exporter.nesting import parse_json
+
+log = logging.getLogger(__name__)
 
 Params = Sequence[tuple[str, str | int]]
 
@@ -31,6 +38,8 @@ MAX_BACKOFF = 30.0  # seconds; a longer Retry-After fails the request and those 
 MAX_RETRY_AFTER = 3600.0  # seconds; a longer Retry-After is taken for a mistake
 MAX_ERROR_BODY = 2**16  # bytes of the body of an error; a longer one explains nothing
 MAX_ERROR_MESSAGE = 200  # characters of a server's own words in our error
+# A check of this many bytes takes a millisecond, which scrapes can wait for; more is checked in a thread.
+MAX_CHECKED_ON_LOOP = 2**18
 
 
 class RateLimiter:
@@ -61,7 +70,7 @@ class RequestObserver(Protocol):
     def observe_request(self, endpoint: str, code: str, seconds: float) -> None:
         """A request to this endpoint template ended after `seconds`.
 
-        `code` is its HTTP status, or `timeout` or `network`.
+        `code` is its HTTP status, or `timeout`, `network`, or `cancelled` if the exporter gave it up.
         """
 
     def count_retry(self) -> None:
@@ -83,11 +92,37 @@ class NullObserver:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request in flight: `status` is the HTTP status as soon as the headers of the response are here."""
+    """A request in flight.
+
+    `path` is the endpoint with ids and query. `is_connecting` is known of real connections only. `status` is
+    the HTTP status as soon as the headers of the response are here.
+    """
 
     endpoint: str
+    path: str
+    attempt: int
     request: httpx.Request
+    is_connecting: bool = False
     status: str = ""
+
+    async def trace(self, event: str, _: object) -> None:
+        """Follows the events of httpcore: https://www.encode.io/httpcore/extensions/#trace."""
+        if event.endswith("connect_tcp.started"):
+            self.is_connecting = True
+        elif event.endswith("send_request_headers.started"):
+            self.is_connecting = False
+
+    @property
+    def where(self) -> str:
+        """The request as errors name it."""
+        return f"{self.request.method} {self.endpoint}"
+
+    @property
+    def origin(self) -> str:
+        """The scheme, host and port that the request goes to; a firewall rule needs the port."""
+        url = self.request.url
+        port = url.port or (443 if url.scheme == "https" else 80)
+        return f"{url.scheme}://{url.netloc.decode().removesuffix(f':{port}')}:{port}"
 
 
 class Transport:
@@ -95,8 +130,9 @@ class Transport:
 
     `client` has the base URL. Only a path is ever added to it, and redirects are not followed, so the token
     reaches no other host. `authorize` returns the headers for each try, so that a rotated token is used at
-    once; it may raise Unauthorized. `previous` is the transport that this one replaces: its requests still
-    count for the rate limit, and its Retry-After still holds.
+    once; it may raise Unauthorized. `stack` is resolved before the first request. `proxy` is the proxy that
+    `client` sends requests through, for errors. `previous` is the transport that this one replaces: its
+    requests still count for the rate limit, and its Retry-After still holds.
     """
 
     def __init__(
@@ -109,6 +145,8 @@ class Transport:
         concurrency: int,
         requests_per_minute: int,
         observer: RequestObserver,
+        stack: Stack | None = None,
+        proxy: Proxy | None = None,
         previous: "Transport | None" = None,
     ) -> None:
         # A cookie is of no use here, and one that is not ASCII would break every later request.
@@ -122,6 +160,8 @@ class Transport:
         previous_limiter = previous.rate_limiter if previous else None
         self.rate_limiter: RateLimiter = RateLimiter(requests_per_minute, clock, previous_limiter)
         self._observer = observer
+        self._stack = stack or Stack(None)
+        self._proxy = proxy
         self.server_time: float | None = None  # Unix seconds, the Date of k6 Cloud's last response
         # Monotonic seconds; set by Retry-After, holds for all requests.
         self.retry_after_until: float = previous.retry_after_until if previous else float("-inf")
@@ -131,32 +171,45 @@ class Transport:
 
         `endpoint` is a template such as /runs/{id}, filled in from `ids`.
         """
-        for backoff in (FIRST_BACKOFF * 2**n for n in range(MAX_TRIES - 1)):
+        await self._resolve_stack(endpoint)
+        for attempt in range(1, MAX_TRIES):
             try:
-                return await self._send("GET", endpoint, params, ids)
+                return await self._send("GET", endpoint, params, ids, attempt)
             except (errors.RateLimited, errors.ServerError, errors.RequestTimeout, errors.NetworkError):
                 if self._retry_after_remaining() > MAX_BACKOFF:
                     raise
                 self._observer.count_retry()
             # Jitter: exporters that failed together must not come back together.
-            pause = backoff * random.uniform(0.5, 1.5)  # noqa: S311
+            pause = FIRST_BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311
             await self._clock.sleep(max(pause, self._retry_after_remaining()))
-        return await self._send("GET", endpoint, params, ids)
+        return await self._send("GET", endpoint, params, ids, MAX_TRIES)
 
     async def yield_to_loop(self) -> None:
         """Lets other tasks run, such as scrapes, in the middle of long work."""
         await self._clock.sleep(0)
 
-    async def _send(self, method: str, endpoint: str, params: Params, ids: dict[str, int]) -> bytes:
+    async def _resolve_stack(self, endpoint: str) -> None:
+        """Requests the ID of a stack that is configured by its URL, unless it is known. Raises ApiError."""
+        # Before the tries of a request, so that each failure is repeated three times, not nine times.
+        if self._stack.id is None and self._stack.url and endpoint != AUTH:
+            await self._stack.resolve(self.get)
+
+    async def _send(
+        self, method: str, endpoint: str, params: Params, ids: dict[str, int], attempt: int = 1
+    ) -> bytes:
         """One try. Raises ApiError."""
         async with self._semaphore:
             # Last, right before the request: slots that are taken early would end in a burst.
             await self._wait_for_slot()
-            exchange = Exchange(endpoint, self._build_request(method, endpoint.format(**ids), params))
+            path = endpoint.format(**ids)
+            request = self._build_request(method, path, params)
+            query = "&".join(f"{name}={value}" for name, value in params)
+            exchange = Exchange(endpoint, f"{path}?{query}" if query else path, attempt, request)
+            request.extensions["trace"] = exchange.trace
             # httpx limits the time of each read; a body that drips forever needs a limit on the whole.
             with self._observe(exchange):
                 async with asyncio.timeout(self._timeout):
-                    response = await self._client.send(exchange.request, stream=True, follow_redirects=False)
+                    response = await self._client.send(request, stream=True, follow_redirects=False)
                     exchange.status = str(response.status_code)
                     async with aclosing(response):
                         body = await read_body(response)
@@ -168,40 +221,71 @@ class Transport:
             self._apply_retry_after(response)
         if not response.is_success:
             raise error_for_response(response, body, endpoint)
+        await check_structure(body, endpoint)
         return body
 
     def _build_request(self, method: str, path: str, params: Params) -> httpx.Request:
         # httpx itself would accept every encoding for which a library is installed.
-        headers = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize()
+        headers = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize() | self._stack.headers()
         return self._client.build_request(method, path, params=list(params) or None, headers=headers)
 
     @contextmanager
     def _observe(self, exchange: Exchange) -> Iterator[None]:
-        """Reports a request to the observer, and raises our errors in place of httpx's."""
+        """Reports a request to the observer and the log, and raises our errors in place of httpx's."""
         began, code = self._clock.monotonic(), "network"
-        where = f"{exchange.request.method} {exchange.endpoint}"
-        host = f"{exchange.request.url.scheme}://{exchange.request.url.netloc.decode()}"
         try:
             yield
             code = exchange.status
+        except asyncio.CancelledError:
+            # The poll was cut short or the process ends, which says nothing about k6 Cloud.
+            code = "cancelled"
+            raise
         except (TimeoutError, httpx.TimeoutException) as error:
             code = "timeout"
-            sentence = f"no response from {host} within {self._timeout:g}s ({where}); see api.timeout"
-            raise errors.RequestTimeout(sentence) from error
+            raise errors.RequestTimeout(self._describe_timeout(exchange, error)) from error
         except (decoding.BodyTooLarge, decoding.DecodingError) as error:
             # The server did respond, so the request is counted under its status.
             code = exchange.status
             reason = _sanitize(str(error), exchange.request)
-            raise errors.DecodeError(f"{where}: the response body is {reason}") from error
+            raise errors.DecodeError(f"{exchange.where}: the response body is {reason}") from error
         except httpx.TransportError as error:
-            reason = _sanitize(str(error), exchange.request) or type(error).__name__
-            if isinstance(error, httpx.ConnectError | httpx.ProxyError):
-                sentence = f"cannot reach {host} ({where}): {reason}; check api.url, HTTPS_PROXY and NO_PROXY"
-            else:
-                sentence = f"connection to {host} failed ({where}): {reason}"
-            raise errors.NetworkError(sentence) from error
+            raise errors.NetworkError(self._describe_failure(exchange, error)) from error
         finally:
-            self._observer.observe_request(exchange.endpoint, code, self._clock.monotonic() - began)
+            took = self._clock.monotonic() - began
+            self._observer.observe_request(exchange.endpoint, code, took)
+            log_request(exchange, code, took)
+
+    def _describe_timeout(self, exchange: Exchange, error: Exception) -> str:
+        host = self._describe_host(exchange)
+        if exchange.is_connecting or isinstance(error, httpx.ConnectTimeout):
+            check = self._target(exchange).check
+            return f"cannot reach {host}: no connection within {self._timeout:g}s; {check}"
+        return f"no response from {host} within {self._timeout:g}s ({exchange.where}); see api.timeout"
+
+    def _describe_failure(self, exchange: Exchange, error: httpx.TransportError) -> str:
+        """Why there is no response, and what to check."""
+        target, text = self._target(exchange), _sanitize(str(error), exchange.request)
+        if isinstance(error.__cause__, CaError | ProxyError):
+            explanation = Explanation(text)  # it names the setting
+        elif isinstance(error, httpx.ProxyError) and text[:3].isdecimal():
+            # httpcore reports the status line of the proxy, and has no type for it.
+            explanation = explain_proxy_status(int(text[:3]), target)
+        else:
+            default = Explanation(text.rstrip(".") or type(error).__name__, target.check)
+            explanation = explain(error, target) or default
+        reason, host = explanation.reason, self._describe_host(exchange)
+        if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+            # Without the endpoint: all requests of a poll fail alike, and are logged as one failure.
+            return f"cannot reach {host}: {'; '.join(filter(None, explanation))}"
+        return f"connection to {host} failed ({exchange.where}): {reason}"
+
+    def _describe_host(self, exchange: Exchange) -> str:
+        return f"{exchange.origin} via proxy {self._proxy}" if self._proxy else exchange.origin
+
+    def _target(self, exchange: Exchange) -> Target:
+        url = exchange.request.url
+        default = f"{url.scheme.upper()}_PROXY"
+        return Target(url.host, self._proxy.variable if self._proxy else default, self._proxy is not None)
 
     async def _wait_for_slot(self) -> None:
         applied = None
@@ -222,7 +306,9 @@ class Transport:
     def _apply_retry_after(self, response: httpx.Response) -> None:
         if response.status_code == 429:
             self._observer.count_throttled()
-        wait = parse_retry_after(response.headers.get("Retry-After"), self._clock.time())
+        # A date is by the server's clock, and ours may be wrong.
+        now = date_of(response) or self._clock.time()
+        wait = parse_retry_after(response.headers.get("Retry-After"), now)
         # Responses can overtake each other: a short wait must not end a longer one.
         self.retry_after_until = max(self.retry_after_until, self._clock.monotonic() + wait)
 
@@ -239,6 +325,23 @@ async def read_body(response: httpx.Response) -> bytes:
         return await decoding.read(response.aiter_raw(), encoding, limit=MAX_ERROR_BODY)
     except (decoding.BodyTooLarge, decoding.DecodingError, httpx.TransportError):
         return b""
+
+
+async def check_structure(body: bytes, endpoint: str) -> None:
+    """Raises DecodeError for JSON that is nested too deeply or has too many values, before it is parsed."""
+    try:
+        if len(body) > MAX_CHECKED_ON_LOOP:
+            await asyncio.to_thread(decoding.check_structure, body)
+        else:
+            decoding.check_structure(body)
+    except decoding.BodyTooLarge as error:
+        raise errors.DecodeError(f"{endpoint}: the response {error}") from error
+
+
+def log_request(exchange: Exchange, code: str, seconds: float) -> None:
+    """Logs a request at debug: headers are not logged, and paths and queries contain no secrets."""
+    fields = {"method": exchange.request.method, "path": exchange.path, "status": code}
+    log.debug("request", extra=fields | {"duration": f"{seconds:.3f}s", "attempt": exchange.attempt})
 
 
 def parse_retry_after(header: str | None, now: float) -> float:
@@ -275,8 +378,8 @@ STATUS_ERRORS: dict[int, tuple[type[errors.ApiError], str]] = {
     400: (errors.BadRequest, "k6 Cloud rejected a parameter {at}"),
     401: (
         errors.Unauthorized,
-        "k6 Cloud rejected the token {at}; "
-        "set a valid one in K6_CLOUD_TOKEN or in the file named by api.token_file",
+        "k6 Cloud rejected the token {at}; create one in Grafana Cloud under Testing & synthetics, "
+        "Performance, Settings, Access, and set it in K6_CLOUD_TOKEN or in the file named by api.token_file",
     ),
     403: (
         errors.Forbidden,
@@ -285,6 +388,8 @@ STATUS_ERRORS: dict[int, tuple[type[errors.ApiError], str]] = {
     ),
     404: (errors.NotFound, "not found, or not visible to this token {at}"),
     409: (errors.Conflict, "k6 Cloud rejected the request because of the state of the test or run {at}"),
+    # From a proxy for plain http. One for https fails when it connects.
+    407: (errors.ApiError, "the proxy requires a user name and password {at}; set them in HTTP_PROXY"),
     429: (errors.RateLimited, "k6 Cloud is rate limiting the token {at}; lower api.requests_per_minute"),
 }
 SERVER_ERROR = (errors.ServerError, "k6 Cloud server error {at}")

@@ -22,6 +22,7 @@ class WriteTransport(Transport):
 
     async def post(self, endpoint: str, **ids: int) -> bytes:
         """Sends a POST once, without retries: a repeated start would be a second run. Raises ApiError."""
+        await self._resolve_stack(endpoint)
         return await self._send("POST", endpoint, (), ids)
 
 

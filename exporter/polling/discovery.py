@@ -91,7 +91,7 @@ class Discovery:
     @property
     def sharded_tests(self) -> dict[int, LoadTest]:
         """The tests of this shard."""
-        return {id_: test for id_, test in self.tests.items() if self._selector.is_assigned(test)}
+        return self._selector.assigned(self.tests.values())
 
     def keep_members(self, ids: Collection[int]) -> None:
         """Those of these tests that are members remain so, because they could not be fetched."""

@@ -1,6 +1,5 @@
 """From the configuration to a poll source: the only place that knows how tests are configured."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from exporter.polling.legacy import LegacySource
 from exporter.polling.selector import Rule, Selector
 from exporter.polling.sharding import Shard
 from exporter.polling.v6 import V6Source
+from exporter.regex import Regex
 
 if TYPE_CHECKING:
     import httpx  # only for types: exporter.k6 decides how it is imported
@@ -51,8 +51,9 @@ def build_selector(config: Config) -> Selector:
     rules = tuple(
         Rule(
             entry.project,
-            re.compile(entry.include) if entry.include is not None else None,
-            re.compile(entry.exclude) if entry.exclude is not None else None,
+            Regex(entry.include) if entry.include is not None else None,
+            Regex(entry.exclude) if entry.exclude is not None else None,
+            entry.name,
         )
         for entry in config.tests
         if entry.id is None

@@ -81,6 +81,7 @@ class Poller:
         self._active_until = float("-inf")
         self._logged_failures: frozenset[Failure] = frozenset()
         self._logged_skips: dict[str, None] = {}
+        self._logged_unresolved: frozenset[str] = frozenset()
 
     async def poll(self) -> PollResult:
         """Polls once and publishes the next state. A failure is a part of the result; nothing is raised."""
@@ -229,6 +230,11 @@ class Poller:
             if skipped.description not in self._logged_skips:
                 log.warning("item skipped", extra={"reason": skipped.reason, "error": skipped.description})
             self._logged_skips[skipped.description] = None
+        unresolved = [str(entry) for entry in self.state.unresolved]
+        for entry in unresolved:
+            if entry not in self._logged_unresolved:
+                log.warning("entry of tests selects no test", extra={"entry": entry})
+        self._logged_unresolved = frozenset(unresolved)
         # A dict keeps the order of insertion, so the oldest are removed first.
         while len(self._logged_skips) > MAX_LOGGED_SKIPS:
             del self._logged_skips[next(iter(self._logged_skips))]

@@ -1,12 +1,12 @@
 """Polls the v6 API with few requests.
 
-One list request returns the recently created runs of all tests. An idle poll is therefore one request; each
-active run that is older than the list needs one more.
+One list request returns the recently created runs of all tests. It reaches back to the oldest active run that
+still fits on its one page, so a poll is normally one request. Each older active run needs one more.
 """
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.k6.errors import ApiError, DecodeError, NotFound, Unauthorized
@@ -20,10 +20,14 @@ from exporter.store import State, TestState, TestUpdate, counts_as_finished, unp
 log = logging.getLogger(__name__)
 
 # Seconds that the next list goes back before the newest run of the last one: a run may appear in lists some
-# time after it was created. Uses timestamps from k6 Cloud, so that a wrong local clock does not matter.
+# time after it was created. Uses timestamps from k6 Cloud, so that a wrong clock does not matter.
 OVERLAP = 120.0
 # Seconds that the first list goes back. Older runs are fetched test by test.
 FIRST_WINDOW = 86400.0
+# Seconds by which a clock may be wrong if there is no run to compare it with.
+MAX_CLOCK_ERROR = 30 * 86400.0
+# Part of a page that the next list may fill, according to this one. The rest is for runs that start by then.
+USABLE_PART = 0.9
 # Runs to fetch beyond the finished ones that are kept, since some of the newest may be active.
 SPARE_RUNS = 7
 # Up to this number of configured ids each test is fetched by itself; beyond, one list of all is cheaper.
@@ -46,10 +50,12 @@ class V6Source(PollSource[V6Client]):
         """See PollSource. Raises ApiError where the list of all runs cannot be fetched."""
         if discovery is not None:
             await self.discover(state, poll_result)
-        # Use the local clock only if k6 Cloud sends no Date header.
-        server_now = self.api.server_time or poll_result.now
-        since = server_now - FIRST_WINDOW if state.newest_created is None else state.newest_created - OVERLAP
-        listing = await self.api.list_runs(since)
+        for _ in range(2):
+            since = list_start(state, self.api.server_time, poll_result.now)
+            listing = await self.api.list_runs(since)
+            # The response has a newer Date. If the one before it was wrong, the list may start in the future.
+            if list_start(state, self.api.server_time, poll_result.now) >= since - OVERLAP:
+                break
         poll_result.skipped += listing.skipped
         if not listing.is_complete:
             message = f"GET {RUNS}: incomplete list: the next page contains no new items"
@@ -59,7 +65,8 @@ class V6Source(PollSource[V6Client]):
         await self._for_each(
             queries, lambda query: self._fetch_test(query, listing, state, poll_result), poll_result
         )
-        poll_result.newest_created = next_window_start(state, poll_result, listing, since, server_now)
+        server_now = self.api.server_time or poll_result.now
+        poll_result.list_since = next_list_start(state, poll_result, listing, since, server_now)
 
     async def _fetch_test(
         self, query: TestQuery, listing: RunList, state: State, poll_result: PollResult
@@ -135,16 +142,60 @@ def plan_queries(
     return queries
 
 
-def next_window_start(
+def list_start(state: State, server_time: float | None, now: float) -> float:
+    """The creation time (Unix seconds) from which to list runs.
+
+    `server_time` is by the clock of k6 Cloud, None if it sends no Date header, and `now` by our own.
+    """
+    server_now = server_time or now
+    # In the future by both clocks: a clock was wrong when it was set.
+    if state.list_since is None or state.list_since > max(server_now, now):
+        return server_now - FIRST_WINDOW
+    return state.list_since
+
+
+def next_list_start(
     state: State, poll_result: PollResult, listing: RunList, since: float, server_now: float
 ) -> float:
-    """The creation time (Unix seconds) up to which no run is missing; the next list overlaps it."""
-    times = [run.created for run in listing.runs if run.created is not None]
-    # At first all runs are history, and a missing one would not be counted anyway.
-    certain = max(times, default=since) if state.newest_created is None else listing.complete_until
-    # A run with a creation time in the future, which is a mistake, must not hide those of the present.
-    newest = max(min(certain, server_now), since + OVERLAP)
-    if not poll_result.missing_tests(state) and not listing.skipped:
-        return newest
-    # Runs that could not be processed are listed again, for a day at most.
-    return max(since + OVERLAP, newest - FIRST_WINDOW)
+    """The creation time (Unix seconds) from which the next poll lists runs, so that it misses none.
+
+    It depends on the runs received, and not on a clock: a clock that is ahead would hide all later runs.
+    """
+    if state.list_since is None:
+        # All runs are history, and a missing one would not be counted anyway.
+        received = [*listing.runs, *(run for update in poll_result.updates.values() for run in update.runs)]
+        latest = max(server_now, poll_result.now)
+        times = [run.created for run in received if run.created is not None and run.created <= latest]
+        start = max(times) - OVERLAP if times else since - MAX_CLOCK_ERROR
+    else:
+        # A run with a creation time in the future, which is a mistake, must not hide those of the present.
+        start = max(min(listing.complete_until, server_now) - OVERLAP, since)
+    if poll_result.missing_tests(state) or listing.skipped:
+        # Runs that could not be processed are listed again, for a day at most.
+        start = min(start, max(since, start - FIRST_WINDOW))
+    return min(start, oldest_listable(state, poll_result, listing, since))
+
+
+def oldest_listable(state: State, poll_result: PollResult, listing: RunList, since: float) -> float:
+    """The creation time (Unix seconds) of the oldest active run from which on all runs fit on one page.
+
+    Infinity without one. Nothing is known about the number of runs that were created before `since`.
+    """
+    times = sorted(run.created for run in listing.runs if run.created is not None)
+    usable = int(listing.page_size * USABLE_PART)
+    earliest = times[-usable] if 0 < usable < len(times) else since
+    active = (run.created for run in active_runs(state, poll_result) if run.created is not None)
+    # A second earlier: the API may compare times more exactly than we send them.
+    return min((created - 1 for created in active if created - 1 >= earliest), default=float("inf"))
+
+
+def active_runs(state: State, poll_result: PollResult) -> Iterator[Run]:
+    """The active runs of all tests after a poll."""
+    for id_ in state.members_after(poll_result):
+        known, update = state.tests.get(id_), poll_result.updates.get(id_)
+        runs = {run.id: run for run in (known.active_runs if known else ())}
+        if update:
+            runs |= {run.id: run for run in update.runs}
+        for run in runs.values():
+            if not run.is_finished and not (update and run.id in update.deleted_run_ids):
+                yield run

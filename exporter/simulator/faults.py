@@ -107,6 +107,16 @@ def redirect(location: str, *, status: int = 302) -> Fault:
     return Fault(lambda *_: response, instead=True)
 
 
+def header(name: str, value: str) -> Fault:
+    """A header with this value, such as a wrong `date`."""
+
+    def change(_: Request, response: Response) -> Response:
+        others = tuple(it for it in response.headers if it[0] != name)
+        return replace(response, headers=(*others, (name, value)))
+
+    return Fault(change)
+
+
 def not_json() -> Fault:
     """200 with the content type of JSON and the body of a web page."""
     return Fault(lambda _, response: replace(response, raw=_HTML))
@@ -217,8 +227,17 @@ def repeated_page() -> Fault:
 _BY_KIND: dict[str, Callable[..., Fault]] = {
     make.__name__: make
     for make in (
-        *(error, redirect, not_json, content_type, empty_body, cut_json, truncated, slow, hang, reset, field),
-        *(replaced_word, missing_field, unknown_keys, numbers_as_strings, invalid_item, unexpected_run),
+        *(error, redirect, header, not_json, content_type, empty_body, cut_json, truncated, slow, hang),
+        *(
+            reset,
+            field,
+            replaced_word,
+            missing_field,
+            unknown_keys,
+            numbers_as_strings,
+            invalid_item,
+            unexpected_run,
+        ),
         *(duplicate, empty_page, repeated_page),
     )
 }

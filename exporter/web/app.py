@@ -1,18 +1,18 @@
 """The routes of the exporter: metrics, status page, health checks, reload and webhook."""
 
-import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from exporter.exposition.body import ResponseBody
+from exporter.shared_call import SharedCall
 from exporter.web.status_page import POLICY, Status, render
 
 RequestHandler = Callable[[Request], Awaitable[Response]]
@@ -22,6 +22,7 @@ Reloaded = tuple[bool, Sequence[str]]
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 STATUS_PAGE_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     # The links lead to k6 Cloud, which need not know the internal host name of the exporter.
@@ -109,18 +110,13 @@ def application(
         }
         return ChunkedResponse(body.gzip(self_metrics) if is_gzip else body.plain(self_metrics), headers)
 
-    rendering = asyncio.Lock()  # one page at a time, however many browsers refresh
+    pages = {is_refreshing: StatusPage(sources.status, is_refreshing) for is_refreshing in (True, False)}
 
     async def status_page(request: Request) -> Response:
-        is_refreshing = request.query_params.get("refresh") != "off"
         is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-        async with rendering:
-            # In a thread: a page of a thousand tests takes some 0.1 s, and scrapes must not wait for it.
-            page = await run_in_threadpool(
-                render_status_page, sources.status(), is_refreshing=is_refreshing, is_gzip=is_gzip
-            )
-        encoding = {"Content-Encoding": "gzip"} if is_gzip else {}
-        return HTMLResponse(page, headers=STATUS_PAGE_HEADERS | encoding)
+        page = await pages[request.query_params.get("refresh") != "off"].latest()
+        headers = STATUS_PAGE_HEADERS | ({"Content-Encoding": "gzip"} if is_gzip else {})
+        return ChunkedResponse((page.gzip if is_gzip else page.plain,), headers)
 
     async def healthy(_: Request) -> Response:
         return health_response(sources.liveness_problem(), "Healthy.")
@@ -150,10 +146,40 @@ def application(
     return app
 
 
-def render_status_page(status: Status, *, is_refreshing: bool, is_gzip: bool) -> bytes:
+@dataclass(frozen=True, slots=True)
+class RenderedPage:
+    """The status page of a status, as it is sent."""
+
+    status: Status
+    plain: bytes
+    gzip: bytes
+
+
+class StatusPage:
+    """The status page, rendered at most once for each change and second, however many clients request it."""
+
+    def __init__(self, status: Callable[[], Status], is_refreshing: bool) -> None:  # noqa: FBT001 (one of two)
+        self._status = status
+        self._is_refreshing = is_refreshing
+        self._rendered: RenderedPage | None = None
+        self.latest = SharedCall(self._latest)
+
+    async def _latest(self) -> RenderedPage:
+        status = self._status()
+        # The page shows whole seconds: until the next one, only a poll can change it.
+        status = replace(status, now=float(int(status.now)))
+        if self._rendered is None or self._rendered.status != status:
+            # In a thread: a page of a thousand tests takes some 0.1 s, and scrapes must not wait for it.
+            self._rendered = await run_in_threadpool(
+                render_status_page, status, is_refreshing=self._is_refreshing
+            )
+        return self._rendered
+
+
+def render_status_page(status: Status, *, is_refreshing: bool) -> RenderedPage:
     page = render(status, is_refreshing=is_refreshing).encode()
     # The fastest level: most of a page is repeated markup, which any level compresses well.
-    return gzip.compress(page, compresslevel=1) if is_gzip else page
+    return RenderedPage(status, page, gzip.compress(page, compresslevel=1))
 
 
 def health_response(problem: str | None, good: str) -> Response:

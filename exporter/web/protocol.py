@@ -14,6 +14,7 @@ MAX_HEAD = 16 * 1024  # bytes of request line and headers
 MAX_BODY = 64 * 1024  # bytes; only the webhook needs a body, and a small one
 MAX_PIPELINED = 4  # requests that wait for the response to an earlier one
 PARSED_CHUNK = 4096  # bytes that are parsed at once, between two checks of the limits
+PARSED_CHUNK_H11 = 1024  # likewise; a head may exceed its limit by this much
 REQUEST_TIMEOUT = 10.0  # seconds until a request must be complete
 RESPONSE_TIMEOUT = 60.0  # seconds until a response must be read; no scrape waits longer
 CLOSE_TIMEOUT = 30.0  # seconds until a closing client must read the rest
@@ -69,7 +70,13 @@ class BoundedProtocol(Base):
 
 
 class BoundedH11Protocol(BoundedProtocol, H11Protocol):
-    """With uvicorn's slower parser, which limits the size of a request itself."""
+    """With uvicorn's slower parser, which limits only incomplete requests."""
+
+    def data_received(self, data: bytes) -> None:
+        # In small parts, since a head that arrives as a whole would be accepted at any size.
+        for start in range(0, len(data), PARSED_CHUNK_H11):
+            if not self.transport.is_closing():
+                super().data_received(data[start : start + PARSED_CHUNK_H11])
 
 
 BOUNDED_PROTOCOL: type[BoundedProtocol] = BoundedH11Protocol
@@ -88,9 +95,11 @@ else:
 
         def data_received(self, data: bytes) -> None:
             self._unset_keepalive_if_required()
-            for start in range(0, len(data), PARSED_CHUNK):
-                if not self.transport.is_closing():
-                    self._parse(data[start : start + PARSED_CHUNK])
+            while data and not self.transport.is_closing():
+                # Up to the limit and no further, or the rest of a large head could complete it.
+                size = min(PARSED_CHUNK, max(self.limit - self.received, 1))
+                self._parse(data[:size])
+                data = data[size:]
 
         def on_message_begin(self) -> None:
             if len(self.pipeline) >= MAX_PIPELINED:

@@ -4,9 +4,10 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any, cast
 
 import uvicorn
@@ -16,8 +17,7 @@ from exporter.web.protocol import BOUNDED_PROTOCOL, CLOSE_TIMEOUT, MAX_HEAD, REQ
 
 SHUTDOWN_GRACE = 0.5  # seconds for clients to read their responses when the process ends
 KEEP_ALIVE_TIMEOUT = 75  # seconds; more than a minute, so that most scrapers keep their connection
-# Half of the usual limit of 1024 file descriptors; polls and files need some too.
-MAX_CONNECTIONS = 512
+MAX_CONNECTIONS = 512  # at most; see connection_limit()
 EVICTED_AT_ONCE = 16  # idle connections that are closed when the maximum is reached
 
 
@@ -27,15 +27,25 @@ class ListenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An app and its listening socket. `tls` is called for each new connection; None means plain HTTP."""
+    """An app and its listening sockets. `tls` is called for each new connection; None means plain HTTP."""
 
     app: ASGIApp
-    socket: socket.socket
+    sockets: Sequence[socket.socket]
     tls: Callable[[], ssl.SSLContext | None] = lambda: None
 
 
+def connection_limit() -> int:
+    """The maximum number of connections: half of the file descriptors, since polls need some too."""
+    try:
+        import resource  # noqa: PLC0415 (not on every platform)
+    except ImportError:
+        return MAX_CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, max(soft // 2, 1))
+
+
 class Acceptor:
-    """Accepts connections up to a maximum; the others wait in the backlog of the socket.
+    """Accepts connections up to a maximum; the others wait in the backlog of their socket.
 
     It replaces asyncio.Server, which keeps one TLS context forever and has no maximum.
     """
@@ -46,36 +56,39 @@ class Acceptor:
         self._endpoint = endpoint
         self._protocol = protocol
         self._connections = connections
+        self._limit = connection_limit()
         self._handshakes: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        endpoint.socket.setblocking(False)  # noqa: FBT003 (its only signature)
+        for listening in endpoint.sockets:
+            listening.setblocking(False)  # noqa: FBT003 (its only signature)
         self.resume()
 
     def resume(self) -> None:
         """Accept connections again. Has no effect while accepting, or after close()."""
-        if self._endpoint.socket.fileno() >= 0:
-            self._loop.add_reader(self._endpoint.socket.fileno(), self._accept)
+        for listening in self._endpoint.sockets:
+            if listening.fileno() >= 0:
+                self._loop.add_reader(listening.fileno(), self._accept, listening)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._endpoint.socket.fileno())
-        self._endpoint.socket.close()
+        self._pause()
+        for listening in self._endpoint.sockets:
+            listening.close()
         for task in self._handshakes:
             task.cancel()
 
     async def wait_closed(self) -> None:
         await asyncio.gather(*self._handshakes, return_exceptions=True)
 
-    def _accept(self) -> None:
-        if len(self._connections) + len(self._handshakes) >= MAX_CONNECTIONS:
+    def _accept(self, listening: socket.socket) -> None:
+        if len(self._connections) + len(self._handshakes) >= self._limit:
             self._evict_idle()
             return
         try:
-            accepted, _ = self._endpoint.socket.accept()
+            accepted, _ = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        except OSError:  # out of file descriptors or memory, perhaps only for now
-            # The next attempt would fail at once as well and use all CPU. Server.on_tick resumes it.
-            self._loop.remove_reader(self._endpoint.socket.fileno())
+        except OSError:  # out of file descriptors or memory, which idle connections can give back
+            self._evict_idle()
             return
         # In a task, so that a client with a slow TLS handshake does not delay the others.
         task = self._loop.create_task(self._handshake(accepted))
@@ -83,12 +96,18 @@ class Acceptor:
         task.add_done_callback(self._handshakes.discard)
 
     def _evict_idle(self) -> None:
-        # The socket stays readable while clients wait, so the loop would call _accept again and again.
-        self._loop.remove_reader(self._endpoint.socket.fileno())
+        # A socket stays readable while clients wait, so the loop would call _accept again and again, and use
+        # all CPU. Server.on_tick resumes it.
+        self._pause()
         idle = [connection for connection in self._connections if connection.is_idle()]
         idle.sort(key=lambda connection: connection.since)
         for connection in idle[:EVICTED_AT_ONCE]:
             connection.transport.abort()
+
+    def _pause(self) -> None:
+        for listening in self._endpoint.sockets:
+            if listening.fileno() >= 0:
+                self._loop.remove_reader(listening.fileno())
 
     async def _handshake(self, accepted: socket.socket) -> None:
         tls = self._endpoint.tls()
@@ -176,10 +195,13 @@ class Server(uvicorn.Server):
 
 
 def bind(address: str) -> socket.socket:
-    """A listening socket for host:port, or for all interfaces without a host. Raises ListenError."""
+    """A listening socket for host:port. Raises ListenError.
+
+    Without a host, it is for all interfaces; so it is for [::], which includes IPv4 as in Go programs.
+    """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    is_dual_stack = not host and socket.has_dualstack_ipv6()
+    is_dual_stack = is_wildcard(host) and socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if is_dual_stack or ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, int(port)), family=family, dualstack_ipv6=is_dual_stack)
@@ -195,13 +217,26 @@ def bind(address: str) -> socket.socket:
     return listening
 
 
+def is_wildcard(host: str) -> bool:
+    """Whether it stands for all addresses of both families: empty or ::."""
+    try:
+        return host == "" or IPv6Address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def bound_address(listening: socket.socket) -> str:
+    """The address of a listening socket as host:port, with the port that the kernel has chosen for 0."""
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def base_url(listening: socket.socket, *, is_tls: bool = False) -> str:
     """The URL of a listening socket on this machine."""
-    host, port = listening.getsockname()[:2]
-    if host in ("::", "0.0.0.0"):  # noqa: S104 (compared, not bound)
-        host = "localhost"
-    scheme = "https" if is_tls else "http"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    scheme, address = "https" if is_tls else "http", bound_address(listening)
+    for every_interface in ("[::]:", "0.0.0.0:"):
+        address = address.replace(every_interface, "localhost:")
+    return f"{scheme}://{address}"
 
 
 async def serve_endpoints(

@@ -7,7 +7,8 @@ value, since names and errors come from k6 Cloud. The page needs no JavaScript a
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -44,6 +45,7 @@ LEGEND = [*((outcome.value, OUTCOME_NAMES[outcome]) for outcome in Outcome), ("a
 class Status:
     """Data shown on the page. Times are Unix seconds; `last_poll` is None before the first poll has finished.
 
+    `data_age` is the time in seconds since the last poll that returned data, None before the first.
     `polling_since` is None if no poll is running; `next_poll` is None if the next poll is not scheduled yet.
     `errors` are recent failures with the time of each, the latest last.
     """
@@ -60,6 +62,19 @@ class Status:
     errors: Sequence[tuple[float, str]]
     app_url: str
     telemetry_path: str
+    # Not compared, since it changes all the time. Like `now`, it is shown in whole seconds.
+    data_age: float | None = field(compare=False)
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether there is data, but no new data."""
+        return self.data_age is not None and (self.is_stale or self.last_poll_outcome == "failure")
+
+
+def format_clock_time(timestamp: float, now: float) -> str:
+    """Unix seconds as "18:25 UTC", with the date if it is not that of `now`."""
+    time, today = datetime.fromtimestamp(timestamp, UTC), datetime.fromtimestamp(now, UTC).date()
+    return f"{time:%H:%M} UTC" if time.date() == today else f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 environment = Environment(
@@ -71,6 +86,7 @@ environment = Environment(
 )
 environment.filters |= {
     "age": format_age,
+    "clock": format_clock_time,
     "describe_run": describe_run,
     "duration": lambda seconds: format_duration(max(seconds, 0)),
     "timestamp": format_timestamp,
@@ -84,6 +100,9 @@ def render(status: Status, *, is_refreshing: bool = True) -> str:
     stream = TEMPLATE.stream(
         status=status,
         now=status.now,
+        data_time=status.now - (status.data_age or 0.0),
+        known_time=partial(known_time, status),
+        metrics_url=status.telemetry_path.removeprefix("/"),  # relative, since a proxy may add a prefix
         style=Markup(STYLE),  # noqa: S704 (our own file)
         legend=LEGEND,
         refresh_seconds=refresh_seconds(status) if is_refreshing else None,
@@ -112,6 +131,15 @@ def sort_key(test_state: TestState) -> tuple[int, str, int]:
     """Sorts tests by urgency: failing, then with an active run, then the others, then those never run."""
     ranks = (is_failing(test_state), bool(test_state.active_runs), bool(test_state.runs), True)
     return ranks.index(True), test_state.test.name.casefold(), test_state.test.id
+
+
+def known_time(status: Status, test_id: int) -> float:
+    """Until when the state of a test is known, in Unix seconds: now, unless there is no new data about it."""
+    data_age = status.data_age or 0.0
+    since = status.state.unconfirmed_since.get(test_id)
+    if since is not None and status.state.updated_at is not None:
+        return status.now - data_age - (status.state.updated_at - since)
+    return status.now - data_age if status.is_outage else status.now
 
 
 def refresh_seconds(status: Status) -> int:

@@ -209,11 +209,14 @@ def poll_failures() -> Panel:
 def unusable_data() -> Panel:
     skipped = f"sum by (reason) (increase({self_metric('runs_skipped_total')}[$__rate_interval]))"
     unknown = f"sum by (field) (increase({self_metric('unknown_values_total')}[$__rate_interval]))"
+    dropped = f"sum(increase({self_metric('log_lines_dropped_total')}[$__rate_interval]))"
     return time_series(
-        "Unusable data",
-        "Skipped runs and tests, and values that this version of the exporter does not know. If unknown "
-        "values continue, look for a newer version.",
-        build_series((skipped, "skipped: {{reason}}"), (unknown, "unknown {{field}}")),
+        "Skipped and dropped",
+        "Skipped runs and tests, values that this version of the exporter does not know, and log lines that "
+        "could not be written. If unknown values continue, look for a newer version.",
+        build_series(
+            (skipped, "skipped: {{reason}}"), (unknown, "unknown {{field}}"), (dropped, "dropped log lines")
+        ),
         unit="short",
         bars=True,
         min_interval="1m",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config import ENVIRONMENT, ConfigError, load, settings
+from exporter.config import ENVIRONMENT, ConfigError, ConfigLoader, load, settings
 from tests.support.golden import assert_golden
 
 BAD = sorted(Path(__file__).with_name("bad").glob("*.yaml"))
@@ -22,8 +22,7 @@ GENERATED: dict[str, bytes] = {
     "nested 3000 levels deep": b"[" * 3000,
     "nested one level too deep": b"tests: " + b"[" * 20 + b"]" * 20,
     "a number of 6000 digits": b"api: {concurrency: 0x" + b"f" * 5000 + b"}",
-    "a regex with 3000 groups": b"tests: [{include: '" + b"(" * 3000 + b")" * 3000 + b"'}]",
-    "a regex with one group too many": b"tests: [{include: '" + b"(" * 101 + b")" * 101 + b"'}]",
+    "a large regex": b"tests: [{include: 'x{0,1000}" + b"x{0,1000}" * 99 + b"'}]",
     # Each merges the one before it; the last is constructed first, since it is less deep.
     "merges nested 3000 levels deep": b"a:\n  a0: &a0 {}\n"
     + b"".join(b"  a%d: &a%d {<<: *a%d}\n" % (n, n, n - 1) for n in range(1, 3000))
@@ -36,7 +35,8 @@ GENERATED: dict[str, bytes] = {
 # Variables beside the token, and flags as a tree.
 VARIABLES_AND_FLAGS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "variable with a wrong value": ({"RUNS__KEEP": "many"}, {}),
-    "empty variable for a number": ({"RUNS__KEEP": ""}, {}),
+    "blank variable for a number": ({"RUNS__KEEP": " "}, {}),
+    "blank variable for tests": ({"TESTS": " "}, {}),
     "tests variable with a wrong id": ({"TESTS": "[{id: 1}, {id: x}]"}, {}),
     "tests variable with a number": ({"TESTS": "1234"}, {}),
     "tests variable with invalid YAML": ({"TESTS": "[{id: 1}"}, {}),
@@ -50,6 +50,10 @@ VARIABLES_AND_FLAGS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "variable for a setting that was renamed": ({"API__STACK_ID": "1"}, {}),
     "variable for the token": ({"API__TOKEN": "canary"}, {}),
     "variable for the token, single underscore": ({"API_TOKEN": "canary"}, {}),
+    "variables that one would expect": (
+        dict.fromkeys(("STACK_ID", "TOKEN", "TOKEN_FILE", "TEST", "PROJECT", "URL", "INTERVAL"), "canary"),
+        {},
+    ),
     "variable like no setting": ({"ZEBRA__STRIPES": "1"}, {}),
     "flag with a wrong value": ({}, {"log": {"level": "loud"}}),
     "flag of its own name": ({}, {"sharding": {"shard": "-1"}}),
@@ -82,7 +86,7 @@ def cases(folder: Path) -> dict[str, list[str]]:
     found["directory"] = errors(folder)
     for name, (environ, flags) in VARIABLES_AND_FLAGS.items():
         found[name] = errors(None, variables(**environ), **flags)
-    found["K6_CLOUD_STACK_ID with a name"] = errors(None, TOKEN | {"K6_CLOUD_STACK_ID": "mystack"})
+    found["K6_CLOUD_STACK_ID with two words"] = errors(None, TOKEN | {"K6_CLOUD_STACK_ID": "my stack"})
     found["no token"] = errors(None, {})
     found["two words as a token"] = errors(None, {"K6_CLOUD_TOKEN": "two words"})
     return found
@@ -102,6 +106,36 @@ def test_each_error_is_one_line_without_secrets(tmp_path: Path) -> None:
             assert message.isprintable()
             assert "canary" not in message
             assert not [text for text in (*library, *python) if text in message]
+
+
+@pytest.mark.parametrize("content", ["hello", "[{timeout: 1s}]", "1"])
+@pytest.mark.parametrize("source", ["variable", "flag", "K6_CLOUD_STACK_ID"])
+def test_section_that_is_none_is_rejected(content: str, source: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"api: {content}")
+    environ = {"variable": variables(API__URL="https://k6.test"), "K6_CLOUD_STACK_ID": TOKEN | {source: "1"}}
+    flags = {"api": {"url": "https://k6.test"}} if source == "flag" else {}
+
+    assert errors(file, environ.get(source, TOKEN), **flags) == errors(file)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing", "api:", "api:\n  url:\n"])
+def test_file_that_loses_its_settings_is_rejected(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    reload = ConfigLoader(file, TOKEN, {})
+    file.write_text(content)
+    reload()
+    reload()  # it was empty at the start
+    file.write_text("tests: [{id: 1}]")
+    reload()
+
+    file.write_text(content)
+    with pytest.raises(ConfigError, match="no longer contains"):
+        reload()
+    with pytest.raises(ConfigError):
+        reload()
+    file.write_text("tests: [{id: 2}]")
+    assert reload()[0].tests[0].id == 2
 
 
 def test_every_setting_is_wrong_in_some_file() -> None:

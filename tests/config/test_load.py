@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.config import ENVIRONMENT, Config, TestSelector, load, settings
+from exporter.config import ENVIRONMENT, Config, ConfigError, TestSelector, load, settings
 
 TOKEN = {"K6_CLOUD_TOKEN": "secret"}
 
@@ -19,6 +19,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "api.stack": ("1", "2", "3"),
     "api.url": ("https://file.test", "https://environment.test", "https://flag.test"),
     "api.token_file": ("/file", "/environment", "/flag"),
+    "api.ca_file": ("/file", "/environment", "/flag"),
     "api.timeout": ("1s", "2s", "3s"),
     "api.concurrency": ("1", "2", "3"),
     "api.requests_per_minute": ("1", "2", "3"),
@@ -87,6 +88,13 @@ def test_flag_overrides_variable_overrides_file(name: str, tmp_path: Path) -> No
     assert parse_alone(name, in_flag) != parse_alone(name, in_environment)
 
 
+@pytest.mark.parametrize("value", [[":1", "[::1]:2"], (":1", "[::1]:2"), ":1,[::1]:2"])
+def test_listen_addresses_are_a_list_or_one_text(value: object) -> None:
+    config = Config.model_validate({"web": {"listen_address": value}})
+
+    assert config.web.listen_address == (":1", "[::1]:2")
+
+
 def test_section_can_come_from_all_sources(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("poll: {interval: 1s, idle_interval: 2s, stale_after: 10m}")
@@ -153,7 +161,7 @@ def test_valid_file_is_loaded(tmp_path: Path) -> None:
     )
     assert config.poll.interval == 0.5
     assert (config.runs.keep, config.runs.max_age) == (0, 604800)
-    assert (config.web.listen_address, config.web.telemetry_path) == ("[::1]:9000", "/k6/metrics")
+    assert (config.web.listen_address, config.web.telemetry_path) == (("[::1]:9000",), "/k6/metrics")
     assert config.app_url == "https://mystack.grafana.net/a/k6-app"
 
 
@@ -164,6 +172,19 @@ def test_yaml_anchors_and_merges_work(tmp_path: Path) -> None:
     config, _ = load(file, TOKEN, {})
 
     assert (config.poll.interval, config.poll.idle_interval, config.runs.keep) == (5, 5, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_empty_variable_is_as_not_set(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(tree(name, yaml.safe_load(VALUES[name][0]))))
+    environ = TOKEN | {ENVIRONMENT + name.upper().replace(".", "__"): ""}
+
+    assert load(file, environ, {})[0] == load(file, TOKEN, {})[0] != Config()
+
+
+def test_empty_variable_of_no_setting_is_ignored() -> None:
+    assert load(None, TOKEN | {"K6_CLOUD_EXPORTER_POLL__INTERVALL": ""}, {})[0] == Config()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +237,7 @@ def test_auto_version_is_v6_if_a_stack_is_set(version: str, stack: int | None, a
         ("[{id: 1, name: soak}]", (TestSelector(id=1, name="soak"),)),
         ("- id: 1\n- project: 2\n  include: ^a", (TestSelector(id=1), TestSelector(project=2, include="^a"))),
         ('[{"id": 1}]', (TestSelector(id=1),)),
-        ("", ()),
+        ("[]", ()),
     ],
 )
 def test_variable_for_tests_is_yaml(text: str, tests: tuple[TestSelector, ...]) -> None:
@@ -230,3 +251,69 @@ def test_each_setting_has_help_and_a_valid_default(name: str) -> None:
     assert len(setting.help) >= 7
     if setting.default:
         assert parse_alone(name, setting.default) == value(Config(), name)
+
+
+@pytest.mark.parametrize(
+    ("value", "stack"),
+    [
+        (12, 12),
+        ("12", 12),
+        (" 12 ", 12),
+        (12.0, 12),
+        (2**31 - 1, 2**31 - 1),
+        ("mystack", "https://mystack.grafana.net"),
+        ("MyStack", "https://mystack.grafana.net"),
+        ("my-stack-2", "https://my-stack-2.grafana.net"),
+        ("2nd", "https://2nd.grafana.net"),
+        ("mystack.grafana.net", "https://mystack.grafana.net"),
+        ("https://mystack.grafana.net/", "https://mystack.grafana.net"),
+        ("https://mystack.grafana.net/a/k6-app/runs/1", "https://mystack.grafana.net"),
+        ("http://mystack.grafana.net", "https://mystack.grafana.net"),
+        ("https://k6.example.com", "https://k6.example.com"),
+    ],
+)
+def test_stack_is_an_id_a_name_or_a_url(value: object, stack: int | str) -> None:
+    config = Config.model_validate({"api": {"stack": value}})
+
+    assert config.api.stack == stack
+    assert config.api.effective_version == "v6"
+
+
+def test_variable_for_the_stack_takes_a_url() -> None:
+    config, _ = load(None, TOKEN | {"K6_CLOUD_STACK_ID": "https://mystack.grafana.net"}, {})
+
+    assert config.api.stack == "https://mystack.grafana.net"
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("https://api.k6.io/cloud/v6", "https://api.k6.io"),
+        ("https://api.k6.io/cloud/v6/", "https://api.k6.io"),
+        ("https://api.k6.io/cloud/v5", "https://api.k6.io"),
+        ("https://api.k6.io/loadtests/v2", "https://api.k6.io"),
+        ("https://api.k6.io/v3/", "https://api.k6.io"),
+        ("https://proxy.test/k6/cloud/v6", "https://proxy.test/k6"),
+        ("https://proxy.test/k6", "https://proxy.test/k6"),
+        ("https://proxy.test/cloud", "https://proxy.test/cloud"),
+        ("https://proxy.test/v3/k6", "https://proxy.test/v3/k6"),
+        ("https://cloud.test", "https://cloud.test"),
+    ],
+)
+def test_path_of_an_api_is_removed_from_its_url(value: str, url: str) -> None:
+    assert Config.model_validate({"api": {"url": value}}).api.url == url
+
+
+def test_log_level_warn_is_warning() -> None:
+    assert parse_alone("log.level", "warn") == "warning"
+
+
+def test_flag_takes_an_alias_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("tests: [{id: 1, name: soak}, {id: 2, name: twice}, {id: 3, name: twice}, {name: login}]")
+
+    config, _ = load(file, TOKEN, {"tests": [{"name": "soak"}, {"name": "login"}, {"id": "4"}]})
+
+    assert [(entry.id, entry.name) for entry in config.tests] == [(1, "soak"), (None, "login"), (4, None)]
+    with pytest.raises(ConfigError, match="2, 3"):
+        load(file, TOKEN, {"tests": [{"name": "twice"}]})

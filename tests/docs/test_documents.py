@@ -88,12 +88,11 @@ def command_table() -> str:
 
 
 def help_texts() -> str:
-    """`--help` of each command, 100 columns wide."""
-    texts = []
-    for name, command in commands():
-        context = click.Context(command, info_name=f"k6-cloud-exporter {name}", max_content_width=100)
-        context.terminal_width = 100
-        texts.append(f"### `{name}`\n\n```text\n{command.get_help(context)}\n```")
+    """`--help` of each command, 80 columns wide."""
+    texts = [
+        f"### `{name}`\n\n```text\n{public_names.format_help(name, command)}\n```"
+        for name, command in commands()
+    ]
     return "\n\n".join(texts)
 
 
@@ -293,7 +292,7 @@ def test_security_policy_states_the_limits_of_the_server() -> None:
     limits = (
         f"{server.MAX_CONNECTIONS} connections",
         f"{protocol.MAX_HEAD // 1024} KiB for request line and headers",
-        f"never more than {(protocol.MAX_HEAD + 2 * protocol.PARSED_CHUNK) // 1024} KiB",
+        f"up to {(protocol.MAX_HEAD + protocol.PARSED_CHUNK) // 1024} KiB in a pipelined request",
         f"{protocol.MAX_BODY // 1024} KiB for a body",
         f"{protocol.REQUEST_TIMEOUT:.0f} seconds for the TLS handshake and for a request",
         f"{protocol.RESPONSE_TIMEOUT:.0f} seconds to read a response",

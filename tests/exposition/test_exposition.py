@@ -1,5 +1,6 @@
 """Rendering of the state, compared with prometheus-client's rendering of the same samples."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from prometheus_client.registry import Collector
 from exporter.exposition.families import Family, Labels, build_families
 from exporter.exposition.render import Exposition
 from exporter.model import LoadTest, Phase, Run
+from exporter.self_metrics import SelfMetrics
 from exporter.simulator import EndStatus, Phases, World
 from exporter.store import State, StateUpdate, TestState, TestUpdate
 from tests.support.lab import START, Lab
@@ -23,7 +25,10 @@ from tests.support.scripted_world import UNUSUAL_NAME
 TABLE = build_families("https://app.k6.io", "legacy")
 
 NAMES = st.one_of(
-    st.text(max_size=255), st.sampled_from([UNUSUAL_NAME, "|", "\\", '"', "\n", "\r\n", "ü" * 255, "{}=,"])
+    st.text(max_size=255),
+    st.sampled_from(
+        [UNUSUAL_NAME, "|", "\\", '"', "\n", "\r\n", "ü" * 255, "{}=,", "a\u2028b\x85", "\ud800"]
+    ),
 )
 TIMESTAMPS = st.one_of(st.none(), st.floats(0, 4e9))
 NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
@@ -65,6 +70,12 @@ def samples_of(family: Family, subject: Run | TestState) -> list[tuple[Labels, f
     return list(family.samples(subject))
 
 
+def replace_line_break(char: str) -> str:
+    """A space for a character that ends a line or is not in UTF-8; the formats escape the newline."""
+    ends_line = len(f"a{char}b".splitlines()) > 1
+    return " " if (ends_line and char != "\n") or "\ud800" <= char <= "\udfff" else char
+
+
 class StateCollector(Collector):
     """The samples of a state as objects of prometheus-client."""
 
@@ -81,7 +92,7 @@ class StateCollector(Collector):
                 test = {
                     "project_id": project,
                     "test_id": str(test_state.test.id),
-                    "test_name": test_state.test.name,
+                    "test_name": "".join(map(replace_line_break, test_state.test.name)),
                 }
                 for run in test_state.exposed_runs if family.subject == "run" else ():
                     self.add(metric, family, test | {"run_id": str(run.id)}, run)
@@ -104,6 +115,23 @@ def test_both_formats_equal_prometheus_clients_rendering(poll: StateUpdate) -> N
 
     assert b"".join(exposition.text()) == generate_latest(registry)
     assert b"".join(exposition.openmetrics()) + b"# EOF\n" == generate_openmetrics(registry)
+
+
+def test_no_character_of_a_name_ends_a_line() -> None:
+    name = "".join(map(chr, range(sys.maxunicode + 1)))
+    state = State().apply(StateUpdate(updates={1: TestUpdate(LoadTest(1, name))}))
+
+    page = b"".join(Exposition(TABLE).update(state).text()).decode()
+
+    assert page.splitlines() == page.removesuffix("\n").split("\n")
+
+
+def test_no_character_of_the_revision_ends_a_line() -> None:
+    self_metrics = SelfMetrics(version="1", revision="a\u2028b\r\ud800c")
+
+    for page in (self_metrics.render_text().decode(), self_metrics.render_openmetrics().decode()):
+        assert page.splitlines() == page.removesuffix("\n").split("\n")
+        assert 'revision="a b ?c"' in page
 
 
 @settings(max_examples=50, deadline=None)

@@ -75,8 +75,10 @@ def test_config_schema_has_all_choices(name: str) -> None:
 def test_rendered_configuration_is_valid(name: str) -> None:
     made = settings_file(ci(name))
 
-    assert Config.model_validate(made).web.listen_address.endswith(
-        str(container(ci(name))["ports"][0]["containerPort"])
+    assert (
+        Config.model_validate(made)
+        .web.listen_address[0]
+        .endswith(str(container(ci(name))["ports"][0]["containerPort"]))
     )
 
 

@@ -225,7 +225,7 @@ def test_helm_3_rejects_a_misspelled_value() -> None:
         ("serviceMonitor.interval", "1.5m"),
         ("podMonitor.scrapeTimeout", "30s1m"),
         ("podLabels", {"number": 1}),
-        ("config", {"api": {"stack": "many"}}),
+        ("config", {"api": {"stack": True}}),
     ],
 )
 def test_invalid_value_is_rejected_by_the_schema(name: str, value: Any) -> None:

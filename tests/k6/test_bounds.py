@@ -1,20 +1,25 @@
 """Limits of a response; what exceeds them is rejected while it arrives, before it fills the memory."""
 
+import asyncio
 import gzip
+import itertools
 import json
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
+from exporter.k6 import decoding
 from exporter.k6.coerce import MAX_TEXT
-from exporter.k6.decoding import MAX_BYTES
+from exporter.k6.decoding import MAX_BYTES, MAX_VALUES
 from exporter.k6.errors import ApiError, DecodeError, ServerError, Unauthorized
 from exporter.k6.legacy.client import LegacyClient
-from exporter.k6.pagination import MAX_ITEMS, MAX_VALUES
+from exporter.k6.pagination import MAX_ITEMS
+from exporter.k6.transport import MAX_CHECKED_ON_LOOP
 from exporter.k6.v6.client import V6Client
 from exporter.nesting import MAX_NESTING
 from tests.support.k6_server import RUNS, TransportClient
@@ -131,6 +136,41 @@ def test_truncated_gzip_is_a_decode_error() -> None:
     assert "gzip" in refused(client_with(Stream([packed[:-9]]), Content_Encoding="gzip"))
 
 
+def garbage(*first: bytes) -> Stream:
+    """These parts and then more than anybody wants."""
+    return Stream(itertools.chain(first, (b"\xff" * 2**16 for _ in iter(int, 1))))
+
+
+@pytest.mark.parametrize("cut", [1, -1, -8, 10_000])
+def test_body_ends_with_the_gzip_stream(cut: int) -> None:
+    packed = gzip.compress(b"[1, 2, 3]")
+    stream = garbage(*filter(None, (packed[:cut], packed[cut:])))
+
+    assert client_with(stream, Content_Encoding="gzip").get() == b"[1, 2, 3]"
+    assert stream.sent <= 3
+    assert stream.is_closed
+
+
+def test_garbage_in_the_last_part_of_gzip_is_ignored() -> None:
+    packed = gzip.compress(b"[1, 2, 3]")
+
+    assert client_with(Stream([packed + b"garbage"]), Content_Encoding="gzip").get() == b"[1, 2, 3]"
+
+
+def test_gzip_is_read_to_the_end_of_its_response() -> None:
+    # Otherwise its connection could not be used again.
+    stream = Stream([gzip.compress(b"[]")])
+    ended = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        async for part in stream:
+            yield part
+        ended.append(True)
+
+    asyncio.run(decoding.read(parts(), "gzip"))
+    assert ended
+
+
 def test_only_gzip_is_accepted() -> None:
     encodings: list[str] = []
 
@@ -215,6 +255,23 @@ def test_response_with_millions_of_values_is_rejected(
             read(body)
 
     assert peak(read_body) < 3 * MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    ("size", "is_in_thread"), [(MAX_CHECKED_ON_LOOP, False), (MAX_CHECKED_ON_LOOP + 1, True)]
+)
+def test_large_body_is_checked_in_a_thread(size: int, is_in_thread: bool) -> None:
+    ran: list[bool] = []
+
+    async def scene() -> None:
+        executor = ThreadPoolExecutor(initializer=lambda: ran.append(True))
+        asyncio.get_running_loop().set_default_executor(executor)
+        client = client_with(Stream([b"[]".ljust(size)]))
+        await client.transport.get(RUNS)
+
+    asyncio.run(scene())
+
+    assert bool(ran) is is_in_thread
 
 
 @pytest.mark.parametrize(("read", "page"), READERS)

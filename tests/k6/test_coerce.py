@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.k6.coerce import to_float, to_int, to_str, to_timestamp
+from exporter.k6.coerce import (
+    to_amount,
+    to_duration,
+    to_float,
+    to_id,
+    to_id_or_none,
+    to_int,
+    to_planned_duration,
+    to_str,
+    to_timestamp,
+)
 from exporter.k6.transport import parse_retry_after
 
 ANYTHING = st.recursive(
@@ -232,3 +242,37 @@ def test_an_offset_shifts_a_moment_by_just_that(raw: str, minutes: int) -> None:
 )
 def test_a_text_is_a_string_or_nothing(raw: object, expected: str) -> None:
     assert to_str(raw) == expected
+
+
+@pytest.mark.parametrize("raw", [None, "", 0, -1, "0", "-1", 0.0, -1.0])
+def test_run_without_defined_length_has_no_duration(raw: object) -> None:
+    assert to_planned_duration(raw) is None
+
+
+@pytest.mark.parametrize("raw", [-2, "-60", -0.5, 1.1e9, 1e300, "abc", True, [60]])
+def test_impossible_planned_duration_is_rejected(raw: object) -> None:
+    with pytest.raises(ValueError, match=r"is negative|is not a|longer than"):
+        to_planned_duration(raw)
+
+
+@pytest.mark.parametrize("raw", [0, 1, "90", 0.5, 1e9])
+def test_possible_duration_is_kept(raw: object) -> None:
+    assert to_duration(raw) == to_float(raw)
+
+
+@pytest.mark.parametrize("raw", [-1, "-1", -1e-9, -1e300])
+def test_negative_amount_or_duration_is_rejected(raw: object) -> None:
+    for convert in (to_amount, to_duration):
+        with pytest.raises(ValueError, match="is negative"):
+            convert(raw)
+
+
+def test_negative_id_is_rejected() -> None:
+    assert to_id(0, "no id") == 0
+    with pytest.raises(ValueError, match="-5"):
+        to_id(-5, "no id")
+
+
+@pytest.mark.parametrize("raw", [None, "", 0, "0", -1, "x", 2**64, []])
+def test_no_id_is_none(raw: object) -> None:
+    assert to_id_or_none(raw) is None

@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from exporter.k6.coerce import to_float, to_int, to_timestamp
-from exporter.k6.decoding import MAX_BYTES
+from exporter.k6.decoding import MAX_BYTES, MAX_VALUES
 from exporter.k6.errors import ApiError
 from exporter.k6.legacy.client import LegacyClient
-from exporter.k6.pagination import MAX_ITEMS, MAX_VALUES
+from exporter.k6.pagination import MAX_ITEMS
+from exporter.k6.stack import Stack
 from exporter.k6.v6.client import V6Client
 from exporter.k6.v6.schema import ScheduleBody, parse_schedule
 from exporter.model import RunList, TestList
@@ -86,6 +87,13 @@ def transport_errors() -> Iterator[str]:
         else:
             client = TransportClient(Script(failure))
         yield f"{name}: {error_of(client.transport.get('/loadtests/v2/runs'))}"
+    stack = Stack("https://mystack.grafana.net")
+    for name, failure in (
+        ("unknown stack", refusal(403, "No access")),
+        ("no stack_id", httpx.Response(200, json={})),
+    ):
+        client = TransportClient(Script(failure), stack=stack)
+        yield f"{name}: {error_of(client.transport.get('/cloud/v6/test_runs'))}"
     client = TransportClient(Script(*answers(429, retry_after="100")))
     error_of(client.transport.get("/loadtests/v2/runs"))
     yield f"Retry-After: {error_of(client.transport.get('/loadtests/v2/runs'))}"

@@ -1,6 +1,7 @@
 """One request, a server that may respond with anything, and the result."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -152,6 +153,19 @@ def test_a_retry_after_can_be_a_date() -> None:
     client.get()
 
     assert client.elapsed == 12
+
+
+@pytest.mark.parametrize("skew", [-3600, 3600, -86400 * 400])
+def test_retry_after_date_is_by_the_clock_of_the_server(skew: float) -> None:
+    retry_at, date = (
+        format_datetime(datetime.fromtimestamp(START + skew + seconds, UTC), usegmt=True)
+        for seconds in (7, 0)
+    )
+    client = TransportClient(Script(*answers(429, retry_after=retry_at, date=date), *answers(200)))
+
+    client.get()
+
+    assert client.elapsed == 7
 
 
 def test_short_retry_after_keeps_the_backoff() -> None:
@@ -620,3 +634,56 @@ def test_non_ascii_cookie_breaks_no_later_request() -> None:
     client.get()
 
     assert "Cookie" not in server.got[1].headers
+
+
+def test_cancelled_request_is_counted_as_such() -> None:
+    arrived = asyncio.Event()
+
+    async def serve(_: httpx.Request) -> httpx.Response:
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    client = TransportClient(httpx.MockTransport(serve))
+
+    async def scene() -> None:
+        request = asyncio.create_task(client.transport.get(RUNS))
+        await arrived.wait()
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+    client.run(scene())
+
+    assert client.log.requests == [(RUNS, "cancelled")]
+
+
+def test_each_request_is_logged_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "exporter.k6")
+    client = TransportClient(Script(*answers(503, 200)))
+
+    client.run(
+        client.transport.get("/cloud/v6/load_tests/{id}/test_runs", [("$top", 10), ("x", "a b")], id=7)
+    )
+
+    records = [record for record in caplog.records if record.name == "exporter.k6.transport"]
+    path = "/cloud/v6/load_tests/7/test_runs?$top=10&x=a b"
+    assert [
+        (it.getMessage(), *(vars(it)[name] for name in ("method", "path", "status", "attempt")))
+        for it in records
+    ] == [
+        ("request", "GET", path, "503", 1),
+        ("request", "GET", path, "200", 2),
+    ]
+    assert all(record.levelno == logging.DEBUG for record in records)
+    assert not [record for record in records if TOKEN in str(vars(record))]
+
+
+def test_log_of_a_request_hides_the_base_url(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "exporter.k6")
+    client = TransportClient(Script(*answers(200)))
+    client.client.base_url = httpx.URL("https://k6.test/secret-path")
+
+    client.get()
+
+    assert not [record for record in caplog.records if "secret-path" in str(vars(record))]

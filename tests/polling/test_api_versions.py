@@ -6,7 +6,9 @@ The differences are in one list, which is a part of the documentation.
 import re
 from collections.abc import Callable
 
-from exporter.simulator import REJECTED, EndStatus, Phases, World
+import pytest
+
+from exporter.simulator import REJECTED, EndStatus, Phases, World, faults
 from tests.support.lab import START, Lab, Series
 
 BRISK = Phases(created=4, validated=4, queued=8, initializing=12, running=60, processing=20)
@@ -97,3 +99,19 @@ def test_both_api_versions_give_the_same_series() -> None:
 
     assert same > 50_000
     assert used == DIFFERENCES.keys()
+
+
+@pytest.mark.parametrize(("stack", "field"), [(None, "duration"), (1, "estimated_duration")])
+@pytest.mark.parametrize("length", [-1, 0])
+def test_run_without_defined_length_is_exposed(stack: int | None, field: str, length: int) -> None:
+    world = World()
+    run = world.add_run(world.add_test("endurance"), created=START - 1800, phases=Phases(running=90_000))
+    with Lab(world, api={"url": "http://k6.test", "stack": stack}) as lab:
+        lab.simulator.faults.add(faults.field(field, length))
+        lab.poll()
+
+        assert lab.series("k6_cloud_run_duration") == lab.series("k6_cloud_test_last_run_duration") == {}
+        assert lab.series("k6_cloud_run_status").popitem()[1] == 2
+        assert f'run_id="{run}"' in lab.page()
+        assert lab.value('k6_cloud_exporter_unknown_values_total{field="duration"}') is None
+        assert f"of {length} s" not in lab.get("/").text

@@ -152,11 +152,11 @@ def test_entry_without_a_test_is_unresolved() -> None:
         poll_result = lab.poll()
 
         assert poll_result.outcome == "success"
-        assert lab.exporter.poller.state.unresolved == (
+        assert [*map(str, lab.exporter.poller.state.unresolved)] == [
             "test 99",
             f"project {project}, include '^x'",
             "project 98",
-        )
+        ]
         assert lab.value("k6_cloud_exporter_tests_unresolved") == 3
 
 

@@ -1,7 +1,7 @@
 """Polls of the v6 API: which requests they send, and what follows from the responses."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -53,15 +53,71 @@ def outcomes(one: Lab) -> set[str]:
     return {name.split('outcome="')[1].split('"')[0] for name, value in series.items() if value}
 
 
-def test_poll_with_seven_active_runs_sends_8_requests() -> None:
+def test_poll_with_seven_active_runs_sends_one_request() -> None:
     with lab(many_tests(1000, moving=7, runs=5)) as one:
         one.poll()
         one.take_requests()
-        one.at(15).poll()
-        requested = paths(one.take_requests())
+        for seconds in range(15, 90, 15):
+            one.at(seconds).poll()
+            assert paths(one.take_requests()) == [RUNS]
 
-    assert requested.count(RUNS) == 1
-    assert len(requested) == 8
+        assert sum(one.series("k6_cloud_test_active_runs").values()) == 7
+
+
+def test_active_run_stays_listed_after_a_reload() -> None:
+    world = many_tests(3)
+    test = next(iter(world.tests))
+    with lab(world) as one:
+        one.poll()
+        world.add_run(test, created=START + 10, phases=LONG)
+        one.at(15).poll()
+        for minute in range(1, 10):
+            world.add_run(test, created=START + 60 * minute)
+            one.at(60 * minute + 5).poll()
+        one.reload(api=V6)
+        one.at(610).poll()
+        one.take_requests()
+        one.at(625).poll()
+
+        assert paths(one.take_requests()) == [RUNS]
+
+
+def test_active_run_that_fits_on_no_page_is_read() -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    old = world.add_run(test, created=START - 3000, phases=LONG)
+    for i in range(20):
+        world.add_run(test, created=START - 2000 + i)
+    new = world.add_run(test, created=START - 600, phases=LONG)
+    with lab(world, options=Options(v6=V6Options(max_top=10, clamp_top=True))) as one:
+        one.poll()
+        one.take_requests()
+        one.at(15).poll()
+
+        assert paths(one.take_requests()) == [RUNS, f"{RUNS}/{old}"]
+        assert {run.id for run in one.exporter.poller.state.tests[test].active_runs} == {old, new}
+
+
+def test_list_that_outgrows_its_page_costs_one_page_once() -> None:
+    world = many_tests(1)
+    test = next(iter(world.tests))
+    with lab(world, options=Options(v6=V6Options(max_top=20, clamp_top=True))) as one:
+        one.poll()
+        active = world.add_run(test, created=START + 10, phases=LONG)
+        requests = []
+        for minute in range(1, 30):
+            world.add_run(
+                test, created=START + 60 * minute - 5, phases=HASTY, ending=EndStatus.ABORTED_BY_USER
+            )
+            one.take_requests()
+            one.at(60 * minute).poll()
+            requests.append([path for path in paths(one.take_requests()) if "test_runs" in path])
+
+        one_page, two_pages, with_read = [RUNS], [RUNS, RUNS], [RUNS, f"{RUNS}/{active}"]
+        assert requests.count(one_page) + requests.count(two_pages) + requests.count(with_read) == 29
+        assert requests.count(two_pages) == 1
+        assert requests.index(two_pages) > 15
+        assert finished(one) == {"aborted": 29}
 
 
 def test_idle_poll_sends_one_request() -> None:
@@ -181,8 +237,9 @@ def test_run_deleted_between_list_and_read_is_dropped() -> None:
 
 
 def test_active_run_that_fails_to_load_is_kept() -> None:
-    world = many_tests(1, moving=1)
-    (moving,) = (run for run in world.runs if world.at(run, START).finished is None)
+    world = many_tests(1)
+    # Older than the first list, which therefore lacks it.
+    moving = world.add_run(next(iter(world.tests)), created=START - 90_000, phases=LONG)
     with lab(world) as one:
         one.poll()
         world.stop(moving, START + 1)
@@ -275,7 +332,7 @@ def test_many_ids_are_found_with_one_list() -> None:
 
         assert paths(one.take_requests()).count("/cloud/v6/load_tests") == 1
         assert len(one.exporter.poller.state.tests) == 200
-        assert one.exporter.poller.state.unresolved == ("test 99",)
+        assert [*map(str, one.exporter.poller.state.unresolved)] == ["test 99"]
 
 
 def test_discovery_finds_new_and_deleted_tests() -> None:
@@ -488,3 +545,75 @@ def test_empty_list_of_tests_is_verified() -> None:
             world.delete_test(test)
         assert one.at(600).poll().outcome == "success"
         assert one.page() == ""
+
+
+def count_forty_runs(one: Lab, world: World) -> dict[str, float]:
+    """What is counted of a run in each of forty minutes, with a poll in each."""
+    test = next(iter(world.tests))
+    for minute in range(40):
+        created = START + 60 * minute + 30
+        world.add_run(test, created=created, phases=HASTY, ending=EndStatus.ABORTED_BY_USER)
+    for _ in range(41):
+        one.now.value += 60
+        one.poll()
+    return finished(one)
+
+
+def world_without_runs() -> World:
+    world = World()
+    world.add_test("checkout")
+    return world
+
+
+WORLDS = pytest.mark.parametrize("make", [world_without_runs, lambda: many_tests(2)], ids=["no_runs", "runs"])
+
+
+@WORLDS
+@pytest.mark.parametrize(
+    "date",
+    ["Thu, 24 Sep 2026 14:13:20 GMT", "Thu, 01 Jan 2099 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:01 GMT"],
+)
+def test_wrong_date_in_the_first_poll_hides_no_run(make: Callable[[], World], date: str) -> None:
+    world = make()
+    with lab(world) as one:
+        one.simulator.faults.add(faults.header("date", date))
+        one.poll()
+        one.simulator.faults.clear()
+
+        assert count_forty_runs(one, world) == {"aborted": 40}
+
+
+@WORLDS
+@pytest.mark.parametrize("days", [-3, 3])
+def test_wrong_local_clock_without_date_hides_no_run(make: Callable[[], World], days: int) -> None:
+    world = make()
+    with lab(world) as one:
+        one.simulator.clock = lambda: one.now.value - 86400 * days
+        one.now.value += 86400 * days
+        one.simulator.faults.add(faults.header("date", ""))
+        one.poll()
+
+        assert count_forty_runs(one, world) == {"aborted": 40}
+
+
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 2099 00:00:00 GMT", "Mon, 01 Jan 1990 00:00:00 GMT"])
+def test_wrong_date_in_a_later_poll_changes_no_list(date: str) -> None:
+    world = many_tests(2)
+    with lab(world) as one:
+        for seconds in (0, 60):
+            one.at(seconds).poll()
+        expected = one.take_requests()[-1]
+        one.simulator.faults.add(faults.header("date", date))
+        for seconds in (120, 180, 240):
+            one.at(seconds).poll()
+            assert one.take_requests() == [expected]
+
+
+def test_run_of_a_wrong_id_stops_no_count() -> None:
+    world = many_tests(1)
+    with lab(world) as one:
+        one.simulator.faults.add(faults.field("id", 2**62).on("*test_runs*", times=2))
+        one.poll()
+        assert str(2**62) in one.page()
+
+        assert count_forty_runs(one, world) == {"aborted": 40}

@@ -92,6 +92,10 @@ class Process:
     def log(self) -> str:
         return self._err.read_text(encoding="utf-8")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def is_alive(self) -> bool:
         return self._process.poll() is None
 

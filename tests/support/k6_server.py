@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from exporter.clock import Clock
+from exporter.k6.stack import Stack
 from exporter.k6.write import WriteTransport
 from tests.support.lab import START, ManualClock
 
@@ -63,6 +64,7 @@ class TransportClient:
         requests_per_minute: int = 300,
         authorize: Callable[[], dict[str, str]] = lambda: {"Authorization": f"Token {TOKEN}"},
         clock: Clock | None = None,
+        stack: Stack | None = None,
     ) -> None:
         self.now = ManualClock()
         self.log = RequestLog()
@@ -78,6 +80,7 @@ class TransportClient:
             concurrency=concurrency,
             requests_per_minute=requests_per_minute,
             observer=self.log,
+            stack=stack,
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -45,13 +45,14 @@ class ManualClock:
 
 
 def add_date_header(simulator: Simulator) -> App:
-    """The simulator with a Date header in each response, as a web server adds it."""
+    """The simulator with a Date header in each response that has none, as a web server adds it."""
 
     async def respond(scope: Message, receive: Receive, send: Send) -> None:
         async def send_with_date(message: Message) -> None:
             if message["type"] == "http.response.start":
                 date = formatdate(simulator.clock(), usegmt=True).encode()
-                message["headers"] = [*message["headers"], (b"date", date)]
+                has_date = any(name == b"date" for name, _ in message["headers"])
+                message["headers"] = [*message["headers"], *([] if has_date else [(b"date", date)])]
             await send(message)
 
         await simulator(scope, receive, send_with_date)

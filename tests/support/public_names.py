@@ -63,6 +63,12 @@ def commands(group: click.Command = main, prefix: str = "") -> Iterator[tuple[st
             yield prefix + name, command
 
 
+def format_help(name: str, command: click.Command) -> str:
+    """What --help prints on a terminal of 80 columns; `name` is the command without the program."""
+    program = click.Context(main, info_name="k6-cloud-exporter", **main.context_settings)
+    return command.get_help(click.Context(command, program, info_name=name, terminal_width=80))
+
+
 def flags(command: click.Command) -> list[str]:
     return [option for parameter in command.params for option in parameter.opts if option.startswith("-")]
 

@@ -83,7 +83,7 @@ async def run_server(
 ) -> AsyncIterator[RunningServer]:
     listening = bind("127.0.0.1:0")
     port = listening.getsockname()[1]
-    server = Server(Endpoint(app, listening, tls))
+    server = Server(Endpoint(app, [listening], tls))
     serving = asyncio.create_task(server.serve())
     await wait_until(lambda: server.started)
     running = RunningServer(server, port)

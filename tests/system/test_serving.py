@@ -1,8 +1,11 @@
 """The command `serve` from its flags to the signal that ends it."""
 
 import json
+import resource
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import httpx
@@ -145,7 +148,7 @@ def test_revoked_token_is_logged_once(cloud: Cloud) -> None:
 
         assert process.value("k6_cloud_up") == 0
         assert process.get("/-/healthy") == "Healthy.\n"
-        assert "set a valid one in K6_CLOUD_TOKEN" in process.get("/")
+        assert "set it in K6_CLOUD_TOKEN" in process.get("/")
         lines = [logfmt(line) for line in process.log.splitlines()]
         assert [(line["level"], line.get("reason")) for line in lines] == [
             ("info", None),
@@ -269,12 +272,71 @@ def test_missing_token_exits_with_2(command: tuple[str, ...]) -> None:
     assert "K6_CLOUD_TOKEN" in result.stderr
 
 
-def test_empty_host_listens_on_all_interfaces(cloud: Cloud) -> None:
-    with Process("--web.listen-address", ":0", **cloud.environment()) as process:
+@pytest.mark.parametrize("address", [":0", "[::]:0", "[0:0::0]:0"])
+def test_wildcard_address_serves_both_families(address: str, cloud: Cloud) -> None:
+    with Process("--web.listen-address", address, **cloud.environment()) as process:
         assert process.url().startswith("http://localhost:")
         process.ready()
         port = process.url().rpartition(":")[2]
-        assert httpx.get(f"http://127.0.0.1:{port}/-/ready", trust_env=False).text == "Ready.\n"
+        assert logfmt(process.log.splitlines()[0])["address"] == f"[::]:{port}"
+        for host in ("127.0.0.1", "[::1]"):
+            assert httpx.get(f"http://{host}:{port}/-/ready", trust_env=False).text == "Ready.\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "simulator"])
+def test_each_listen_address_is_served(command: str, cloud: Cloud) -> None:
+    ports = [free_port(), free_port()]
+    flags = [f"--web.listen-address=127.0.0.1:{port}" for port in ports]
+    settings = cloud.environment() if command == "serve" else {}
+    path = "/simulator/state" if command == "simulator" else "/-/healthy"
+    with Process(command, *flags, **settings) as process:
+        for port in ports:
+            url = f"http://127.0.0.1:{port}{path}"
+            assert eventually(lambda url=url: httpx.get(url, trust_env=False).is_success)  # type: ignore[misc]
+        if command == "serve":
+            addresses = [logfmt(line)["address"] for line in process.log.splitlines()]
+            assert addresses == [f"127.0.0.1:{port}" for port in ports]
+
+        assert process.end() == 0
+
+
+@contextmanager
+def limit_file_descriptors(number: int) -> Iterator[None]:
+    """The limit for processes that are started in the block."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("is_limited_at_start", [True, False], ids=["at the start", "later"])
+def test_idle_connections_give_way_at_the_limit(is_limited_at_start: bool, cloud: Cloud) -> None:
+    with ExitStack() as stack:
+        with limit_file_descriptors(256) if is_limited_at_start else nullcontext():
+            process = stack.enter_context(
+                Process(*ANY_PORT, **cloud.environment(**FAST_POLLING, **NO_RATE_LIMIT))
+            )
+        url = process.ready()
+        if not is_limited_at_start:
+            # The exporter still allows as many connections as before: accept() fails instead.
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (64, 64))
+
+        for _ in range(300):
+            stack.enter_context(connect_idle(url))
+        assert process.get("/-/ready") == "Ready.\n"
+        if is_limited_at_start:  # polls have file descriptors left
+            polled = polls(process, "success")
+            assert eventually(lambda: polls(process, "success") > polled + 3)
+            assert polls(process, "failure") == 0
+
+
+def connect_idle(url: str) -> socket.socket:
+    """A connection that has received a response and waits for its next request."""
+    address = httpx.URL(url)
+    connection = socket.create_connection((address.host, address.port or 0), timeout=10)
+    connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    return connection
 
 
 def test_telemetry_path_can_be_changed(cloud: Cloud) -> None:

@@ -12,10 +12,13 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
+import pytest
 
 from exporter.simulator import EndStatus, Phases, World, faults
+from exporter.web.status_page import MAX_TESTS
 from tests.support.golden import assert_golden
 from tests.support.lab import START, TOKEN, Lab
 from tests.web.pictures import create_shop
@@ -101,6 +104,30 @@ def poll_until_stale(lab: Lab) -> str:
     return get_page(lab)
 
 
+def poll_until_next_day(lab: Lab) -> str:
+    lab.poll()
+    lab.simulator.tokens.clear()
+    lab.at(86_400).poll()
+    return get_page(lab)
+
+
+def poll_until_outage(lab: Lab) -> str:
+    """The second poll has failed, but the data of the first one is not stale yet."""
+    lab.poll()
+    lab.simulator.tokens.clear()
+    lab.at(240).poll()
+    return get_page(lab.at(250))
+
+
+def poll_with_partial_outage(lab: Lab) -> str:
+    """Since the first poll, the runs of the first test cannot be fetched."""
+    lab.poll()
+    lab.simulator.faults.add(faults.error(400).on("/loadtests/v2/runs?*test_id=400001*"))
+    for seconds in (60, 120):
+        lab.at(seconds).poll()
+    return get_page(lab)
+
+
 def poll_with_next_due(lab: Lab) -> str:
     lab.exporter.next_poll = lambda: START + 40
     lab.poll()
@@ -113,6 +140,13 @@ def create_world(*runs: dict[str, Any]) -> World:
     test = world.add_test("checkout")
     for run in runs:
         world.add_run(test, **run)
+    return world
+
+
+def create_two_running_tests() -> World:
+    world = create_world({"created": START - 17, "phases": Phases(running=600), "duration": 400})
+    second = world.add_test("search")
+    world.add_run(second, created=START - 17, phases=Phases(running=600), duration=400)
     return world
 
 
@@ -135,6 +169,9 @@ def test_golden_sentences() -> None:
         "next poll is scheduled": (create_world(), poll_with_next_due),
         "errors": (create_world(), poll_with_errors),
         "errors before the last poll": (create_world(), poll_after_errors),
+        "outage": (create_world(running), poll_until_outage),
+        "outage since yesterday": (create_world(), poll_until_next_day),
+        "partial outage": (create_two_running_tests(), poll_with_partial_outage),
         "stale data": (create_world(queued), poll_until_stale),
     }
     texts = []
@@ -277,7 +314,7 @@ def test_at_most_a_thousand_tests_are_listed() -> None:
         page = get_page(lab)
 
     assert page.count('<li class="test">') == 1000
-    assert '2 more tests are not listed here; see <a href="/metrics">/metrics</a>.' in page
+    assert '2 more tests are not listed here; see <a href="metrics">/metrics</a>.' in page
 
 
 def test_failed_poll_and_missing_tests_are_shown() -> None:
@@ -318,6 +355,72 @@ def test_stale_page_guesses_nothing() -> None:
     assert not {"progress"} & set(ParsedPage(page).tags)
     assert 'class="totals"' not in page
     assert "<title>stale, k6 Cloud exporter</title>" in page
+
+
+def test_progress_stops_in_an_outage() -> None:
+    with Lab(create_two_running_tests()) as lab:
+        poll_until_outage(lab)
+        bars = find_progress_bars(lab.at(250))
+        assert bars == find_progress_bars(lab.at(290)) != []
+        lab.simulator.tokens.add(TOKEN)
+        lab.poll()
+        assert find_progress_bars(lab) != bars
+
+
+def test_progress_stops_in_a_partial_outage() -> None:
+    with Lab(create_two_running_tests()) as lab:
+        poll_with_partial_outage(lab)
+        before, after = find_progress_bars(lab.at(130)), find_progress_bars(lab.at(170))
+
+    assert before[0] == after[0]
+    assert before[1] != after[1]
+
+
+def test_outage_banner_appears_only_without_new_data() -> None:
+    banner = '<p class="outage"'
+    with Lab(create_world({"created": START - 60})) as lab:
+        assert banner not in get_page(lab)
+        lab.poll()
+        assert banner not in get_page(lab.at(299))
+        assert banner in get_page(lab.at(301))  # polls have stopped
+        lab.poll()
+        assert banner not in get_page(lab)
+        lab.simulator.tokens.clear()
+        lab.poll()
+        assert banner in get_page(lab)
+
+
+def test_no_data_is_lost_before_the_first_success() -> None:
+    with Lab(create_world()) as lab:
+        lab.simulator.tokens.clear()
+        lab.poll()
+        page = get_page(lab)
+
+    assert '<p class="outage"' in page
+    assert "dropped" not in page
+    assert "stale" not in re.sub(r"(?s)<style>.*</style>", "", page)
+
+
+@pytest.mark.parametrize("prefix", ["/", "/k6/", "/tools/k6/"])
+@pytest.mark.parametrize("telemetry_path", ["/metrics", "/a/b/metrics"])
+def test_all_links_work_behind_a_prefix(prefix: str, telemetry_path: str) -> None:
+    world = World()
+    for number in range(MAX_TESTS + 1):
+        world.add_test(f"test {number}")
+    api = {"url": "http://k6.test", "requests_per_minute": 10_000}
+    with Lab(world, api=api, web={"telemetry_path": telemetry_path}) as lab:
+        lab.poll()
+        pages = [lab.get(path).text for path in ("/", "/?refresh=off")]
+        urls = {
+            urljoin(f"http://proxy.test{prefix}", link)
+            for page in pages
+            for link in re.findall(r'(?:href|src|action)="(.*?)"', page)
+        }
+        ours = {url.removeprefix(f"http://proxy.test{prefix}") for url in urls if "//proxy.test" in url}
+
+        # A proxy that strips the prefix.
+        assert {lab.get(f"/{path}").status_code for path in ours} == {200}
+        assert ours == {"", "?refresh=off", telemetry_path[1:], "-/healthy", "-/ready"}
 
 
 def test_every_value_from_outside_is_escaped() -> None:

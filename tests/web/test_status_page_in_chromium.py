@@ -209,6 +209,32 @@ def test_page_loads_only_itself_within_its_policy(browser: Chromium, shop: Lab) 
     assert browser.evaluate("getComputedStyle(document.querySelector('.test')).display") == "grid"
 
 
+def test_links_work_behind_a_proxy_with_a_prefix(browser: Chromium, shop: Lab) -> None:
+    def strip_prefix(path: str) -> tuple[int, Mapping[str, str], bytes]:
+        return create_site(shop)(path.removeprefix("/k6")) if path.startswith("/k6/") else (404, {}, b"")
+
+    browser.open(strip_prefix, "/k6/")
+    links = browser.evaluate("[...document.links].map((at) => at.href)")
+    ours = {link.removeprefix(ORIGIN) for link in links if link.startswith(ORIGIN)}
+
+    assert ours >= {"/k6/metrics", "/k6/-/healthy", "/k6/-/ready", "/k6/?refresh=off"}
+    assert {strip_prefix(link)[0] for link in ours} == {200}
+
+
+@pytest.mark.parametrize("width", [360, 1060])
+def test_long_name_is_clamped_until_it_is_focused(browser: Chromium, shop: Lab, width: int) -> None:
+    browser.set_screen(width=width)
+    browser.open(create_site(shop))
+    longest = "[...document.querySelectorAll('.name')].find((at) => at.textContent.length === 255)"
+    height = f"{longest}.getBoundingClientRect().height / parseFloat(getComputedStyle({longest}).lineHeight)"
+
+    assert round(browser.evaluate(height)) == 2
+    assert browser.evaluate(f"{longest}.title") == "w" * 255
+    browser.evaluate(f"{longest}.focus()")
+    assert browser.evaluate(height) > 3
+    assert browser.evaluate(f"{longest}.scrollHeight <= {longest}.clientHeight + 1")
+
+
 def test_policy_forbids_scripts_styles_and_images(browser: Chromium, shop: Lab) -> None:
     added = b'<p style="color: red">x</p><script>document.title = "y"</script><img src="/z"></body>'
 

@@ -1,7 +1,7 @@
 """The command `backfill`: its flags, and its steps: fetch the history, replay it, write it."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -27,10 +27,10 @@ from exporter.store import RetentionPolicy
 OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
 
 
-@click.command(epilog="Exit codes: 0 success, 1 error, 2 wrong usage.")
+@click.command(epilog="Exit codes: 0 success, 1 error, 2 wrong usage or an ambiguous name.")
 @config_options
 @click.option("--since", required=True, help="start: an age, such as 90d, or a date")
-@click.option("--until", default="3h", show_default=True, help="end: an age or a date, at least 3h ago")
+@click.option("--until", default="3h", show_default=True, help="end, at least 3h ago")
 # Prometheus shows a sample for 5 minutes: 4 leave no gap in graphs while a run is active.
 @click.option("--step", default="4m", show_default=True, help="sample interval while a run is active")
 @click.option("--idle-step", default="1h", show_default=True, help="sample interval while no run is active")
@@ -38,15 +38,23 @@ OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
     "--label",
     multiple=True,
     metavar="NAME=VALUE",
-    help="label for every sample, such as the job or instance of the scraped series; repeatable",
+    help="label for every sample; repeatable",
 )
-@click.option("--split", help="split the output into one file per duration, such as 7d; speeds up promtool")
-@click.option("-o", "--output", required=True, metavar="FILE", help="output file; - is standard output")
+@click.option("--split", help="one output file per duration, such as 7d")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(),  # for shell completion
+    help="output file; - is standard output",
+)
 def backfill(**flags: Any) -> None:
     """Export run history as OpenMetrics for promtool.
 
     promtool turns the output into blocks for Prometheus. All samples have the present names and labels of
-    tests, and runs that k6 Cloud has deleted are missing.
+    tests, and runs that k6 Cloud has deleted are missing. --label job=... and --label instance=... make the
+    series the same as the scraped ones. --split speeds up promtool.
     """
     own_flags = {name: flags.pop(name) for name in OWN_FLAGS}
     config, token = load_config_or_exit(**flags)
@@ -71,18 +79,20 @@ def run_backfill(config: Config, token: Secret, options: BackfillOptions, connec
                 samples = write(config, options, history, add_bar("writing"))
             except OSError as error:
                 errors = [f"cannot write to {options.output or 'standard output'}: {error.strerror}"]
-    print_skipped(history, result, result.unresolved if config.tests else ())
+    print_skipped(history, result)
     for message in errors:
         print_message(f"error: {message}")
     if not errors:
         print_summary(options, history, samples)
-    return 1 if errors else 0
+    return 2 if history.is_ambiguous else 1 if errors else 0
 
 
 def find_errors(history: History, result: PollResult, options: BackfillOptions) -> list[str]:
     """Why nothing is written. A gap would look as if there had been no runs."""
+    if history.is_ambiguous:
+        return history.unresolved
     if result.failures:
-        return [failure.message for failure in result.failures]
+        return [failure.message for failure in dict.fromkeys(result.failures)]
     if not history.tests:
         advice = "k6-cloud-exporter check shows details"
         return [f"no test visible to the token matches the configuration; {advice}"]
@@ -158,9 +168,9 @@ def print_message(message: str) -> None:
     click.echo(message, err=True)
 
 
-def print_skipped(history: History, result: PollResult, unresolved: Sequence[str]) -> None:
-    for entry in unresolved:
-        print_message(f"skipped: {entry}: no matching test, or not visible to this token")
+def print_skipped(history: History, result: PollResult) -> None:
+    for message in () if history.is_ambiguous else history.unresolved:
+        print_message(f"skipped: {message}")
     for skipped in result.skipped:
         print_message(f"skipped: {skipped.description}")
     for run in history.undated:

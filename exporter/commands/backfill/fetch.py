@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from exporter.commands.backfill.options import BackfillOptions
 from exporter.commands.backfill.timeline import has_timestamps
+from exporter.commands.names import describe_unresolved
 from exporter.config import Config
 from exporter.k6.errors import ApiError, DecodeError
 from exporter.k6.legacy import client as legacy
@@ -25,11 +26,17 @@ OnStep = Callable[[int], None]  # called after each step, with the number of all
 
 @dataclass(slots=True)
 class History:
-    """The fetched tests and their runs, by test ID, and runs without the timestamps to place them."""
+    """The fetched tests and their runs, by test ID.
+
+    `undated` are runs without the timestamps to place them. `unresolved` are sentences about entries of
+    `tests` that select no test; if a name `is_ambiguous`, no runs are fetched.
+    """
 
     tests: Mapping[int, LoadTest] = field(default_factory=dict)
     runs: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
     undated: list[Run] = field(default_factory=list)
+    unresolved: list[str] = field(default_factory=list)
+    is_ambiguous: bool = False
 
     def add(self, runs: Iterable[Run], until: float) -> None:
         """Add those runs that belong to one of the tests and were created by `until`."""
@@ -66,6 +73,12 @@ async def fetch_history(
             await source.discover(State(), result)
             history.tests = dict(sorted((result.members or {}).items()))
             remaining = list(history.tests.values())
+            # Without configured tests, nothing can be misspelled.
+            if config.tests:
+                history.unresolved = await describe_unresolved(source.api, result.unresolved)
+                history.is_ambiguous = any(entry.candidates for entry in result.unresolved)
+            if history.is_ambiguous:
+                return history
             if isinstance(source.api, v6.V6Client):
                 remaining = await fetch_v6_runs(source.api, options, look_back, history, result)
             await for_each(remaining, fetch_test, result, concurrency=config.api.concurrency)

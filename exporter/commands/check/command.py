@@ -41,6 +41,7 @@ async def run_check(config: Config, token: Secret) -> int:
             report.print_tests(config, state)
             # Without configured tests, nothing can be misspelled.
             if state.unresolved and config.tests:
+                report.print_ambiguous(state.unresolved)
                 report.print_unresolved(await fetch_suggestions(config, token, state.unresolved))
         report.print_line("series", str(exporter.snapshot().series))
         report.print_line("first poll", pluralize(sum(first.values()), "request"))

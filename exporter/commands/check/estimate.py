@@ -16,17 +16,18 @@ Requests = Mapping[str, int]  # number of requests by endpoint
 
 @dataclass(frozen=True, slots=True)
 class RequestEstimate:
-    """Requests of a poll without active runs, and what a discovery adds. An active run adds one at most."""
+    """Requests of a poll without active runs, and what a discovery and an active run add to it."""
 
     poll: float
     discovery: float
+    active_run: float
 
     def requests_per_hour(self, interval: float, discovery_interval: float, active_runs: int = 0) -> float:
         """Requests in an hour of polls `interval` seconds apart, with this many runs active all the time."""
         polls = HOUR / interval
         # The first poll after each discovery interval is a discovery as well.
         discoveries = polls / max(math.ceil(discovery_interval / interval), 1)
-        return polls * (self.poll + active_runs) + self.discovery * discoveries
+        return polls * (self.poll + self.active_run * active_runs) + self.discovery * discoveries
 
 
 def estimate_requests(first: Requests, second: Requests, *, api_version: str, tests: int) -> RequestEstimate:
@@ -36,10 +37,11 @@ def estimate_requests(first: Requests, second: Requests, *, api_version: str, te
     """
     discovery = count_other_requests(first)
     if api_version == "v6":
-        return RequestEstimate(poll=second.get(v6.RUNS, 1), discovery=discovery)
+        # Active runs are in the list of runs, except old ones of a busy stack.
+        return RequestEstimate(poll=second.get(v6.RUNS, 1), discovery=discovery, active_run=0)
     poll = count_other_requests(second)
     # A discovery lists the tests as well, instead of the poll, and the runs of a part of the tests.
-    return RequestEstimate(poll=poll, discovery=discovery - poll + tests / SWEEP_PARTS)
+    return RequestEstimate(poll=poll, discovery=discovery - poll + tests / SWEEP_PARTS, active_run=1)
 
 
 def count_other_requests(requests: Requests) -> int:

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import click
 
 from exporter.commands.check.estimate import RequestEstimate
+from exporter.commands.names import describe_entry
 from exporter.config import Config
 from exporter.formatting import escape_unprintable, format_setting_duration, pluralize
 from exporter.k6.errors import Forbidden, Unauthorized
-from exporter.model import LoadTest
+from exporter.model import LoadTest, UnresolvedEntry
 from exporter.polling.factory import build_selector
 from exporter.polling.result import PollResult
 from exporter.store import State
@@ -23,11 +24,12 @@ def print_line(label: str, text: str) -> None:
 def print_access(config: Config, poll_result: PollResult) -> None:
     """Whether the token is accepted, errors of the poll, and the API version."""
     api = config.api
-    for failure in poll_result.failures:
+    # A wrong ID of a stack may have the same status as a token without access. A wrong URL has its own error.
+    may_be_wrong = api.effective_version == "v6" and isinstance(api.stack, int)
+    for failure in dict.fromkeys(poll_result.failures):  # several requests can fail alike
         print_line("token" if failure.reason == Unauthorized.reason else "failed", failure.message)
-        # With v6, a wrong stack ID may have the same status as a token without access.
-        if failure.reason == Forbidden.reason and api.effective_version == "v6":
-            print_line("", f"check that {api.stack} is the ID of your stack (api.stack, K6_CLOUD_STACK_ID)")
+        if failure.reason == Forbidden.reason and may_be_wrong:
+            print_line("", f"check that {api.stack} is your stack (api.stack, K6_CLOUD_STACK_ID)")
     if poll_result.outcome != "failure":
         print_line("token", f"accepted by {api.url}")
     if api.version != "auto":
@@ -65,6 +67,13 @@ def print_selected(entry: str, tests: Sequence[LoadTest]) -> None:
         print_line("", f"and {len(tests) - MAX_LISTED} more")
 
 
+def print_ambiguous(entries: Sequence[UnresolvedEntry]) -> None:
+    """The names in the configuration that several tests have."""
+    for entry in entries:
+        if entry.candidates:
+            print_line("ambiguous", describe_entry(entry, ()))
+
+
 def print_unresolved(suggestions: Mapping[str, str]) -> None:
     """The entries of the configuration that select no test, each with a suggestion."""
     for entry, suggestion in suggestions.items():
@@ -82,7 +91,11 @@ def print_estimate(config: Config, estimate: RequestEstimate, *, active_runs: in
     interval = format_setting_duration(poll.discovery_interval)
     discoveries = f"{estimate.discovery:.1f} per discovery, every {interval}"
     print_line("requests", f"{idle:.0f} per hour while no run is active: {idle_polls}, plus {discoveries}")
-    print_line("", f"up to {active:.0f} per hour while {runs}: {polls}, plus 1 per active run")
+    if estimate.active_run:
+        print_line("", f"up to {active:.0f} per hour while {runs}: {polls}, plus 1 per active run")
+    else:
+        older = "plus 1 per active run beyond the newest 900 runs"
+        print_line("", f"{active:.0f} per hour while {runs}: {polls}, {older}")
     print_line("", f"at most {limit} per hour, the limit of api.requests_per_minute")
     if max(idle, active) > limit:
         print_line("too many", "the limit will delay polls; raise api.requests_per_minute or the intervals")

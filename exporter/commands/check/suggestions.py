@@ -4,30 +4,32 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from difflib import get_close_matches
 
+from exporter.commands.names import find_similar_tests, format_tests
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.formatting import escape_unprintable
 from exporter.k6.errors import ApiError
-from exporter.model import LoadTest
+from exporter.model import LoadTest, UnresolvedEntry
 from exporter.polling.factory import build_selector, open_source
 from exporter.polling.result import PollResult
 from exporter.polling.selector import Rule
+from exporter.regex import Regex
 from exporter.store import State
 
 MAX_IDS = 20  # that are looked up as run ids
-MAX_LISTED = 3  # tests in a suggestion
 
 Entry = int | Rule  # a test id, or a rule
 
 
-async def fetch_suggestions(config: Config, token: Secret, unresolved: Sequence[str]) -> dict[str, str]:
+async def fetch_suggestions(
+    config: Config, token: Secret, unresolved: Sequence[UnresolvedEntry]
+) -> dict[str, str]:
     """A suggestion for each entry that matches nothing, to be printed after it; takes a few requests."""
     selector = build_selector(config)
     entries: dict[str, Entry] = {f"test {id_}": id_ for id_ in selector.tests}
     entries |= {str(rule): rule for rule in selector.rules}
-    missing = {name: entries[name] for name in unresolved}
+    missing = {str(entry): entries[entry.entry] for entry in unresolved if not entry.candidates}
     ids = [entry.project if isinstance(entry, Rule) else entry for entry in missing.values()]
 
     # Without `tests` and `sharding`, a discovery finds all tests that the token can see.
@@ -68,24 +70,14 @@ def identify(id_: int, tests: Sequence[LoadTest], test_of_run: Mapping[int, int]
 def suggest_for_rule(rule: Rule, tests: Sequence[LoadTest]) -> str:
     """What the rule would match if it were less strict, or else tests with similar names."""
     pattern = rule.include.pattern if rule.include else ""
-    ignoring_case = re.compile(pattern, re.IGNORECASE)
     less_strict = {
         "without exclude": replace(rule, exclude=None),
-        f"with include: (?i){pattern}": replace(rule, include=ignoring_case),
+        f"with include: (?i){pattern}": replace(rule, include=Regex(f"(?i){pattern}")),
         f"without project {rule.project}": replace(rule, project=None),
     }
     for how, other in less_strict.items():
         if matches := [test for test in tests if other.matches(test)]:
             return f"would match {format_tests(matches)} {how}"
     tests = [test for test in tests if rule.project in (None, test.project_id)]
-    words = " ".join(re.findall(r"[\w-]+", pattern)).casefold()
-    names = {test.name.casefold() for test in tests}
-    similar = get_close_matches(words, sorted(names), n=MAX_LISTED, cutoff=0.5)
-    found = [test for name in similar for test in tests if test.name.casefold() == name]
+    found = find_similar_tests(rule.name or " ".join(re.findall(r"[\w-]+", pattern)), tests)
     return f"similar names: {format_tests(found)}" if found else f"matches none of {len(tests)} tests"
-
-
-def format_tests(tests: Sequence[LoadTest]) -> str:
-    """The first few tests, by id and name."""
-    text = ", ".join(f"{test.id} {escape_unprintable(test.name)}" for test in tests[:MAX_LISTED])
-    return f"{text} and {len(tests) - MAX_LISTED} more" if len(tests) > MAX_LISTED else text

@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from exporter.clock import Clock
+from exporter.commands.names import AmbiguousName, describe_unresolved, find_test
 from exporter.commands.options import load_config_or_exit
 from exporter.commands.process import run_async
 from exporter.commands.runs import output
@@ -61,6 +62,9 @@ def with_exit_code(action: Action[P]) -> Action[P]:
         except ApiError as error:
             command.print_message(f"error: {error}")
             return ERROR
+        except AmbiguousName as error:
+            command.print_message(f"error: {error}")
+            return USAGE
         except OSError as error:
             with suppress(OSError):  # standard error may not be writable either
                 command.print_message(f"error: cannot write: {error.strerror}")
@@ -94,7 +98,10 @@ class RunsCommand:
 
     @with_exit_code
     def list(self, *, limit: int, active: bool) -> int:
-        """Print the newest runs; ERROR if the list is incomplete or a configured test does not exist."""
+        """Print the newest runs; ERROR if the list is incomplete or a configured test does not exist.
+
+        USAGE if a name is ambiguous.
+        """
         result = PollResult()
         (rows, since), now = self.call(lambda client: list_newest(client, result, limit=limit, active=active))
         is_failed = bool(result.failures) and not rows
@@ -110,14 +117,18 @@ class RunsCommand:
         if since is not None and len(rows) < limit:
             day = format_iso_timestamp(since)[:10]
             self.print_message(f"runs created before {day} are not listed; use --test ID to list them")
+        if any(entry.candidates for entry in result.unresolved):
+            return USAGE
         return ERROR if errors else PASSED
 
     def _find_errors(self, result: PollResult) -> Sequence[str]:
         # Without configured tests, "all tests" may match none, which is no mistake of the user.
-        unresolved = result.unresolved if self.config.tests else ()
+        unresolved: Sequence[str] = ()
+        if self.config.tests and result.unresolved:
+            unresolved, _ = self.call(lambda client: describe_unresolved(client.api, result.unresolved))
         return [
-            *(failure.message for failure in result.failures),
-            *(f"{entry}: no matching test, or not visible to this token" for entry in unresolved),
+            *(failure.message for failure in dict.fromkeys(result.failures)),
+            *unresolved,
             *(f"skipped {skipped.description}" for skipped in result.skipped),
         ]
 
@@ -135,18 +146,18 @@ class RunsCommand:
         return PASSED
 
     @with_exit_code
-    def start(self, test_id: int, *, yes: bool, watch: bool, interval: float) -> int:
+    def start(self, id_or_name: int | str, *, yes: bool, watch: bool, interval: float) -> int:
         """Start a test after confirmation, and optionally watch the run; `interval` is in seconds."""
-        test, _ = self.call(lambda client: get_test(client, test_id))
+        test, _ = self.call(lambda client: get_test(client, id_or_name))
         api = f"{self.config.api.url}, {self.config.api.effective_version} API"
         effect = f"This starts a run of test {output.format_test(test)} in k6 Cloud ({api})."
         if declined := self._confirm(effect, yes=yes):
             return declined
         try:
-            run, _ = self.call(lambda client: client.writer.start_run(test_id))
+            run, _ = self.call(lambda client: client.writer.start_run(test.id))
         except AMBIGUOUS_ERRORS as error:
             # The request is not repeated: a second one could start a second run.
-            advice = f"test {test_id} may have been started; check with: runs list --test {test_id}"
+            advice = f"test {test.id} may have been started; check with: runs list --test {test.id}"
             raise type(error)(f"{error}; {advice}") from error
         self.print_message(f"started run {run.id}: {output.run_url(run, self.config)}")
         row = RunRow(run, test)
@@ -265,8 +276,11 @@ async def get_run(client: RunsClient, run_id: int) -> RunRow:
         return RunRow(run, LoadTest(run.test_id, str(run.test_id)))
 
 
-async def get_test(client: RunsClient, test_id: int) -> LoadTest:
-    """A test. Raises ApiError; if the ID is a run's, the NotFound says so."""
+async def get_test(client: RunsClient, id_or_name: int | str) -> LoadTest:
+    """A test. Raises ApiError; if the ID is a run's, the NotFound says so. Raises AmbiguousName."""
+    if isinstance(id_or_name, str):
+        return await find_test(client.api, client.config, id_or_name)
+    test_id = id_or_name
     try:
         return await client.api.read_test(test_id)
     except NotFound as error:

@@ -1,5 +1,6 @@
 """The command `runs` and its flags."""
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,25 @@ def parse_watch_interval(_: click.Context, __: click.Parameter, value: str) -> f
     return seconds
 
 
+class RunId(click.IntRange):
+    """The ID of a run."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if str(value).strip().isdecimal():
+            return int(super().convert(value, param, ctx))
+        return self.fail(
+            f"{value!r} is not the ID of a run; list IDs with: runs list --test NAME", param, ctx
+        )
+
+
+class TestIdOrName(click.IntRange):
+    """The ID of a test, or its name. A number is always an ID."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        is_name = value and not re.fullmatch("-?[0-9]+", str(value))
+        return value if is_name else super().convert(value, param, ctx)
+
+
 json_option = click.option("--json", "is_json", is_flag=True, help="print JSON")
 yes_option = click.option("--yes", is_flag=True, help="do not prompt for confirmation")
 watch_option = click.option("--watch", is_flag=True, help="follow the run until it ends")
@@ -37,9 +57,9 @@ interval_option = click.option(
     metavar="DURATION",
     default="5s",
     show_default=True,
-    help="polling interval with --watch; longer while the planned end is far off",
+    help="polling interval of --watch",
 )
-run_argument = click.argument("run_id", metavar="RUN", type=click.IntRange(1))
+run_argument = click.argument("run_id", metavar="RUN", type=RunId(1))
 
 
 @click.group()
@@ -73,21 +93,25 @@ def show(run_id: int, *, watch: bool, interval: float, **flags: Any) -> None:
     """Show a run, or follow it until it ends.
 
     With --watch, a terminal shows a progress bar. Other outputs get one line for each change of state; with
-    --json, each line is a JSON object. Waits through k6 Cloud outages.
+    --json, each line is a JSON object. The interval is longer while the planned end is far off. Waits through
+    k6 Cloud outages.
     """
     sys.exit(create_command(**flags).show(run_id, watch=watch, interval=interval))
 
 
 @runs.command(epilog=EXIT_CODES)
-@click.argument("test_id", metavar="TEST", type=click.IntRange(1))
+@click.argument("test", metavar="TEST", type=TestIdOrName(1))
 @yes_option
 @watch_option
 @interval_option
 @json_option
 @api_options
-def start(test_id: int, *, yes: bool, watch: bool, interval: float, **flags: Any) -> None:
-    """Start a test after confirmation. This consumes virtual user hours."""
-    sys.exit(create_command(**flags).start(test_id, yes=yes, watch=watch, interval=interval))
+def start(test: int | str, *, yes: bool, watch: bool, interval: float, **flags: Any) -> None:
+    """Start a test after confirmation. This consumes virtual user hours.
+
+    TEST is the ID, the alias or the exact name of a test.
+    """
+    sys.exit(create_command(**flags).start(test, yes=yes, watch=watch, interval=interval))
 
 
 @runs.command(epilog="Exit codes: 0 success, 2 wrong usage, 3 error.")

@@ -9,7 +9,18 @@ from typing import Any
 
 import msgspec
 
-from exporter.k6.coerce import FieldConverter, to_float, to_id, to_int, to_int_or_none, to_str, to_timestamp
+from exporter.k6.coerce import (
+    MAX_DURATION,
+    FieldConverter,
+    to_amount,
+    to_id,
+    to_id_or_none,
+    to_int,
+    to_int_or_none,
+    to_planned_duration,
+    to_str,
+    to_timestamp,
+)
 from exporter.k6.errors import DecodeError
 from exporter.k6.pagination import UnexpectedItem, decode_item
 from exporter.model import LoadTest, Phase, Run
@@ -85,7 +96,8 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         raise UnexpectedItem(f"run {id_} of test {test_id} in the list of test {of_test}")
     started = convert("started", to_timestamp, body.started)
     ended = convert("ended", to_timestamp, body.ended)
-    execution = ended - started if started is not None and ended is not None and ended >= started else None
+    elapsed = ended - started if started is not None and ended is not None else None
+    execution = elapsed if elapsed is not None and 0 <= elapsed <= MAX_DURATION else None
     return Run(
         id=id_,
         test_id=test_id,
@@ -96,8 +108,8 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         started=started,
         ended=ended,
         # The planned length. In the vendor's example it differs from the time between start and end.
-        duration=convert("duration", to_float, body.duration),
-        vus=convert("vus", to_float, body.vus),
+        duration=convert("duration", to_planned_duration, body.duration),
+        vus=convert("vus", to_amount, body.vus),
         execution=execution,
         # The legacy API has no times for the end of other phases.
         phases=((Phase.RUNNING, execution),) if execution is not None else (),
@@ -115,7 +127,7 @@ def parse_test(body: TestBody, of_project: int | None) -> LoadTest:
         project_id=to_int_or_none(body.project_id) if of_project is None else of_project,
         # A string in the vendor's documentation:
         # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/tests/
-        last_run_id=to_int_or_none(body.last_test_run_id),
+        last_run_id=to_id_or_none(body.last_test_run_id),
     )
 
 

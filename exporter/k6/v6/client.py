@@ -75,6 +75,8 @@ class V6Client:
             complete_since=created_after if is_certain else math.inf,
             complete_until=max(certain, default=created_after),
             is_complete=paged.is_complete,
+            # A server may have smaller pages than requested.
+            page_size=PAGE_SIZE if is_one_page else paged.on_first_page,
         )
 
     async def list_newest_runs(

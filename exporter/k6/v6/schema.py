@@ -11,7 +11,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from exporter.k6.coerce import FieldConverter, to_float, to_id, to_int_or_none, to_str, to_timestamp
+from exporter.k6.coerce import (
+    MAX_DURATION,
+    FieldConverter,
+    to_amount,
+    to_duration,
+    to_id,
+    to_int_or_none,
+    to_planned_duration,
+    to_str,
+    to_timestamp,
+)
 from exporter.k6.pagination import UnexpectedItem
 from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
 
@@ -96,6 +106,9 @@ PHASES = {
 LOAD_ENDED = ("processing_metrics", "completed", "aborted")
 # Exceptions in setup(), teardown() and the script, as k6 sends them.
 SCRIPT_ERRORS = frozenset({8030, 8031, 8035})
+# k6 sends it for Ctrl-C, for test.abort() in the script and for a threshold, which sets the result `failed`.
+# Such a run (`k6 cloud run --local-execution`) names no user.
+ABORTED_IN_K6 = 8036
 
 
 def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
@@ -127,9 +140,9 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         created=convert("created", to_timestamp, body.created),
         started=started,
         ended=ended if ended is not None else convert("ended", to_timestamp, body.ended),
-        duration=convert("duration", to_float, body.estimated_duration),
-        vus=convert("vus", to_float, body.max_vus),
-        execution=convert("execution_duration", to_float, billable),
+        duration=convert("duration", to_planned_duration, body.estimated_duration),
+        vus=convert("vus", to_amount, body.max_vus),
+        execution=convert("execution_duration", to_duration, billable),
         vuh=convert("vuh", total_vuh, body.cost),
         phases=phase_durations(history),
         invalid_fields=tuple(convert.invalid),
@@ -169,8 +182,11 @@ def map_abort(steps: Iterable[StatusBody], result: object) -> RunStatus:
     # An aborted run has this result if a threshold ended it: https://github.com/grafana/k6/pull/5769
     if result == "failed":
         return RunStatus.ABORTED_BY_THRESHOLD
-    if any(to_int_or_none(extra.code) in SCRIPT_ERRORS for extra in extras):
+    codes = {to_int_or_none(extra.code) for extra in extras}
+    if codes & SCRIPT_ERRORS:
         return RunStatus.ABORTED_BY_SCRIPT_ERROR
+    if ABORTED_IN_K6 in codes:
+        return RunStatus.ABORTED_BY_USER
     return RunStatus.ABORTED_BY_SYSTEM
 
 
@@ -186,7 +202,7 @@ def map_result(result: object) -> ResultStatus | None:
 def total_vuh(cost: object) -> float | None:
     """Virtual user hours. Raises ValueError."""
     # The OpenAPI description allows a number or a string here.
-    return to_float(to_type(cost, Cost).total_vuh)
+    return to_amount(to_type(cost, Cost).total_vuh)
 
 
 def parse_step(step: StatusBody) -> Step:
@@ -220,7 +236,11 @@ def phase_durations(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
             unknown.add(phase)
         else:
             durations[phase] = durations.get(phase, 0.0) + ended - began
-    return tuple((phase, duration) for phase, duration in durations.items() if phase not in unknown)
+    return tuple(
+        (phase, duration)
+        for phase, duration in durations.items()
+        if phase not in unknown and duration <= MAX_DURATION
+    )
 
 
 def parse_test(body: TestBody) -> LoadTest:

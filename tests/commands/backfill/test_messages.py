@@ -9,6 +9,7 @@ from exporter.config import ConfigError
 from exporter.simulator import NextLink, Options, Phases, V6Options, World, faults
 from tests.commands.backfill.harness import build_world, parse_flags, run_command
 from tests.commands.backfill.test_options import INVALID
+from tests.commands.runs.worlds import same_names
 from tests.support.golden import assert_golden
 from tests.support.lab import START
 
@@ -31,6 +32,12 @@ SCENARIOS: dict[str, Callable[[Path], object]] = {
     "no runs": lambda output: run_command(one_run(3600), output),
     "an entry that matches no test": lambda output: run_command(
         build_world(), output, settings={"tests": [{"id": 400001}, {"id": 99}, {"include": "zebra"}]}
+    ),
+    "an unknown name": lambda output: run_command(
+        build_world(), output, settings={"tests": [{"id": 400001}, {"name": "sock 1"}]}
+    ),
+    "an ambiguous name": lambda output: run_command(
+        same_names(), output, settings={"tests": [{"name": "login"}]}
     ),
     "a run without an end": lambda output: run_command(
         one_run(5 * 3600), output, faults=(faults.field("ended", None),)

@@ -50,15 +50,14 @@ def test_estimate_matches_requests_of_an_hour(api: dict[str, int], tests: int, a
         estimate, requests = poll_for_an_hour(lab)
 
     estimated = estimate.requests_per_hour(interval, lab.config.poll.discovery_interval, active)
-    if active and api:
-        # The estimate is an upper bound: the newest run is in the list of all, so it needs no request.
-        assert estimated - 240 * 1.05 <= requests <= estimated * 1.05
-    else:
-        assert requests == pytest.approx(estimated, rel=0.05)
+    assert requests == pytest.approx(estimated, rel=0.05)
 
 
 def test_first_poll_after_the_interval_discovers() -> None:
-    assert RequestEstimate(poll=1, discovery=2).requests_per_hour(60, 300) == 60 + 12 * 2
-    assert RequestEstimate(poll=1, discovery=2).requests_per_hour(60, 290) == 60 + 12 * 2
-    assert RequestEstimate(poll=1, discovery=2).requests_per_hour(60, 30) == 60 + 60 * 2
-    assert RequestEstimate(poll=1, discovery=0).requests_per_hour(15, 300, active_runs=3) == 240 * 4
+    assert RequestEstimate(poll=1, discovery=2, active_run=1).requests_per_hour(60, 300) == 60 + 12 * 2
+    assert RequestEstimate(poll=1, discovery=2, active_run=1).requests_per_hour(60, 290) == 60 + 12 * 2
+    assert RequestEstimate(poll=1, discovery=2, active_run=1).requests_per_hour(60, 30) == 60 + 60 * 2
+    assert (
+        RequestEstimate(poll=1, discovery=0, active_run=1).requests_per_hour(15, 300, active_runs=3)
+        == 240 * 4
+    )

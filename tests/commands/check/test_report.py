@@ -15,6 +15,7 @@ from tests.support.golden import assert_golden
 from tests.support.simulator_server import serve_simulator
 
 SECONDS_AGO = 600
+LOW_LIMIT = {"K6_CLOUD_EXPORTER_API__REQUESTS_PER_MINUTE": "8", "K6_CLOUD_EXPORTER_POLL__INTERVAL": "5s"}
 V6 = {"K6_CLOUD_STACK_ID": "1"}
 LONG = Phases(running=100_000)
 
@@ -61,15 +62,20 @@ def test_golden_reports(cloud: tuple[World, str]) -> None:
         "legacy although a stack is set": run_check(url, "--api.version=legacy", f"--test={first}", **V6),
         "a test and a project": run_check(url, f"--test={first}", f"--project={other}", **V6),
         "shard": run_check(url, "--shard=1", "--total-shards=2", **V6),
-        "low rate limit": run_check(url, K6_CLOUD_EXPORTER_API__REQUESTS_PER_MINUTE="8", **V6),
+        "low rate limit": run_check(url, **LOW_LIMIT, **V6),
         "wrong token": run_check(url, K6_CLOUD_TOKEN="canary"),
         "id of another stack": run_check(url, K6_CLOUD_STACK_ID="2"),
         "wrong ids": run_check(url, *wrong),
+        "a name": run_check(url, "--test=checkout-soak", **V6),
+        "wrong names": run_check(url, "--test=Checkout-soak", "--test=login", "--test=zebra"),
         "wrong patterns": run_check(url, K6_CLOUD_EXPORTER_TESTS=patterns, **V6),
     }
     for _ in range(2):
         simulated.add_run(first, created=time.time() - SECONDS_AGO, phases=LONG)
     reports["active runs"] = run_check(url, f"--test={first}", **V6)
+    for project_id in (project, other):
+        simulated.add_test("same", project_id=project_id)
+    reports["ambiguous name"] = run_check(url, "--test=same", **V6)
 
     sections = [f"[{name}] exit status {status}\n{text}" for name, (status, text) in reports.items()]
     assert_golden(Path(__file__).with_name("report.txt"), "\n".join(sections))

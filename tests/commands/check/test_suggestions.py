@@ -1,6 +1,5 @@
 """Suggestions for entries that match nothing; suggestions.txt has the exact sentences."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from exporter.commands.check.suggestions import suggest
 from exporter.model import LoadTest
 from exporter.polling.selector import Rule
+from exporter.regex import Regex
 from tests.support.golden import assert_golden
 
 TESTS = (
@@ -22,7 +22,7 @@ TEST_OF_RUN = {5000009: 400010}
 
 
 def rule(project: int | None = None, include: str | None = None, exclude: str | None = None) -> Rule:
-    compiled: list[Any] = [None if text is None else re.compile(text) for text in (include, exclude)]
+    compiled: list[Any] = [None if text is None else Regex(text) for text in (include, exclude)]
     return Rule(project, *compiled)
 
 
@@ -38,6 +38,8 @@ RULES = (
     (rule(include="zebra"), "5 tests"),
     (rule(include="login", exclude="spike"), "exclude"),
     (rule(568, exclude="."), "without exclude"),
+    (Rule(name="Ledgr"), "400010 ledger"),
+    (Rule(567, name="ledger"), "without project 567"),
 )
 
 

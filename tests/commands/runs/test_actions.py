@@ -1,7 +1,9 @@
 """`runs start` and `runs stop`: nothing changes without confirmation, and nothing is sent twice."""
 
+import click
 import pytest
 
+from exporter.commands.runs.command import start
 from exporter.simulator import EndStatus, Fault, RunScript, World, faults
 from tests.commands.runs.worlds import SLOW, one_test
 from tests.support.lab import START, Lab
@@ -52,6 +54,76 @@ def test_unconfirmed_command_changes_nothing(api_version: str, answer: str, code
     assert shell.command(answer).stop(5000001, yes=False) == code
     assert ("--yes" in shell.err) == (answer == "")
     assert writes(shell) == []
+
+
+def named_tests() -> World:
+    """400001 soak, 400002 login, 400003 login and 400004, whose name is 400002."""
+    world = World()
+    for name in ("soak", "login", "login", "400002"):
+        world.add_test(name)
+    return world
+
+
+@both
+def test_start_by_name_takes_the_exact_name(api_version: str) -> None:
+    shell = Shell(named_tests(), api_version)
+
+    assert shell.command().start("soak", yes=True, watch=False, interval=5) == 0
+    assert [run.test_id for run in shell.world.runs.values()] == [400001]
+    if api_version == "v6":
+        assert len(shell.take_requests()) == 2  # the list of tests, and the start
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "code", "parts"),
+    [
+        ("login", 2, ("400002 (project ", "400003 (project ")),
+        ("Soak", 3, ("similar names: 400001 soak",)),
+        ("zebra", 3, ("no matching test",)),
+    ],
+)
+def test_start_by_another_name_starts_nothing(
+    api_version: str, name: str, code: int, parts: tuple[str, ...]
+) -> None:
+    shell = Shell(named_tests(), api_version)
+
+    assert shell.command().start(name, yes=True, watch=False, interval=5) == code
+    assert writes(shell) == []
+    error = shell.err
+    assert [part for part in parts if part not in error] == []
+
+
+@both
+def test_start_by_alias_starts_the_configured_test(api_version: str) -> None:
+    shell = Shell(named_tests(), api_version, tests=[{"id": 400001, "name": "login"}])
+
+    assert shell.command().start("login", yes=True, watch=False, interval=5) == 0
+    assert [run.test_id for run in shell.world.runs.values()] == [400001]
+
+
+@both
+def test_start_by_name_refuses_an_incomplete_list(api_version: str) -> None:
+    shell = Shell(named_tests(), api_version)
+    shell.simulator.faults.add(faults.invalid_item().on("*tests*", method="GET"))
+
+    assert shell.command().start("soak", yes=True, watch=False, interval=5) == 3
+    assert writes(shell) == []
+
+
+def test_number_is_an_id_even_if_it_is_a_name() -> None:
+    argument = next(param for param in start.params if param.name == "test")
+
+    assert argument.type_cast_value(click.Context(start), "400002") == 400002
+    assert argument.type_cast_value(click.Context(start), "soak") == "soak"
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1"])
+def test_start_rejects_other_arguments(text: str) -> None:
+    argument = next(param for param in start.params if param.name == "test")
+
+    with pytest.raises(click.BadParameter):
+        argument.type_cast_value(click.Context(start), text)
 
 
 @both

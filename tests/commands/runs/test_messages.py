@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exporter.simulator import World, faults
-from tests.commands.runs.worlds import many_tests, one_run, one_test, several_tests
+from tests.commands.runs.worlds import many_tests, one_run, one_test, same_names, several_tests
 from tests.support.golden import assert_golden
 from tests.support.lab import START
 from tests.support.runs_shell import Shell
@@ -38,8 +38,8 @@ def show(shell: Shell, run_id: int = 5000001, *, watch: bool = False) -> Shell:
     return shell
 
 
-def start(shell: Shell, test_id: int = 400001, answer: str = "") -> Shell:
-    shell.command(answer).start(test_id, yes=not answer, watch=False, interval=5)
+def start(shell: Shell, test: int | str = 400001, answer: str = "") -> Shell:
+    shell.command(answer).start(test, yes=not answer, watch=False, interval=5)
     return shell
 
 
@@ -93,6 +93,14 @@ SCENARIOS: dict[str, Callable[[], Shell]] = {
     "runs start, declined": lambda: start(Shell(one_test()), answer="n\n"),
     "runs start with an unknown ID": lambda: start(Shell(one_run()), 7),
     "runs start with the ID of a run": lambda: start(Shell(one_run()), 5000001),
+    "runs start with an unknown name": lambda: start(Shell(several_tests()), "Soak"),
+    "runs start with an ambiguous name": lambda: start(Shell(same_names(), "v6"), "login"),
+    "runs list with an unknown name": lambda: list_runs(
+        Shell(several_tests(), tests=[{"id": 400002}, {"name": "soack"}])
+    ),
+    "runs list with an ambiguous name": lambda: list_runs(
+        Shell(same_names(), "v6", tests=[{"name": "login"}])
+    ),
     "runs start when the response is lost": lambda: start(
         with_fault(Shell(one_test(), "v6"), faults.reset().on(method="POST"))
     ),

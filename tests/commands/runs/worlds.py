@@ -41,3 +41,11 @@ def many_tests(count: int, *, every: float) -> World:
     for number in reversed(range(count)):
         world.add_run(400_001 + number, created=START - 600 - number * every, phases=SHORT)
     return world
+
+
+def same_names() -> World:
+    """Two projects with a test of the same name."""
+    world = World()
+    for name in ("shop", "payments"):
+        world.add_test("login", project_id=world.add_project(name))
+    return world

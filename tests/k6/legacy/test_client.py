@@ -543,6 +543,31 @@ def test_unparsable_field_is_unknown() -> None:
     assert read.invalid_fields == ("started", "ended", "run_status", "result_status", "vus")
 
 
+@pytest.mark.parametrize("length", [0, -1, "-1"])
+def test_run_without_defined_length_has_no_duration(length: object) -> None:
+    [read] = run(client(lambda _: {"k6-runs": [run_json(1, duration=length)]}).list_runs(7)).runs
+
+    assert (read.duration, read.invalid_fields) == (None, ())
+
+
+def test_impossible_number_is_unknown() -> None:
+    odd = run_json(1, duration=-60, vus=-1, started="1970-01-01T00:00:00", ended="2026-09-21T00:00:00")
+
+    [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
+
+    assert (read.duration, read.vus, read.execution, read.phases) == (None, None, None, ())
+    assert read.invalid_fields == ("duration", "vus")
+
+
+@pytest.mark.parametrize("none", [None, 0, "0", "", -1])
+def test_last_run_without_an_id_is_none(none: object) -> None:
+    tests = {"k6-tests": [{"id": 7, "last_test_run_id": none}]}
+
+    [test] = run(client(lambda _: tests).list_tests()).tests
+
+    assert test.last_run_id is None
+
+
 def test_run_that_ended_before_its_start_has_no_duration() -> None:
     odd = run_json(1, started="2026-09-21T00:10:00", ended="2026-09-21T00:00:00")
 

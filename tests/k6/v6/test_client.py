@@ -261,7 +261,9 @@ def test_parameters_are_url_encoded() -> None:
 
 
 def test_empty_list_of_runs_is_complete() -> None:
-    assert run(Cloud(World()).api.list_runs(SINCE)) == RunList(complete_since=SINCE, complete_until=SINCE)
+    assert run(Cloud(World()).api.list_runs(SINCE)) == RunList(
+        complete_since=SINCE, complete_until=SINCE, page_size=1000
+    )
 
 
 def test_newest_runs_are_sorted_and_limited() -> None:
@@ -614,7 +616,7 @@ def test_empty_first_page_with_next_link_is_incomplete() -> None:
     server = Pages({"value": [], "@nextLink": "?$skip=1000"})
 
     assert run(api_of(server).list_runs(SINCE)) == RunList(
-        complete_since=UNSURE, complete_until=SINCE, is_complete=False
+        complete_since=UNSURE, complete_until=SINCE, is_complete=False, page_size=1000
     )
 
 
@@ -707,9 +709,10 @@ def test_deletion_between_pages_makes_list_uncertain() -> None:
 def test_only_list_on_one_page_is_complete() -> None:
     world, _, runs = some_runs(12)
 
-    for max_top, reaches_back_to in ((12, SINCE), (11, UNSURE), (1, UNSURE)):
+    for max_top, reaches_back_to, page_size in ((12, SINCE, 1000), (11, UNSURE, 11), (1, UNSURE, 1)):
         listing = run(Cloud(world, V6Options(max_top=max_top, clamp_top=True)).api.list_runs(SINCE))
         assert (ids(listing.runs), listing.complete_since) == (runs, reaches_back_to)
+        assert listing.page_size == page_size
 
 
 def test_tests_on_several_pages_are_all_listed() -> None:

@@ -271,10 +271,11 @@ def test_status_has_its_two_codes_with_any_result(
         (None, "passed", 8035, 7),
         (None, "error", "8035", 7),
         (None, "error", 8035.0, 7),
-        (None, None, 8036, 6),
-        ("", "", 8036, 6),
-        (None, "error", 8036, 6),
-        (None, "passed", 8036, 6),
+        (None, None, 8036, 5),
+        ("", "", 8036, 5),
+        (None, "error", 8036, 5),
+        (None, "passed", 8036, 5),
+        (None, "error", "8036", 5),
         (None, "error", 8032, 6),
         (None, "error", 8034, 6),
         (None, "error", 2004, 6),
@@ -402,6 +403,26 @@ def test_field_of_another_type_is_unknown(field: str, ours: str, name: str, odd:
     assert not getattr(parsed, ours)
     assert parsed.vus == (None if field == "max_vus" else 5)
     assert parsed.created == (None if field == "created" else TEN)
+
+
+@pytest.mark.parametrize("length", [0, -1, "-1"])
+def test_run_without_defined_length_has_no_duration(length: object) -> None:
+    assert run(estimated_duration=length) == Run(id=1, test_id=7)
+
+
+def test_impossible_number_is_unknown() -> None:
+    fields = {"estimated_duration": -60, "execution_duration": -5, "max_vus": -1, "cost": {"total_vuh": -0.1}}
+
+    parsed = lived(("running", 5), **fields)
+
+    assert (parsed.duration, parsed.execution, parsed.vus, parsed.vuh) == (None, None, None, None)
+    assert parsed.invalid_fields == ("duration", "vus", "execution_duration", "vuh")
+
+
+def test_phase_of_centuries_has_no_duration() -> None:
+    parsed = lived(("queued", 0), ("initializing", "2999-01-01T00:00:00Z"))
+
+    assert parsed.phases == ()
 
 
 @pytest.mark.parametrize("odd", [True, 5, "running", {}, {"type": "running"}])

@@ -1,0 +1,98 @@
+"""Connections to k6 Cloud: directly or through a proxy, with the CAs that are trusted."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import httpx
+
+from exporter.config.schema import Api
+from exporter.k6.proxies import Proxy, ProxyError, find_proxy, ignored_entries
+from exporter.k6.tls import CaError, create_ssl_context, load_certificates
+
+log = logging.getLogger(__name__)
+
+
+def find_connection_problems(api: Api, environ: Mapping[str, str]) -> list[str]:
+    """What prevents any connection; each sentence names a setting or a variable."""
+    problems = []
+    try:
+        find_proxy(api.url, environ)
+    except ProxyError as error:
+        problems.append(str(error))
+    try:
+        # Into a context without the CAs of the system, which would take long to parse.
+        load_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), api.ca_file, environ)
+    except CaError as error:
+        problems.append(str(error))
+    return problems
+
+
+def find_usable_proxy(api: Api, environ: Mapping[str, str]) -> Proxy | None:
+    """The proxy that requests go through; None without one, and for one that cannot be used."""
+    try:
+        return find_proxy(api.url, environ)
+    except ProxyError:
+        return None
+
+
+class Connection(httpx.AsyncBaseTransport):
+    """Sends requests over the network. The environment is read here; httpx reads nothing of it.
+
+    `configure` may be called again, while no request is in flight. Open connections are then closed if the
+    proxy has changed, and if api.ca_file is set, since its content may have.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._pending: Api | None = Api()  # settings that are applied before the next request
+        self._key: object = None  # what the present connections were made for
+        self._transport = httpx.AsyncHTTPTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        self._lock = asyncio.Lock()
+
+    def configure(self, api: Api) -> None:
+        self._pending = api
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        # Several requests begin at the same time, and the first one applies the settings for all.
+        async with self._lock:
+            if self._pending:
+                await self._apply(self._pending)
+                self._pending = None
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def _apply(self, api: Api) -> None:
+        """Makes a transport for these settings, unless the present one is. Raises httpx.ConnectError."""
+        try:
+            proxy = find_proxy(api.url, self._environ)
+            key = (proxy, api.ca_file, urlsplit(api.url).scheme)
+            if key == self._key and api.ca_file is None:
+                return
+            # In a thread, since it parses the CAs of the system, and scrapes must not wait.
+            transport = await asyncio.to_thread(create_transport, api, proxy, self._environ)
+        except (ProxyError, CaError) as error:
+            # Checked when the configuration was read, so the file has changed since then.
+            raise httpx.ConnectError(str(error)) from error
+        await self._transport.aclose()
+        self._transport, self._key = transport, key
+        if proxy and (ignored := ignored_entries(self._environ)):
+            log.warning("NO_PROXY contains entries that match nothing", extra={"entries": ", ".join(ignored)})
+
+
+def create_transport(api: Api, proxy: Proxy | None, environ: Mapping[str, str]) -> httpx.AsyncHTTPTransport:
+    """A transport through this proxy. Raises CaError."""
+    needs_tls = api.url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
+    context = (
+        create_ssl_context(api.ca_file, environ) if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
+    if proxy is None:
+        return httpx.AsyncHTTPTransport(verify=context, trust_env=False)
+    # Only a proxy with https may have a context of its own.
+    proxy_context = context if proxy.url.startswith("https:") else None
+    through = httpx.Proxy(proxy.url, auth=proxy.auth, ssl_context=proxy_context)
+    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, proxy=through)

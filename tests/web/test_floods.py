@@ -1,0 +1,140 @@
+"""Floods of requests from clients that hang up: how much work they cause. No time is measured."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from exporter.config import Config
+from exporter.credentials import Secret
+from exporter.simulator import World
+from exporter.web import app
+from exporter.web.app import RenderedPage
+from exporter.web.status_page import Status
+from tests.support.lab import Lab
+from tests.support.tcp_client import RunningServer, build_request, run_server, wait_until
+
+CLIENTS = 200
+RELOAD = b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class CountedWork:
+    """Counts calls, each of which waits in its thread until it may end."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.may_end = threading.Event()
+
+    def do(self) -> None:
+        self.begun += 1
+        assert self.may_end.wait(30)
+
+
+@contextmanager
+def count_rendering(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedWork]:
+    """Counts how often the status page is rendered."""
+    render, rendering = app.render_status_page, CountedWork()
+
+    def render_and_count(status: Status, *, is_refreshing: bool) -> RenderedPage:
+        rendering.do()
+        return render(status, is_refreshing=is_refreshing)
+
+    monkeypatch.setattr(app, "render_status_page", render_and_count)
+    yield rendering
+
+
+async def flood(server: RunningServer, request: bytes, work: CountedWork) -> None:
+    """Sends the request from many clients, the first of which waits for its work to begin; all hang up."""
+    for number in range(CLIENTS):
+        client = await server.connect()
+        client.send(request)
+        if number == 0:
+            await wait_until(lambda: work.begun == 1)
+        if number % 2:
+            client.writer.close()
+        else:
+            client.writer.transport.abort()
+    await wait_until(lambda: not server.server.server_state.connections)
+
+
+def run_flood(lab: Lab, request: bytes, work: CountedWork, path: str, is_done: Callable[[], bool]) -> None:
+    """A flood during the work, then a scrape while the flood waits, and then the end of the work."""
+
+    async def scenario() -> None:
+        async with run_server(lab.exporter.web) as server:
+            await flood(server, request, work)
+            assert work.begun == 1
+            scraper = await server.connect()
+            scraper.send(build_request("/metrics"))
+            assert (await scraper.read_response())[0] == b"http/1.1 200 ok"
+            work.may_end.set()
+            await wait_until(is_done)
+            scraper.send(build_request(path))
+            assert (await scraper.read_response())[0] == b"http/1.1 200 ok"
+            # Nothing is left to do: the loop has only the tasks of the server and of this test.
+            await wait_until(lambda: not server.server.server_state.tasks)
+
+    lab.run(scenario())
+
+
+def test_flood_of_reloads_causes_two_reloads() -> None:
+    with Lab(World()) as lab:
+        work, woken = CountedWork(), list[float]()
+        lab.exporter.wake = woken.append
+
+        def read() -> tuple[Config, Secret]:
+            work.do()
+            return lab.config, lab.token
+
+        lab.read = read
+        run_flood(lab, RELOAD, work, "/-/healthy", lambda: len(woken) == 2)
+
+        assert work.begun == 2
+        assert len(woken) == 2
+
+
+def test_flood_of_page_views_renders_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Lab(World()) as lab, count_rendering(monkeypatch) as rendering:
+        run_flood(lab, build_request("/"), rendering, "/", lambda: True)
+
+        # The clock stands still, and no poll changes anything.
+        assert rendering.begun == 1
+
+
+def test_page_is_rendered_once_for_each_second_and_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.add_test("checkout")
+    with Lab(world) as lab, count_rendering(monkeypatch) as rendering:
+        rendering.may_end.set()
+        steps: list[tuple[int, Callable[[], object]]] = [
+            (1, lambda: None),
+            (1, lambda: lab.at(0.9)),
+            (2, lambda: lab.at(1.1)),
+            (3, lab.poll),
+            (4, lambda: lab.at(2)),
+        ]
+        for expected, step in steps:
+            step()
+            pages = {lab.get("/").content for _ in range(3)}
+            assert (rendering.begun, len(pages)) == (expected, 1)
+
+
+def test_reloads_are_a_second_apart() -> None:
+    with Lab(World()) as lab:
+        reads = list[float]()
+
+        def read() -> tuple[Config, Secret]:
+            reads.append(lab.now.value)
+            return lab.config, lab.token
+
+        lab.read = read
+
+        async def reload_at_once() -> None:
+            assert lab.exporter.reload
+            for _ in range(3):
+                await asyncio.gather(*(lab.exporter.reload() for _ in range(10)))
+
+        lab.run(reload_at_once())
+        assert [later - reads[0] for later in reads] == [0, 1, 2]
