@@ -191,7 +191,8 @@ def test_script_is_returned_as_it_was_uploaded(simulator: Simulator) -> None:
 
 def test_script_of_another_type_is_406(simulator: Simulator) -> None:
     assert read_script(simulator, "/load_tests/400001/script", "application/x-tar")[0] == 406
-    assert read_script(simulator, "/load_tests/400001/script", "application/x-tar, text/javascript")[0] == 200
+    for accept in ("application/x-tar, text/javascript;q=0.9", "application/json", ""):
+        assert read_script(simulator, "/load_tests/400001/script", accept)[0] == 200
 
 
 def test_next_runs_follow_the_new_script(simulator: Simulator) -> None:

@@ -12,7 +12,8 @@ def make_script_response(request: Request, file: ScriptFile | None, plan: RunScr
     content_type = "application/x-tar" if file is not None and file.is_archive else "text/javascript"
     accept = request.headers.get("accept") or "*/*"
     accepted = {part.partition(";")[0].strip() for part in accept.split(",")}
-    if not accepted & {"*/*", f"{content_type.partition('/')[0]}/*", content_type}:
+    # The official client sends JSON, the type of errors, and yet gets scripts from the live service.
+    if not accepted & {"*/*", f"{content_type.partition('/')[0]}/*", content_type, "application/json"}:
         raise HTTPError(406, f"The script is {content_type}")
     return Response(raw=content, content_type=content_type)
 
