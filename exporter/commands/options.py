@@ -105,7 +105,8 @@ def address_option(default: str) -> Option:
         multiple=True,
         default=[default],
         show_default=True,
-        help=SETTINGS["web.listen_address"].help,
+        # Shorter than that of the setting: with the default, it must fit into a line of 80 columns.
+        help="address; repeatable",
     )
 
 

@@ -1,6 +1,6 @@
 """The requests of the v6 API that create, change and delete tests, and their scripts."""
 
-from exporter.simulator.http import HTTPError, Request, Response, invalid
+from exporter.simulator.http import HTTPError, Request, Response, invalid, parse_integer
 from exporter.simulator.v6.bodies import (
     get_id,
     get_name,
@@ -27,6 +27,8 @@ def create_test(stack: Stack, request: Request, project_id: int) -> Response:
     _require_free_name(stack, project.id, name)
     test_id = stack.world.add_test(name, project_id=project.id, created=stack.now)
     stack.world.upload_script(test_id, script)
+    if (version := parse_integer(parts.get("k6_version", b"").decode(errors="replace"))) is not None:
+        stack.world.update_test(test_id, stack.now, k6_version=version)
     return Response(201, serialize_test(stack, stack.test(test_id)))
 
 
