@@ -61,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("polling.factory", "store"),
     },
     "commands.completion": set(),
-    "commands.options": {"config", "config.reload", "credentials", "k6.connection", "logs"},
+    "commands.options": {"config", "config.reload", "credentials", "formatting", "k6.connection", "logs"},
     "commands.process": {"clock", "commands.options", "config", "web", "web.security"},
     "commands.check": {
         *("app", "clock", "commands.names", "commands.options", "commands.poll", "commands.process"),

@@ -26,10 +26,10 @@ from exporter.web.server import Endpoint, base_url
     help="API version to poll",
 )
 @simulator_options
-def demo(addresses: Sequence[str], version: str, seed: int, speed: float) -> None:
+def demo(addresses: Sequence[str], version: str, seed: int, speed: float, history: float) -> None:
     """Run the exporter on a simulated k6 Cloud; no account needed."""
     # Imported here, since the other commands would pay for it with memory and a slower start.
-    from exporter.simulator import Simulator, demo_world  # noqa: PLC0415
+    from exporter.simulator import Simulator, demo_world, describe_access  # noqa: PLC0415
 
     logs.configure("warning", "logfmt")
     # Any free port for the simulator, so that its port is never in use.
@@ -39,9 +39,11 @@ def demo(addresses: Sequence[str], version: str, seed: int, speed: float) -> Non
     poll = {"interval": "2s", "idle_interval": "2s", "discovery_interval": "30s", "stale_after": "1m"}
     config = Config.model_validate({"api": api, "poll": poll})
     url = base_url(listening[0])
-    click.echo(f"Simulated k6 Cloud: {base_url(cloud)}")
+    world = demo_world(Clock().time(), seed, speed, history)
+    for line in describe_access(base_url(cloud), [DEMO_TOKEN], world.default_project_id):
+        click.echo(line)
     click.echo(f"Status page:        {url}/")
     click.echo(f"Metrics:            {url}/metrics")
     click.echo("The demo shows every state of a run within a minute. Press Ctrl-C to stop it.")
-    simulator = Simulator(demo_world(Clock().time(), seed, speed), tokens=[DEMO_TOKEN])
+    simulator = Simulator(world, tokens=[DEMO_TOKEN])
     run_async(serve_exporter(config, Secret(DEMO_TOKEN), listening, Endpoint(simulator, [cloud])))

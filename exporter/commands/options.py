@@ -15,13 +15,16 @@ from exporter import logs
 from exporter.config import Config, ConfigError, ConfigLoader, settings
 from exporter.config.load import flag
 from exporter.config.reload import Read
+from exporter.config.types import parse_duration
 from exporter.credentials import Secret
+from exporter.formatting import format_setting_duration
 from exporter.k6.connection import find_connection_problems
 
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]  # a decorator that adds an option
 
 SETTINGS = {setting.name: setting for setting in settings()}
+_MAX_HISTORY = 365 * 86_400.0  # seconds; so that it fits into memory
 REVISION = os.environ.get("K6_CLOUD_EXPORTER_REVISION") or "unknown"  # set where an image is built
 DEMO_TOKEN = "demo"  # noqa: S105 (opens nothing but the simulator)
 
@@ -112,7 +115,28 @@ def simulator_options(command: Command) -> Command:
     speed = click.option(
         "--speed", type=SpeedType(0.01, 100), default=1.0, show_default=True, help="speed of the runs"
     )
-    return add_options(command, (seed, speed))
+    history = click.option(
+        "--history",
+        callback=_parse_history,
+        default="0",
+        metavar="DURATION",
+        help="past runs, such as 30d; at most 365d",
+    )
+    return add_options(command, (seed, speed, history))
+
+
+def _parse_history(_: click.Context, __: click.Parameter, value: str) -> float:
+    """A duration such as 30d, in seconds; 0 is none."""
+    if value == "0":
+        return 0.0
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if seconds > _MAX_HISTORY:
+        maximum = format_setting_duration(_MAX_HISTORY)
+        raise click.BadParameter(f"{value} is too long; the maximum is {maximum}")
+    return seconds
 
 
 def config_reader(

@@ -22,15 +22,16 @@ from exporter.web.server import Endpoint, base_url, serve_endpoints
     help="accepted API token; repeatable",
 )
 @simulator_options
-def simulator(addresses: Sequence[str], tokens: Sequence[str], seed: int, speed: float) -> None:
+def simulator(
+    addresses: Sequence[str], tokens: Sequence[str], seed: int, speed: float, history: float
+) -> None:
     """Serve only the simulated k6 Cloud, without an exporter."""
     # Imported here, since the other commands would pay for it with memory and a slower start.
-    from exporter.simulator import Simulator, demo_world  # noqa: PLC0415
+    from exporter.simulator import Simulator, demo_world, describe_access  # noqa: PLC0415
 
     logs.configure("info", "logfmt")
     listening = bind_or_exit(addresses)
-    click.echo(f"Simulated k6 Cloud: {base_url(listening[0])}")
-    click.echo(f"Tokens:             {', '.join(tokens)}")
-    click.echo("Stack id:           1")
-    world = demo_world(Clock().time(), seed, speed)
+    world = demo_world(Clock().time(), seed, speed, history)
+    for line in describe_access(base_url(listening[0]), tokens, world.default_project_id):
+        click.echo(line)
     run_async(serve_endpoints(Endpoint(Simulator(world, tokens=tokens), listening)))

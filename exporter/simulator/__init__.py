@@ -6,6 +6,7 @@ in one of them shows.
 
 from exporter.simulator import faults
 from exporter.simulator.app import Simulator
+from exporter.simulator.clients import describe_access
 from exporter.simulator.demo import demo_world
 from exporter.simulator.faults import Fault
 from exporter.simulator.options import NextLink, Options, Timestamps, V6Options
@@ -38,5 +39,6 @@ __all__ = [
     "V6Options",
     "World",
     "demo_world",
+    "describe_access",
     "faults",
 ]

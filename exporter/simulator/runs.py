@@ -96,11 +96,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptFile:
+    """What a client uploaded: JavaScript, or the archive that k6 makes."""
+
+    content: bytes
+    is_archive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunScript:
     """Everything about a run that is fixed when it is created.
 
     `failed` means that a threshold was crossed. `duration` is the planned duration in seconds; None: the
-    actual one.
+    actual one. `error` replaces the one that goes with the ending.
     """
 
     ending: EndStatus = EndStatus.FINISHED
@@ -110,6 +118,7 @@ class RunScript:
     vus: int = 50
     duration: int | None = None
     note: str = ""
+    error: RunError | None = None
 
     def __post_init__(self) -> None:
         if self.ending is EndStatus.FINISHED and self.phases.running is None:
@@ -143,7 +152,10 @@ _LAST_PHASE = {EndStatus.FINISHED: Phase.COMPLETED, EndStatus.ARCHIVED: Phase.AR
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as the world stores it. `started_by` is a user id, None for a run that its schedule started."""
+    """A run as the world stores it. `started_by` is a user id, None for a run that its schedule started.
+
+    script: the uploaded script that it executes.
+    """
 
     id: int
     test_id: int
@@ -154,14 +166,21 @@ class Run:
     stopped_by: int | None = None
     public_id: str | None = None
     starred: bool = False
+    saved: bool = False
+    script: ScriptFile | None = None
 
-    def with_stop(self, at: float, by: int) -> "Run":
-        """The run if that user's stop takes effect at that time; unchanged if it ends before."""
+    def with_stop(self, now: float, delay: float, by: int) -> "Run":
+        """The run if that user stops it now; unchanged if its execution has ended.
+
+        The stop takes effect after the delay, or earlier where the execution would end before: a stop that
+        was accepted always aborts.
+        """
         ended = next(step.entered for step in self.steps if step.phase in _AFTER_EXECUTION)
-        if ended <= at:
+        if ended <= now:
             return self
+        at = min(now + delay, ended)
         past = tuple(step for step in self.steps if step.entered < at)
-        plan = replace(self.plan, ending=EndStatus.ABORTED_BY_USER, failed=False)
+        plan = replace(self.plan, ending=EndStatus.ABORTED_BY_USER, failed=False, error=None)
         return replace(self, plan=plan, steps=(*past, Step(Phase.ABORTED, at)), stopped_by=by)
 
     def at(self, now: float) -> "RunState":
@@ -181,11 +200,17 @@ _ERRORS = {
     EndStatus.TIMED_OUT: RunError(8034, "Timed out while waiting for metrics"),
     EndStatus.ABORTED_BY_SYSTEM: RunError(8034, "A load generator was lost"),
     EndStatus.ABORTED_BY_SCRIPT_ERROR: RunError(8035, "TypeError: Cannot read property 'id' of undefined"),
+    # k6 sends the same code when its user interrupts it; only the result differs.
+    EndStatus.ABORTED_BY_THRESHOLD: RunError(8036, "A threshold was crossed"),
     EndStatus.ABORTED_BY_LIMIT: RunError(
         2004, "The run needs more virtual users than the subscription allows"
     ),
 }
+INTERRUPTED = RunError(8036, "test run was aborted because k6 received a 'interrupt' signal")
+_CROSSED_THRESHOLD = RunError(None, "A threshold was crossed: http_req_duration p(95)<500")
+_PROCESSING_ERROR = RunError(None, "The metrics could not be processed")
 _VALIDATION_ERROR = RunError(None, "Validation error")
+_COMPLETION_ERRORS = {Result.FAILED: _CROSSED_THRESHOLD, Result.ERROR: _PROCESSING_ERROR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +292,13 @@ class RunState:
 
     @property
     def error(self) -> RunError | None:
+        """Why it was aborted, failed or has no result; None before its end, or if it passed."""
+        if self.phase is Phase.COMPLETED:
+            return None if self.result is None else _COMPLETION_ERRORS.get(self.result)
         if self.phase is not Phase.ABORTED:
             return None
+        if self.run.plan.error is not None:
+            return self.run.plan.error
         if len(self.history) == 2 and self.run.stopped_by is None:  # created, aborted
             return _VALIDATION_ERROR
         return _ERRORS.get(self.run.plan.ending)

@@ -81,7 +81,7 @@ def test_variable_offers_every_test_of_the_demo(prometheus: Prometheus) -> None:
         assert chosen
         choices[chosen["value"]] = chosen["text"]
 
-    assert len(choices) == 13
+    assert len(choices) == 17
     assert all(text.endswith(f" · {test_id}") for test_id, text in choices.items())
     assert sorted(text.split(" · ")[0] for text in choices.values()).count("login-spike") == 2
 
@@ -110,6 +110,6 @@ def test_overview_tiles_add_up_to_all_tests(prometheus: Prometheus) -> None:
             float(prometheus.query(by_title[title].with_variables(), at)[0]["value"][1])
             for title in ("Failing", "Passing", "No result")
         ]
-        return sum(counts) == 13
+        return sum(counts) == 17
 
     assert eventually(count_matches, seconds=30)

@@ -108,3 +108,26 @@ def test_control_requests_are_not_recorded_and_meet_no_fault(simulator: Simulato
 
     assert control(simulator, "GET", "nothing")[0] == 404
     assert simulator.requests == []
+
+
+def test_schedule_can_miss_its_slots(simulator: Simulator) -> None:
+    world = simulator.world
+    schedule_id = world.schedule(next(iter(world.tests)), every=10, first=CREATED + 10)
+
+    assert control(simulator, "PUT", f"schedules/{schedule_id}", {"misses_slots": True}) == (
+        200,
+        {"misses_slots": True},
+    )
+    world.advance(CREATED + 35)
+    missed = len(world.runs)
+    world.miss_slots(schedule_id, CREATED + 35, missed=False)
+    world.advance(CREATED + 45)
+
+    assert (missed, len(world.runs)) == (1, 2)
+
+
+@pytest.mark.parametrize(("path", "body", "status"), [("1", {"misses_slots": True}, 404), ("60001", {}, 400)])
+def test_invalid_change_of_a_schedule_is_refused(
+    simulator: Simulator, path: str, body: object, status: int
+) -> None:
+    assert control(simulator, "PUT", f"schedules/{path}", body)[0] == status

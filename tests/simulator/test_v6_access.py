@@ -104,3 +104,20 @@ def test_stack_hides_other_organizations() -> None:
     assert fetch_count(f"projects/{foreign}/load_tests")[0] == 404
     assert fetch_count(f"load_tests/{test_id}")[0] == 404
     assert fetch_count(f"test_runs/{run_id}")[0] == 404
+
+
+EXCHANGE = "/v3/account/grafana-app/start"
+
+
+@pytest.mark.parametrize(
+    ("token", "stack", "status"),
+    [(TOKEN, "1", 200), ("wrong", "1", 401), (None, "1", 401), (TOKEN, "2", 403)],
+)
+def test_service_token_is_exchanged(token: str | None, stack: str, status: int) -> None:
+    headers = {"X-Stack-Id": stack} | ({} if token is None else {"X-Grafana-Service-Token": token})
+
+    response = send(simulate(World()), EXCHANGE, method="PUT", authorization=None, headers=headers)
+
+    assert response.status_code == status
+    if status == 200:
+        assert response.json() == {"organization_id": "2001", "v3_grafana_token": TOKEN}

@@ -34,13 +34,15 @@ def test_stop_of_an_ended_run_changes_nothing() -> None:
     assert world.at(run_id, 100.0) == before
 
 
-def test_stop_shortly_before_the_end_changes_nothing() -> None:
+def test_stop_shortly_before_the_end_aborts_at_the_end() -> None:
     world = World(stop_delay=5.0)
     run_id = world.add_run(world.add_test("t"), created=0.0, phases=SHORT)
 
     world.stop(run_id, now=20.0)  # it runs until 24
 
-    assert world.at(run_id, 100.0).ending is EndStatus.FINISHED
+    stopped = world.at(run_id, 100.0)
+    assert (stopped.ending, stopped.ended, stopped.executed) == (EndStatus.ABORTED_BY_USER, 24.0, 20.0)
+    assert stopped.stopped_by == world.owner_id
 
 
 def test_only_the_first_stop_counts() -> None:

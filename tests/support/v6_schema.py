@@ -122,6 +122,15 @@ SCHEDULE: Schema = {
     "next_run": null_or(TIME),
     "created_by": null_or(STR),
 }
+LIMITS: Schema = {
+    "project_id": Field(INT64),
+    "vuh_max_per_month": null_or(INT32),
+    "vu_max_per_test": null_or(INT32),
+    "vu_browser_max_per_test": null_or(INT32),
+    "duration_max_per_test": null_or(INT32),
+}
+ALLOWED_PROJECTS: Schema = {"value": Field([{"id": Field(INT64), "name": Field(STR)}])}
+PROJECT_LABELS: Schema = {"value": Field([{"key": Field(STR), "value": Field(STR)}])}
 AUTHENTICATION: Schema = {"stack_id": Field(INT64), "default_project_id": Field(INT64)}
 VALIDATED_OPTIONS: Schema = {"vuh_usage": Field(NUMBER), "breakdown": Field(COST_BREAKDOWN)}
 ERROR_DETAIL: Schema = {
@@ -156,20 +165,49 @@ _PAGE = {"$count", "$skip", "$top"}
 ENDPOINTS: dict[str, set[str]] = {
     "GET /cloud/v6/auth": set(),
     "GET /cloud/v6/projects": _PAGE | {"$orderby", "name", "name_search"},
+    "POST /cloud/v6/projects": set(),
     "GET /cloud/v6/projects/{id}": set(),
+    "PATCH /cloud/v6/projects/{id}": set(),
+    "DELETE /cloud/v6/projects/{id}": set(),
+    "GET /cloud/v6/projects/{id}/labels": set(),
+    "GET /cloud/v6/projects/{id}/limits": set(),
+    "PATCH /cloud/v6/projects/{id}/limits": set(),
+    "GET /cloud/v6/projects/{id}/allowed_load_zones": set(),
+    "PUT /cloud/v6/projects/{id}/allowed_load_zones": set(),
+    "GET /cloud/v6/project-limits": _PAGE | {"project_id_in"},
     "GET /cloud/v6/projects/{id}/load_tests": _PAGE | {"$orderby", "name"},
     "POST /cloud/v6/projects/{id}/load_tests": set(),
     "GET /cloud/v6/load_tests": _PAGE | {"$orderby", "name"},
     "GET /cloud/v6/load_tests/{id}": set(),
+    "PATCH /cloud/v6/load_tests/{id}": set(),
+    "DELETE /cloud/v6/load_tests/{id}": set(),
+    "PUT /cloud/v6/load_tests/{id}/move": set(),
+    "GET /cloud/v6/load_tests/{id}/script": set(),
     "PUT /cloud/v6/load_tests/{id}/script": set(),
+    "GET /cloud/v6/load_tests/{id}/schedule": set(),
+    "POST /cloud/v6/load_tests/{id}/schedule": set(),
     "POST /cloud/v6/load_tests/{id}/start": set(),
     "GET /cloud/v6/load_tests/{id}/test_runs": (
         _PAGE | {"$orderby", "created_after", "created_before", "is_starred"}
     ),
     "GET /cloud/v6/test_runs": _PAGE | {"created_after", "created_before"},
     "GET /cloud/v6/test_runs/{id}": set(),
+    "PATCH /cloud/v6/test_runs/{id}": set(),
+    "DELETE /cloud/v6/test_runs/{id}": set(),
     "POST /cloud/v6/test_runs/{id}/abort": set(),
+    "GET /cloud/v6/test_runs/{id}/distribution": set(),
+    "GET /cloud/v6/test_runs/{id}/script": set(),
+    "POST /cloud/v6/test_runs/{id}/star": set(),
+    "POST /cloud/v6/test_runs/{id}/unstar": set(),
+    "POST /cloud/v6/test_runs/{id}/save": set(),
+    "POST /cloud/v6/test_runs/{id}/unsave": set(),
     "GET /cloud/v6/schedules": _PAGE,
+    "GET /cloud/v6/schedules/{id}": set(),
+    "DELETE /cloud/v6/schedules/{id}": set(),
+    "POST /cloud/v6/schedules/{id}/activate": set(),
+    "POST /cloud/v6/schedules/{id}/deactivate": set(),
+    "GET /cloud/v6/load_zones/{id}/allowed_projects": set(),
+    "PUT /cloud/v6/load_zones/{id}/allowed_projects": set(),
     "GET /cloud/v6/load_zones": {"k6_load_zone_id"},
     "POST /cloud/v6/validate_options": set(),
 }

@@ -154,7 +154,8 @@ def test_demo_prints_urls_and_serves_there() -> None:
 
 
 def urls(process: Process) -> list[str]:
-    return re.findall(r"http://\S+", process.output)
+    """Those that a line is about. Others are values of variables for other programs."""
+    return re.findall(r"(?<= )http://\S+", process.output)
 
 
 def test_demo_ignores_token_and_url_of_an_account() -> None:
@@ -171,6 +172,27 @@ def test_invalid_speed_exits_with_2(speed: str) -> None:
 
     assert result.returncode == 2
     assert "--speed" in result.stderr
+
+
+@pytest.mark.parametrize("history", ["30", "366d", "-1d", "long"])
+def test_invalid_history_exits_with_2(history: str) -> None:
+    result = run_exporter("simulator", "--web.listen-address", "127.0.0.1:0", "--history", history)
+
+    assert result.returncode == 2
+    assert "--history" in result.stderr
+
+
+def test_history_of_the_simulator_can_be_exported() -> None:
+    with Process("simulator", "--web.listen-address", "127.0.0.1:0", "--history", "9d") as simulator:
+        settings = {"K6_CLOUD_TOKEN": "demo", "K6_CLOUD_EXPORTER_API__URL": simulator.url()}
+
+        result = run_exporter("backfill", "--since", "10d", "--label", "job=k6", "-o", "-", **settings)
+
+    assert result.returncode == 0, result.stderr
+    families = {family.name: family for family in openmetrics(result.stdout)}
+    finished = families["k6_cloud_test_runs_finished"].samples
+    times = {float(sample.timestamp) for sample in finished if sample.timestamp is not None}
+    assert max(times) - min(times) > 8 * 86_400
 
 
 def test_backfill_writes_history_to_stdout() -> None:

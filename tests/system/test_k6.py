@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,3 +131,45 @@ def test_run_started_by_k6_is_exposed(scene: Scene) -> None:
 
     assert (started.returncode, "test status: Finished" in output) == (0, True), output
     eventually(lambda: scene.statuses("from-k6") == [3])
+
+
+def write_script(scene: Scene, outcome: str, *, seconds: int) -> None:
+    script = f"// simulate: {outcome}\n{SCRIPT.replace('5s', f'{seconds}s')}"
+    Path(scene.environment["HOME"], f"{outcome}.js").write_text(script)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "exit_code", "status"),
+    [("failed", 99, 3), ("aborted_by_threshold", 99, 8), ("aborted_by_script_error", 97, 7)],
+)
+def test_outcome_in_a_script_reaches_k6_and_metrics(
+    scene: Scene, outcome: str, exit_code: int, status: int
+) -> None:
+    write_script(scene, outcome, seconds=2)
+    scene.environment["K6_CLOUD_NAME"] = outcome
+
+    done = scene.cloud("run", "--show-logs=false", f"{outcome}.js")
+
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    eventually(lambda: scene.statuses(outcome) == [status])
+
+
+def test_ctrl_c_in_k6_aborts_the_uploaded_run(scene: Scene) -> None:
+    write_script(scene, "passed", seconds=300)
+    k6 = subprocess.Popen(
+        [scene.k6, "cloud", "run", "--show-logs=false", "passed.js"],
+        env=scene.environment | {"K6_CLOUD_NAME": "interrupted"},
+        cwd=scene.environment["HOME"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        eventually(lambda: 2 in scene.statuses("interrupted"), seconds=30)
+        k6.send_signal(signal.SIGINT)
+        output, _ = k6.communicate(timeout=60)
+    finally:
+        k6.kill()
+
+    assert k6.returncode != 0, output
+    eventually(lambda: scene.statuses("interrupted") == [5])

@@ -21,14 +21,35 @@ from exporter.simulator.world import Test
 T = TypeVar("T")
 
 
-def check_token(request: Request, _options: Options, tokens: Collection[str]) -> None:
+_EXCHANGE_PATH = "/v3/account/grafana-app/start"
+
+
+def check_token(request: Request, options: Options, tokens: Collection[str]) -> None:
     """401 unless the token is known. Documents and clients write Token, token and Bearer."""
+    if request.path == _EXCHANGE_PATH:
+        _check_service_token(request, options, tokens)
+        return
     authorization = request.headers.get("authorization")
     if authorization is None:
         raise HTTPError(401, "Authentication credentials were not provided", code=NOT_AUTHENTICATED)
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() not in {"token", "bearer"} or token.strip() not in tokens:
         raise HTTPError(401, "Invalid token")
+
+
+def _check_service_token(request: Request, options: Options, tokens: Collection[str]) -> None:
+    """gcx and Terraform exchange a token of Grafana for one of k6 Cloud. Here one token is valid for both."""
+    if request.headers.get("x-grafana-service-token") not in tokens:
+        raise HTTPError(401, "Invalid token")
+    if request.headers.get("x-stack-id") != str(options.v6.stack_id):
+        raise HTTPError(403, "No access to this stack")
+
+
+def _exchange_token(context: Context, request: Request, _: int) -> Response:
+    """Known only from the sources of these clients."""
+    organization_id = str(context.world.default_organization_id)
+    token = request.headers["x-grafana-service-token"]
+    return Response(body={"organization_id": organization_id, "v3_grafana_token": token})
 
 
 def _find(objects: Mapping[int, T], object_id: int) -> T:
@@ -164,6 +185,7 @@ ROUTES = (
     Route("POST", "/loadtests/v2/tests/{id}/start-testrun", _start_test),
     Route("GET", "/loadtests/v2/tests", _list_tests, _PAGING | _TEST_FILTERS, undocumented=_SELECT),
     Route("GET", "/loadtests/v2/tests/{id}", _read_test),
+    Route("PUT", _EXCHANGE_PATH, _exchange_token),
     Route("GET", "/v3/organizations", _list_organizations, undocumented=_PAGES),
     Route("GET", "/v3/organizations/{id}/projects", _list_projects, undocumented=_PAGES),
 )

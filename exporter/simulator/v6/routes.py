@@ -3,17 +3,12 @@
 from exporter.simulator.api import Api, Route
 from exporter.simulator.http import Item, Request, Response
 from exporter.simulator.runs import Run
+from exporter.simulator.v6 import project_actions, run_actions, schedule_actions, test_actions
 from exporter.simulator.v6.access import AUTH_PATH, check_access, check_stack_url
-from exporter.simulator.v6.actions import abort_run, create_test, put_script, start_test, validate_options
 from exporter.simulator.v6.errors import error_response
 from exporter.simulator.v6.pages import Key, get_flag, get_time, make_page, sort_items
 from exporter.simulator.v6.run_serializer import serialize_run
-from exporter.simulator.v6.serializers import (
-    LOAD_ZONES,
-    serialize_project,
-    serialize_schedule,
-    serialize_test,
-)
+from exporter.simulator.v6.serializers import serialize_project, serialize_test
 from exporter.simulator.v6.stack import Stack
 from exporter.simulator.world import Project, Test
 
@@ -67,16 +62,6 @@ def _read_run(stack: Stack, _: Request, run_id: int) -> Response:
     return Response(body=serialize_run(stack, stack.run(run_id)))
 
 
-def _list_schedules(stack: Stack, request: Request, _: int) -> Response:
-    return make_page(stack, request, stack.schedules(), serialize_schedule)
-
-
-def _list_load_zones(_: Stack, request: Request, __: int) -> Response:
-    """The only list without pages."""
-    k6_id = request.value("k6_load_zone_id")
-    return Response(body={"value": [it for it in LOAD_ZONES if k6_id in (None, it["k6_load_zone_id"])]})
-
-
 _PROJECT_ORDERS: dict[str, Key[Project]] = {"created": lambda it: it.created, "name": lambda it: it.name}
 _TEST_ORDERS: dict[str, Key[Test]] = {
     "id": lambda it: it.id,
@@ -92,24 +77,54 @@ _WINDOW = frozenset({"created_after", "created_before"})
 _TESTS = _PAGING | {"$orderby", "name"}
 _RUNS_OF_TEST = _PAGING | _WINDOW | {"$orderby", "is_starred"}
 
+_PROJECTS, _TESTS_PATH, _RUNS = "/cloud/v6/projects", "/cloud/v6/load_tests", "/cloud/v6/test_runs"
+_SCHEDULES, _ZONES = "/cloud/v6/schedules", "/cloud/v6/load_zones"
+
 ROUTES = (
     Route("GET", AUTH_PATH, _authenticate),
-    Route("GET", "/cloud/v6/projects", _list_projects, _PAGING | {"$orderby", "name", "name_search"}),
-    Route("GET", "/cloud/v6/projects/{id}", _read_project),
-    Route("GET", "/cloud/v6/projects/{id}/load_tests", _list_tests, _TESTS),
-    Route("POST", "/cloud/v6/projects/{id}/load_tests", create_test),
+    Route("GET", _PROJECTS, _list_projects, _PAGING | {"$orderby", "name", "name_search"}),
+    Route("POST", _PROJECTS, project_actions.create_project),
+    Route("GET", f"{_PROJECTS}/{{id}}", _read_project),
+    Route("PATCH", f"{_PROJECTS}/{{id}}", project_actions.patch_project),
+    Route("DELETE", f"{_PROJECTS}/{{id}}", project_actions.delete_project),
+    Route("GET", f"{_PROJECTS}/{{id}}/labels", project_actions.list_labels),
+    Route("GET", f"{_PROJECTS}/{{id}}/limits", project_actions.read_limits),
+    Route("PATCH", f"{_PROJECTS}/{{id}}/limits", project_actions.patch_limits),
+    Route("GET", f"{_PROJECTS}/{{id}}/allowed_load_zones", project_actions.list_allowed_load_zones),
+    Route("PUT", f"{_PROJECTS}/{{id}}/allowed_load_zones", project_actions.put_allowed_load_zones),
+    Route("GET", "/cloud/v6/project-limits", project_actions.list_limits, _PAGING | {"project_id_in"}),
+    Route("GET", f"{_PROJECTS}/{{id}}/load_tests", _list_tests, _TESTS),
+    Route("POST", f"{_PROJECTS}/{{id}}/load_tests", test_actions.create_test),
     # Without `project_id`: this list has no filter by project, and ignores such a parameter.
-    Route("GET", "/cloud/v6/load_tests", _list_tests, _TESTS),
-    Route("GET", "/cloud/v6/load_tests/{id}", _read_test),
-    Route("PUT", "/cloud/v6/load_tests/{id}/script", put_script),
-    Route("POST", "/cloud/v6/load_tests/{id}/start", start_test),
-    Route("GET", "/cloud/v6/load_tests/{id}/test_runs", _list_runs, _RUNS_OF_TEST),
-    Route("GET", "/cloud/v6/test_runs", _list_runs, _PAGING | _WINDOW),
-    Route("GET", "/cloud/v6/test_runs/{id}", _read_run),
-    Route("POST", "/cloud/v6/test_runs/{id}/abort", abort_run),
-    Route("GET", "/cloud/v6/schedules", _list_schedules, _PAGING),
-    Route("GET", "/cloud/v6/load_zones", _list_load_zones, frozenset({"k6_load_zone_id"})),
-    Route("POST", "/cloud/v6/validate_options", validate_options),
+    Route("GET", _TESTS_PATH, _list_tests, _TESTS),
+    Route("GET", f"{_TESTS_PATH}/{{id}}", _read_test),
+    Route("PATCH", f"{_TESTS_PATH}/{{id}}", test_actions.patch_test),
+    Route("DELETE", f"{_TESTS_PATH}/{{id}}", test_actions.delete_test),
+    Route("PUT", f"{_TESTS_PATH}/{{id}}/move", test_actions.move_test),
+    Route("GET", f"{_TESTS_PATH}/{{id}}/script", test_actions.read_script),
+    Route("PUT", f"{_TESTS_PATH}/{{id}}/script", test_actions.put_script),
+    Route("POST", f"{_TESTS_PATH}/{{id}}/start", run_actions.start_test),
+    Route("GET", f"{_TESTS_PATH}/{{id}}/test_runs", _list_runs, _RUNS_OF_TEST),
+    Route("GET", f"{_TESTS_PATH}/{{id}}/schedule", schedule_actions.read_schedule_of_test),
+    Route("POST", f"{_TESTS_PATH}/{{id}}/schedule", schedule_actions.put_schedule_of_test),
+    Route("GET", _RUNS, _list_runs, _PAGING | _WINDOW),
+    Route("GET", f"{_RUNS}/{{id}}", _read_run),
+    Route("PATCH", f"{_RUNS}/{{id}}", run_actions.patch_run),
+    Route("DELETE", f"{_RUNS}/{{id}}", run_actions.delete_run),
+    Route("POST", f"{_RUNS}/{{id}}/abort", run_actions.abort_run),
+    Route("GET", f"{_RUNS}/{{id}}/distribution", run_actions.read_distribution),
+    Route("GET", f"{_RUNS}/{{id}}/script", run_actions.read_run_script),
+    *(Route("POST", f"{_RUNS}/{{id}}/{verb}", run_actions.star_run) for verb in ("star", "unstar")),
+    *(Route("POST", f"{_RUNS}/{{id}}/{verb}", run_actions.save_run) for verb in ("save", "unsave")),
+    Route("GET", _SCHEDULES, schedule_actions.list_schedules, _PAGING),
+    Route("GET", f"{_SCHEDULES}/{{id}}", schedule_actions.read_schedule),
+    Route("DELETE", f"{_SCHEDULES}/{{id}}", schedule_actions.delete_schedule),
+    Route("POST", f"{_SCHEDULES}/{{id}}/activate", schedule_actions.activate_schedule),
+    Route("POST", f"{_SCHEDULES}/{{id}}/deactivate", schedule_actions.deactivate_schedule),
+    Route("GET", _ZONES, project_actions.list_load_zones, frozenset({"k6_load_zone_id"})),
+    Route("GET", f"{_ZONES}/{{id}}/allowed_projects", project_actions.list_allowed_projects),
+    Route("PUT", f"{_ZONES}/{{id}}/allowed_projects", project_actions.put_allowed_projects),
+    Route("POST", "/cloud/v6/validate_options", run_actions.validate_options),
 )
 # The list of all runs was seen to refuse `$orderby`, which it does not know.
 API = Api(ROUTES, Stack, check_access, error_response, always_rejected=frozenset({"$orderby"}))

@@ -4,7 +4,7 @@ Unlike legacy it has no numeric codes: words for the status, a history of them, 
 """
 
 from exporter.simulator.http import Item
-from exporter.simulator.runs import EndStatus, Phase, Result, RunError, RunState, Step
+from exporter.simulator.runs import Phase, RunState, Step
 from exporter.simulator.v6.stack import Stack
 
 _STATUSES = {
@@ -19,10 +19,6 @@ _STATUSES = {
 }
 _NOT_YET_DISTRIBUTED = {Phase.CREATED, Phase.VALIDATED, Phase.QUEUED, Phase.ABORTED}
 _RETENTION_SECONDS = 30 * 86_400
-
-# k6 reports 8036 to the cloud for a crossed threshold, and also for an abort by its user.
-_THRESHOLD_ERROR = RunError(8036, "A threshold was crossed")
-_PROCESSING_ERROR = RunError(None, "The metrics could not be processed")
 
 
 def serialize_run(stack: Stack, state: RunState) -> Item:
@@ -42,7 +38,8 @@ def serialize_run(stack: Stack, state: RunState) -> Item:
         # The document's sample ends with the last status, ten seconds after the execution did.
         "ended": time(state.finished),
         "note": plan.note,
-        "retention_expiry": time((state.finished or run.created) + _RETENTION_SECONDS),
+        # Null for a saved run.
+        "retention_expiry": None if run.saved else time((state.finished or run.created) + _RETENTION_SECONDS),
         "cost": None if state.vuh is None else serialize_cost(state.vuh),
         "status": _STATUSES[state.phase],
         "status_details": history[-1],
@@ -100,8 +97,4 @@ def _serialize_status(stack: Stack, state: RunState, step: Step) -> Item:
 
 def _serialize_error(state: RunState) -> Item:
     error = state.error
-    if state.ending is EndStatus.ABORTED_BY_THRESHOLD:
-        error = _THRESHOLD_ERROR
-    if state.result is Result.ERROR and state.phase is Phase.COMPLETED:
-        error = _PROCESSING_ERROR
     return {"message": error and error.message, "code": error and error.code}

@@ -14,8 +14,8 @@ def serialize_test(stack: Stack, test: Test) -> Item:
         "project_id": test.project_id,
         "name": test.name,
         # The schema announces its removal, but the official Go client 1.12.0 rejects a test without it.
-        "baseline_test_run_id": None,
-        "k6_version": None,
+        "baseline_test_run_id": test.baseline_run_id,
+        "k6_version": test.k6_version,
         "created": stack.options.timestamp(test.created),
         "updated": stack.options.timestamp(test.updated),
     }
@@ -26,10 +26,10 @@ def serialize_project(stack: Stack, project: Project) -> Item:
         "id": project.id,
         "name": project.name,
         "is_default": project.is_default,
-        "grafana_folder_uid": None,
+        "grafana_folder_uid": project.folder_uid,
         "created": stack.options.timestamp(project.created),
-        "updated": stack.options.timestamp(project.created),
-        "labels": {},
+        "updated": stack.options.timestamp(project.updated),
+        "labels": dict(project.labels),
     }
 
 
@@ -37,23 +37,24 @@ def serialize_schedule(stack: Stack, schedule: Schedule) -> Item:
     return {
         "id": schedule.id,
         "load_test_id": schedule.test_id,
-        "starts": stack.options.timestamp(schedule.first),
-        **_serialize_recurrence(schedule),
+        "starts": stack.options.timestamp(schedule.first if schedule.starts is None else schedule.starts),
+        **(schedule.recurrence or _describe_interval(schedule)),
         "deactivated": schedule.deactivated,
         "next_run": stack.options.timestamp(schedule.next_run(stack.now)),
         "created_by": stack.world.owner_email,
     }
 
 
-def _serialize_recurrence(schedule: Schedule) -> Item:
+def _describe_interval(schedule: Schedule) -> Item:
     """The closest rule. k6 Cloud repeats at most once a minute; a simulated world may repeat more often."""
-    if schedule.every < _HOUR:
-        minutes = max(1, round(schedule.every / 60))
+    every = schedule.rule.time(0.0, 1)
+    if every < _HOUR:
+        minutes = max(1, round(every / 60))
         return {"recurrence_rule": None, "cron": {"schedule": f"*/{minutes} * * * *", "time_zone": "UTC"}}
-    is_daily = schedule.every % _DAY == 0
+    is_daily = every % _DAY == 0
     rule = {
         "frequency": "DAILY" if is_daily else "HOURLY",
-        "interval": round(schedule.every / (_DAY if is_daily else _HOUR)),
+        "interval": round(every / (_DAY if is_daily else _HOUR)),
         "byday": None,
         "until": None,
         "count": schedule.times,

@@ -4,6 +4,8 @@ A stack belongs to one organization: here the default one. An upload without an 
 legacy API) is no test run in v6.
 """
 
+from collections.abc import Callable
+
 from exporter.simulator.http import not_found
 from exporter.simulator.options import Options
 from exporter.simulator.runs import EndStatus, Run, RunState
@@ -16,6 +18,7 @@ class Stack:
 
     def __init__(self, world: World, options: Options, now: float) -> None:
         self.world = world
+        self._all_options = options
         self.options = options.v6
         self.now = now
         self._projects = {
@@ -23,6 +26,10 @@ class Stack:
             for project in world.projects.values()
             if project.organization_id == world.default_organization_id and project.created <= now
         }
+
+    def reload(self) -> "Stack":
+        """The stack after a change of its projects, which are read once for each request."""
+        return Stack(self.world, self._all_options, self.now)
 
     def projects(self) -> list[Project]:
         return sorted(self._projects.values(), key=lambda it: (it.created, it.id))
@@ -56,6 +63,23 @@ class Stack:
     def schedules(self) -> list[Schedule]:
         tests = self.world.tests
         return [it for it in self.world.schedules.values() if self._has_test(tests[it.test_id])]
+
+    def schedule(self, schedule_id: int) -> Schedule:
+        return self._find_schedule(lambda it: it.id == schedule_id)
+
+    def schedule_of(self, test_id: int) -> Schedule:
+        """The schedule of a test. A simulated test may have several, a real one has at most one."""
+        return self._find_schedule(lambda it: it.test_id == test_id)
+
+    def _find_schedule(self, matches: Callable[[Schedule], bool]) -> Schedule:
+        schedule = next(filter(matches, self.schedules()), None)
+        if schedule is None:
+            raise not_found()
+        return schedule
+
+    def is_running(self, test_id: int) -> bool:
+        """Whether a run of the test has not finished."""
+        return any(run.at(self.now).finished is None for run in self.runs(None, None, test_id))
 
     def _has_test(self, test: Test) -> bool:
         return test.project_id in self._projects and test.created <= self.now
