@@ -51,7 +51,7 @@ class Stack:
             return error
         # Not with the words of the error, whose advice is about tests.
         return type(error)(
-            f"k6 Cloud knows no stack {self.url} for this token; check api.stack or K6_CLOUD_STACK_ID, and "
+            f"k6 Cloud finds no stack {self.url} for this token; check api.stack or K6_CLOUD_STACK_ID, and "
             "that the token is for this stack"
         )
 
