@@ -281,8 +281,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     """
     known = {variable(setting.name): setting.name for setting in settings()}
     misspelled = {name.replace("__", "_") for name in known} | {ENVIRONMENT + it for it in EXPECTED_VARIABLES}
-    # Many tools write an unset variable as an empty one.
-    tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
+    tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if STACK_VARIABLE in environ else {}
     messages: list[str] = []
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
         if name in known:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from exporter.formatting import escape_unprintable
+from exporter.formatting import escape_unprintable, format_list
 from exporter.polling.result import PollResult
 from exporter.store import State
 
@@ -49,5 +49,4 @@ def log_poll(poll_result: PollResult, state: State, seconds: float) -> None:
 
 def join(items: Sequence[str]) -> str:
     """The first few items, and the number of the others."""
-    text = ", ".join(escape_unprintable(item) for item in items[:MAX_LISTED])
-    return f"{text} and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else text
+    return format_list([escape_unprintable(item) for item in items], MAX_LISTED)

@@ -28,7 +28,7 @@ from exporter.store import RetentionPolicy
 OWN_FLAGS = ("since", "until", "step", "idle_step", "label", "output", "split")
 
 
-@click.command(epilog="Exit codes: 0 success, 1 incomplete output, 2 wrong usage or an ambiguous name.")
+@click.command(epilog="Exit codes: 0 success, 1 error, 2 wrong usage or an ambiguous name.")
 @config_options
 @click.option("--since", required=True, help="start: an age, such as 90d, or a date")
 @click.option("--until", default="3h", show_default=True, help="end, at least 3h ago")
