@@ -277,8 +277,8 @@ def test_exit_codes_of_runs_are_documented() -> None:
 
     assert exit_code_columns("start") == codes - {124, 130}
     text = read_document(DOCS / "commands.md")
-    assert "after `--timeout`, `runs` exits with 124" in text
-    assert "every command, also `runs`, exits with 130" in text
+    assert "After `--timeout`, `runs` exits with 124" in text
+    assert "After Ctrl-C, commands exit with 130" in text
 
 
 def test_documented_make_targets_exist() -> None:
