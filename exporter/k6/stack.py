@@ -1,4 +1,4 @@
-"""The Grafana stack of requests to v6: its ID, or its URL, for which k6 Cloud returns the ID."""
+"""The Grafana Cloud stack of requests to v6: its ID, or its URL, for which k6 Cloud returns the ID."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -115,7 +115,7 @@ class V6Source(PollSource[V6Client]):
         newest = max(vanished, key=lambda run: run.sort_key, default=None)
         if newest is None or not await self._read_run(newest.id):
             return listing
-        poll_result.add_failure(DecodeError(f"GET {RUNS}: the list lacks run {newest.id}, which exists"))
+        poll_result.add_failure(DecodeError(f"GET {RUNS}: run {newest.id} exists, but is not in the list"))
         return replace(listing, complete_since=math.inf)
 
     async def _read_run(self, run_id: int) -> Run | None:
