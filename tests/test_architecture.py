@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"model"},
     "config": {"credentials", "files", "formatting", "regex"},
     "config.reload": {"clock", "config", "credentials", "self_metrics", "shared_call", "threads"},
-    "k6": {"clock", "k6.proxies", "k6.tls", "model", "nesting"},
+    "k6": {"__init__", "clock", "k6.proxies", "k6.tls", "model", "nesting"},
     "k6.connection": {"config", "k6.proxies", "k6.tls", "threads"},
     "k6.factory": {"__init__", "clock", "config", "credentials", "k6", "k6.connection"},
     "k6.proxies": {"config"},
