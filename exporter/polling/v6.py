@@ -4,7 +4,6 @@ One list request returns the recently created runs of all tests. It reaches back
 still fits on its one page, so a poll is normally one request. Each older active run needs one more.
 """
 
-import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,15 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from exporter.k6.errors import ApiError, DecodeError, NotFound, Unauthorized
+from exporter.k6.errors import DecodeError, NotFound
 from exporter.k6.v6.client import RUNS, V6Client
 from exporter.model import LoadTest, Run, RunList
 from exporter.polling.discovery import Discovery
+from exporter.polling.facts import StackFacts
 from exporter.polling.result import PollResult
 from exporter.polling.source import PollSource
 from exporter.store import State, TestState, TestUpdate, counts_as_finished, unparsed_runs
-
-log = logging.getLogger(__name__)
 
 # Seconds that the next list goes back before the newest run of the last one: a run may appear in lists some
 # time after it was created. Uses timestamps from k6 Cloud, so that a wrong clock does not matter.
@@ -137,20 +135,11 @@ class V6Source(PollSource[V6Client]):
             rest = set(ids) - discovery.tests.keys()
             await self._for_each(rest, discovery.fetch_test, poll_result)
         await self._for_each(discovery.vanished_members(), discovery.confirm_member, poll_result)
-        next_runs: dict[int, float] = {}
-        await self._for_each([next_runs], self._fetch_schedules, poll_result)
-        tests = discovery.sharded_tests.items()
-        discovery.finish([replace(test, next_run=next_runs.get(id_)) for id_, test in tests])
-
-    async def _fetch_schedules(self, next_runs: dict[int, float]) -> None:
-        """Fills in the next run of each test. Raises only Unauthorized."""
-        try:
-            next_runs.update(await self.api.list_schedules())
-        except Unauthorized:
-            raise
-        except ApiError as error:
-            # Not every token has access to schedules, and nothing else depends on them.
-            log.debug("schedules not available", extra={"error": str(error)})
+        facts = StackFacts(self.api)
+        await self._for_each(facts.fetches, lambda fetch: fetch(), poll_result)
+        tests = discovery.sharded_tests.values()
+        discovery.finish([facts.add_schedule(test, state.members.get(test.id)) for test in tests])
+        poll_result.projects = facts.merge_projects(state.projects)
 
 
 def plan_queries(
