@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.model import (
-    NO_VERDICT,
+    INCONCLUSIVE,
     LoadTest,
     Outcome,
     Project,
@@ -187,7 +187,7 @@ def extend_streak(streak: Streak | None, summaries: Iterable[RunSummary]) -> Str
     for summary in summaries:
         if summary.outcome == Outcome.PASSED:
             streak = Streak()
-        elif summary.outcome not in NO_VERDICT:
+        elif summary.outcome not in INCONCLUSIVE:
             before = streak or Streak()
             since = before.since if before.failures else summary.ended
             streak = Streak(before.failures + 1, since)

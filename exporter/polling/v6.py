@@ -50,7 +50,7 @@ class V6Source(PollSource[V6Client]):
     async def fetch(self, state: State, poll_result: PollResult, discovery: int | None) -> None:
         """See PollSource. Raises ApiError where the list of all runs cannot be fetched."""
         if discovery is not None:
-            await self.discover(state, poll_result)
+            await self._discover_with_facts(state, poll_result)
         for _ in range(2):
             since = list_start(state, self.api.server_time, poll_result.now)
             listing = await self.api.list_runs(since)
@@ -135,10 +135,18 @@ class V6Source(PollSource[V6Client]):
             rest = set(ids) - discovery.tests.keys()
             await self._for_each(rest, discovery.fetch_test, poll_result)
         await self._for_each(discovery.vanished_members(), discovery.confirm_member, poll_result)
+        discovery.finish(discovery.sharded_tests.values())
+
+    async def _discover_with_facts(self, state: State, poll_result: PollResult) -> None:
+        """A discovery with schedules and projects, which only polls need."""
+        await self.discover(state, poll_result)
+        # A poll that is cut short before it has the schedules leaves the members as they were.
+        members, poll_result.members = poll_result.members or {}, None
         facts = StackFacts(self.api)
         await self._for_each(facts.fetches, lambda fetch: fetch(), poll_result)
-        tests = discovery.sharded_tests.values()
-        discovery.finish([facts.add_schedule(test, state.members.get(test.id)) for test in tests])
+        poll_result.members = {
+            id_: facts.add_schedule(test, state.members.get(id_)) for id_, test in members.items()
+        }
         poll_result.projects = facts.merge_projects(state.projects)
 
 
