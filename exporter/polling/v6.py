@@ -13,12 +13,19 @@ from itertools import takewhile
 
 from exporter.k6.errors import DecodeError, NotFound
 from exporter.k6.v6.client import RUNS, V6Client
-from exporter.model import LoadTest, Run, RunList
+from exporter.model import LoadTest, Outcome, Run, RunList
 from exporter.polling.discovery import Discovery
 from exporter.polling.facts import StackFacts
 from exporter.polling.result import PollResult
 from exporter.polling.source import PollSource
-from exporter.store import State, TestState, TestUpdate, counts_as_finished, unparsed_runs
+from exporter.store import (
+    MAX_RECENT_OUTCOMES,
+    State,
+    TestState,
+    TestUpdate,
+    counts_as_finished,
+    unparsed_runs,
+)
 
 # Seconds that the next list goes back before the newest run of the last one: a run may appear in lists some
 # time after it was created. Uses timestamps from k6 Cloud, so that a wrong clock does not matter.
@@ -57,6 +64,7 @@ class V6Source(PollSource[V6Client]):
             # The response has a newer Date. If the one before it was wrong, the list may start in the future.
             if list_start(state, self.api.server_time, poll_result.now) >= since - OVERLAP:
                 break
+        poll_result.server_time = self.api.server_time
         poll_result.skipped += listing.skipped
         if not listing.is_complete:
             message = f"GET {RUNS}: incomplete list: the next page contains no new items"
@@ -76,10 +84,10 @@ class V6Source(PollSource[V6Client]):
         """Updates a test with its listed runs and those that the list does not reach. Raises ApiError."""
         test, known, listed_ids = query.test, query.known, {run.id for run in query.listed}
         if known is None:
-            # At least one: the series about the last finished run need it even if none is kept.
-            wanted = max(state.retention.keep, 1)
+            # Enough for the recent outcomes, even if fewer runs are kept.
+            wanted = max(state.retention.keep, MAX_RECENT_OUTCOMES)
             older: Sequence[Run] = ()
-            if sum(counts_as_finished(run) for run in query.listed) < wanted:
+            if needs_older_runs(query.listed, state.retention.keep):
                 newest = await self.api.list_newest_runs(test.id, wanted + SPARE_RUNS)
                 poll_result.skipped += newest.skipped
                 older = newest.runs
@@ -148,6 +156,17 @@ class V6Source(PollSource[V6Client]):
             id_: facts.add_schedule(test, state.members.get(id_)) for id_, test in members.items()
         }
         poll_result.projects = facts.merge_projects(state.projects)
+
+
+def needs_older_runs(listed: Sequence[Run], keep: int) -> bool:
+    """Whether the listed runs of a new test are too few: for its series, or to count failures in a row."""
+    finished = [run for run in listed if counts_as_finished(run)]
+    # At least one: the series about the last finished run need it even if none is kept.
+    if len(finished) < max(keep, 1):
+        return True
+    # The failures in a row end with a pass.
+    has_passed = any(run.outcome == Outcome.PASSED for run in finished)
+    return len(finished) < MAX_RECENT_OUTCOMES and not has_passed
 
 
 def plan_queries(
