@@ -44,6 +44,12 @@ def module(name: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[str
         yield started
 
 
+def find_url(log: str) -> str:
+    """The URL of an exporter that listens, from its log as JSON; empty before that."""
+    complete = log[: log.rfind("\n") + 1].splitlines()
+    return next((str(line["url"]) for line in map(json.loads, complete) if "url" in line), "")
+
+
 def resident(pid: int) -> int:
     """Resident memory of a process in bytes (Linux)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])

@@ -53,7 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web.security": {"clock", "config", "files", "formatting", "threads"},
     "app": {
         *("__init__", "clock", "config", "config.reload", "credentials", "exposition", "exposition.body"),
-        *("k6", "k6.factory", "polling", "polling.factory", "self_metrics", "store", "web"),
+        *("k6", "k6.factory", "polling", "polling.factory", "regex", "self_metrics"),
+        *("store", "web"),
     },
     "commands": {
         *("clock", "commands.names", "commands.options", "commands.process", "config", "credentials"),

@@ -8,6 +8,7 @@ from exporter.formatting import SETTING_UNITS, escape_unprintable, format_settin
 from exporter.regex import Regex
 
 MAX_DURATION = 3650 * 86400.0  # seconds
+OWN_LABELS = ("project_id", "project_name", "folder_uid")  # of k6_cloud_project_info
 STACK_EXAMPLES = "its ID, name or URL, such as 12345, mystack or https://mystack.grafana.net"
 WHERE_IS_THE_STACK_ID = "the ID is in Grafana Cloud under Testing & synthetics, Performance, Settings"
 MAX_STACK_ID = 2**63 - 1
@@ -161,6 +162,17 @@ def parse_regex(value: str) -> str:
             f"{quote_value(value)} is not a regular expression in the syntax of RE2, as in Prometheus: "
             + escape_unprintable(str(error))
         ) from error
+    return value
+
+
+def parse_label_name(value: str) -> str:
+    """The name of a label of a project, which becomes a label of a metric."""
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", value, re.ASCII) or value.startswith("__"):
+        raise ValueError(
+            f"{quote_value(value)} is not a label name; write letters, digits and underscores, such as team"
+        )
+    if value in OWN_LABELS:
+        raise ValueError(f"{quote_value(value)} is already a label of that metric; remove it")
     return value
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized
 from exporter.model import Run, unrecognized_fields
-from exporter.polling.events import log_discovery, log_poll
+from exporter.polling.events import log_discovery, log_finished_runs, log_poll
 from exporter.polling.legacy import LegacySource
 from exporter.polling.result import Failure, PollResult
 from exporter.polling.v6 import V6Source
@@ -147,6 +147,8 @@ class Poller:
         self._record(poll_result, took)
         if poll_result.members is not None and after is not before:
             log_discovery(before, after, self._config.redact)
+        if poll_result.has_data:
+            log_finished_runs(poll_result, before, self._config.redact)
         log_poll(poll_result, after, took)
         show()
 
