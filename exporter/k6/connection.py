@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from exporter import threads
 from exporter.config.schema import Api
 from exporter.k6.proxies import Proxy, ProxyError, find_proxy, ignored_entries
 from exporter.k6.tls import CaError, create_ssl_context, load_certificates
@@ -73,8 +74,9 @@ class Connection(httpx.AsyncBaseTransport):
             key = (proxy, api.ca_file, urlsplit(api.url).scheme)
             if key == self._key and api.ca_file is None:
                 return
-            # In a thread, since it parses the CAs of the system, and scrapes must not wait.
-            transport = await asyncio.to_thread(create_transport, api, proxy, self._environ)
+            # In a thread, since it parses the CAs of the system, and scrapes must not wait. SIGTERM must not
+            # wait for a hanging disk either.
+            transport = await threads.run(lambda: create_transport(api, proxy, self._environ))
         except (ProxyError, CaError) as error:
             # Checked when the configuration was read, so the file has changed since then.
             raise httpx.ConnectError(str(error)) from error
