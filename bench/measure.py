@@ -1,5 +1,6 @@
 """Shared by all benchmarks: values with their spread, child processes, and facts about the machine."""
 
+import json
 import os
 import platform
 import statistics
@@ -43,6 +44,12 @@ def module(name: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[str
         yield started
 
 
+def find_url(log: str) -> str:
+    """The URL of an exporter that listens, from its log as JSON; empty before that."""
+    complete = log[: log.rfind("\n") + 1].splitlines()
+    return next((str(line["url"]) for line in map(json.loads, complete) if "url" in line), "")
+
+
 def resident(pid: int) -> int:
     """Resident memory of a process in bytes (Linux)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
@@ -75,3 +82,9 @@ def read_go_versions() -> str | None:
     return subprocess.run(
         [CLIENT_GOLANG, "-version"], capture_output=True, text=True, check=True
     ).stdout.strip()
+
+
+def find_url(log: str) -> str | None:
+    """The URL in the log (JSON) of an exporter, once it listens."""
+    lines = [json.loads(line) for line in log.splitlines(keepends=True) if line.endswith("\n")]
+    return next((str(line["url"]) for line in lines if line["msg"] == "listening"), None)

@@ -1,7 +1,7 @@
 """Creates and connects all components, and starts and stops them in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +14,14 @@ from exporter.config import Config
 from exporter.config.reload import ConfigReloader, Read, record_reload_success
 from exporter.credentials import Secret, WebhookSecret
 from exporter.exposition.body import ResponseBody
-from exporter.exposition.families import build_families
+from exporter.exposition.families import build_families, build_project_families
 from exporter.exposition.render import Exposition
 from exporter.k6.factory import HttpClient, build_api_client, build_http_client, build_transport
 from exporter.k6.transport import Transport
 from exporter.polling.factory import build_source
 from exporter.polling.poller import Intervals, PollConfig, Poller
 from exporter.polling.scheduler import PollScheduler
+from exporter.regex import Regex
 from exporter.self_metrics import ApiInstrumentation, SelfMetrics
 from exporter.store import RetentionPolicy, State
 from exporter.web.app import RequestHandler, Snapshot, Sources, application
@@ -122,7 +123,8 @@ class Exporter:
             observer=ApiInstrumentation(self.self_metrics, config.api.effective_version),
             previous=self._transport,
         )
-        self._exposition = Exposition(build_families(config.app_url, config.api.effective_version))
+        self.self_metrics.is_excluded = build_filter(config.metrics.exclude)
+        self._exposition = build_exposition(config, self.self_metrics.is_excluded)
         self._empty_snapshot = build_snapshot(self._exposition)
         # A reload can change the label value, and the old one must not remain beside it.
         self.self_metrics.shard_info.clear()
@@ -173,7 +175,10 @@ class Exporter:
     def _render(self, state: State) -> tuple[Exposition, Snapshot]:
         exposition = self._exposition.update(state)
         # Equal bodies need not be compressed again.
-        is_same = exposition.bodies == self._exposition.bodies
+        is_same = (exposition.bodies, exposition.project_bodies) == (
+            self._exposition.bodies,
+            self._exposition.project_bodies,
+        )
         return exposition, self._snapshot if is_same else build_snapshot(exposition)
 
     def _liveness_problem(self) -> str | None:
@@ -194,6 +199,7 @@ class Exporter:
 
     def _status(self) -> Status:
         poller, updated_at = self.poller, self.poller.state.updated_at
+        running = poller.poll_in_progress
         to_unix = self._clock.to_unix
         return Status(
             version=__version__,
@@ -202,7 +208,7 @@ class Exporter:
             now=self._clock.time(),
             last_poll=None if poller.last_poll is None else to_unix(poller.last_poll),
             last_poll_outcome=poller.last_outcome,
-            polling_since=None if poller.polling_since is None else to_unix(poller.polling_since),
+            polling_since=None if running is None else to_unix(running.monotonic),
             next_poll=self.next_poll(),
             interval=poller.interval,
             errors=[(to_unix(monotonic), message) for monotonic, message in poller.recent_errors],
@@ -210,6 +216,23 @@ class Exporter:
             telemetry_path=self.config.web.telemetry_path,
             data_age=None if updated_at is None else self._clock.monotonic() - updated_at,
         )
+
+
+def build_filter(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """A function that says whether one of these expressions matches the whole name of a metric."""
+    regexes = [Regex(f"^(?:{pattern})$") for pattern in patterns]
+    return lambda name: any(regex.matches(name) for regex in regexes)
+
+
+def build_exposition(config: Config, is_excluded: Callable[[str], bool]) -> Exposition:
+    """An exposition without series, of the families that are not excluded."""
+    families = build_families(config.app_url, config.api.effective_version)
+    # Projects belong to no shard. Of several exporters, one must expose them, or joins find them repeatedly.
+    projects = build_project_families(config.metrics.project_labels) if config.sharding.shard == 0 else ()
+    return Exposition(
+        tuple(family for family in families if not is_excluded(family.name)),
+        tuple(family for family in projects if not is_excluded(family.name)),
+    )
 
 
 def build_snapshot(exposition: Exposition) -> Snapshot:

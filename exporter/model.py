@@ -112,12 +112,50 @@ TERMINAL_STATUSES = frozenset(status for status in RunStatus if status >= RunSta
 STILL_PROCESSING = frozenset({ProcessingStatus.NOT_STARTED, ProcessingStatus.PROCESSING})
 
 
+# These outcomes are neither a pass nor a failure: a user stopped the run, or there is no result.
+INCONCLUSIVE = frozenset({Outcome.ABORTED, Outcome.NONE})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a run did not pass.
+
+    `word` is one of a limited number of label values, `code` and `message` are those of k6 Cloud. The message
+    can contain what a script printed: it is on one line and of limited length, and must be escaped.
+    """
+
+    word: str
+    code: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectLimits:
+    """Limits of a project: virtual user hours in a month, virtual users and seconds of a test (v6 only)."""
+
+    vuh_per_month: float | None = None
+    vus_per_test: float | None = None
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project of k6 Cloud. `folder_uid` is its folder in Grafana, `labels` are sorted by name (v6 only)."""
+
+    id: int
+    name: str = ""
+    folder_uid: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    limits: ProjectLimits = ProjectLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class LoadTest:
     """A load test of k6 Cloud.
 
     `last_run_id` is the newest run according to the list of tests (legacy only). `next_run` is the next
-    scheduled start in Unix seconds (v6 only).
+    scheduled start in Unix seconds, and `has_inactive_schedule` says that it has only deactivated schedules
+    (both v6 only).
     """
 
     id: int
@@ -125,6 +163,7 @@ class LoadTest:
     project_id: int | None = None
     last_run_id: int | None = None
     next_run: float | None = None
+    has_inactive_schedule: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +194,9 @@ class Run:
     that a new one of k6 Cloud is exposed and not lost. `created`, `started` (of the load) and `ended` are in
     Unix seconds. `duration` is the planned and `execution` the actual duration in seconds. `vus` is the
     configured maximum of virtual users. `vuh` are virtual user hours (v6 only), an estimate until the run
-    has finished. `phases` are the completed phases with their durations in seconds.
+    has finished. `phases` are the completed phases with their durations in seconds. `reason` is why the run
+    did not pass; None if it passed or is active. `url` is the page of the run in the k6 app, if k6 Cloud
+    reports it (v6, mostly when a run is started).
     """
 
     id: int
@@ -171,6 +212,8 @@ class Run:
     execution: float | None = None
     vuh: float | None = None
     phases: tuple[tuple[Phase, float], ...] = ()
+    reason: Reason | None = None
+    url: str | None = None
     invalid_fields: tuple[str, ...] = ()  # names of API fields whose value could not be parsed
 
     @property
@@ -178,6 +221,10 @@ class Run:
         """Orders runs from old to new: by creation, then by id. A run without creation time is the oldest."""
         # Not by start: a queued run has none.
         return (self.created if self.created is not None else float("-inf"), self.id)
+
+    def page_url(self, app_url: str) -> str:
+        """The page of the run in the k6 app: the one that k6 Cloud reports, else one below `app_url`."""
+        return self.url or f"{app_url}/runs/{self.id}"
 
     @property
     def is_finished(self) -> bool:

@@ -4,6 +4,7 @@ Unlike the metrics of tests and runs, which are rendered from the state, these a
 """
 
 import platform
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from prometheus_client import (
@@ -12,12 +13,14 @@ from prometheus_client import (
     Gauge,
     GCCollector,
     Histogram,
+    Metric,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
 )
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
 
 # The *_created series double the number of counters and say nothing that `rate` needs.
 disable_created_metrics()
@@ -33,7 +36,7 @@ CODED_FIELDS = ("run_status", "processing_status", "result_status")
 DURATION_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)  # seconds
 
 
-class SelfMetrics:
+class SelfMetrics(Collector):
     """One attribute for each self-metric.
 
     Counters start at 0 for every known label value: without a first sample, `rate` and `increase` miss the
@@ -43,6 +46,8 @@ class SelfMetrics:
     def __init__(self, *, version: str, revision: str) -> None:
         # The global registry would reject the same names for a second exporter, as in tests.
         registry = self.registry = CollectorRegistry()
+        # Whether a metric of this name is not exposed; a reload can change it.
+        self.is_excluded: Callable[[str], bool] = lambda _: False
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
@@ -166,11 +171,18 @@ class SelfMetrics:
 
     def render_text(self) -> bytes:
         """The self metrics in text format 0.0.4."""
-        return generate_latest(self.registry)
+        return generate_latest(self)
 
     def render_openmetrics(self) -> bytes:
         """The self metrics in OpenMetrics 1.0, with the final `# EOF`."""
-        return bytes(generate_openmetrics(self.registry))
+        return bytes(generate_openmetrics(self))
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics that are not excluded, as prometheus-client collects them from a registry."""
+        for metric in self.registry.collect():
+            suffix = "_total" if metric.type == "counter" else ""
+            if not self.is_excluded(metric.name + suffix):
+                yield metric
 
 
 class ApiInstrumentation:

@@ -5,10 +5,19 @@ a lock while the next one is built, and an unchanged part is recognized by being
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from exporter.model import LoadTest, Outcome, Run, RunStatus, UnresolvedEntry, unrecognized_fields
+from exporter.model import (
+    INCONCLUSIVE,
+    LoadTest,
+    Outcome,
+    Project,
+    Run,
+    RunStatus,
+    UnresolvedEntry,
+    unrecognized_fields,
+)
 
 DAY = 86400.0  # seconds
 # Newest run ids that are kept for each test. k6 Cloud can list a run later than runs with higher ids. It is
@@ -53,8 +62,10 @@ class StateUpdate:
     - `failed`: tests whose requests failed.
     - `members`: all tests to watch from now on, or None if this poll made no discovery.
     - `unresolved`: entries of the configuration that select no test; ignored unless `members` is given.
+    - `projects`: all projects of the token by id, or None if they were not fetched.
     - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs; None if this poll
       has not listed them.
+    - `server_time`: Unix seconds by k6 Cloud's clock, None if it is not known.
     """
 
     monotonic: float = 0.0
@@ -63,7 +74,9 @@ class StateUpdate:
     failed: frozenset[int] = frozenset()
     members: Mapping[int, LoadTest] | None = None
     unresolved: tuple[UnresolvedEntry, ...] = ()
+    projects: Mapping[int, Project] | None = None
     list_since: float | None = None
+    server_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,14 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Streak:
+    """Failed runs in a row, 0 after a pass: how many, and when the first of them ended (Unix seconds)."""
+
+    failures: int = 0
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TestState:
     """A test with its runs and counts.
 
@@ -94,8 +115,12 @@ class TestState:
     - `active_runs`: those of `runs` that have not finished.
     - `older_summaries`: finished runs that are no longer in `runs`, newest first. They are not fetched again,
       so one that is deleted in k6 Cloud stays until newer ones replace it.
+    - `forgotten_streak`: the streak of the runs that are no longer in `older_summaries` either, None if it
+      has neither a pass nor a failure.
     - `last_passed_time`: when the last passed run ended, in Unix seconds.
-    - `finished_counts`: runs finished since the exporter started, by outcome.
+    - `finished_counts`, `finished_vuh`: runs finished since the exporter started, by outcome, and the virtual
+      user hours of all of them.
+    - `schedule_due`: the latest time in Unix seconds that had been scheduled for a start and has passed.
 
     The remaining fields are used to decide whether a finished run is counted, exactly once:
 
@@ -113,8 +138,11 @@ class TestState:
     exposed_runs: tuple[Run, ...] = ()
     active_runs: tuple[Run, ...] = ()
     older_summaries: tuple[RunSummary, ...] = ()
+    forgotten_streak: Streak | None = None
     last_passed_time: float | None = None
     finished_counts: tuple[tuple[Outcome, int], ...] = tuple((outcome, 0) for outcome in Outcome)
+    finished_vuh: float = 0.0
+    schedule_due: float | None = None
     counted_ids: frozenset[int] = frozenset()
     recent_ids: tuple[int, ...] = ()
     highest_old_id: int = -1
@@ -135,6 +163,14 @@ class TestState:
         summaries = (summary for run in self.runs if (summary := summarize(run)))
         return (*summaries, *self.older_summaries)[:MAX_RECENT_OUTCOMES]
 
+    @property
+    def streak(self) -> Streak | None:
+        """The failed runs in a row up to the newest finished one; None if there was no pass or failure yet.
+
+        Runs that a user stopped, and runs without a result, do not matter.
+        """
+        return extend_streak(self.forgotten_streak, reversed(self.recent_outcomes))
+
 
 def counts_as_finished(run: Run) -> bool:
     """Whether a run has finished. An archived run is only an uploaded script, which never ran."""
@@ -146,6 +182,18 @@ def summarize(run: Run) -> RunSummary | None:
     if not counts_as_finished(run):
         return None
     return RunSummary(run.id, run.outcome or Outcome.NONE, run.ended, run.created)
+
+
+def extend_streak(streak: Streak | None, summaries: Iterable[RunSummary]) -> Streak | None:
+    """A streak after further finished runs, given from old to new."""
+    for summary in summaries:
+        if summary.outcome == Outcome.PASSED:
+            streak = Streak()
+        elif summary.outcome not in INCONCLUSIVE:
+            before = streak or Streak()
+            since = before.since if before.failures else summary.ended
+            streak = Streak(before.failures + 1, since)
+    return streak
 
 
 def unparsed_runs(test_state: TestState) -> tuple[Run, ...]:
@@ -172,14 +220,11 @@ def apply_update(
     known = {run.id: run for run in test_state.runs if run.id not in test_update.deleted_run_ids}
     merged = known | {run.id: run for run in received}
     runs = select_retained(merged.values(), retention)
-    counts = Counter(
-        run.outcome
-        for run in merged.values()
-        if counts_as_finished(run) and is_newly_finished(run, test_state, known)
-    )
     # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
     uncounted = test_update.deleted_run_ids - test_state.counted_ids
     ids = sorted({*test_state.recent_ids, *(run.id for run in received)} - uncounted)
+    newly_finished = find_newly_finished(test_state, merged.values())
+    counts = Counter(run.outcome for run in newly_finished)
     after = TestState(
         test=test_update.test,
         runs=runs,
@@ -190,21 +235,30 @@ def apply_update(
         finished_counts=tuple(
             (outcome, count + counts[outcome]) for outcome, count in test_state.finished_counts
         ),
+        finished_vuh=test_state.finished_vuh + sum(run.vuh or 0.0 for run in newly_finished),
+        schedule_due=test_state.schedule_due,
         counted_ids=frozenset(
             run.id for run in runs if run.id in test_state.counted_ids or counts_as_finished(run)
         ),
         recent_ids=tuple(ids[-MAX_RECENT_IDS:]),
         highest_old_id=max([test_state.highest_old_id, *ids[:-MAX_RECENT_IDS]]),
     )
+    after = replace(after, forgotten_streak=forget(test_state, after, test_update.deleted_run_ids))
     # The same object means to the exposition that nothing is to be rendered.
     return test_state if after == test_state else after
 
 
-def is_newly_finished(run: Run, test_state: TestState, known: Mapping[int, Run]) -> bool:
+def find_newly_finished(test_state: TestState, runs: Iterable[Run]) -> list[Run]:
+    """Those of these runs, as an update brings them, that have finished and are to be counted."""
+    known = {run.id for run in test_state.runs}
+    return [run for run in runs if counts_as_finished(run) and is_newly_finished(run, test_state, known)]
+
+
+def is_newly_finished(run: Run, test_state: TestState, known_ids: Container[int]) -> bool:
     """Whether a finished run has neither been counted nor had finished before the first update."""
     if run.id in test_state.counted_ids:
         return False
-    if run.id in known:
+    if run.id in known_ids:
         return True
     is_new = run.id > test_state.highest_old_id or is_newest(run, test_state)
     return is_new and run.id not in test_state.recent_ids
@@ -267,6 +321,29 @@ def update_summaries(
     return tuple(sorted(older, key=lambda summary: summary.sort_key, reverse=True)[:limit])
 
 
+def forget(before: TestState, after: TestState, deleted: frozenset[int]) -> Streak | None:
+    """The streak of the runs that are no longer remembered after an update.
+
+    Runs that were never remembered do not count, because a list can contain the same old runs each time.
+    """
+    remembered = {summary.id for summary in after.recent_outcomes} | deleted
+    dropped = [summary for summary in before.recent_outcomes if summary.id not in remembered]
+    return extend_streak(before.forgotten_streak, reversed(dropped))
+
+
+def latest_due(before: TestState | None, after: TestState, server_now: float) -> float | None:
+    """The latest scheduled start of a test that had passed at a Unix time by k6 Cloud's clock.
+
+    k6 Cloud reports the next start only, so each start that was known before is compared with the time. A
+    deactivated schedule is due no more.
+    """
+    if after.test.has_inactive_schedule:
+        return None
+    known = before.test.next_run if before else None
+    starts = (after.schedule_due, known, after.test.next_run)
+    return max((start for start in starts if start is not None and start <= server_now), default=None)
+
+
 def latest_pass_time(previous: float | None, runs: Iterable[Run]) -> float | None:
     """When the last passed run ended, in Unix seconds. It is kept after the run itself is dropped."""
     times = [run.ended for run in runs if run.outcome == Outcome.PASSED]
@@ -280,6 +357,7 @@ class State:
     - `members`: the tests to watch.
     - `tests`: those of them that have been fetched at least once.
     - `unresolved`: entries of the configuration that select no test.
+    - `projects`: all projects of the token by id, as far as it may see them.
     - `updated_at`: monotonic time of the last poll that fetched anything, None before the first.
     - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs, None before the
       first list.
@@ -293,6 +371,7 @@ class State:
     members: Mapping[int, LoadTest] = field(default_factory=dict)
     tests: Mapping[int, TestState] = field(default_factory=dict)
     unresolved: tuple[UnresolvedEntry, ...] = ()
+    projects: Mapping[int, Project] = field(default_factory=dict)
     updated_at: float | None = None
     list_since: float | None = None
     unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
@@ -310,6 +389,8 @@ class State:
             members=self.members_after(poll),
             tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
+            # The same object if nothing has changed, so that nothing is rendered.
+            projects=self.projects if poll.projects in (None, self.projects) else poll.projects,
             updated_at=poll.monotonic,
             list_since=self.list_since if poll.list_since is None else poll.list_since,
             # Repeated failures keep the time of the last success, or the test would never be stale.
@@ -348,6 +429,12 @@ class State:
                 after = apply_update(before, test_update, self.retention, poll.now)
             if after is not before:
                 changed[id_] = after
+        # Schedules are in the time of k6 Cloud, and the clock of this machine may be wrong.
+        server_now = poll.now if poll.server_time is None else poll.server_time
+        for id_, test_state in {**tests, **changed}.items():
+            due = latest_due(tests.get(id_), test_state, server_now)
+            if due != test_state.schedule_due:
+                changed[id_] = replace(test_state, schedule_due=due)
         return {**tests, **changed} if changed else tests
 
     def _pruned_tests(self, members: Mapping[int, LoadTest], now: float) -> Mapping[int, TestState]:

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"model"},
     "config": {"credentials", "files", "formatting", "regex"},
     "config.reload": {"clock", "config", "credentials", "self_metrics", "shared_call", "threads"},
-    "k6": {"clock", "k6.proxies", "k6.tls", "model", "nesting"},
+    "k6": {"__init__", "clock", "k6.proxies", "k6.tls", "model", "nesting"},
     "k6.connection": {"config", "k6.proxies", "k6.tls", "threads"},
     "k6.factory": {"__init__", "clock", "config", "credentials", "k6", "k6.connection"},
     "k6.proxies": {"config"},
@@ -53,7 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web.security": {"clock", "config", "files", "formatting", "threads"},
     "app": {
         *("__init__", "clock", "config", "config.reload", "credentials", "exposition", "exposition.body"),
-        *("k6", "k6.factory", "polling", "polling.factory", "self_metrics", "store", "web"),
+        *("k6", "k6.factory", "polling", "polling.factory", "regex", "self_metrics"),
+        *("store", "web"),
     },
     "commands": {
         *("clock", "commands.names", "commands.options", "commands.process", "config", "credentials"),

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from exporter.model import LoadTest, Outcome, Phase, Run
-from exporter.store import RetentionPolicy, RunSummary, State, StateUpdate, TestUpdate
+from exporter.model import LoadTest, Outcome, Phase, Project, Run
+from exporter.store import RetentionPolicy, RunSummary, State, StateUpdate, Streak, TestUpdate
 
 TEST = LoadTest(id=7, name="checkout", project_id=3)
 RUNNING = Run(id=1, test_id=7, status=2, processing=0, result=0, created=100.0, started=110.0)
@@ -339,3 +339,109 @@ def test_archived_run_has_no_outcome() -> None:
     assert outcomes(State(RetentionPolicy(keep=1)).apply(poll(PASSED, run(1, created=50.0, status=10)))) == [
         (1, "passed")
     ]
+
+
+def finish_runs(state: State, *codes: int) -> State:
+    """The state after one finished run for each code of a status, 3 with a failed result for 30."""
+    first = len(state.tests[7].recent_ids) if state.tests else 0
+    for i, code in enumerate(codes, first):
+        finished = run(i, created=100.0 * i, status=3 if code == 30 else code, result=int(code == 30))
+        state = state.apply(poll(finished, now=1e6))
+    return state
+
+
+def test_failures_in_a_row_end_with_a_pass() -> None:
+    failed = finish_runs(State(), 3, 30, 4, 6)
+
+    assert failed.tests[7].streak == Streak(3, since=160.0)
+    assert finish_runs(failed, 3).tests[7].streak == Streak(0)
+
+
+def test_run_without_result_leaves_the_failures() -> None:
+    state = finish_runs(State(), 30, 5, 30, 10, 5)
+
+    assert state.tests[7].streak == Streak(2, since=60.0)
+
+
+def test_test_without_result_has_no_streak() -> None:
+    assert finish_runs(State(), 5, 10).tests[7].streak is None
+    assert State().apply(poll(RUNNING)).tests[7].streak is None
+
+
+def test_failures_are_counted_beyond_the_remembered_runs() -> None:
+    state = finish_runs(State(), 3, *[30] * 25)
+
+    assert len(state.tests[7].recent_outcomes) == 10
+    assert state.tests[7].streak == Streak(25, since=160.0)
+
+
+def test_many_runs_without_result_keep_the_failures() -> None:
+    state = finish_runs(State(), 30, 30, *[5] * 20)
+
+    assert state.tests[7].streak == Streak(2, since=60.0)
+
+
+def test_old_failures_received_again_count_once() -> None:
+    runs = [run(i, created=100.0 * i, result=1) for i in range(25)]
+    state = State().apply(poll(*runs, now=1e6))
+
+    for _ in range(3):
+        state = state.apply(poll(*runs, now=1e6))
+
+    # Only the remembered ones: those of the first poll, however many a list has.
+    assert state.tests[7].streak == Streak(10, since=1560.0)
+
+
+def test_virtual_user_hours_of_finished_runs_add_up() -> None:
+    state = State().apply(poll(replace(RUNNING, vuh=1.5)))
+
+    for _ in range(2):
+        state = state.apply(poll(replace(PASSED, vuh=2.0), replace(run(3, created=180.0), vuh=0.25)))
+
+    assert state.tests[7].finished_vuh == 2.25
+
+
+def scheduled(state: State, next_run: float | None, *, now: float, inactive: bool = False) -> State:
+    test = replace(TEST, next_run=next_run, has_inactive_schedule=inactive)
+    return state.apply(StateUpdate(monotonic=now, now=now, updates={7: TestUpdate(test)}, members={7: test}))
+
+
+def test_passed_start_of_a_schedule_is_due() -> None:
+    state = scheduled(State(), 300.0, now=200.0)
+    assert state.tests[7].schedule_due is None
+
+    state = scheduled(state, 900.0, now=310.0)
+    assert state.tests[7].schedule_due == 300.0
+
+
+def test_start_is_due_without_an_update_of_its_test() -> None:
+    state = scheduled(State(), 300.0, now=200.0)
+
+    state = state.apply(StateUpdate(monotonic=301, now=301))
+
+    assert state.tests[7].schedule_due == 300.0
+    assert state.apply(StateUpdate(monotonic=302, now=302)).tests is state.tests
+
+
+def test_start_that_was_moved_is_not_due() -> None:
+    state = scheduled(State(), 300.0, now=200.0)
+
+    state = scheduled(scheduled(state, 600.0, now=250.0), 600.0, now=400.0)
+
+    assert state.tests[7].schedule_due is None
+
+
+def test_deactivated_schedule_is_not_due() -> None:
+    state = scheduled(scheduled(State(), 300.0, now=200.0), 900.0, now=310.0)
+
+    state = scheduled(state, None, now=320.0, inactive=True)
+
+    assert state.tests[7].schedule_due is None
+
+
+def test_unchanged_projects_are_the_same_object() -> None:
+    state = State().apply(StateUpdate(projects={3: Project(3, "Shop")}))
+
+    assert state.apply(StateUpdate(projects={3: Project(3, "Shop")})).projects is state.projects
+    assert state.apply(StateUpdate()).projects is state.projects
+    assert state.apply(StateUpdate(projects={})).projects == {}

@@ -23,6 +23,7 @@ Stack = Annotated[int | str, BeforeValidator(types.parse_stack)]
 Id = Annotated[int, BeforeValidator(types.parse_id)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(types.parse_addresses)]
+LabelName = Annotated[str, AfterValidator(types.parse_label_name)]
 UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(types.parse_log_level)]
 
@@ -128,6 +129,29 @@ class Runs(Section):
     max_age: Seconds = Field(604800.0, description="maximum age of finished runs")
 
 
+class Metrics(Section):
+    """Which metrics are exposed."""
+
+    exclude: tuple[Regex, ...] = Field(
+        (),
+        max_length=100,
+        description="regular expressions; metrics with a matching name are not exposed",
+    )
+    project_labels: tuple[LabelName, ...] = Field(
+        (),
+        max_length=10,
+        description="labels of projects that become labels of `k6_cloud_project_info` (v6)",
+    )
+
+    @field_validator("project_labels")
+    @classmethod
+    def validate_unique_labels(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} is listed more than once; list each label once")
+        return names
+
+
 class Sharding(Section):
     """The distribution of tests over several processes."""
 
@@ -179,6 +203,7 @@ class Config(Section):
     )
     poll: Polling = Polling()
     runs: Runs = Runs()
+    metrics: Metrics = Metrics()
     sharding: Sharding = Sharding()
     web: Web = Web()
     log: Log = Log()

@@ -8,7 +8,8 @@ from exporter.formatting import SETTING_UNITS, escape_unprintable, format_settin
 from exporter.regex import Regex
 
 MAX_DURATION = 3650 * 86400.0  # seconds
-STACK_EXAMPLES = "its ID such as 12345, or its URL such as https://mystack.grafana.net"
+OWN_LABELS = ("project_id", "project_name", "folder_uid")  # of k6_cloud_project_info
+STACK_EXAMPLES = "its ID, name or URL, such as 12345, mystack or https://mystack.grafana.net"
 WHERE_IS_THE_STACK_ID = "the ID is in Grafana Cloud under Testing & synthetics, Performance, Settings"
 MAX_STACK_ID = 2**63 - 1
 # The paths of the APIs, which the exporter adds itself. Those of documents are often copied with them.
@@ -164,10 +165,19 @@ def parse_regex(value: str) -> str:
     return value
 
 
+def parse_label_name(value: str) -> str:
+    """The name of a label of a project, which becomes a label of a metric."""
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", value, re.ASCII) or value.startswith("__"):
+        raise ValueError(
+            f"{quote_value(value)} is not a label name; write letters, digits and underscores, such as team"
+        )
+    if value in OWN_LABELS:
+        raise ValueError(f"{quote_value(value)} is already a label of that metric; remove it")
+    return value
+
+
 def parse_file_path(value: object) -> str:
     """A file path; whether the file exists is checked where it is read."""
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(
-            f'{quote_value(value)} is not a file path; write one like "/etc/k6-cloud-exporter/token"'
-        )
+        raise ValueError(f'{quote_value(value)} is not a file path; write one like "/path/to/file"')
     return value

@@ -3,12 +3,12 @@
 No other module of the exporter contains their names.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Literal
 
-from exporter.model import ActiveState, Outcome, ProcessingStatus, ResultStatus, Run, RunStatus
+from exporter.model import ActiveState, Outcome, ProcessingStatus, Project, ResultStatus, Run, RunStatus
 from exporter.store import TestState
 
 Labels = tuple[tuple[str, str], ...]  # pairs of name and value
@@ -17,24 +17,28 @@ Samples = Iterable[tuple[Labels, float]]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric family: name, HELP text, and how to get its samples from a run or a test.
+    """A metric family: name, HELP text, and how to get its samples from a run, a test or a project.
 
-    `subject` is what the samples are about: each exposed run of a test, or the test itself. A family has
-    either `value`, which returns the one sample of a subject or None for no sample, or `samples`, which
-    returns several values with labels of their own. `labels` names these labels; those that identify the
-    subject, such as test_id, are added when rendering.
+    `subject` is what the samples are about: each exposed run of a test, the test itself, or a project. A
+    family has either `value`, which returns the one sample of a subject or None for no sample, or `samples`,
+    which returns several values with labels of their own. `labels` names these labels; those that identify
+    the subject, such as test_id, are added when rendering.
     """
 
     name: str
     help: str
-    subject: Literal["run", "test"]
+    subject: Literal["run", "test", "project"]
     value: Callable[[Any], float | None] | None = None
     samples: Callable[[Any], Samples] | None = None
     labels: tuple[str, ...] = ()
     type: Literal["gauge", "counter"] = "gauge"
 
 
-# The four kinds of family with one value: of a run, a test, its newest run, and its newest finished run.
+# The kinds of family with one value: of a project, a run, a test, its newest run and its newest finished run.
+def project_gauge(name: str, help_: str, value: Callable[[Project], float | None]) -> Family:
+    return Family(name, help_, "project", value)
+
+
 def run_gauge(name: str, help_: str, value: Callable[[Run], float | None]) -> Family:
     return Family(name, help_, "run", value)
 
@@ -126,7 +130,7 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             "k6_cloud_run_info",
             "Run metadata (API version, URL in the k6 app); always 1.",
             "run",
-            samples=lambda run: [sample(1, api=api, url=f"{app_url}/runs/{run.id}")],
+            samples=lambda run: [sample(1, api=api, url=run.page_url(app_url))],
             labels=("api", "url"),
         ),
         Family(
@@ -140,6 +144,11 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             "k6_cloud_test_schedule_next_run_timestamp_seconds",
             "Next scheduled start of the test in Unix seconds (v6 only, if the token can read schedules).",
             lambda test_state: test_state.test.next_run,
+        ),
+        test_gauge(
+            "k6_cloud_test_schedule_due_timestamp_seconds",
+            "Latest scheduled start of the test that has passed, in Unix seconds (v6 only, as observed).",
+            lambda test_state: test_state.schedule_due,
         ),
         last_run_gauge("k6_cloud_test_last_run_id", "ID of the newest run.", lambda run: run.id),
         last_run_gauge(
@@ -216,6 +225,20 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             lambda run: run.ended,
         ),
         Family(
+            "k6_cloud_test_last_finished_info",
+            "End time of the last finished run in Unix seconds, with its outcome, the reason if it did not "
+            "pass, and its URL in the k6 app.",
+            "test",
+            samples=lambda test_state: last_finished_info_samples(test_state, app_url),
+            labels=("outcome", "reason", "run_id", "url"),
+        ),
+        test_gauge(
+            "k6_cloud_test_consecutive_failures",
+            "Number of runs that failed in a row, up to the last finished run (failed, timed out or error; "
+            "runs aborted by a user do not matter).",
+            lambda test_state: streak.failures if (streak := test_state.streak) else None,
+        ),
+        Family(
             "k6_cloud_test_active_runs",
             "Number of active runs by status.",
             "test",
@@ -232,7 +255,64 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             labels=("outcome",),
             type="counter",
         ),
+        Family(
+            "k6_cloud_test_vuh_total",
+            "Total virtual user hours of runs that finished since the exporter started (v6 only).",
+            "test",
+            lambda test_state: test_state.finished_vuh if api == "v6" else None,
+            type="counter",
+        ),
     )
+
+
+def build_project_families(label_names: Sequence[str] = ()) -> tuple[Family, ...]:
+    """All metric families about projects. `label_names` are the labels of projects that are exposed."""
+    return (
+        Family(
+            "k6_cloud_project_info",
+            "Project metadata (name, folder in Grafana, chosen labels); always 1.",
+            "project",
+            samples=lambda project: [project_info_sample(project, label_names)],
+            labels=("folder_uid", "project_name", *label_names),
+        ),
+        project_gauge(
+            "k6_cloud_project_limit_vuh_per_month",
+            "Limit of the project for virtual user hours in a month (v6 only).",
+            lambda project: project.limits.vuh_per_month,
+        ),
+        project_gauge(
+            "k6_cloud_project_limit_vus_per_test",
+            "Limit of the project for virtual users of a test (v6 only).",
+            lambda project: project.limits.vus_per_test,
+        ),
+        project_gauge(
+            "k6_cloud_project_limit_duration_seconds",
+            "Limit of the project for the duration of a test in seconds (v6 only).",
+            lambda project: project.limits.duration,
+        ),
+    )
+
+
+def project_info_sample(project: Project, label_names: Sequence[str]) -> tuple[Labels, float]:
+    """A sample with the name and the chosen labels of a project; a label that it lacks is empty."""
+    labels = dict(project.labels)
+    chosen = {name: labels.get(name, "") for name in label_names}
+    return sample(1, folder_uid=project.folder_uid, project_name=project.name, **chosen)
+
+
+def last_finished_info_samples(test_state: TestState, app_url: str) -> Samples:
+    """A sample for the last finished run; without an end time, its creation time is the value."""
+    run = test_state.last_finished_run
+    if run is None:
+        return []
+    timestamp = run.ended if run.ended is not None else run.created
+    labels = {
+        "outcome": run.outcome or Outcome.NONE,
+        "reason": run.reason.word if run.reason else "",
+        "run_id": str(run.id),
+        "url": run.page_url(app_url),
+    }
+    return [] if timestamp is None else [sample(timestamp, **labels)]
 
 
 def last_outcome_samples(test_state: TestState) -> Samples:

@@ -5,20 +5,21 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from prometheus_client.utils import floatToGoString
 
 from exporter.exposition.families import Family, Labels
-from exporter.model import LoadTest, Run
+from exporter.model import LoadTest, Project, Run
 from exporter.store import State, TestState
 
 Chunks = tuple[bytes, ...]  # the sample lines of one test, one chunk for each family
+# A run, test or project, its labels, and the same labels joined.
+Subject = tuple[Run | TestState | Project, list[str], str]
 # Characters besides the newline at which some parsers end a line, such as Python's str.splitlines: Datadog's
 # agent reads nothing of a page with one. The formats have no escape for them. Surrogates are not in UTF-8.
 LINE_BREAKS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029\ud800-\udfff]")
-Subject = tuple[Run | TestState, list[str], str]  # a run or test, its labels, and the same labels joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,26 @@ class Exposition:
     """
 
     families: tuple[Family, ...]
+    project_families: tuple[Family, ...] = ()
     tests: Mapping[int, TestState] = field(default_factory=dict)
+    projects: Mapping[int, Project] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
     chunks: Mapping[int, Chunks] = field(default_factory=dict)
     bodies: tuple[bytes, ...] = ()
+    project_bodies: tuple[bytes, ...] = ()
 
     def update(self, state: State) -> "Exposition":
         """The exposition of another state without its stale tests; the same object if nothing has changed."""
+        return self._update_tests(state)._update_projects(state)  # noqa: SLF001 (of another instance)
+
+    def _update_projects(self, state: State) -> "Exposition":
+        if state.projects is self.projects:
+            return self
+        # There are few projects, so all of them are rendered again.
+        bodies = tuple(render_projects(family, state.projects) for family in self.project_families)
+        return replace(self, projects=state.projects, project_bodies=bodies)
+
+    def _update_tests(self, state: State) -> "Exposition":
         if state.tests is self.tests and state.stale_tests == self.stale_tests:
             return self
         # Sorted by id, so that the order of the series does not depend on when tests were found.
@@ -50,7 +64,7 @@ class Exposition:
         }
         chunks = {id_: changed[id_] if id_ in changed else self.chunks[id_] for id_ in tests}
         bodies = self._join_bodies(chunks, changed)
-        return Exposition(self.families, state.tests, state.stale_tests, chunks, bodies)
+        return replace(self, tests=state.tests, stale_tests=state.stale_tests, chunks=chunks, bodies=bodies)
 
     def _join_bodies(self, chunks: Mapping[int, Chunks], changed: Mapping[int, Chunks]) -> tuple[bytes, ...]:
         """The joined chunks of each family; joined again only if one of them differs."""
@@ -73,15 +87,17 @@ class Exposition:
     def series(self) -> int:
         """The number of series."""
         # Each sample is one line, because newlines in label values are escaped.
-        return sum(body.count(b"\n") for body in self.bodies)
+        return sum(body.count(b"\n") for body in (*self.bodies, *self.project_bodies))
 
     def _add_metadata(self, format_metadata: Callable[[Family], bytes]) -> tuple[bytes, ...]:
         """HELP and TYPE of each family, each followed by its body. Both formats share the bodies."""
         # Before the first poll, and when all series are stale, only HELP and TYPE are served.
         bodies = self.bodies or (b"",) * len(self.families)
+        project_bodies = self.project_bodies or (b"",) * len(self.project_families)
+        families = (*self.families, *self.project_families)
         return tuple(
             part
-            for family, body in zip(self.families, bodies, strict=True)
+            for family, body in zip(families, (*bodies, *project_bodies), strict=True)
             for part in (format_metadata(family), body)
         )
 
@@ -115,6 +131,15 @@ def render_test(test_state: TestState, families: Sequence[Family]) -> Chunks:
         ],
     }
     return tuple(render_family(family, subjects[family.subject]) for family in families)
+
+
+def render_projects(family: Family, projects: Mapping[int, Project]) -> bytes:
+    """The sample lines of a family for all projects."""
+    subjects: list[Subject] = []
+    for id_, project in sorted(projects.items()):
+        label = format_label("project_id", str(id_))
+        subjects.append((project, [label], label))
+    return render_family(family, subjects)
 
 
 def render_family(family: Family, subjects: Sequence[Subject]) -> bytes:

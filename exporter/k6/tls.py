@@ -43,7 +43,7 @@ def load_certificates(context: ssl.SSLContext, ca_file: Path | None, environ: Ma
 
 def load_file(context: ssl.SSLContext, file: str, *, named_by: str) -> None:
     try:
-        # OpenSSL reads it itself, but waits without end for a pipe or a disk that does not respond.
+        # Raises an error where OpenSSL would wait forever: a pipe, or a disk that does not respond.
         read_file(Path(file))
         context.load_verify_locations(cafile=file)
     except ssl.SSLError as error:

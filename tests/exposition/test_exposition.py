@@ -13,16 +13,17 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from exporter.exposition.families import Family, Labels, build_families
+from exporter.exposition.families import Family, Labels, build_families, build_project_families
 from exporter.exposition.render import Exposition
-from exporter.model import LoadTest, Phase, Run
+from exporter.model import LoadTest, Phase, Project, ProjectLimits, Reason, Run
 from exporter.self_metrics import SelfMetrics
 from exporter.simulator import EndStatus, Phases, World
 from exporter.store import State, StateUpdate, TestState, TestUpdate
 from tests.support.lab import START, Lab
 from tests.support.scripted_world import UNUSUAL_NAME
 
-TABLE = build_families("https://app.k6.io", "legacy")
+TABLE = build_families("https://app.k6.io", "v6")
+PROJECT_TABLE = build_project_families(["team"])
 
 NAMES = st.one_of(
     st.text(max_size=255),
@@ -32,6 +33,7 @@ NAMES = st.one_of(
 )
 TIMESTAMPS = st.one_of(st.none(), st.floats(0, 4e9))
 NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
+REASONS = st.one_of(st.none(), st.builds(Reason, NAMES))
 CODES = st.one_of(st.none(), st.integers(-3, 12))
 
 
@@ -55,14 +57,20 @@ def first_polls(draw: st.DrawFn) -> StateUpdate:
                 vus=draw(NUMBERS),
                 execution=draw(NUMBERS),
                 phases=((Phase.RUNNING, draw(st.floats(0, 1e6))),),
+                reason=draw(REASONS),
+                url=draw(st.one_of(st.none(), NAMES)),
             )
             for i in range(draw(st.integers(0, 5)))
         ]
         updates[test_id] = TestUpdate(test, tuple(runs))
-    return StateUpdate(monotonic=0, now=0, updates=updates)
+    projects = {
+        id_: Project(id_, draw(NAMES), draw(NAMES), (("team", draw(NAMES)),), ProjectLimits(draw(NUMBERS)))
+        for id_ in draw(st.sets(st.integers(1, 9), max_size=3))
+    }
+    return StateUpdate(monotonic=0, now=0, updates=updates, projects=projects)
 
 
-def samples_of(family: Family, subject: Run | TestState) -> list[tuple[Labels, float]]:
+def samples_of(family: Family, subject: Run | TestState | Project) -> list[tuple[Labels, float]]:
     if family.value:
         value = family.value(subject)
         return [] if value is None else [((), value)]
@@ -92,24 +100,35 @@ class StateCollector(Collector):
                 test = {
                     "project_id": project,
                     "test_id": str(test_state.test.id),
-                    "test_name": "".join(map(replace_line_break, test_state.test.name)),
+                    "test_name": test_state.test.name,
                 }
                 for run in test_state.exposed_runs if family.subject == "run" else ():
                     self.add(metric, family, test | {"run_id": str(run.id)}, run)
                 if family.subject == "test":
                     self.add(metric, family, test, test_state)
             yield metric
+        for family in PROJECT_TABLE:
+            metric = GaugeMetricFamily(family.name, family.help)
+            for id_, item in sorted(self.state.projects.items()):
+                self.add(metric, family, {"project_id": str(id_)}, item)
+            yield metric
 
-    def add(self, metric: Metric, family: Family, labels: dict[str, str], subject: Run | TestState) -> None:
+    def add(
+        self, metric: Metric, family: Family, labels: dict[str, str], subject: Run | TestState | Project
+    ) -> None:
         for own_labels, value in samples_of(family, subject):
-            metric.add_sample(family.name, labels | dict(own_labels), value)
+            cleaned = {
+                name: "".join(map(replace_line_break, text))
+                for name, text in (labels | dict(own_labels)).items()
+            }
+            metric.add_sample(family.name, cleaned, value)
 
 
 @settings(max_examples=200, deadline=None)
 @given(first_polls())
 def test_both_formats_equal_prometheus_clients_rendering(poll: StateUpdate) -> None:
     state = State().apply(poll)
-    exposition = Exposition(TABLE).update(state)
+    exposition = Exposition(TABLE, PROJECT_TABLE).update(state)
     registry = CollectorRegistry()
     registry.register(StateCollector(state))
 
@@ -140,15 +159,15 @@ def test_updated_exposition_equals_a_new_one(first: StateUpdate, second: StateUp
     state = State().apply(first)
     after = state.apply(second)
 
-    updated = Exposition(TABLE).update(state).update(after)
+    updated = Exposition(TABLE, PROJECT_TABLE).update(state).update(after)
 
-    assert updated.text() == Exposition(TABLE).update(after).text()
+    assert updated.text() == Exposition(TABLE, PROJECT_TABLE).update(after).text()
 
 
 @settings(max_examples=100, deadline=None)
 @given(first_polls())
 def test_no_series_is_exposed_twice(poll: StateUpdate) -> None:
-    page = b"".join(Exposition(TABLE).update(State().apply(poll)).text()).decode()
+    page = b"".join(Exposition(TABLE, PROJECT_TABLE).update(State().apply(poll)).text()).decode()
     series = [
         (sample.name, tuple(sorted(sample.labels.items())))
         for family in text_string_to_metric_families(page)
@@ -156,13 +175,13 @@ def test_no_series_is_exposed_twice(poll: StateUpdate) -> None:
     ]
 
     assert len(series) == len(set(series))
-    assert Exposition(TABLE).update(State().apply(poll)).series() == len(series)
+    assert Exposition(TABLE, PROJECT_TABLE).update(State().apply(poll)).series() == len(series)
 
 
 def test_only_changed_tests_are_rendered() -> None:
     one, two = LoadTest(1, "one"), LoadTest(2, "two")
     state = State().apply(StateUpdate(monotonic=0, now=0, updates={1: TestUpdate(one), 2: TestUpdate(two)}))
-    before = Exposition(TABLE).update(state)
+    before = Exposition(TABLE, PROJECT_TABLE).update(state)
 
     after = before.update(
         state.apply(StateUpdate(monotonic=1, now=1, updates={1: TestUpdate(LoadTest(1, "uno"))}))
@@ -172,15 +191,17 @@ def test_only_changed_tests_are_rendered() -> None:
     assert after.chunks[1] is not before.chunks[1]
 
 
-@pytest.mark.parametrize("family", TABLE, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [*TABLE, *PROJECT_TABLE], ids=lambda family: family.name)
 def test_family_declares_the_labels_of_its_samples(family: Family) -> None:
     run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=((Phase.RUNNING, 5.0),))
     test = LoadTest(7, "x", next_run=1.0)
     test_state = (
-        State().apply(StateUpdate(monotonic=0, now=0, updates={7: TestUpdate(test, (run,))})).tests[7]
+        State().apply(StateUpdate(monotonic=0, now=2, updates={7: TestUpdate(test, (run,))})).tests[7]
     )
+    project = Project(3, "Shop", "uid", limits=ProjectLimits(1.0, 2.0, 3.0))
+    subjects: dict[str, Run | TestState | Project] = {"run": run, "test": test_state, "project": project}
 
-    samples = samples_of(family, run if family.subject == "run" else test_state)
+    samples = samples_of(family, subjects[family.subject])
 
     assert {tuple(name for name, _ in labels) for labels, _ in samples} == {family.labels}
 

@@ -27,7 +27,7 @@ DIFFERENCES: dict[str, Excuse] = {
     "A run that timed out (4) or met a limit (9) is reported as aborted by the system (6), outcome `error`; "
     "so is one with an error in its script (7) if the API sends no code.": lambda name, more, legacy, v6: (
         (name.endswith("run_status") and legacy in (4, 9) and v6 == 6)
-        or (name.endswith(("outcome", "finished_total")) and more in ("timed_out", "error"))
+        or (name.endswith(("outcome", "finished_total", "finished_info")) and more in ("timed_out", "error"))
     ),
     "The result of a run that was aborted, or whose results could not be processed, is 2 (error) instead of "
     "0.": lambda name, _, legacy, v6: name.endswith("result_status") and (legacy, v6) == (0, 2),
@@ -40,7 +40,7 @@ DIFFERENCES: dict[str, Excuse] = {
         lambda name, more, legacy, _: (
             legacy is None
             and (
-                name.endswith(("vuh", "next_run_timestamp_seconds"))
+                name.endswith(("vuh", "vuh_total", "next_run_timestamp_seconds", "due_timestamp_seconds"))
                 or (name.endswith("phase_seconds") and more in ("queued", "initializing", "processing"))
             )
         )

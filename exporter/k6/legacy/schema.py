@@ -23,6 +23,7 @@ from exporter.k6.coerce import (
 )
 from exporter.k6.errors import DecodeError
 from exporter.k6.pagination import UnexpectedItem, decode_item
+from exporter.k6.reasons import find_reason
 from exporter.model import LoadTest, Phase, Run
 
 
@@ -52,6 +53,8 @@ class RunBody(msgspec.Struct):
     ended: Any = None
     duration: Any = None
     vus: Any = None
+    error_code: Any = None
+    error_detail: Any = None
 
 
 class RunEnvelope(msgspec.Struct):
@@ -98,14 +101,17 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         raise UnexpectedItem(f"run {id_} of test {test_id} in the list of test {of_test}")
     started = convert("started", to_timestamp, body.started)
     ended = convert("ended", to_timestamp, body.ended)
+    status = convert("run_status", to_int, body.run_status)
+    processing = convert("processing_status", to_int, body.processing_status)
+    result = convert("result_status", to_int, body.result_status)
     elapsed = ended - started if started is not None and ended is not None else None
     execution = elapsed if elapsed is not None and 0 <= elapsed <= MAX_DURATION else None
     return Run(
         id=id_,
         test_id=test_id,
-        status=convert("run_status", to_int, body.run_status),
-        processing=convert("processing_status", to_int, body.processing_status),
-        result=convert("result_status", to_int, body.result_status),
+        status=status,
+        processing=processing,
+        result=result,
         created=convert("created", to_timestamp, body.created),
         started=started,
         ended=ended,
@@ -115,6 +121,13 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         execution=execution,
         # The legacy API has no times for the end of other phases.
         phases=((Phase.RUNNING, execution),) if execution is not None else (),
+        reason=find_reason(
+            status,
+            processing,
+            result,
+            code=to_int_or_none(body.error_code),
+            message=to_str(body.error_detail),
+        ),
         invalid_fields=tuple(convert.invalid),
     )
 

@@ -22,15 +22,20 @@ from exporter.k6.pagination import (
 )
 from exporter.k6.transport import Params, Transport
 from exporter.k6.v6.schema import (
+    LimitsBody,
     Page,
+    ProjectBody,
     RunBody,
+    Schedule,
     ScheduleBody,
     TestBody,
+    parse_limits,
+    parse_project,
     parse_run,
     parse_schedule,
     parse_test,
 )
-from exporter.model import LoadTest, Run, RunList, TestList
+from exporter.model import LoadTest, Project, ProjectLimits, Run, RunList, TestList
 
 PROJECT_TESTS = "/cloud/v6/projects/{id}/load_tests"
 # This list has no filter by project, so a project has a list of its own.
@@ -41,6 +46,8 @@ TEST_RUNS = "/cloud/v6/load_tests/{id}/test_runs"
 RUNS = "/cloud/v6/test_runs"
 RUN = "/cloud/v6/test_runs/{id}"
 SCHEDULES = "/cloud/v6/schedules"
+PROJECTS = "/cloud/v6/projects"
+PROJECT_LIMITS = "/cloud/v6/project-limits"
 
 PAGE_SIZE = 1000  # the maximum
 # The parameters that we take from a next link. We know the others, because we sent them.
@@ -114,15 +121,25 @@ class V6Client:
         test = decode_item(await self._transport.get(TEST, id=test_id), TestBody, parse_test, TEST)
         return check_id(test, test_id, TEST)
 
-    async def list_schedules(self) -> Mapping[int, float]:
-        """The next run of each test that has an active schedule, in Unix seconds."""
+    async def list_schedules(self) -> Mapping[int, Schedule]:
+        """The schedule of each test that has any: of several, the earliest next run."""
         paged = await self._paginate(SCHEDULES, [], ScheduleBody, parse_schedule)
-        next_runs: dict[int, float] = {}
+        schedules: dict[int, Schedule] = {}
         for schedule in paged.items:
-            if schedule.next_run is not None:
-                earlier = next_runs.get(schedule.test_id, math.inf)
-                next_runs[schedule.test_id] = min(schedule.next_run, earlier)
-        return next_runs
+            other = schedules.get(schedule.test_id)
+            if other is None or start_order(schedule) < start_order(other):
+                schedules[schedule.test_id] = schedule
+        return schedules
+
+    async def list_projects(self) -> Mapping[int, Project]:
+        """All projects that the token can access, by id, without their limits."""
+        paged = await self._paginate(PROJECTS, [], ProjectBody, parse_project)
+        return {project.id: project for project in paged.items}
+
+    async def list_limits(self) -> Mapping[int, ProjectLimits]:
+        """The limits of all projects, by the id of the project."""
+        paged = await self._paginate(PROJECT_LIMITS, [], LimitsBody, parse_limits)
+        return {project.id: project.limits for project in paged.items}
 
     async def _paginate(
         self, endpoint: str, params: Params, body_type: type[T], parse: Callable[[T], I], **ids: int
@@ -150,6 +167,11 @@ class V6Client:
             seen += len(page.value)
             page_params = next_page_params(page.next_link, seen)
         raise DecodeError(f"GET {endpoint}: the list has more than {MAX_PAGES} pages")
+
+
+def start_order(schedule: Schedule) -> tuple[float, bool]:
+    """Sorts schedules: by the next run, those without one last, and of these the deactivated ones last."""
+    return (math.inf if schedule.next_run is None else schedule.next_run), not schedule.is_active
 
 
 def next_page_params(link: object, seen: int) -> Params:

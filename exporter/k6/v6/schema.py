@@ -23,7 +23,18 @@ from exporter.k6.coerce import (
     to_timestamp,
 )
 from exporter.k6.pagination import UnexpectedItem
-from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
+from exporter.k6.reasons import find_reason
+from exporter.model import (
+    LoadTest,
+    Phase,
+    ProcessingStatus,
+    Project,
+    ProjectLimits,
+    Reason,
+    ResultStatus,
+    Run,
+    RunStatus,
+)
 
 T = TypeVar("T")
 Step = tuple[str, float | None]  # a status, and when the run entered it (Unix seconds)
@@ -49,16 +60,32 @@ class ScheduleBody(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A schedule of a test; `next_run` is in Unix seconds, None for an inactive schedule."""
+    """A schedule of a test; `next_run` is in Unix seconds, None if no further run is planned."""
 
     id: int
     test_id: int
     next_run: float | None
+    is_active: bool = True
+
+
+class ProjectBody(msgspec.Struct):
+    id: Any = None
+    name: Any = None
+    grafana_folder_uid: Any = None
+    labels: Any = None
+
+
+class LimitsBody(msgspec.Struct):
+    project_id: Any = None
+    vuh_max_per_month: Any = None
+    vu_max_per_test: Any = None
+    duration_max_per_test: Any = None
 
 
 class Extra(msgspec.Struct):
     by_user: Any = None
     code: Any = None
+    message: Any = None
 
 
 class StatusBody(msgspec.Struct):
@@ -80,10 +107,12 @@ class RunBody(msgspec.Struct):
     status_details: Any = None
     status_history: Any = None
     result: Any = None
+    result_details: Any = None
     cost: Any = None
     max_vus: Any = None
     estimated_duration: Any = None
     execution_duration: Any = None
+    test_run_details_page_url: Any = None
 
 
 # Legacy codes of each status. The reason of an abort is in the details; see map_abort.
@@ -106,6 +135,7 @@ PHASES = {
 LOAD_ENDED = ("processing_metrics", "completed", "aborted")
 # Exceptions in setup(), teardown() and the script, as k6 sends them.
 SCRIPT_ERRORS = frozenset({8030, 8031, 8035})
+MAX_URL = 2000  # characters
 # k6 sends it for Ctrl-C, for test.abort() in the script and for a threshold, which sets the result `failed`.
 # Such a run (`k6 cloud run --local-execution`) names no user.
 ABORTED_IN_K6 = 8036
@@ -121,10 +151,12 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     items = convert("status_history", lambda value: to_type(value, list), body.status_history) or []
     steps = [convert_or_empty(item, StatusBody) for item in items]
     history = [parse_step(step) for step in steps]
-    # The reason of an abort can be in the details or in a step of the history.
-    abort = map_abort([convert_or_empty(body.status_details, StatusBody), *steps], body.result)
+    extras = abort_extras([convert_or_empty(body.status_details, StatusBody), *steps])
+    abort = map_abort(extras, body.result)
     codes = convert("run_status", lambda status: map_status(status, abort), body.status)
     status, processing = codes or (None, None)
+    result = convert("result_status", map_result, body.result)
+    details = convert_or_empty(body.result_details, Extra)
     started = first_entered(history, ("running",))
     # The API's own `ended` is the end of processing; in the legacy API it is the end of the load, as here.
     # For an unknown status, only the API's own shows that the run is finished.
@@ -136,7 +168,7 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         test_id=test_id,
         status=status,
         processing=processing,
-        result=convert("result_status", map_result, body.result),
+        result=result,
         created=convert("created", to_timestamp, body.created),
         started=started,
         ended=ended if ended is not None else convert("ended", to_timestamp, body.ended),
@@ -145,6 +177,8 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         execution=convert("execution_duration", to_duration, billable),
         vuh=convert("vuh", total_vuh, body.cost),
         phases=phase_durations(history),
+        reason=parse_reason(status, processing, result, [*extras, details]),
+        url=parse_page_url(body.test_run_details_page_url),
         invalid_fields=tuple(convert.invalid),
     )
 
@@ -173,9 +207,13 @@ def map_status(status: object, abort: RunStatus) -> tuple[RunStatus, ProcessingS
     return (abort if status == "aborted" else code, processing)
 
 
-def map_abort(steps: Iterable[StatusBody], result: object) -> RunStatus:
+def abort_extras(steps: Iterable[StatusBody]) -> list[Extra]:
+    """What the API says about an abort. It can be in the details or in a step of the history."""
+    return [convert_or_empty(step.extra, Extra) for step in steps if step.type == "aborted"]
+
+
+def map_abort(extras: Sequence[Extra], result: object) -> RunStatus:
     """Why a run was aborted, as far as v6 reports it: by a user, a threshold, its script, else the system."""
-    extras = [convert_or_empty(step.extra, Extra) for step in steps if step.type == "aborted"]
     # A stop by a user comes first: a threshold may have failed before it.
     if any(extra.by_user for extra in extras):
         return RunStatus.ABORTED_BY_USER
@@ -188,6 +226,27 @@ def map_abort(steps: Iterable[StatusBody], result: object) -> RunStatus:
     if ABORTED_IN_K6 in codes:
         return RunStatus.ABORTED_BY_USER
     return RunStatus.ABORTED_BY_SYSTEM
+
+
+def parse_reason(
+    status: int | None, processing: int | None, result: int | None, details: Sequence[Extra]
+) -> Reason | None:
+    """Why a run did not pass. `details` are what the API says about it, the most specific first."""
+    codes = (to_int_or_none(extra.code) for extra in details)
+    messages = (to_str(extra.message) for extra in details)
+    return find_reason(
+        status,
+        processing,
+        result,
+        code=next((code for code in codes if code is not None), None),
+        message=next(filter(None, messages), ""),
+    )
+
+
+def parse_page_url(value: object) -> str | None:
+    """The page of a run in the k6 app. It becomes a link, so anything but an https URL is left out."""
+    is_url = isinstance(value, str) and value.startswith("https://") and value.isprintable()
+    return value if isinstance(value, str) and is_url and len(value) <= MAX_URL else None
 
 
 def map_result(result: object) -> ResultStatus | None:
@@ -253,4 +312,31 @@ def parse_schedule(body: ScheduleBody) -> Schedule:
     """Converts a schedule. Raises ValueError if a value cannot be converted."""
     id_ = to_id(body.id, "a schedule without an id")
     test_id = to_id(body.load_test_id, "a schedule without a load_test_id")
-    return Schedule(id_, test_id, None if body.deactivated else to_timestamp(body.next_run))
+    if body.deactivated:
+        return Schedule(id_, test_id, None, is_active=False)
+    return Schedule(id_, test_id, to_timestamp(body.next_run))
+
+
+def parse_project(body: ProjectBody) -> Project:
+    """Converts a project. Raises ValueError if it has no id."""
+    labels = body.labels if isinstance(body.labels, dict) else {}
+    return Project(
+        to_id(body.id, "a project without an id"),
+        to_str(body.name),
+        to_str(body.grafana_folder_uid),
+        tuple(sorted((name, to_str(value)) for name, value in labels.items() if isinstance(name, str))),
+    )
+
+
+def parse_limits(body: LimitsBody) -> Project:
+    """Converts limits to a project with nothing else; a limit that is null or unusable is left out.
+
+    Raises ValueError without an id.
+    """
+    convert = FieldConverter()
+    limits = ProjectLimits(
+        convert("vuh_max_per_month", to_amount, body.vuh_max_per_month),
+        convert("vu_max_per_test", to_amount, body.vu_max_per_test),
+        convert("duration_max_per_test", to_amount, body.duration_max_per_test),
+    )
+    return Project(to_id(body.project_id, "limits without a project_id"), limits=limits)

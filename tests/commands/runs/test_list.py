@@ -113,7 +113,6 @@ def test_v6_fetches_runs_of_many_tests_in_one_list() -> None:
     assert list_ids(shell, limit=3) == [5000040, 5000039, 5000038]
     assert shell.take_requests() == [
         "GET /cloud/v6/load_tests",
-        "GET /cloud/v6/schedules",
         "GET /cloud/v6/test_runs",
     ]
 

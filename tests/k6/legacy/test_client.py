@@ -13,7 +13,7 @@ import pytest
 from exporter.k6.errors import BadRequest, DecodeError, Forbidden, NotFound
 from exporter.k6.legacy.client import LegacyClient, is_sorted_descending
 from exporter.k6.write import LegacyWriter
-from exporter.model import LoadTest, Phase, Run, RunList
+from exporter.model import LoadTest, Phase, Reason, Run, RunList
 from exporter.simulator import EndStatus, Fault, Options, Phases, Simulator, Timestamps, World, faults
 from tests.support.k6_server import TOKEN, TransportClient
 from tests.support.lab import START
@@ -88,7 +88,10 @@ def ids(runs: Iterable[Run]) -> list[int]:
     return [run.id for run in runs]
 
 
-SELECT = "$select=id,test_id,run_status,processing_status,result_status,created,started,ended,duration,vus"
+SELECT = (
+    "$select=id,test_id,run_status,processing_status,result_status,created,started,ended,duration,vus,"
+    "error_code,error_detail"
+)
 PAGING = "page_size=100&order_by=-created"
 
 
@@ -111,6 +114,7 @@ def test_run_is_parsed() -> None:
         vus=200,
         execution=120,
         phases=((Phase.RUNNING, 120),),
+        reason=Reason("thresholds_failed"),
     )
     assert cloud.requests() == [f"GET {RUNS}/{run_id}?{SELECT}"]
 
@@ -168,7 +172,7 @@ def test_parameters_are_url_encoded() -> None:
 
     assert got == [
         "%24select=id%2Ctest_id%2Crun_status%2Cprocessing_status%2Cresult_status%2Ccreated%2Cstarted%2Cended"
-        "%2Cduration%2Cvus&test_id=7&ids%5B%5D=1&ids%5B%5D=2&page=1&page_size=100&order_by=-created"
+        "%2Cduration%2Cvus%2Cerror_code%2Cerror_detail&test_id=7&ids%5B%5D=1&ids%5B%5D=2&page=1&page_size=100&order_by=-created"
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from exporter.k6.errors import BadRequest, Conflict, DecodeError, Forbidden, NotFound, Unauthorized
 from exporter.k6.v6.client import V6Client
 from exporter.k6.write import V6Writer, WriteTransport
-from exporter.model import LoadTest, Phase, Run, RunList, TestList
+from exporter.model import LoadTest, Phase, Reason, Run, RunList, TestList
 from exporter.simulator import (
     EndStatus,
     Fault,
@@ -169,6 +169,7 @@ def test_run_is_parsed() -> None:
             (Phase.RUNNING, 120.0),
             (Phase.PROCESSING, 15.0),
         ),
+        reason=Reason("thresholds_failed", message="A threshold was crossed: http_req_duration p(95)<500"),
     )
     assert cloud.requests() == [f"GET {RUNS}/{run_id}"]
 
@@ -398,6 +399,12 @@ def test_unparsable_test_is_skipped() -> None:
     assert [it.reason for it in listing.skipped] == ["invalid"] * 2
 
 
+def next_runs(api: V6Client) -> dict[int, float]:
+    """The tests that will run again by their schedules, and when."""
+    schedules = run(api.list_schedules()).items()
+    return {test: schedule.next_run for test, schedule in schedules if schedule.next_run is not None}
+
+
 def test_schedules_say_when_each_test_runs_next() -> None:
     world = World()
     hourly, twice, paused, done = (world.add_test(name) for name in ("hourly", "twice", "paused", "done"))
@@ -409,8 +416,10 @@ def test_schedules_say_when_each_test_runs_next() -> None:
     world.schedule(done, every=3600, first=START - 60, times=1)
     cloud = Cloud(world)
 
-    assert run(cloud.api.list_schedules()) == {hourly: START + 600, twice: START + 300}
+    assert next_runs(cloud.api) == {hourly: START + 600, twice: START + 300}
     assert cloud.requests() == [f"GET {SCHEDULES}?$top=1000"]
+    inactive = {test for test, schedule in run(cloud.api.list_schedules()).items() if not schedule.is_active}
+    assert inactive == {paused}
 
 
 def test_a_schedule_on_a_later_page_is_a_schedule() -> None:
@@ -420,7 +429,7 @@ def test_a_schedule_on_a_later_page_is_a_schedule() -> None:
         world.schedule(test, every=3600, first=START + 60 * (n + 1))
     cloud = Cloud(world, V6Options(max_top=2, clamp_top=True))
 
-    assert run(cloud.api.list_schedules()) == {test: START + 60 * (n + 1) for n, test in enumerate(tests)}
+    assert next_runs(cloud.api) == {test: START + 60 * (n + 1) for n, test in enumerate(tests)}
     assert cloud.requests() == [
         f"GET {SCHEDULES}?$top=1000",
         f"GET {SCHEDULES}?$skip=2&$top=2",
@@ -443,7 +452,7 @@ def test_a_schedule_that_cannot_be_read_is_none() -> None:
         }
     )
 
-    assert run(api_of(server).list_schedules()) == {7: START + 2800}
+    assert next_runs(api_of(server)) == {7: START + 2800}
 
 
 def test_schedules_may_be_forbidden() -> None:
@@ -488,7 +497,7 @@ def test_every_call_works_alike_on_every_kind_of_server(options: Options, change
     assert run(api.list_tests()) == run(plain.list_tests())
     assert run(api.list_tests(shop)) == run(plain.list_tests(shop))
     assert run(api.read_test(test)) == run(plain.read_test(test))
-    assert run(api.list_schedules()) == {test: START + 60}
+    assert next_runs(api) == {test: START + 60}
     started = run(cloud.acts.start_run(test))
     assert (started.test_id, started.status) == (test, -2)
     run(cloud.acts.stop_run(started.id))
