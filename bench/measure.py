@@ -82,9 +82,3 @@ def read_go_versions() -> str | None:
     return subprocess.run(
         [CLIENT_GOLANG, "-version"], capture_output=True, text=True, check=True
     ).stdout.strip()
-
-
-def find_url(log: str) -> str | None:
-    """The URL in the log (JSON) of an exporter, once it listens."""
-    lines = [json.loads(line) for line in log.splitlines(keepends=True) if line.endswith("\n")]
-    return next((str(line["url"]) for line in lines if line["msg"] == "listening"), None)

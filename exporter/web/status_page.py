@@ -26,7 +26,7 @@ from exporter.formatting import (
     format_timestamp,
     pluralize,
 )
-from exporter.model import NO_VERDICT, Outcome, Reason
+from exporter.model import INCONCLUSIVE, Outcome, Reason
 from exporter.store import State, Streak, TestState
 from exporter.web.page_view import MAX_VALUE, STATES, PageView
 
@@ -195,7 +195,7 @@ class Row:
         """Whether the failures in a row say more than the last finished run."""
         last = self.test_state.last_finished_run
         return self.streak.failures > 1 or (
-            self.state == "failing" and last is not None and last.outcome in NO_VERDICT
+            self.state == "failing" and last is not None and last.outcome in INCONCLUSIVE
         )
 
     @property
