@@ -168,7 +168,7 @@ class RunsCommand:
         try:
             run, _ = self.call(lambda client: client.writer.start_run(test.id))
         except AMBIGUOUS_ERRORS as error:
-            # The request is not repeated: a second one could start a second run.
+            # Not repeated any more: a request without the same key could start a second run.
             advice = f"test {test.id} may have been started; check with: runs list --test {test.id}"
             raise type(error)(f"{error}; {advice}") from error
         self.print_message(f"started run {run.id}: {output.run_url(run, self.config)}")
