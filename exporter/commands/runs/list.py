@@ -1,13 +1,13 @@
 """Which runs `runs list` shows, and how to fetch them with few requests."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.commands.runs.client import RunsClient
 from exporter.k6.errors import ApiError
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.v6.client import V6Client
-from exporter.model import LoadTest, Run, RunList
+from exporter.model import LoadTest, Project, Run, RunList
 from exporter.polling.concurrency import for_each
 from exporter.polling.factory import build_source
 from exporter.polling.result import PollResult
@@ -25,10 +25,11 @@ MAX_ACTIVE_AGE = 7 * DAY
 
 
 class RunRow(NamedTuple):
-    """A run and its test."""
+    """A run, its test, and the name of the project if it is known (v6 only)."""
 
     run: Run
     test: LoadTest
+    project_name: str = ""
 
 
 async def list_newest(
@@ -54,8 +55,15 @@ async def list_newest(
     else:
         runs, since = await list_runs_of_all(client, client.api, tests, result, limit=limit, active=active)
     selected = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
-    rows = [RunRow(run, tests[run.test_id]) for run in sorted(selected, key=lambda run: run.sort_key)]
-    return rows[: -limit - 1 : -1], since
+    newest = sorted(selected, key=lambda run: run.sort_key)[: -limit - 1 : -1]
+    projects = result.projects or {}
+    return [build_row(client, run, tests[run.test_id], projects) for run in newest], since
+
+
+def build_row(client: RunsClient, run: Run, test: LoadTest, projects: Mapping[int, Project]) -> RunRow:
+    """The row of a run, without secrets in its reason."""
+    project = projects.get(test.project_id) if test.project_id is not None else None
+    return RunRow(client.redact_reason(run), test, project.name if project else "")
 
 
 async def list_runs_of_all(

@@ -40,7 +40,9 @@ def test_confirmed_start_starts_a_run(api_version: str, answer: str) -> None:
     assert shell.command(answer).start(400001, yes=False, watch=False, interval=5) == 0
     effect, result = shell.err.splitlines()
     assert all(text in effect for text in ("400001", "soak", "http://k6.test", f"{api_version} API"))
-    assert "https://app.k6.io/runs/5000001" in result
+    # Only v6 reports the page of a run, and only when it is started.
+    app_url = "https://app.k6.io" if api_version == "legacy" else "https://simulated.grafana.net/a/k6-app"
+    assert f"{app_url}/runs/5000001" in result
     assert list(shell.world.runs) == [5000001]
 
 
@@ -151,6 +153,13 @@ def test_started_run_can_be_watched(api_version: str, plan: RunScript, code: int
     first, *_, last = shell.out.splitlines()
     assert first.endswith("run 5000001 of soak: created" + " (1 min planned)" * (api_version == "legacy"))
     assert f"run 5000001 of soak: {end}" in last
+
+
+def test_page_of_a_started_run_is_kept_while_watching() -> None:
+    shell = Shell(one_test(), "v6")
+
+    shell.command(is_terminal=True, width=100).start(400001, yes=True, watch=True, interval=5)
+    assert shell.out.splitlines()[-1] == "https://simulated.grafana.net/a/k6-app/runs/5000001"
 
 
 @both
