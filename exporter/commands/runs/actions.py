@@ -22,6 +22,7 @@ from exporter.commands.options import load_config_or_exit
 from exporter.commands.process import run_async
 from exporter.commands.runs import output
 from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient
+from exporter.commands.runs.cost import StartCost, fetch_cost
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, TIMED_OUT, USAGE
 from exporter.commands.runs.list import RunRow, build_row, list_newest
 from exporter.commands.runs.watch import LineView, ProgressView, View, WatchTimeout, watch_run
@@ -155,16 +156,32 @@ class RunsCommand:
 
     @with_exit_code
     def start(
-        self, id_or_name: int | str, *, yes: bool, watch: bool, interval: float, timeout: float = inf
+        self,
+        id_or_name: int | str,
+        *,
+        yes: bool,
+        watch: bool,
+        interval: float,
+        timeout: float = inf,
+        force: bool = False,
     ) -> int:
         """Start a test after confirmation, and optionally watch the run.
 
-        `interval` and `timeout` are in seconds.
+        `interval` and `timeout` are in seconds. `yes` replaces the confirmation; with `force` also where the
+        last run exceeds a limit.
         """
-        test, _ = self.call(lambda client: get_test(client, id_or_name))
+        (test, cost), _ = self.call(lambda client: get_test_and_cost(client, id_or_name))
         api = f"{self.config.api.url}, {self.config.api.effective_version} API"
         effect = f"This starts a run of test {output.format_test(test)} in k6 Cloud ({api})."
-        if declined := self._confirm(effect, yes=yes):
+        exceeded = ", ".join(cost.exceeded())
+        warning = [f"Another run like that exceeds: {exceeded}."] if exceeded else []
+        sentences = [effect, *cost.describe(), *warning]
+        if exceeded and yes and not force:
+            for sentence in sentences:
+                self.print_message(sentence)
+            self.print_message("error: nothing was started; use --yes --force to start it nevertheless")
+            return USAGE
+        if declined := self._confirm("\n".join(sentences), yes=yes):
             return declined
         try:
             run, _ = self.call(lambda client: client.writer.start_run(test.id))
@@ -307,6 +324,14 @@ async def get_run_with_project(client: RunsClient, run_id: int) -> RunRow:
     with suppress(ApiError):  # not every token has access to projects
         return build_row(client, row.run, row.test, await client.api.list_projects())
     return row
+
+
+async def get_test_and_cost(client: RunsClient, id_or_name: int | str) -> tuple[LoadTest, StartCost]:
+    """As `get_test`, with what a start will probably cost, which takes two more requests (v6 only)."""
+    test = await get_test(client, id_or_name)
+    if not isinstance(client.api, V6Client):
+        return test, StartCost()
+    return test, await fetch_cost(client.api, test)
 
 
 async def get_test(client: RunsClient, id_or_name: int | str) -> LoadTest:

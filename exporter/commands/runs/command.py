@@ -53,6 +53,9 @@ class TestIdOrName(click.IntRange):
 
 json_option = click.option("--json", "is_json", is_flag=True, help="print JSON")
 yes_option = click.option("--yes", is_flag=True, help="do not prompt for confirmation")
+force_option = click.option(
+    "--force", is_flag=True, help="with --yes: start beyond limits of the project, too"
+)
 watch_option = click.option("--watch", is_flag=True, help="follow the run until it ends")
 interval_option = click.option(
     "--interval",
@@ -113,18 +116,23 @@ def show(run_id: int, *, watch: bool, interval: float, timeout: float, **flags: 
 @runs.command(epilog=EXIT_CODES)
 @click.argument("test", metavar="TEST", type=TestIdOrName(1))
 @yes_option
+@force_option
 @watch_option
 @interval_option
 @timeout_option
 @json_option
 @api_options
-def start(test: int | str, *, yes: bool, watch: bool, interval: float, timeout: float, **flags: Any) -> None:
+def start(
+    test: int | str, *, yes: bool, force: bool, watch: bool, interval: float, timeout: float, **flags: Any
+) -> None:
     """Start a test after confirmation. This consumes virtual user hours.
 
-    TEST is the ID, the alias or the exact name of a test.
+    TEST is the ID, the alias or the exact name of a test. On v6, shows what its last finished run cost, and
+    the limits of the project. If that run exceeds a limit, --yes requires --force.
     """
     check_timeout(timeout, watch=watch)
-    sys.exit(create_command(**flags).start(test, yes=yes, watch=watch, interval=interval, timeout=timeout))
+    command = create_command(**flags)
+    sys.exit(command.start(test, yes=yes, force=force, watch=watch, interval=interval, timeout=timeout))
 
 
 @runs.command(epilog="Exit codes: 0 success, 2 wrong usage, 3 error.")

@@ -6,7 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from exporter.simulator import World, faults
-from tests.commands.runs.worlds import SLOW, many_tests, one_run, one_test, same_names, several_tests
+from tests.commands.runs.worlds import (
+    SLOW,
+    big_test,
+    many_tests,
+    one_run,
+    one_test,
+    same_names,
+    several_tests,
+)
 from tests.support.golden import assert_golden
 from tests.support.lab import START
 from tests.support.runs_shell import Shell
@@ -116,6 +124,9 @@ SCENARIOS: dict[str, Callable[[], Shell]] = {
     "runs start when it is forbidden": lambda: start(
         with_fault(Shell(one_test(), "v6"), faults.error(403, message="Not for you").on(method="POST"))
     ),
+    "runs start, v6": lambda: start(Shell(big_test(vus=50), "v6"), answer="y\n"),
+    "runs start beyond a limit": lambda: start(Shell(big_test(), "v6"), answer="n\n"),
+    "runs start beyond all limits with --yes": lambda: start(Shell(big_test(seconds=7200), "v6")),
     "runs stop": lambda: stop(at(Shell(one_run()), 57), answer="y\n"),
     "runs stop without a terminal": lambda: unconfirmed(at(Shell(one_run()), 57)),
     "runs stop after the load": lambda: stop(at(Shell(one_run(), "v6"), 90)),
