@@ -24,7 +24,8 @@ from exporter.commands.runs import output
 from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient
 from exporter.commands.runs.cost import StartCost, fetch_cost
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, TIMED_OUT, USAGE
-from exporter.commands.runs.list import RunRow, build_row, list_newest
+from exporter.commands.runs.list import ListQuery, RunRow, build_row, list_runs
+from exporter.commands.runs.select import legacy_fields
 from exporter.commands.runs.watch import LineView, ProgressView, View, WatchTimeout, watch_run
 from exporter.config import Config
 from exporter.formatting import (
@@ -36,6 +37,7 @@ from exporter.formatting import (
 )
 from exporter.k6.errors import ApiError, Conflict, NotFound
 from exporter.k6.factory import open_transport
+from exporter.k6.legacy.schema import RUN_FIELDS
 from exporter.k6.v6.client import V6Client
 from exporter.k6.write import WriteTransport
 from exporter.model import LoadTest, Outcome, Run, RunStatus
@@ -45,6 +47,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Action = Callable[Concatenate["RunsCommand", P], int]
 
+NO_PUBLIC_ID = (
+    "--public-id requires the legacy API, since runs have no public ID in v6; use --run ID, or "
+    "--api.version=legacy"
+)
 EXIT_CODES = {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}  # every other outcome is an ERROR
 PIPE_WIDTH = 10_000  # columns; lines are not broken where the output is no terminal
 
@@ -106,16 +112,31 @@ class RunsCommand:
     is_json: bool
 
     @with_exit_code
-    def list(self, *, limit: int, active: bool) -> int:
-        """Print the newest runs; ERROR if the list is incomplete or a configured test does not exist.
+    def list(
+        self,
+        *,
+        limit: int,
+        active: bool,
+        run_ids: Sequence[int] = (),
+        public_id: str = "",
+        select: Sequence[str] = (),
+    ) -> int:
+        """Print the newest runs, those with these IDs, or the one with this public ID (legacy only).
 
-        USAGE if a name is ambiguous.
+        `select` are the keys that are printed as JSON; all if empty. ERROR if the list is incomplete, or a
+        run or a configured test does not exist. USAGE if a name is ambiguous.
         """
+        if public_id and self.config.api.effective_version == "v6":
+            self.print_message(f"error: {NO_PUBLIC_ID}")
+            return USAGE
         result = PollResult()
-        (rows, since), now = self.call(lambda client: list_newest(client, result, limit=limit, active=active))
+        fields = legacy_fields(select, active=active) if select else RUN_FIELDS
+        query = ListQuery(limit, active, run_ids, public_id, fields)
+        (rows, since), now = self.call(lambda client: list_runs(client, result, query))
         is_failed = bool(result.failures) and not rows
         if self.is_json and not is_failed:
-            self._print_json([output.as_json(row, self.config) for row in rows])
+            objects = [output.as_json(row, self.config) for row in rows]
+            self._print_json([{key: it[key] for key in select or it} for it in objects])
         elif rows:
             self.out.print(output.format_table(rows, now, self.out.width))
         elif not is_failed:

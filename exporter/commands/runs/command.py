@@ -2,12 +2,14 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from math import inf, isinf
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from exporter.commands.options import api_options, config_options
+from exporter.commands.runs.select import parse_keys
 from exporter.config.types import parse_duration
 
 if TYPE_CHECKING:
@@ -30,6 +32,14 @@ def parse_seconds(_: click.Context, __: click.Parameter, value: str | None) -> f
     if seconds < 1:
         raise click.BadParameter(f"{value} is too short; the minimum is 1s")
     return seconds
+
+
+def parse_select(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The keys to print; none without the flag."""
+    try:
+        return () if value is None else parse_keys(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 class RunId(click.IntRange):
@@ -84,15 +94,37 @@ def runs() -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="maximum number of runs"
 )
+@click.option(
+    "--run", "run_ids", metavar="ID", type=RunId(1), multiple=True, help="only this run; repeatable"
+)
+@click.option("--public-id", metavar="ID", default="", help="only the run with this public ID; legacy only")
 @json_option
+@click.option(
+    "--select",
+    metavar="KEYS",
+    callback=parse_select,
+    help="with --json: only these keys, such as id,run_status",
+)
 @config_options
-def list_(*, active: bool, limit: int, **flags: Any) -> None:
+def list_(
+    *,
+    active: bool,
+    limit: int,
+    run_ids: tuple[int, ...],
+    public_id: str,
+    select: tuple[str, ...],
+    **flags: Any,
+) -> None:
     """List the newest runs, newest first.
 
     Lists runs of the configured tests. Without --test, --project and configured tests, lists runs of all
-    tests that the token can access.
+    tests that the token can access. With --run, lists runs of any tests.
     """
-    sys.exit(create_command(**flags).list(limit=limit, active=active))
+    if select and not flags["is_json"]:
+        raise click.UsageError("--select requires --json")
+    check_run_filters(run_ids, public_id, active=active, test=flags["test"], project=flags["project"])
+    command = create_command(**flags)
+    sys.exit(command.list(limit=limit, active=active, run_ids=run_ids, public_id=public_id, select=select))
 
 
 @runs.command(epilog=EXIT_CODES)
@@ -143,6 +175,16 @@ def start(
 def stop(run_id: int, *, yes: bool, **flags: Any) -> None:
     """Stop a run after confirmation. The run ends a few moments later, as aborted by user."""
     sys.exit(create_command(**flags).stop(run_id, yes=yes))
+
+
+def check_run_filters(run_ids: Sequence[int], public_id: str, **filters: Any) -> None:
+    """Raise a UsageError for filters that would have no effect: a run is selected by its ID alone."""
+    given = [name for name, value in filters.items() if value]
+    selecting = "--run" if run_ids else "--public-id"
+    if run_ids and public_id:
+        raise click.UsageError("--run and --public-id cannot be combined")
+    if (run_ids or public_id) and given:
+        raise click.UsageError(f"{selecting} cannot be combined with --{given[0]}")
 
 
 def check_timeout(timeout: float, *, watch: bool) -> None:

@@ -50,9 +50,9 @@ class StartCost:
         """Each value of the last run with its limit, how to write both, and what the limit applies to."""
         run, limits = self.last_run, self.limits
         return (
-            (run and run.vuh, limits.vuh_per_month, format_vuh, "per month"),
-            (run and run.vus, limits.vus_per_test, format_vus, "per test"),
-            (run and run.duration, limits.duration, format_duration, "per test"),
+            (run.vuh if run else None, limits.vuh_per_month, format_vuh, "per month"),
+            (run.vus if run else None, limits.vus_per_test, format_vus, "per test"),
+            (run.duration if run else None, limits.duration, format_duration, "per test"),
         )
 
 

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from exporter.simulator import World, faults
 from tests.commands.runs.worlds import (
@@ -40,6 +41,11 @@ def with_event(shell: Shell, second: float, event: Callable[[Shell], object]) ->
 
 def list_runs(shell: Shell, *, active: bool = False) -> Shell:
     shell.command().list(limit=20, active=active)
+    return shell
+
+
+def list_by(shell: Shell, **query: Any) -> Shell:
+    shell.command().list(limit=20, active=False, **query)
     return shell
 
 
@@ -82,6 +88,9 @@ SCENARIOS: dict[str, Callable[[], Shell]] = {
     ),
     "runs list with fewer runs than wanted": lambda: list_runs(Shell(many_tests(12, every=60), "v6")),
     "runs list with a refused token": lambda: list_runs(Shell(several_tests(), "v6", token="wrong-token")),
+    "runs list --run": lambda: list_by(Shell(several_tests(), "v6"), run_ids=(5000003, 7)),
+    "runs list --public-id": lambda: list_by(Shell(several_tests()), public_id="abc"),
+    "runs list --public-id, v6": lambda: list_by(Shell(several_tests(), "v6"), public_id="abc"),
     "runs show, legacy": lambda: show(at(Shell(one_run()), 57)),
     "runs show, v6": lambda: show(at(Shell(one_run(), "v6"), 57)),
     "runs show after the end": lambda: show(at(Shell(one_run(failed=True), "v6"), 1000)),
