@@ -21,7 +21,8 @@ from exporter.formatting import (
 )
 from exporter.model import LoadTest, Outcome, Run
 
-MIN_WIDTH = 110  # columns of a terminal that has room for all columns of the table
+# Columns of a terminal that has room for a reason beside other columns of the table, and beside all of them.
+MIN_WIDTH, FULL_WIDTH = 110, 140
 
 # The colour of a run's dot, by outcome; an active run has none.
 COLOURS: Mapping[Outcome | None, str] = {
@@ -73,11 +74,14 @@ def as_json(row: RunRow, config: Config) -> dict[str, Any]:
 def format_table(rows: Sequence[RunRow], now: float, width: int) -> Table:
     """A table of runs, one per line; `now` is Unix seconds, `width` that of the terminal in columns."""
     has_reasons = any(row.run.reason for row in rows)
+    has_projects = any(row.project_name for row in rows) and width >= MIN_WIDTH
     # What remains for the reasons on a narrow terminal would explain nothing.
-    has_load = not has_reasons or width >= MIN_WIDTH
+    has_load = not has_reasons or width >= (FULL_WIDTH if has_projects else MIN_WIDTH)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("RUN", no_wrap=True)
     table.add_column("TEST", overflow="fold")
+    if has_projects:
+        table.add_column("PROJECT", overflow="fold")
     table.add_column("STATE")
     table.add_column("CREATED", no_wrap=True)
     if has_load:
@@ -85,9 +89,11 @@ def format_table(rows: Sequence[RunRow], now: float, width: int) -> Table:
         table.add_column("VUS", no_wrap=True, justify="right")
     if has_reasons:
         table.add_column("REASON")
-    for run, test, _ in rows:
-        created = "" if run.created is None else format_age(run.created, now)
-        cells: list[RenderableType] = [str(run.id), format_test(test), format_state(run), created]
+    for run, test, project_name in rows:
+        cells: list[RenderableType] = [str(run.id), format_test(test)]
+        if has_projects:
+            cells.append(escape_unprintable(project_name))
+        cells += [format_state(run), "" if run.created is None else format_age(run.created, now)]
         if has_load:
             cells += [format_progress(run, now), format_vus(run)]
         if has_reasons:
