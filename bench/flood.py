@@ -1,7 +1,6 @@
 """(i) The slowest scrape during a flood of reloads and page views from clients that hang up at once."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import uvloop
 
 from bench.client import Scraper
 from bench.fake_cloud import TOKEN, Plan
-from bench.measure import HERE, Json, module, spread
+from bench.measure import HERE, Json, find_url, module, spread
 
 RELOAD, PAGE = b"POST /-/reload", b"GET /"
 FLOODS: dict[str, Sequence[bytes]] = {
@@ -118,9 +117,8 @@ def start_exporter(api_url: str, tests: int) -> Iterator[tuple[int, str]]:
             subprocess.Popen(command, stderr=errors, cwd=HERE.parent, env=environment) as child,
         ):
             try:
-                while not (text := log.read_text(encoding="utf-8")).endswith("\n"):
+                while not (url := find_url(log.read_text(encoding="utf-8"))):
                     time.sleep(SCRAPE_PAUSE)
-                url = str(json.loads(text.splitlines()[0])["url"])
                 while not httpx.get(f"{url}/-/ready", trust_env=False).is_success:
                     time.sleep(SCRAPE_PAUSE)
                 yield child.pid, url

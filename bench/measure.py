@@ -1,5 +1,6 @@
 """Shared by all benchmarks: values with their spread, child processes, and facts about the machine."""
 
+import json
 import os
 import platform
 import statistics
@@ -41,6 +42,12 @@ def module(name: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[str
     """One of our modules in its own process."""
     with process(sys.executable, "-m", name, *map(str, arguments)) as started:
         yield started
+
+
+def find_url(log: str) -> str:
+    """The URL of an exporter that listens, from its log as JSON; empty before that."""
+    complete = log[: log.rfind("\n") + 1].splitlines()
+    return next((str(line["url"]) for line in map(json.loads, complete) if "url" in line), "")
 
 
 def resident(pid: int) -> int:

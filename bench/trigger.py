@@ -1,7 +1,6 @@
 """(g) Delay from the end of a run to its series, with and without the webhook, at default intervals."""
 
 import asyncio
-import json
 import os
 import re
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 
-from bench.measure import HERE, Json, spread
+from bench.measure import HERE, Json, find_url, spread
 from exporter.simulator import Phases, Simulator, World
 from exporter.web.server import base_url, bind
 
@@ -110,9 +109,9 @@ def start_exporter(api_url: str) -> Iterator[str]:
             ) as child,
         ):
             try:
-                while not (line := log.read_text(encoding="utf-8")).endswith("\n"):
+                while not (url := find_url(log.read_text(encoding="utf-8"))):
                     time.sleep(SCRAPE_INTERVAL)
-                yield str(json.loads(line.splitlines()[0])["url"])
+                yield url
             finally:
                 child.terminate()
 

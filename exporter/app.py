@@ -199,6 +199,7 @@ class Exporter:
 
     def _status(self) -> Status:
         poller, updated_at = self.poller, self.poller.state.updated_at
+        running = poller.poll_in_progress
         to_unix = self._clock.to_unix
         return Status(
             version=__version__,
@@ -207,7 +208,7 @@ class Exporter:
             now=self._clock.time(),
             last_poll=None if poller.last_poll is None else to_unix(poller.last_poll),
             last_poll_outcome=poller.last_outcome,
-            polling_since=None if poller.polling_since is None else to_unix(poller.polling_since),
+            polling_since=None if running is None else to_unix(running.monotonic),
             next_poll=self.next_poll(),
             interval=poller.interval,
             errors=[(to_unix(monotonic), message) for monotonic, message in poller.recent_errors],

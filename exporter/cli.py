@@ -13,6 +13,7 @@ from exporter.commands.completion import enable_completion
 from exporter.commands.demo import demo
 from exporter.commands.once import once
 from exporter.commands.runs.command import runs
+from exporter.commands.runs.exit_codes import INTERRUPTED
 from exporter.commands.serve import serve
 from exporter.commands.simulator import simulator
 
@@ -31,7 +32,7 @@ class DefaultCommand(click.Group):
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
-            sys.exit(130)  # as shells report it; click would print "Aborted!" and exit with 1
+            sys.exit(INTERRUPTED)  # click would print "Aborted!" and exit with 1
 
     def shell_complete(self, context: click.Context, incomplete: str) -> "list[CompletionItem[Any]]":
         """Completes commands, and options of this group and of its first command."""

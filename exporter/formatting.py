@@ -4,6 +4,7 @@ Every place that prints one of these uses this module, so that `check`, `runs`, 
 messages agree. It imports nothing of ours but the model.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from exporter.model import ActiveState, Outcome, ProcessingStatus, Reason, Run, RunStatus
@@ -79,6 +80,12 @@ def format_iso_timestamp(timestamp: float) -> str:
 def pluralize(count: int, noun: str) -> str:
     """A count with its noun: "1 test", "3 tests"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def format_list(items: Sequence[str], maximum: int) -> str:
+    """The first `maximum` items, and the number of the others: "a, b and 3 more"."""
+    text = ", ".join(items[:maximum])
+    return f"{text} and {len(items) - maximum} more" if len(items) > maximum else text
 
 
 def escape_unprintable(text: str, max_length: int = MAX_QUOTED_LENGTH) -> str:

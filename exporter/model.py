@@ -113,7 +113,7 @@ STILL_PROCESSING = frozenset({ProcessingStatus.NOT_STARTED, ProcessingStatus.PRO
 
 
 # These outcomes are neither a pass nor a failure: a user stopped the run, or there is no result.
-NO_VERDICT = frozenset({Outcome.ABORTED, Outcome.NONE})
+INCONCLUSIVE = frozenset({Outcome.ABORTED, Outcome.NONE})
 
 
 @dataclass(frozen=True, slots=True)

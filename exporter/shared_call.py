@@ -19,6 +19,11 @@ class SharedCall(Generic[T]):
         self._lock = asyncio.Lock()
         self._waiting: asyncio.Task[T] | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is running or waiting."""
+        return self._waiting is None and not self._lock.locked()
+
     async def __call__(self) -> T:
         if self._waiting is None:
             self._waiting = asyncio.create_task(self._run())

@@ -5,11 +5,11 @@ a lock while the next one is built, and an unchanged part is recognized by being
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from exporter.model import (
-    NO_VERDICT,
+    INCONCLUSIVE,
     LoadTest,
     Outcome,
     Project,
@@ -65,6 +65,7 @@ class StateUpdate:
     - `projects`: all projects of the token by id, or None if they were not fetched.
     - `list_since`: creation time in Unix seconds from which the next poll of v6 lists runs; None if this poll
       has not listed them.
+    - `server_time`: Unix seconds by k6 Cloud's clock, None if it is not known.
     """
 
     monotonic: float = 0.0
@@ -75,6 +76,7 @@ class StateUpdate:
     unresolved: tuple[UnresolvedEntry, ...] = ()
     projects: Mapping[int, Project] | None = None
     list_since: float | None = None
+    server_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ def extend_streak(streak: Streak | None, summaries: Iterable[RunSummary]) -> Str
     for summary in summaries:
         if summary.outcome == Outcome.PASSED:
             streak = Streak()
-        elif summary.outcome not in NO_VERDICT:
+        elif summary.outcome not in INCONCLUSIVE:
             before = streak or Streak()
             since = before.since if before.failures else summary.ended
             streak = Streak(before.failures + 1, since)
@@ -221,11 +223,7 @@ def apply_update(
     # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
     uncounted = test_update.deleted_run_ids - test_state.counted_ids
     ids = sorted({*test_state.recent_ids, *(run.id for run in received)} - uncounted)
-    newly_finished = [
-        run
-        for run in merged.values()
-        if counts_as_finished(run) and is_newly_finished(run, test_state, known)
-    ]
+    newly_finished = find_newly_finished(test_state, merged.values())
     counts = Counter(run.outcome for run in newly_finished)
     after = TestState(
         test=test_update.test,
@@ -238,7 +236,7 @@ def apply_update(
             (outcome, count + counts[outcome]) for outcome, count in test_state.finished_counts
         ),
         finished_vuh=test_state.finished_vuh + sum(run.vuh or 0.0 for run in newly_finished),
-        schedule_due=latest_due(test_state, test_update.test, now),
+        schedule_due=test_state.schedule_due,
         counted_ids=frozenset(
             run.id for run in runs if run.id in test_state.counted_ids or counts_as_finished(run)
         ),
@@ -250,11 +248,17 @@ def apply_update(
     return test_state if after == test_state else after
 
 
-def is_newly_finished(run: Run, test_state: TestState, known: Mapping[int, Run]) -> bool:
+def find_newly_finished(test_state: TestState, runs: Iterable[Run]) -> list[Run]:
+    """Those of these runs, as an update brings them, that have finished and are to be counted."""
+    known = {run.id for run in test_state.runs}
+    return [run for run in runs if counts_as_finished(run) and is_newly_finished(run, test_state, known)]
+
+
+def is_newly_finished(run: Run, test_state: TestState, known_ids: Container[int]) -> bool:
     """Whether a finished run has neither been counted nor had finished before the first update."""
     if run.id in test_state.counted_ids:
         return False
-    if run.id in known:
+    if run.id in known_ids:
         return True
     is_new = run.id > test_state.highest_old_id or is_newest(run, test_state)
     return is_new and run.id not in test_state.recent_ids
@@ -327,22 +331,17 @@ def forget(before: TestState, after: TestState, deleted: frozenset[int]) -> Stre
     return extend_streak(before.forgotten_streak, reversed(dropped))
 
 
-def latest_due(before: TestState, test: LoadTest, now: float) -> float | None:
-    """The latest scheduled start that had passed at Unix time `now`.
+def latest_due(before: TestState | None, after: TestState, server_now: float) -> float | None:
+    """The latest scheduled start of a test that had passed at a Unix time by k6 Cloud's clock.
 
     k6 Cloud reports the next start only, so each start that was known before is compared with the time. A
     deactivated schedule is due no more.
     """
-    if test.has_inactive_schedule:
+    if after.test.has_inactive_schedule:
         return None
-    starts = (before.schedule_due, before.test.next_run, test.next_run)
-    return max((start for start in starts if start is not None and start <= now), default=None)
-
-
-def is_start_due(test_state: TestState, now: float) -> bool:
-    """Whether the next scheduled start has passed at Unix time `now`, and this is not recorded yet."""
-    next_run = test_state.test.next_run
-    return next_run is not None and (test_state.schedule_due or 0.0) < next_run <= now
+    known = before.test.next_run if before else None
+    starts = (after.schedule_due, known, after.test.next_run)
+    return max((start for start in starts if start is not None and start <= server_now), default=None)
 
 
 def latest_pass_time(previous: float | None, runs: Iterable[Run]) -> float | None:
@@ -430,9 +429,12 @@ class State:
                 after = apply_update(before, test_update, self.retention, poll.now)
             if after is not before:
                 changed[id_] = after
-        for id_, test_state in tests.items():
-            if id_ not in poll.updates and is_start_due(test_state, poll.now):
-                changed[id_] = replace(test_state, schedule_due=test_state.test.next_run)
+        # Schedules are in the time of k6 Cloud, and the clock of this machine may be wrong.
+        server_now = poll.now if poll.server_time is None else poll.server_time
+        for id_, test_state in {**tests, **changed}.items():
+            due = latest_due(tests.get(id_), test_state, server_now)
+            if due != test_state.schedule_due:
+                changed[id_] = replace(test_state, schedule_due=due)
         return {**tests, **changed} if changed else tests
 
     def _pruned_tests(self, members: Mapping[int, LoadTest], now: float) -> Mapping[int, TestState]:

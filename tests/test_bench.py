@@ -36,7 +36,7 @@ def test_scrape_benchmark_runs() -> None:
     servers = {"ours", "static", "client_python"} | ({"client_golang"} if CLIENT_GOLANG.exists() else set())
     assert {row["server"] for row in rows} == servers
     assert {row["encoding"] for row in rows} == {"gzip", "identity"}
-    assert {row["series"] for row in rows} == {68}
+    assert {row["series"] for row in rows} == {71}
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
@@ -44,7 +44,7 @@ def test_all_servers_expose_the_same_samples(encoding: str) -> None:
     with scrape.start_servers(tests=2) as urls:
         pages = [fetch_samples(url, encoding) for url in urls.values()]
 
-    assert len(pages[0]) == 2 * 68
+    assert len(pages[0]) == 2 * 71
     assert all(page == pages[0] for page in pages)
 
 
@@ -57,9 +57,9 @@ def test_update_benchmark_runs() -> None:
 def test_cycle_benchmark_runs() -> None:
     rows = cycle.run(cycle.SMALL, times=1)
 
-    # v6: tests, schedules, runs, and the runs of each test.
+    # v6: tests, schedules, projects, limits, runs, and the runs of each test.
     # legacy: organizations, projects, the tests of each project, and the runs of each test.
-    assert [(row["api"], row["requests"]) for row in rows] == [("v6", 3 + 3), ("legacy", 1 + 1 + 2 + 3)]
+    assert [(row["api"], row["requests"]) for row in rows] == [("v6", 5 + 3), ("legacy", 1 + 1 + 2 + 3)]
 
 
 def test_requests_benchmark_runs() -> None:
@@ -77,7 +77,7 @@ def test_memory_benchmark_runs() -> None:
 def test_stall_benchmark_runs() -> None:
     row = stall.run(stall.SMALL)
 
-    assert (row["runs"], row["series"]) == (2, 2 * 68 + 57)
+    assert (row["runs"], row["series"]) == (2, 2 * 71 + 61)
 
 
 def test_flood_benchmark_runs() -> None:

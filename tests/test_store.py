@@ -357,13 +357,13 @@ def test_failures_in_a_row_end_with_a_pass() -> None:
     assert finish_runs(failed, 3).tests[7].streak == Streak(0)
 
 
-def test_run_without_verdict_leaves_the_failures() -> None:
+def test_run_without_result_leaves_the_failures() -> None:
     state = finish_runs(State(), 30, 5, 30, 10, 5)
 
     assert state.tests[7].streak == Streak(2, since=60.0)
 
 
-def test_test_without_verdict_has_no_streak() -> None:
+def test_test_without_result_has_no_streak() -> None:
     assert finish_runs(State(), 5, 10).tests[7].streak is None
     assert State().apply(poll(RUNNING)).tests[7].streak is None
 
@@ -375,7 +375,7 @@ def test_failures_are_counted_beyond_the_remembered_runs() -> None:
     assert state.tests[7].streak == Streak(25, since=160.0)
 
 
-def test_many_runs_without_verdict_keep_the_failures() -> None:
+def test_many_runs_without_result_keep_the_failures() -> None:
     state = finish_runs(State(), 30, 30, *[5] * 20)
 
     assert state.tests[7].streak == Streak(2, since=60.0)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 
 from exporter.config import Config
-from exporter.formatting import escape_unprintable
+from exporter.formatting import escape_unprintable, format_list
 from exporter.k6.errors import ApiError, DecodeError, NotFound
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.v6.client import V6Client
@@ -81,5 +81,4 @@ def find_similar_tests(words: str, tests: Sequence[LoadTest]) -> list[LoadTest]:
 
 def format_tests(tests: Sequence[LoadTest]) -> str:
     """The first few tests, by id and name."""
-    text = ", ".join(f"{test.id} {escape_unprintable(test.name)}" for test in tests[:MAX_LISTED])
-    return f"{text} and {len(tests) - MAX_LISTED} more" if len(tests) > MAX_LISTED else text
+    return format_list([f"{test.id} {escape_unprintable(test.name)}" for test in tests], MAX_LISTED)

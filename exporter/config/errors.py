@@ -28,6 +28,7 @@ SENTENCES = {
     "string_too_short": "{shown} is too short; write some text, or remove the setting",
     "model_type": '{shown} is not a group of settings; write one like "{example}"',
     "tuple_type": "{shown} is not a list",
+    "too_long": "{actual_length} entries are too many; the maximum is {max_length}",
 }
 
 

@@ -51,18 +51,23 @@ MAX_NESTING = 20  # levels; no setting needs more than five
 
 MERGE, TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
-SENTENCES = {"tuple_type": '{shown} is not a list; write one like "[{{id: 1234}}]"'}
+SENTENCES = {"tuple_type": '{shown} is not a list; write one like "[{example}]"'}
 FILE_EXAMPLE = "poll: {interval: 15s}"
 EXAMPLES = {
     "api": "timeout: 10s",
     "poll": "interval: 15s",
     "runs": "keep: 3",
+    "metrics": "project_labels: [team]",
+    "exclude": "k6_cloud_run_.*",
+    "project_labels": "team",
     "sharding": "total: 4",
     "web": "telemetry_path: /metrics",
     "log": "level: info",
-    "tests": "id: 1234",
+    "tests": "{id: 1234}",
 }
 HINTS = {"token": "the token cannot be set here; set K6_CLOUD_TOKEN or api.token_file"}
+# Settings that are lists. Their variables have the same YAML as the file.
+YAML_SETTINGS = ("tests", "metrics.exclude", "metrics.project_labels")
 # Flags that are not spelled like their settings.
 FLAGS = {
     "sharding.shard": "--shard",
@@ -281,14 +286,13 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
     """
     known = {variable(setting.name): setting.name for setting in settings()}
     misspelled = {name.replace("__", "_") for name in known} | {ENVIRONMENT + it for it in EXPECTED_VARIABLES}
-    # Many tools write an unset variable as an empty one.
-    tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if environ.get(STACK_VARIABLE) else {}
+    tree: Tree = {"api": {"stack": environ[STACK_VARIABLE]}} if STACK_VARIABLE in environ else {}
     messages: list[str] = []
     for name in sorted(name for name in environ if name.startswith(ENVIRONMENT)):
         if name in known:
             *sections, key = known[name].split(".")
             try:
-                value = parse_yaml(environ[name], name) if key == "tests" else environ[name]
+                value = parse_yaml(environ[name], name) if known[name] in YAML_SETTINGS else environ[name]
             except ConfigError as error:
                 messages += error.messages
             else:

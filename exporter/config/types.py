@@ -9,7 +9,7 @@ from exporter.regex import Regex
 
 MAX_DURATION = 3650 * 86400.0  # seconds
 OWN_LABELS = ("project_id", "project_name", "folder_uid")  # of k6_cloud_project_info
-STACK_EXAMPLES = "its ID such as 12345, or its URL such as https://mystack.grafana.net"
+STACK_EXAMPLES = "its ID, name or URL, such as 12345, mystack or https://mystack.grafana.net"
 WHERE_IS_THE_STACK_ID = "the ID is in Grafana Cloud under Testing & synthetics, Performance, Settings"
 MAX_STACK_ID = 2**63 - 1
 # The paths of the APIs, which the exporter adds itself. Those of documents are often copied with them.
@@ -179,7 +179,5 @@ def parse_label_name(value: str) -> str:
 def parse_file_path(value: object) -> str:
     """A file path; whether the file exists is checked where it is read."""
     if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError(
-            f'{quote_value(value)} is not a file path; write one like "/etc/k6-cloud-exporter/token"'
-        )
+        raise ValueError(f'{quote_value(value)} is not a file path; write one like "/path/to/file"')
     return value

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from exporter import threads
 from exporter.config.schema import Api
 from exporter.k6.proxies import Proxy, ProxyError, find_proxy, ignored_entries
 from exporter.k6.tls import CaError, create_ssl_context, load_certificates
@@ -74,7 +75,7 @@ class Connection(httpx.AsyncBaseTransport):
             if key == self._key and api.ca_file is None:
                 return
             # In a thread, since it parses the CAs of the system, and scrapes must not wait.
-            transport = await asyncio.to_thread(create_transport, api, proxy, self._environ)
+            transport = await threads.run(lambda: create_transport(api, proxy, self._environ))
         except (ProxyError, CaError) as error:
             # Checked when the configuration was read, so the file has changed since then.
             raise httpx.ConnectError(str(error)) from error
@@ -86,13 +87,12 @@ class Connection(httpx.AsyncBaseTransport):
 
 def create_transport(api: Api, proxy: Proxy | None, environ: Mapping[str, str]) -> httpx.AsyncHTTPTransport:
     """A transport through this proxy. Raises CaError."""
-    needs_tls = api.url.startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
-    context = (
-        create_ssl_context(api.ca_file, environ) if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    )
-    if proxy is None:
-        return httpx.AsyncHTTPTransport(verify=context, trust_env=False)
+    is_tls_proxy = proxy is not None and proxy.url.startswith("https:")
+    if is_tls_proxy or api.url.startswith("https:"):
+        context = create_ssl_context(api.ca_file, environ)
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Only a proxy with https may have a context of its own.
-    proxy_context = context if proxy.url.startswith("https:") else None
-    through = httpx.Proxy(proxy.url, auth=proxy.auth, ssl_context=proxy_context)
+    proxy_context = context if is_tls_proxy else None
+    through = httpx.Proxy(proxy.url, auth=proxy.auth, ssl_context=proxy_context) if proxy else None
     return httpx.AsyncHTTPTransport(verify=context, trust_env=False, proxy=through)

@@ -10,6 +10,10 @@ import ssl
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from exporter import PROJECT_URL
+
+# A URL, since an installed package has no documentation.
+PAGE = f"{PROJECT_URL}/blob/main/docs/proxy-and-ca.md"
 # Certificate errors of OpenSSL: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
 NOT_YET_VALID, EXPIRED = 9, 10
 UNKNOWN_CA = {2, 18, 19, 20, 21, 27}  # also self-signed
@@ -106,7 +110,7 @@ def explain_certificate(error: ssl.SSLCertVerificationError) -> Explanation:
         return Explanation(
             "its certificate is not from a CA that this system trusts",
             "if it is your own CA, or that of a proxy that inspects TLS, set api.ca_file to its certificate, "
-            "see docs/proxy-and-ca.md",
+            f"see {PAGE}",
         )
     if error.verify_code in OTHER_NAME:
         return Explanation("its certificate is for another host name", "check api.url and DNS")
@@ -114,7 +118,7 @@ def explain_certificate(error: ssl.SSLCertVerificationError) -> Explanation:
         return Explanation("its certificate has expired", "renew it, or check the clock of this system")
     if error.verify_code == NOT_YET_VALID:
         return Explanation("its certificate is not valid yet", "check the clock of this system")
-    return Explanation(f"its certificate is not valid: {error.verify_message}", "see docs/proxy-and-ca.md")
+    return Explanation(f"its certificate is not valid: {error.verify_message}", f"see {PAGE}")
 
 
 def explain_tls(error: ssl.SSLError) -> Explanation:
@@ -130,14 +134,13 @@ def explain_tls(error: ssl.SSLError) -> Explanation:
 def explain_resolution(error: socket.gaierror, target: Target) -> Explanation:
     """The explanation of a host name without an address; with a proxy, the host is the proxy."""
     name = "the name of the proxy" if target.has_proxy else "the host name"
+    reason = f"{name} cannot be resolved"
     if error.errno == socket.EAI_AGAIN:
-        return Explanation(
-            f"{name} cannot be resolved, since DNS does not respond", "check DNS and the network"
-        )
+        return Explanation(f"{reason}, since DNS does not respond", "check DNS and the network")
     if target.has_proxy:
-        return Explanation(f"{name} cannot be resolved", f"check {target.variable} and DNS")
+        return Explanation(reason, f"check {target.variable} and DNS")
     advice = f"check api.url and DNS, or set {target.variable} if the network requires a proxy"
-    return Explanation(f"{name} cannot be resolved", advice)
+    return Explanation(reason, advice)
 
 
 def explain_connection(code: int, target: Target) -> Explanation | None:

@@ -110,15 +110,20 @@ def parse_entry(entry: str) -> Matcher | None:
         parts = ENTRY_WITH_PORT.fullmatch(entry)
     if not parts or (parts[2] and not 0 < int(parts[2]) < 65536):
         return None
-    try:
-        matches_host = match_network(parts[1].strip("[]"))
-    except ValueError:
-        domain = match_domain(parts[1])
-        if domain is None:
-            return None
-        matches_host = domain
     wanted = int(parts[2]) if parts[2] else None
+    try:
+        matches_host = match_host(parts[1])
+    except ValueError:
+        return None
     return lambda host, port: (wanted is None or wanted == port) and matches_host(host, port)
+
+
+def match_host(text: str) -> Matcher:
+    """Matches an address, or a domain. Raises ValueError."""
+    try:
+        return match_network(text.strip("[]"))
+    except ValueError:
+        return match_domain(text)
 
 
 def match_network(text: str) -> Matcher:
@@ -136,15 +141,11 @@ def match_network(text: str) -> Matcher:
     return matches
 
 
-def match_domain(text: str) -> Matcher | None:
-    """Matches a domain and its subdomains; with a leading dot, the subdomains only."""
-    text = text.removeprefix("*").rstrip(".") if text.startswith("*.") else text.rstrip(".")
-    try:
-        # Hosts of URLs are ASCII. The codec accepts no empty label, such as that before a leading dot.
-        name = text.removeprefix(".").encode("idna").decode()
-    except UnicodeError:
-        return None
+def match_domain(text: str) -> Matcher:
+    """Matches a domain and its subdomains; with a leading dot, the subdomains only. Raises ValueError."""
+    only_subdomains = text.startswith((".", "*."))
+    # Hosts of URLs are ASCII. The codec accepts no empty label, such as that before a leading dot.
+    name = re.sub(r"^\*?\.", "", text).rstrip(".").encode("idna").decode()
     if not DOMAIN.fullmatch(name):
-        return None
-    only_subdomains = text.startswith(".")
+        raise ValueError(f"{text} is not a domain")
     return lambda host, _port: host.endswith(f".{name}") or (host == name and not only_subdomains)

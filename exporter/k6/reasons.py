@@ -31,6 +31,11 @@ WORDS_BY_STATUS = {
     RunStatus.ABORTED_BY_THRESHOLD: "aborted_by_threshold",
     RunStatus.ABORTED_BY_LIMIT: "limit_exceeded",
 }
+KNOWN_WORDS = (
+    *("thresholds_failed", "execution_error", "processing_error"),  # of a run whose load ended normally
+    *WORDS_BY_STATUS.values(),
+    *WORDS_BY_CODE.values(),
+)
 
 
 def find_reason(

@@ -1,4 +1,4 @@
-"""The Grafana stack of requests to v6: its ID, or its URL, for which k6 Cloud returns the ID."""
+"""The Grafana Cloud stack of requests to v6: its ID, or its URL, for which k6 Cloud returns the ID."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,8 +23,7 @@ class Stack:
         self.url = configured if isinstance(configured, str) else ""
         self.id = configured if isinstance(configured, int) else None
         self._lock = asyncio.Lock()
-        self._failures = 0
-        self._last_failure: ApiError | None = None
+        self._failure: ApiError | None = None  # the last one
 
     def headers(self) -> dict[str, str]:
         """The header that names the stack; AUTH is the only request that takes the URL."""
@@ -34,24 +33,24 @@ class Stack:
 
     async def resolve(self, get: Callable[[str], Awaitable[bytes]]) -> None:
         """Requests the ID with `get`, once for all that wait at the same time. Raises ApiError."""
-        failures = self._failures
+        known = self._failure
         async with self._lock:
-            if self._last_failure and self._failures > failures:
+            if self._failure and self._failure is not known:
                 # It failed while this request waited. Trying once for each would take minutes.
-                raise type(self._last_failure)(str(self._last_failure)) from self._last_failure
+                raise type(self._failure)(str(self._failure)) from self._failure
             if self.id is None:
                 try:
                     self.id = parse_stack_id(await get(AUTH))
                 except ApiError as error:
-                    self._failures, self._last_failure = self._failures + 1, self._explain(error)
-                    raise self._last_failure from error
+                    self._failure = self._explain(error)
+                    raise self._failure from error
 
     def _explain(self, error: ApiError) -> ApiError:
         if not isinstance(error, BadRequest | Forbidden | NotFound):
             return error
         # Not with the words of the error, whose advice is about tests.
         return type(error)(
-            f"k6 Cloud knows no stack {self.url} for this token; check api.stack or K6_CLOUD_STACK_ID, and "
+            f"k6 Cloud finds no stack {self.url} for this token; check api.stack or K6_CLOUD_STACK_ID, and "
             "that the token is for this stack"
         )
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from exporter.files import read_file
+
 # What OpenSSL looks for in a directory: https://docs.openssl.org/3.0/man1/openssl-rehash/
 HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+", re.IGNORECASE)
 
@@ -41,6 +43,8 @@ def load_certificates(context: ssl.SSLContext, ca_file: Path | None, environ: Ma
 
 def load_file(context: ssl.SSLContext, file: str, *, named_by: str) -> None:
     try:
+        # Raises an error where OpenSSL would wait forever: a pipe, or a disk that does not respond.
+        read_file(Path(file))
         context.load_verify_locations(cafile=file)
     except ssl.SSLError as error:
         advice = "; write certificates in PEM format, each from BEGIN CERTIFICATE to END CERTIFICATE"

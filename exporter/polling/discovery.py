@@ -32,11 +32,10 @@ class Discovery:
         self._projects: set[int] = set()
 
     def add_projects(self, projects: Collection[int]) -> set[int]:
-        """Takes note of all projects that exist. Returns those of members that are not among them."""
+        """Remembers all projects that exist. Returns those of members that are not among them."""
         self._projects.update(projects)
-        return {test.project_id for test in self._members.values() if test.project_id is not None} - {
-            *projects
-        }
+        known = {test.project_id for test in self._members.values() if test.project_id is not None}
+        return known.difference(projects)
 
     async def fetch_project(self, project: int | None) -> None:
         """Fetches the tests of a project; of None, all tests. Raises ApiError."""

@@ -1,15 +1,17 @@
-"""Log events of polls: discoveries that change something, and the result of each poll."""
+"""Log events of polls: discoveries that change something, runs that did not pass, and each result."""
 
 import logging
 from collections.abc import Callable, Sequence
 
-from exporter.formatting import escape_unprintable
+from exporter.formatting import escape_unprintable, format_list
+from exporter.model import Outcome
 from exporter.polling.result import PollResult
-from exporter.store import State
+from exporter.store import State, find_newly_finished
 
 log = logging.getLogger(__name__)
 
 MAX_LISTED = 5  # tests or entries in a log line
+MAX_RUNS = 20  # runs that one poll logs; in an outage, every run may fail
 
 
 def log_discovery(before: State, after: State, redact: Callable[[str], str]) -> None:
@@ -35,6 +37,33 @@ def log_discovery(before: State, after: State, redact: Callable[[str], str]) -> 
         log.info("tests changed", extra={"tests": len(new), **fields})
 
 
+def log_finished_runs(poll_result: PollResult, before: State, redact: Callable[[str], str]) -> None:
+    """Logs the runs that have finished without a pass since the state before the poll.
+
+    Runs that had already finished when their test was first fetched are not logged.
+    """
+    finished = [
+        (before.tests[id_].test, run)
+        for id_, test_update in poll_result.updates.items()
+        if id_ in before.tests
+        for run in find_newly_finished(before.tests[id_], {run.id: run for run in test_update.runs}.values())
+        if run.outcome != Outcome.PASSED
+    ]
+    finished.sort(key=lambda pair: pair[1].id)
+    for test, run in finished[:MAX_RUNS]:
+        fields = {
+            "test_id": test.id,
+            "test_name": redact(escape_unprintable(test.name)),
+            "run_id": run.id,
+            "outcome": run.outcome,
+            "reason": run.reason.word if run.reason else "",
+            "details": run.reason.message if run.reason else "",
+        }
+        log.info("run finished", extra={name: value for name, value in fields.items() if value != ""})
+    if len(finished) > MAX_RUNS:
+        log.info("more runs finished without a pass", extra={"runs": len(finished) - MAX_RUNS})
+
+
 def log_poll(poll_result: PollResult, state: State, seconds: float) -> None:
     """Logs how a poll went, at the level debug; `seconds` is its duration."""
     fields = {
@@ -49,5 +78,4 @@ def log_poll(poll_result: PollResult, state: State, seconds: float) -> None:
 
 def join(items: Sequence[str]) -> str:
     """The first few items, and the number of the others."""
-    text = ", ".join(escape_unprintable(item) for item in items[:MAX_LISTED])
-    return f"{text} and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else text
+    return format_list([escape_unprintable(item) for item in items], MAX_LISTED)

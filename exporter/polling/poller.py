@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized
 from exporter.model import Run, unrecognized_fields
-from exporter.polling.events import log_discovery, log_poll
+from exporter.polling.events import log_discovery, log_finished_runs, log_poll
 from exporter.polling.legacy import LegacySource
 from exporter.polling.result import Failure, PollResult
 from exporter.polling.v6 import V6Source
@@ -70,8 +70,7 @@ class Poller:
         # Times are in seconds of the monotonic clock: the status page shows how long ago they were.
         self.recent_errors: deque[tuple[float, str]] = deque(maxlen=10)  # each with a sentence
         self.last_poll: float | None = None  # the end of the last poll
-        self.polling_since: float | None = None  # the start of the poll in progress
-        self.poll_in_progress: PollResult | None = None
+        self.poll_in_progress: PollResult | None = None  # `monotonic` is its start
         self.last_outcome = ""
         self._config = config
         self._new_config: Callable[[], PollConfig] | None = None
@@ -87,7 +86,7 @@ class Poller:
     async def poll(self) -> PollResult:
         """Polls once and publishes the next state. A failure is a part of the result; nothing is raised."""
         poll_result = PollResult(self._clock.monotonic(), self._clock.time())
-        self.polling_since, self.poll_in_progress = poll_result.monotonic, poll_result
+        self.poll_in_progress = poll_result
         try:
             discovery = self._begin(poll_result.monotonic)
             async with self._collect_failures(poll_result):
@@ -101,7 +100,7 @@ class Poller:
                     await source.fetch(self.state, poll_result, discovery)
             await self._finish(poll_result)
         finally:
-            self.polling_since = self.poll_in_progress = None
+            self.poll_in_progress = None
         return poll_result
 
     def _begin(self, monotonic: float) -> int | None:
@@ -148,6 +147,8 @@ class Poller:
         self._record(poll_result, took)
         if poll_result.members is not None and after is not before:
             log_discovery(before, after, self._config.redact)
+        if poll_result.has_data:
+            log_finished_runs(poll_result, before, self._config.redact)
         log_poll(poll_result, after, took)
         show()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from exporter.k6.errors import ApiError
-from exporter.model import SkippedItem
+from exporter.model import Run, SkippedItem
 from exporter.store import State, StateUpdate
 
 
@@ -32,6 +32,9 @@ class PollResult(StateUpdate):
         """Removes secrets from every sentence."""
         self.failures = [replace(failure, message=redact(failure.message)) for failure in self.failures]
         self.skipped = [replace(skipped, description=redact(skipped.description)) for skipped in self.skipped]
+        for id_, test_update in self.updates.items():
+            runs = tuple(redact_reason(run, redact) for run in test_update.runs)
+            self.updates[id_] = replace(test_update, runs=runs)
 
     @property
     def has_data(self) -> bool:
@@ -48,3 +51,10 @@ class PollResult(StateUpdate):
     def missing_tests(self, state: State) -> frozenset[int]:
         """The watched tests about which nothing was fetched; `state` is the one before the poll."""
         return frozenset(state.members_after(self).keys() - self.updates.keys() - self.unchanged)
+
+
+def redact_reason(run: Run, redact: Callable[[str], str]) -> Run:
+    """The run without secrets in the message of its reason, which can contain what a script printed."""
+    if run.reason is None or not run.reason.message:
+        return run
+    return replace(run, reason=replace(run.reason, message=redact(run.reason.message)))

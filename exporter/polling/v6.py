@@ -13,12 +13,19 @@ from itertools import takewhile
 
 from exporter.k6.errors import DecodeError, NotFound
 from exporter.k6.v6.client import RUNS, V6Client
-from exporter.model import LoadTest, Run, RunList
+from exporter.model import LoadTest, Outcome, Run, RunList
 from exporter.polling.discovery import Discovery
 from exporter.polling.facts import StackFacts
 from exporter.polling.result import PollResult
 from exporter.polling.source import PollSource
-from exporter.store import State, TestState, TestUpdate, counts_as_finished, unparsed_runs
+from exporter.store import (
+    MAX_RECENT_OUTCOMES,
+    State,
+    TestState,
+    TestUpdate,
+    counts_as_finished,
+    unparsed_runs,
+)
 
 # Seconds that the next list goes back before the newest run of the last one: a run may appear in lists some
 # time after it was created. Uses timestamps from k6 Cloud, so that a wrong clock does not matter.
@@ -50,13 +57,14 @@ class V6Source(PollSource[V6Client]):
     async def fetch(self, state: State, poll_result: PollResult, discovery: int | None) -> None:
         """See PollSource. Raises ApiError where the list of all runs cannot be fetched."""
         if discovery is not None:
-            await self.discover(state, poll_result)
+            await self._discover_with_facts(state, poll_result)
         for _ in range(2):
             since = list_start(state, self.api.server_time, poll_result.now)
             listing = await self.api.list_runs(since)
             # The response has a newer Date. If the one before it was wrong, the list may start in the future.
             if list_start(state, self.api.server_time, poll_result.now) >= since - OVERLAP:
                 break
+        poll_result.server_time = self.api.server_time
         poll_result.skipped += listing.skipped
         if not listing.is_complete:
             message = f"GET {RUNS}: incomplete list: the next page contains no new items"
@@ -76,10 +84,10 @@ class V6Source(PollSource[V6Client]):
         """Updates a test with its listed runs and those that the list does not reach. Raises ApiError."""
         test, known, listed_ids = query.test, query.known, {run.id for run in query.listed}
         if known is None:
-            # At least one: the series about the last finished run need it even if none is kept.
-            wanted = max(state.retention.keep, 1)
+            # Enough for the recent outcomes, even if fewer runs are kept.
+            wanted = max(state.retention.keep, MAX_RECENT_OUTCOMES)
             older: Sequence[Run] = ()
-            if sum(counts_as_finished(run) for run in query.listed) < wanted:
+            if needs_older_runs(query.listed, state.retention.keep):
                 newest = await self.api.list_newest_runs(test.id, wanted + SPARE_RUNS)
                 poll_result.skipped += newest.skipped
                 older = newest.runs
@@ -113,7 +121,7 @@ class V6Source(PollSource[V6Client]):
         newest = max(vanished, key=lambda run: run.sort_key, default=None)
         if newest is None or not await self._read_run(newest.id):
             return listing
-        poll_result.add_failure(DecodeError(f"GET {RUNS}: the list lacks run {newest.id}, which exists"))
+        poll_result.add_failure(DecodeError(f"GET {RUNS}: run {newest.id} exists, but is not in the list"))
         return replace(listing, complete_since=math.inf)
 
     async def _read_run(self, run_id: int) -> Run | None:
@@ -135,11 +143,30 @@ class V6Source(PollSource[V6Client]):
             rest = set(ids) - discovery.tests.keys()
             await self._for_each(rest, discovery.fetch_test, poll_result)
         await self._for_each(discovery.vanished_members(), discovery.confirm_member, poll_result)
+        discovery.finish(discovery.sharded_tests.values())
+
+    async def _discover_with_facts(self, state: State, poll_result: PollResult) -> None:
+        """A discovery with schedules and projects, which only polls need."""
+        await self.discover(state, poll_result)
+        # A poll that is cut short before it has the schedules leaves the members as they were.
+        members, poll_result.members = poll_result.members or {}, None
         facts = StackFacts(self.api)
         await self._for_each(facts.fetches, lambda fetch: fetch(), poll_result)
-        tests = discovery.sharded_tests.values()
-        discovery.finish([facts.add_schedule(test, state.members.get(test.id)) for test in tests])
+        poll_result.members = {
+            id_: facts.add_schedule(test, state.members.get(id_)) for id_, test in members.items()
+        }
         poll_result.projects = facts.merge_projects(state.projects)
+
+
+def needs_older_runs(listed: Sequence[Run], keep: int) -> bool:
+    """Whether the listed runs of a new test are too few: for its series, or to count failures in a row."""
+    finished = [run for run in listed if counts_as_finished(run)]
+    # At least one: the series about the last finished run need it even if none is kept.
+    if len(finished) < max(keep, 1):
+        return True
+    # The failures in a row end with a pass.
+    has_passed = any(run.outcome == Outcome.PASSED for run in finished)
+    return len(finished) < MAX_RECENT_OUTCOMES and not has_passed
 
 
 def plan_queries(

@@ -2,7 +2,7 @@
 
 Two forms are known: the archive that k6 uploads (a tar file with the options as JSON), and a JavaScript file,
 whose `options` are read if they are literals. The understood options are vus, duration, stages and scenarios.
-A comment names the outcomes of the runs, which they have in turn:
+A comment sets the outcomes of the runs in their order; after the last one they repeat:
 
     // simulate: passed, failed, aborted_by_threshold
 """

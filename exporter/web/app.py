@@ -1,19 +1,18 @@
 """The routes of the exporter: metrics, status page, health checks, reload and webhook."""
 
-import gzip
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from exporter.exposition.body import ResponseBody
-from exporter.shared_call import SharedCall
-from exporter.web.status_page import POLICY, Status, render
+from exporter.web.page_cache import StatusPages
+from exporter.web.page_view import parse_view
+from exporter.web.status_page import POLICY, Status
 
 RequestHandler = Callable[[Request], Awaitable[Response]]
 # Whether the configuration was loaded, and the reasons why not, or what needs a restart.
@@ -30,6 +29,9 @@ STATUS_PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept-Encoding",
 }
+TOO_MANY_VIEWS = "Too many different filters were requested in this second. Try again in a second.\n"
+# Browsers obey Refresh, so that an open page does not stop refreshing.
+RETRY_HEADERS = {"Retry-After": "1", "Refresh": "2", "Cache-Control": "no-store"}
 # Bytes of the body that are handed to the transport at once. Smaller with TLS, which needs a copy for each
 # client, while plain HTTP sends all clients the same memory.
 MAX_CHUNK = 1024 * 1024
@@ -110,11 +112,13 @@ def application(
         }
         return ChunkedResponse(body.gzip(self_metrics) if is_gzip else body.plain(self_metrics), headers)
 
-    pages = {is_refreshing: StatusPage(sources.status, is_refreshing) for is_refreshing in (True, False)}
+    pages = StatusPages(sources.status)
 
     async def status_page(request: Request) -> Response:
         is_gzip = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-        page = await pages[request.query_params.get("refresh") != "off"].latest()
+        page = await pages.latest(parse_view(request.query_params))
+        if page is None:
+            return PlainTextResponse(TOO_MANY_VIEWS, status_code=503, headers=RETRY_HEADERS)
         headers = STATUS_PAGE_HEADERS | ({"Content-Encoding": "gzip"} if is_gzip else {})
         return ChunkedResponse((page.gzip if is_gzip else page.plain,), headers)
 
@@ -144,42 +148,6 @@ def application(
     # Starlette would redirect /metrics/ to a URL made from the Host header, which is wrong behind a proxy.
     app.router.redirect_slashes = False
     return app
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedPage:
-    """The status page of a status, as it is sent."""
-
-    status: Status
-    plain: bytes
-    gzip: bytes
-
-
-class StatusPage:
-    """The status page, rendered at most once for each change and second, however many clients request it."""
-
-    def __init__(self, status: Callable[[], Status], is_refreshing: bool) -> None:  # noqa: FBT001 (one of two)
-        self._status = status
-        self._is_refreshing = is_refreshing
-        self._rendered: RenderedPage | None = None
-        self.latest = SharedCall(self._latest)
-
-    async def _latest(self) -> RenderedPage:
-        status = self._status()
-        # The page shows whole seconds: until the next one, only a poll can change it.
-        status = replace(status, now=float(int(status.now)))
-        if self._rendered is None or self._rendered.status != status:
-            # In a thread: a page of a thousand tests takes some 0.1 s, and scrapes must not wait for it.
-            self._rendered = await run_in_threadpool(
-                render_status_page, status, is_refreshing=self._is_refreshing
-            )
-        return self._rendered
-
-
-def render_status_page(status: Status, *, is_refreshing: bool) -> RenderedPage:
-    page = render(status, is_refreshing=is_refreshing).encode()
-    # The fastest level: most of a page is repeated markup, which any level compresses well.
-    return RenderedPage(status, page, gzip.compress(page, compresslevel=1))
 
 
 def health_response(problem: str | None, good: str) -> Response:

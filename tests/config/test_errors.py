@@ -42,6 +42,8 @@ VARIABLES_AND_FLAGS: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "tests variable with invalid YAML": ({"TESTS": "[{id: 1}"}, {}),
     "tests variable with a duplicate key": ({"TESTS": "[{id: 1, id: 2}]"}, {}),
     "tests variable nested 3000 levels deep": ({"TESTS": "[" * 3000}, {}),
+    "metrics variable with a wrong regex": ({"METRICS__EXCLUDE": "[a, '(']"}, {}),
+    "metrics variable with text": ({"METRICS__PROJECT_LABELS": "team"}, {}),
     "variable with a misspelled name": ({"POLL__INTERVALL": "15s"}, {}),
     "variable with a single underscore": ({"POLL_INTERVAL": "15s"}, {}),
     "variable with too many underscores": ({"POLL__STALE__AFTER": "15s"}, {}),

@@ -30,6 +30,8 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "poll.stale_after": ("1h", "2h", "3h"),
     "runs.keep": ("1", "2", "4"),
     "runs.max_age": ("1h", "2h", "3h"),
+    "metrics.exclude": ("[file.*]", "[environment.*]", "[flag.*]"),
+    "metrics.project_labels": ("[file]", "[environment]", "[flag]"),
     "sharding.shard": ("1", "2", "3"),
     "sharding.total": ("2", "3", "4"),
     "web.listen_address": (":1", ":2", ":3"),

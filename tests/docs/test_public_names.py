@@ -13,6 +13,7 @@ import yaml
 
 from exporter import self_metrics
 from exporter.config.load import variable
+from exporter.k6.reasons import KNOWN_WORDS
 from exporter.model import ActiveState, Outcome, Phase
 from tests.support.documents import DOCS, ROOT, format_names, format_table, read_document, read_section
 from tests.support.golden import assert_section
@@ -34,6 +35,8 @@ PAGE = DOCS / "public-names.md"
 
 LABEL_VALUES: dict[tuple[str, str], Iterable[str]] = {
     ("k6_cloud_test_last_outcome", "outcome"): Outcome,
+    ("k6_cloud_test_last_finished_info", "outcome"): Outcome,
+    ("k6_cloud_test_last_finished_info", "reason"): (*KNOWN_WORDS, "code_<number>"),
     ("k6_cloud_test_runs_finished_total", "outcome"): Outcome,
     ("k6_cloud_test_active_runs", "status"): ActiveState,
     ("k6_cloud_test_last_run_phase_seconds", "phase"): Phase,
@@ -48,7 +51,7 @@ LABEL_VALUES: dict[tuple[str, str], Iterable[str]] = {
 }
 # Labels with values that are not a fixed set.
 UNBOUNDED = {
-    *("project_id", "test_id", "test_name", "run_id", "url"),
+    *("project_id", "project_name", "folder_uid", "test_id", "test_name", "run_id", "url"),
     *("endpoint", "code", "shard", "version", "revision", "python_version"),
 }
 

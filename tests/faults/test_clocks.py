@@ -28,7 +28,7 @@ def test_up_is_0_as_soon_as_the_data_is_stale(api_version: str) -> None:
         assert lab.value("k6_cloud_exporter_series") == 0
         assert lab.page() == ""
         assert lab.get("/-/ready").status_code == 503
-        assert "the data below is stale" in lab.get("/").text
+        assert 'class="outage"' in lab.get("/").text
 
         lab.poll()
         assert lab.value("k6_cloud_up") == 1

@@ -94,8 +94,9 @@ def test_unusable_files_match_the_golden_file(tmp_path: Path) -> None:
     (tmp_path / "ca.der").write_bytes(certificate.public_bytes(Encoding.DER))
     (tmp_path / "cut.pem").write_bytes(authority.cert_pem.bytes()[:400])
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     lines = []
-    for name in ("missing", "empty.pem", "text.pem", "key.pem", "ca.der", "cut.pem", "folder"):
+    for name in ("missing", "empty.pem", "text.pem", "key.pem", "ca.der", "cut.pem", "folder", "pipe"):
         file = tmp_path / name
         for variable, ca_file in (("SSL_CERT_FILE", None), ("SSL_CERT_DIR", None), ("", file)):
             with pytest.raises(CaError) as raised:

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from exporter.logs import LogfmtFormatter
-from exporter.simulator import World, faults
+from exporter.polling.events import MAX_RUNS
+from exporter.simulator import EndStatus, Phases, RunScript, World, faults
+from exporter.simulator.runs import RunError
 from tests.support.golden import assert_golden
-from tests.support.lab import START, Lab
+from tests.support.lab import START, TOKEN, Lab
 
 GOLDEN = Path(__file__).parent / "logs.txt"
+QUICK = Phases(created=1, validated=1, queued=1, initializing=1, running=5, processing=1)
 
 
 def add_tests(world: World) -> None:
@@ -28,6 +31,18 @@ def delete_first_test(world: World) -> None:
     world.delete_test(min(world.tests))
 
 
+def finish_runs(world: World) -> None:
+    """Adds finished runs: one that passed, and some that did not."""
+    test = min(world.tests)
+    message = f"line 1\nlevel=error {TOKEN} " + "x" * 1000
+    for i, ending in enumerate((EndStatus.FINISHED, EndStatus.ABORTED_BY_USER, EndStatus.TIMED_OUT)):
+        world.add_run(test, created=START + 10 + i, phases=QUICK, ending=ending)
+    world.add_run(test, created=START + 20, phases=QUICK, failed=True)
+    error = RunError(8035, message)
+    script_error = EndStatus.ABORTED_BY_SCRIPT_ERROR
+    world.create_run(test, START + 21, RunScript(script_error, phases=QUICK, error=error))
+
+
 CASES: dict[str, list[Any]] = {
     "k6 Cloud is down, then up": [faults.error(503), None],
     "the token is rejected at one endpoint, then at another": [
@@ -39,6 +54,7 @@ CASES: dict[str, list[Any]] = {
     "a run cannot be parsed": [faults.invalid_item(), faults.invalid_item()],
     "the list of tests is empty": [None, faults.empty_page().on("*tests*")],
     "tests are added, renamed and deleted": [None, add_tests, None, rename_first_test, delete_first_test],
+    "runs finish": [None, finish_runs, None],
     "a bug": [ZeroDivisionError("example")],
 }
 
@@ -95,3 +111,16 @@ def test_golden_logs(caplog: pytest.LogCaptureFixture) -> None:
     sections.append("\n".join(["# level debug", *lines([None, None, faults.error(401)], caplog)]))
 
     assert_golden(GOLDEN, "\n\n".join(sections) + "\n")
+
+
+def test_poll_logs_a_limited_number_of_runs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    def fail_runs(world: World) -> None:
+        for i in range(MAX_RUNS + 7):
+            world.add_run(min(world.tests), created=START + 10 + i, phases=QUICK, failed=True)
+
+    logged = list(lines([None, fail_runs, None], caplog))
+
+    assert sum('msg="run finished"' in line for line in logged) == MAX_RUNS
+    assert logged[-1].endswith("runs=7")

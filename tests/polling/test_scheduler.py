@@ -234,7 +234,7 @@ def test_shutdown_waits_for_the_end_of_a_poll(caplog: pytest.LogCaptureFixture) 
             requests = len(scene.simulator.requests)
             for _ in range(50):
                 await asyncio.sleep(0)
-            assert scene.one.poller.polling_since is None
+            assert scene.one.poller.poll_in_progress is None
             assert len(scene.simulator.requests) == requests
             steps += 1
         assert steps > 10

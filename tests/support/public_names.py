@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.cli import main
 from exporter.config import TestSelector, settings
-from exporter.exposition.families import build_families
+from exporter.exposition.families import build_families, build_project_families
 from exporter.self_metrics import SelfMetrics
 from exporter.simulator import Phases, World
 from exporter.web.app import Sources, application
@@ -33,7 +33,9 @@ class Metric:
 SUBJECT_LABELS = {
     "test": ("project_id", "test_id", "test_name"),
     "run": ("project_id", "test_id", "test_name", "run_id"),
+    "project": ("project_id",),
 }
+FAMILIES = (*build_families("", "legacy"), *build_project_families())
 
 
 def self_metric(metric: MetricWrapperBase) -> Metric:
@@ -44,7 +46,7 @@ def self_metric(metric: MetricWrapperBase) -> Metric:
 
 METRICS = [
     Metric(family.name, family.type, (*SUBJECT_LABELS[family.subject], *family.labels), family.help)
-    for family in build_families("", "legacy")
+    for family in FAMILIES
 ]
 SELF_METRICS = [
     self_metric(metric)

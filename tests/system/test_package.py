@@ -29,6 +29,6 @@ def test_wheel_runs_without_the_source(tmp_path: Path) -> None:
         check=True,
     )
     assert result.stdout == f"k6-cloud-exporter, version {__version__}\n"
-    for file in ("py.typed", "web/templates/status.html", "web/static/status.css"):
+    for file in ("py.typed", "web/templates/status.html", "web/static/status.css", "web/static/favicon.svg"):
         assert (tmp_path / "installed" / "exporter" / file).exists()
     assert not (tmp_path / "installed" / "tests").exists()

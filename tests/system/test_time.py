@@ -39,7 +39,7 @@ def test_stopped_process_continues_with_stale_data(cloud: Cloud, api_version: st
         assert "\nk6_cloud_up 0.0\n" in page
         assert "k6_cloud_test_info{" not in page
         assert httpx.get(url + "/-/ready", trust_env=False).status_code == 503
-        assert "the data below is stale" in process.get("/")
+        assert 'class="outage"' in process.get("/")
         assert process.get("/-/healthy")
 
         cloud.heal()

@@ -95,7 +95,7 @@ def test_formats_and_encodings_have_the_same_samples() -> None:
             if sample.name.startswith(("k6_cloud_run_", "k6_cloud_test_"))
         ]
 
-    assert len(list_samples(text_families(text.text))) == 124
+    assert len(list_samples(text_families(text.text))) == 126
     assert list_samples(text_families(text.text)) == list_samples(openmetrics_families(openmetrics.text))
     assert list_samples(text_families(text.text)) == list_samples(text_families(compressed.text))
 

@@ -10,8 +10,9 @@ import pytest
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.simulator import World
-from exporter.web import app
-from exporter.web.app import RenderedPage
+from exporter.web import page_cache
+from exporter.web.page_cache import MAX_FILTERED, RenderedPage
+from exporter.web.page_view import PageView
 from exporter.web.status_page import Status
 from tests.support.lab import Lab
 from tests.support.tcp_client import RunningServer, build_request, run_server, wait_until
@@ -35,13 +36,13 @@ class CountedWork:
 @contextmanager
 def count_rendering(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountedWork]:
     """Counts how often the status page is rendered."""
-    render, rendering = app.render_status_page, CountedWork()
+    render, rendering = page_cache.render_status_page, CountedWork()
 
-    def render_and_count(status: Status, *, is_refreshing: bool) -> RenderedPage:
+    def render_and_count(status: Status, view: PageView) -> RenderedPage:
         rendering.do()
-        return render(status, is_refreshing=is_refreshing)
+        return render(status, view)
 
-    monkeypatch.setattr(app, "render_status_page", render_and_count)
+    monkeypatch.setattr(page_cache, "render_status_page", render_and_count)
     yield rendering
 
 
@@ -119,6 +120,50 @@ def test_page_is_rendered_once_for_each_second_and_poll(monkeypatch: pytest.Monk
             step()
             pages = {lab.get("/").content for _ in range(3)}
             assert (rendering.begun, len(pages)) == (expected, 1)
+
+
+def test_flood_of_different_filters_renders_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Lab(World()) as lab, count_rendering(monkeypatch) as rendering:
+
+        async def scenario() -> None:
+            async with run_server(lab.exporter.web) as server:
+                rejected = 0
+                for number in range(CLIENTS):
+                    client = await server.connect()
+                    client.send(build_request(f"/?q={number}"))
+                    if number >= MAX_FILTERED:
+                        status, _ = await client.read_response()
+                        rejected += status == b"http/1.1 503 service unavailable"
+                        client.writer.transport.abort()
+                assert rejected == CLIENTS - MAX_FILTERED
+                # One page at a time, and neither scrapes nor the whole page are rejected.
+                assert rendering.begun == 1
+                scraper, viewer = await server.connect(), await server.connect()
+                viewer.send(build_request("/"))
+                scraper.send(build_request("/metrics"))
+                assert (await scraper.read_response())[0] == b"http/1.1 200 ok"
+                rendering.may_end.set()
+                assert (await viewer.read_response())[0] == b"http/1.1 200 ok"
+
+        lab.run(scenario())
+        assert rendering.begun == MAX_FILTERED + 1
+
+
+def test_few_filters_are_rendered_and_kept_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Lab(World()) as lab, count_rendering(monkeypatch) as rendering:
+        rendering.may_end.set()
+        for second in range(3):
+            lab.at(second)
+            responses = [lab.get(f"/?q={second}x{number}") for number in range(2 * MAX_FILTERED)]
+            codes = [response.status_code for response in responses]
+            assert codes == [200] * MAX_FILTERED + [503] * MAX_FILTERED
+            # The same views again are not rendered again.
+            assert lab.get(f"/?q={second}x0").status_code == 200
+            assert rendering.begun == MAX_FILTERED * (second + 1)
+
+        # An open page tries again by itself.
+        assert responses[-1].headers["Refresh"] == "2"
+        assert responses[-1].headers["Retry-After"] == "1"
 
 
 def test_reloads_are_a_second_apart() -> None:

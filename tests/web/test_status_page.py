@@ -7,7 +7,9 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,20 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
+from exporter.formatting import format_timestamp
+from exporter.model import LoadTest, Run, RunStatus
 from exporter.simulator import EndStatus, Phases, World, faults
-from exporter.web.status_page import MAX_TESTS
+from exporter.simulator.runs import RunError
+from exporter.store import State, TestState
+from exporter.web.page_view import PageView
+from exporter.web.status_page import MAX_TESTS, Status, render
 from tests.support.golden import assert_golden
 from tests.support.lab import START, TOKEN, Lab
-from tests.web.pictures import create_shop
+from tests.web.pictures import SHOP_TESTS, create_shop, poll_shop
 
 FOLDER = Path(__file__).parent
+LEGACY = {"url": "http://k6.test"}
+V6 = LEGACY | {"stack": 1}
 
 
 class ParsedPage(HTMLParser):
@@ -36,7 +45,7 @@ class ParsedPage(HTMLParser):
 
     def handle_starttag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        if tag in ("p", "li", "h1", "h2", "div", "small", "title"):
+        if tag in ("p", "li", "h1", "h2", "div", "form", "small", "title"):
             self.lines.append("")
 
     def handle_data(self, data: str) -> None:
@@ -47,8 +56,8 @@ class ParsedPage(HTMLParser):
         return "\n".join(" ".join(line.split()) for line in self.lines if line.strip())
 
 
-def get_page(lab: Lab) -> str:
-    response = lab.get("/")
+def get_page(lab: Lab, path: str = "/") -> str:
+    response = lab.get(path)
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     return response.text
@@ -96,6 +105,14 @@ def poll_and_wait(seconds: float) -> Callable[[Lab], str]:
     return scene
 
 
+def poll_and_filter(query: str) -> Callable[[Lab], str]:
+    def scene(lab: Lab) -> str:
+        lab.poll()
+        return get_page(lab, f"/?{query}")
+
+    return scene
+
+
 def poll_until_stale(lab: Lab) -> str:
     lab.poll()
     lab.simulator.tokens.clear()
@@ -127,6 +144,13 @@ def poll_with_partial_outage(lab: Lab) -> str:
     return get_page(lab)
 
 
+def poll_before_and_after_start(lab: Lab) -> str:
+    """The first poll knows of a scheduled start, and the second comes later than that."""
+    lab.at(-100).poll()
+    lab.at(0).poll()
+    return get_page(lab)
+
+
 def poll_with_next_due(lab: Lab) -> str:
     lab.exporter.next_poll = lambda: START + 40
     lab.poll()
@@ -139,6 +163,19 @@ def create_world(*runs: dict[str, Any]) -> World:
     test = world.add_test("checkout")
     for run in runs:
         world.add_run(test, **run)
+    return world
+
+
+def create_schedule(**schedule: Any) -> World:
+    """A world with one test that has this schedule, and a run that passed."""
+    world = create_world({"created": START - 600})
+    world.schedule(400_001, **{"every": 3600.0, "first": START + 3000} | schedule)
+    return world
+
+
+def create_inactive_schedule() -> World:
+    world = create_schedule()
+    world.deactivate_schedule(60_001, START - 200)
     return world
 
 
@@ -155,6 +192,8 @@ def test_golden_sentences() -> None:
     created = {"created": START, "phases": Phases(created=5, running=600)}
     processing = {"created": START - 60, "phases": Phases(running=30, processing=300)}
     failed = {"created": START - 600, "ending": EndStatus.ABORTED_BY_THRESHOLD}
+    stopped = {"created": START - 300, "ending": EndStatus.ABORTED_BY_USER}
+    broken = {"created": START - 900, "ending": EndStatus.ABORTED_BY_SCRIPT_ERROR}
     scenes: dict[str, tuple[World, Callable[[Lab], str]]] = {
         "no poll yet": (World(), get_page),
         "first poll is running": (create_world(), get_page_during_poll),
@@ -172,10 +211,17 @@ def test_golden_sentences() -> None:
         "outage since yesterday": (create_world(), poll_until_next_day),
         "partial outage": (create_two_running_tests(), poll_with_partial_outage),
         "stale data": (create_world(queued), poll_until_stale),
+        "failing for several runs": (create_world(broken, failed), poll_and_wait(0)),
+        "failing and then stopped": (create_world(failed, stopped), poll_and_wait(0)),
+        "next start": (create_schedule(), poll_and_wait(0)),
+        "deactivated schedule": (create_inactive_schedule(), poll_and_wait(0)),
+        "missed start": (create_schedule(first=START - 50, endings=[None]), poll_before_and_after_start),
+        "filters": (create_two_running_tests(), poll_and_filter("state=active&q=SEARCH&project=30001")),
+        "filters without a match": (create_two_running_tests(), poll_and_filter("state=<b>&q=x")),
     }
     texts = []
     for name, (world, scene) in scenes.items():
-        with Lab(world) as lab:
+        with Lab(world, api=V6 if "start" in name or "schedule" in name else LEGACY) as lab:
             main = re.sub(r"(?s).*<main>|</main>.*", "", scene(lab))
         # Errors have sentences of their own, which do not belong to the page.
         text = re.sub(r"(?m)( ago:?) .*\b40[01] at .*", r"\1 (error)", ParsedPage(main).text())
@@ -185,12 +231,12 @@ def test_golden_sentences() -> None:
 
 
 def test_golden_page() -> None:
-    selectors = [{"id": 400_001 + number} for number in range(8)]
-    with Lab(create_shop(), tests=[*selectors, {"include": "^nightly-"}]) as lab:
-        lab.poll()
+    with Lab(create_shop(), api=V6, tests=SHOP_TESTS) as lab:
+        poll_shop(lab)
         page = get_page(lab.at(2))
 
-    assert_golden(FOLDER / "status_page.html", re.sub(r"(?s)<style>.*</style>", "<style>…</style>", page))
+    page = re.sub(r"(?s)<style>.*</style>", "<style>…</style>", page)
+    assert_golden(FOLDER / "status_page.html", re.sub(r"data:image[^\"]*", "data:…", page))
 
 
 def test_badge_links_to_its_run() -> None:
@@ -233,6 +279,112 @@ def test_failing_tests_come_first_then_active_ones() -> None:
     names = re.findall(r'class="name" href=".*?">(.*?)</a>', page)
     assert names == ["d failed", "f failed, active", "c active", "b passed", "e stopped", "a never"]
     assert "<title>2 failing, k6 Cloud exporter</title>" in page
+
+
+def test_newest_failure_comes_first() -> None:
+    world = World()
+    for name, age in (("a", 900), ("b", 300), ("c", 600)):
+        world.add_run(world.add_test(name), created=START - age, failed=True)
+    with Lab(world) as lab:
+        lab.poll()
+        page = get_page(lab)
+
+    assert re.findall(r'class="name" href=".*?">(.*?)</a>', page) == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize("api", [LEGACY, V6], ids=["legacy", "v6"])
+def test_reason_and_streak_agree_with_both_apis(api: dict[str, Any]) -> None:
+    passed = [{"created": START - 9000}]
+    failed = [{"created": START - age, "failed": True} for age in (3000, 2000)]
+    rejected = {"created": START - 1000, "ending": EndStatus.ABORTED_BY_SCRIPT_ERROR}
+    with Lab(create_world(*passed, *failed, rejected), api=api) as lab:
+        lab.poll()
+        page = get_page(lab)
+        streak = lab.exporter.poller.state.tests[400_001].streak
+
+    assert streak
+    assert streak.since
+    since = f'<time title="{format_timestamp(streak.since)}">13:25 UTC</time>'
+    assert f'<b class="failed">failing for 3 runs</b>, since {since}' in page
+    assert re.findall(r'<p class="reason">(.*?)</p>', page) == [
+        "script exception: TypeError: Cannot read property &#39;id&#39; of undefined (code 8035)"
+    ]
+
+
+def test_single_failure_is_not_repeated() -> None:
+    with Lab(create_world({"created": START - 600, "failed": True})) as lab:
+        lab.poll()
+        assert "failing for" not in get_page(lab)
+
+
+def test_message_of_a_run_is_escaped_and_bounded() -> None:
+    world = create_world({"created": START - 600, "ending": EndStatus.ABORTED_BY_SCRIPT_ERROR})
+    run = world.runs[5_000_001]
+    error = RunError(8035, "<img src=x onerror=alert(1)>\n\x1b[31m" + "x" * 10_000)
+    world.update_run(run.id, plan=replace(run.plan, error=error))
+    with Lab(world, api=V6) as lab:
+        lab.poll()
+        page = get_page(lab)
+
+    assert "img" not in ParsedPage(page).tags
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "\x1b" not in page
+    assert "x" * 400 in page
+    assert "x" * 500 not in page
+
+
+def test_run_links_to_the_page_that_k6_cloud_names() -> None:
+    url = "https://my.grafana.net/a/k6-app/runs/1?a=1&b=2"
+    runs = tuple(
+        Run(id_, 1, status, url=url) for id_, status in ((2, RunStatus.RUNNING), (1, RunStatus.TIMED_OUT))
+    )
+    test_state = TestState(LoadTest(1, "checkout"), runs=runs, active_runs=runs[:1])
+    status = Status(
+        version="1",
+        state=State(tests={1: test_state}, updated_at=0.0),
+        is_stale=False,
+        now=START,
+        last_poll=START,
+        last_poll_outcome="success",
+        polling_since=None,
+        next_poll=None,
+        interval=15.0,
+        errors=(),
+        app_url="https://app.k6.io",
+        telemetry_path="/metrics",
+        data_age=0.0,
+    )
+
+    links = re.findall(r'<a class="badge \w+" href="(.*?)"', render(status, PageView()))
+    assert [unescape(link) for link in links] == [url, url]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "runs", "is_missed"),
+    [
+        ({"first": START - 50, "endings": [None]}, [], True),
+        ({"first": START - 50}, [], False),
+        ({"first": START - 50, "endings": [None]}, [START - 40], False),  # started by hand
+        ({"first": START - 10, "endings": [None]}, [], False),  # k6 Cloud may be a little late
+        ({"first": START + 50, "endings": [None]}, [], False),
+    ],
+)
+def test_missed_start_is_shown(schedule: dict[str, Any], runs: list[float], is_missed: bool) -> None:
+    world = create_schedule(**schedule)
+    for created in runs:
+        world.add_run(400_001, created=created)
+    with Lab(world, api=V6) as lab:
+        page = poll_before_and_after_start(lab)
+
+    assert ("missed start" in page) is is_missed
+
+
+def test_no_start_is_missed_in_an_outage() -> None:
+    with Lab(create_schedule(first=START - 50), api=V6) as lab:
+        lab.at(-100).poll()
+        lab.simulator.tokens.clear()
+        lab.at(0).poll()
+        assert "missed start" not in get_page(lab)
 
 
 def test_overrun_is_marked_after_a_tolerance() -> None:
@@ -393,15 +545,16 @@ def test_all_links_work_behind_a_prefix(prefix: str, telemetry_path: str) -> Non
         lab.poll()
         pages = [lab.get(path).text for path in ("/", "/?refresh=off")]
         urls = {
-            urljoin(f"http://proxy.test{prefix}", link)
+            urljoin(f"http://proxy.test{prefix}", unescape(link))
             for page in pages
             for link in re.findall(r'(?:href|src|action)="(.*?)"', page)
         }
         ours = {url.removeprefix(f"http://proxy.test{prefix}") for url in urls if "//proxy.test" in url}
 
-        # A proxy that strips the prefix.
-        assert {lab.get(f"/{path}").status_code for path in ours} == {200}
-        assert ours == {"", "?refresh=off", telemetry_path[1:], "-/healthy", "-/ready"}
+        # A proxy that strips the prefix. The clock goes on, since few filters are rendered in a second.
+        assert {lab.at(number).get(f"/{path}").status_code for number, path in enumerate(ours)} == {200}
+        assert ours >= {"", "?refresh=off", telemetry_path[1:], "-/healthy", "-/ready"}
+        assert ours >= {"?state=failing", "?state=active&refresh=off", "?project=30001"}
 
 
 def test_every_value_from_outside_is_escaped() -> None:
@@ -423,7 +576,8 @@ def test_page_has_no_javascript_and_loads_nothing() -> None:
     with Lab(World()) as lab:
         page = get_page(lab)
 
-    assert not {"script", "link", "img", "iframe"} & set(ParsedPage(page).tags)
+    assert not {"script", "img", "iframe"} & set(ParsedPage(page).tags)
+    assert re.findall(r'<link rel="(\w+)" href="(.*?):', page) == [("icon", "data")]
 
 
 def test_policy_allows_the_style_of_the_page_only() -> None:
@@ -435,7 +589,7 @@ def test_policy_allows_the_style_of_the_page_only() -> None:
     digest = b64encode(sha256(style.encode()).digest()).decode()
     assert response.headers["Content-Security-Policy"] == (
         f"default-src 'none'; style-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
     assert not re.search(r"<[^>]*\sstyle=", response.text)
     assert response.headers["X-Content-Type-Options"] == "nosniff"

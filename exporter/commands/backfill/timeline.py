@@ -84,5 +84,6 @@ def as_of_status(run: Run, status: RunStatus) -> Run:
         ended=None,
         execution=None,
         vuh=None,
+        reason=None,
         phases=tuple((phase, seconds) for phase, seconds in run.phases if PHASE_STATUS[phase] < status),
     )

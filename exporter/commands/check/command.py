@@ -20,7 +20,7 @@ from exporter.formatting import pluralize
 
 
 @click.command(
-    epilog="Exit codes: 0 valid, 1 a poll failed or no test was found, 2 wrong flags or configuration."
+    epilog="Exit codes: 0 everything works, 1 at least one check failed, 2 wrong flags or configuration."
 )
 @config_options
 def check(**flags: Any) -> None:

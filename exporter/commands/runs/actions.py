@@ -24,7 +24,7 @@ from exporter.commands.runs import output
 from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient
 from exporter.commands.runs.cost import StartCost, fetch_cost
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, TIMED_OUT, USAGE
-from exporter.commands.runs.list import ListQuery, RunRow, build_row, list_runs
+from exporter.commands.runs.list import ListQuery, RunRow, build_row, fetch_projects, list_runs
 from exporter.commands.runs.select import legacy_fields
 from exporter.commands.runs.watch import LineView, ProgressView, View, WatchTimeout, watch_run
 from exporter.config import Config
@@ -340,11 +340,7 @@ async def get_run(client: RunsClient, run_id: int) -> RunRow:
 async def get_run_with_project(client: RunsClient, run_id: int) -> RunRow:
     """As `get_run`, with the name of the project, which takes one more request (v6 only)."""
     row = await get_run(client, run_id)
-    if not isinstance(client.api, V6Client) or row.test.project_id is None:
-        return row
-    with suppress(ApiError):  # not every token has access to projects
-        return build_row(client, row.run, row.test, await client.api.list_projects())
-    return row
+    return build_row(client, row.run, row.test, await fetch_projects(client))
 
 
 async def get_test_and_cost(client: RunsClient, id_or_name: int | str) -> tuple[LoadTest, StartCost]:

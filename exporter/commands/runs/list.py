@@ -86,8 +86,16 @@ async def list_newest(
         runs, since = await list_runs_of_all(client, client.api, tests, result, limit=limit, active=active)
     selected = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
     newest = sorted(selected, key=lambda run: run.sort_key)[: -limit - 1 : -1]
-    projects = result.projects or {}
+    projects = await fetch_projects(client) if newest else {}
     return [build_row(client, run, tests[run.test_id], projects) for run in newest], since
+
+
+async def fetch_projects(client: RunsClient) -> Mapping[int, Project]:
+    """All projects that the token can access, with one request; none for legacy, which takes several."""
+    if isinstance(client.api, V6Client):
+        with suppress(ApiError):  # not every token has access to projects
+            return await client.api.list_projects()
+    return {}
 
 
 def build_row(client: RunsClient, run: Run, test: LoadTest, projects: Mapping[int, Project]) -> RunRow:
@@ -187,7 +195,6 @@ async def list_by_public_id(
 async def build_rows(client: RunsClient, result: PollResult, runs: Collection[Run]) -> list[RunRow]:
     """The rows of these runs, newest first; takes a request for each test, and in v6 one for all projects."""
     tests: dict[int, LoadTest] = {}
-    projects: Mapping[int, Project] = {}
 
     async def fetch(test_id: int) -> None:
         tests[test_id] = LoadTest(test_id, str(test_id))  # if it was deleted meanwhile, or is not visible
@@ -196,8 +203,6 @@ async def build_rows(client: RunsClient, result: PollResult, runs: Collection[Ru
 
     test_ids = {run.test_id: None for run in runs}
     await for_each(test_ids, fetch, result, concurrency=client.config.api.concurrency)
-    if isinstance(client.api, V6Client) and runs:
-        with suppress(ApiError):  # not every token has access to projects
-            projects = await client.api.list_projects()
+    projects = await fetch_projects(client) if runs else {}
     newest = sorted(runs, key=lambda run: run.sort_key, reverse=True)
     return [build_row(client, run, tests[run.test_id], projects) for run in newest]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from exporter.commands.backfill.timeline import has_timestamps, run_timeline
-from exporter.model import Phase, ProcessingStatus, ResultStatus, Run, RunStatus
+from exporter.model import Phase, ProcessingStatus, Reason, ResultStatus, Run, RunStatus
 
 LEGACY = Run(
     id=9,
@@ -59,6 +59,15 @@ def test_stage_has_no_values_of_later_stages() -> None:
     assert (stages[1660].ended, stages[1660].is_finished, stages[1660].final_result) == (1660, False, None)
     assert stages[1660].phases == V6.phases[:3]
     assert stages[1685] == V6
+
+
+def test_run_has_a_reason_only_after_its_end() -> None:
+    for run in (LEGACY, V6):
+        failed = replace(run, result=ResultStatus.FAILED, reason=Reason("thresholds_failed", 99, "p95"))
+        *earlier, last = (stage.reason for _, stage in run_timeline(failed))
+
+        assert set(earlier) == {None}
+        assert last == failed.reason
 
 
 def test_run_aborted_in_the_queue_never_starts() -> None:

@@ -143,11 +143,8 @@ def test_v6_fetches_runs_of_many_tests_in_one_list() -> None:
     assert list_ids(shell, limit=3) == [5000040, 5000039, 5000038]
     assert shell.take_requests() == [
         "GET /cloud/v6/load_tests",
-        # What every discovery requests. The names of projects are among it.
-        "GET /cloud/v6/schedules",
-        "GET /cloud/v6/projects",
-        "GET /cloud/v6/project-limits",
         "GET /cloud/v6/test_runs",
+        "GET /cloud/v6/projects",
     ]
 
 
