@@ -69,6 +69,11 @@ class LegacyClient:
         # Whether an endpoint accepts undocumented parameters. Its first response decides.
         self._accepts: dict[str, bool] = {}
 
+    @property
+    def server_time(self) -> float | None:
+        """Unix seconds by k6 Cloud's clock at its last response; None before the first one."""
+        return self._transport.server_time
+
     async def list_runs(
         self,
         test_id: int | None = None,
