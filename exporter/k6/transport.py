@@ -20,7 +20,7 @@ import httpx
 from exporter.clock import Clock
 from exporter.k6 import decoding, errors
 from exporter.k6.connection_errors import Explanation, Target, explain, explain_proxy_status
-from exporter.k6.proxies import Proxy, ProxyError
+from exporter.k6.proxies import Proxy, ProxyError, is_loopback
 from exporter.k6.stack import AUTH, Stack
 from exporter.k6.tls import CaError
 from exporter.nesting import parse_json
@@ -284,7 +284,7 @@ class Transport:
 
     def _target(self, exchange: Exchange) -> Target:
         url = exchange.request.url
-        default = f"{url.scheme.upper()}_PROXY"
+        default = "" if is_loopback(url.host) else f"{url.scheme.upper()}_PROXY"
         return Target(url.host, self._proxy.variable if self._proxy else default, self._proxy is not None)
 
     async def _wait_for_slot(self) -> None:

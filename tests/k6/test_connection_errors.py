@@ -204,6 +204,20 @@ def test_requests_to_one_dead_host_fail_with_one_sentence() -> None:
     assert len(found) == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "is_proxied"),
+    [("localhost", False), ("127.0.0.2", False), ("[::1]", False), ("k6.test", True), ("10.0.0.1", True)],
+)
+def test_loopback_error_does_not_advise_a_proxy(host: str, is_proxied: bool) -> None:
+    client = TransportClient(Script(wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "no"))))
+    client.client.base_url = httpx.URL(f"https://{host}:8443")
+
+    with pytest.raises(NetworkError) as raised:
+        client.get()
+
+    assert ("HTTPS_PROXY" in str(raised.value)) == is_proxied
+
+
 @pytest.mark.parametrize("url", ["https://k6.test", "https://k6.test:443", "https://k6.test/prefix"])
 def test_connection_error_names_the_default_port(url: str) -> None:
     client = TransportClient(Script(wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "no"))))
