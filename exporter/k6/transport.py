@@ -163,6 +163,9 @@ class Transport:
         self._stack = stack or Stack(None)
         self._proxy = proxy
         self.server_time: float | None = None  # Unix seconds, the Date of k6 Cloud's last response
+        # Of a request that is sent again, until one succeeds: names the cause if the poll ends before.
+        self.retried_error: errors.ApiError | None = None
+        self._has_answered = False  # with JSON, as k6 Cloud does
         # Monotonic seconds; set by Retry-After, holds for all requests.
         self.retry_after_until: float = previous.retry_after_until if previous else float("-inf")
 
@@ -175,9 +178,15 @@ class Transport:
         for attempt in range(1, MAX_TRIES):
             try:
                 return await self._send("GET", endpoint, params, ids, attempt)
-            except (errors.RateLimited, errors.ServerError, errors.RequestTimeout, errors.NetworkError):
+            except (
+                errors.RateLimited,
+                errors.ServerError,
+                errors.RequestTimeout,
+                errors.NetworkError,
+            ) as error:
                 if self._retry_after_remaining() > MAX_BACKOFF:
                     raise
+                self.retried_error = error
                 self._observer.count_retry()
             # Jitter: exporters that failed together must not come back together.
             pause = FIRST_BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311
@@ -222,6 +231,7 @@ class Transport:
         if not response.is_success:
             raise error_for_response(response, body, endpoint)
         await check_structure(body, endpoint)
+        self.retried_error = None
         return body
 
     def _build_request(self, method: str, path: str, params: Params) -> httpx.Request:
@@ -239,6 +249,8 @@ class Transport:
         except asyncio.CancelledError:
             # The poll was cut short or the process ends, which says nothing about k6 Cloud.
             code = "cancelled"
+            if exchange.is_connecting and self.retried_error is None:
+                self.retried_error = errors.RequestTimeout(self._describe_no_connection(exchange))
             raise
         except (TimeoutError, httpx.TimeoutException) as error:
             code = "timeout"
@@ -256,11 +268,14 @@ class Transport:
             log_request(exchange, code, took)
 
     def _describe_timeout(self, exchange: Exchange, error: Exception) -> str:
-        host = self._describe_host(exchange)
         if exchange.is_connecting or isinstance(error, httpx.ConnectTimeout):
-            check = self._target(exchange).check
-            return f"cannot reach {host}: no connection within {self._timeout:g}s; {check}"
+            return self._describe_no_connection(exchange, f" within {self._timeout:g}s")
+        host = self._describe_host(exchange)
         return f"no response from {host} within {self._timeout:g}s ({exchange.where}); see api.timeout"
+
+    def _describe_no_connection(self, exchange: Exchange, within: str = "") -> str:
+        host, check = self._describe_host(exchange), self._target(exchange).check
+        return f"cannot reach {host}: no connection{within}; {check}"
 
     def _describe_failure(self, exchange: Exchange, error: httpx.TransportError) -> str:
         """Why there is no response, and what to check."""
