@@ -165,7 +165,7 @@ class Transport:
         self.server_time: float | None = None  # Unix seconds, the Date of k6 Cloud's last response
         # Of a request that is sent again, until one succeeds: names the cause if the poll ends before.
         self.retried_error: errors.ApiError | None = None
-        self._has_answered = False  # with JSON, as k6 Cloud does
+        self._has_answered = False  # with success
         # Monotonic seconds; set by Retry-After, holds for all requests.
         self.retry_after_until: float = previous.retry_after_until if previous else float("-inf")
 
@@ -228,11 +228,24 @@ class Transport:
         # https://www.rfc-editor.org/rfc/rfc9110#section-15.6.4 (503).
         if response.status_code in (429, 503):
             self._apply_retry_after(response)
+        self._check_api(exchange, response, body)
         if not response.is_success:
             raise error_for_response(response, body, endpoint)
         await check_structure(body, endpoint)
-        self.retried_error = None
+        self.retried_error, self._has_answered = None, True
         return body
+
+    def _check_api(self, exchange: Exchange, response: httpx.Response, body: bytes) -> None:
+        """Raises ApiError for a response that may not be from k6 Cloud, since api.url is wrong."""
+        base = str(self._client.base_url).rstrip("/")
+        # An endpoint without ids is a list, which exists wherever the API does.
+        if response.status_code == 404 and not self._has_answered and "{" not in exchange.endpoint:
+            error = error_for_response(response, body, exchange.endpoint)
+            raise errors.NotFound(f"{error}; check api.url, which is {base}")
+        if response.is_success and body[:100].lstrip().startswith(b"<"):
+            raise errors.DecodeError(
+                f"{base} is not k6 Cloud: the response is not JSON ({exchange.where}); check api.url"
+            )
 
     def _build_request(self, method: str, path: str, params: Params) -> httpx.Request:
         # httpx itself would accept every encoding for which a library is installed.
