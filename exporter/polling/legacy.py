@@ -45,10 +45,12 @@ class LegacySource(PollSource[LegacyClient]):
             tests = await self._fetch_members(state, poll_result)
         else:
             tests = await self.discover(state, poll_result)
+        poll_result.server_time = self.api.server_time
+        oldest = poll_result.earliest_now - state.retention.max_age
         queries = []
         for test in tests:
             known = state.tests.get(test.id)
-            query = plan_query(test, known, poll_result.now - state.retention.max_age, discovery)
+            query = plan_query(test, known, oldest, discovery)
             if query:
                 queries.append(query)
             elif known and known.test != test:

@@ -1,7 +1,8 @@
 """Each fault once after a successful poll: what the exporter exposes and counts meanwhile."""
 
+import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -400,3 +401,28 @@ def test_faults_in_every_poll_count_each_run_once(api_version: str) -> None:
 def increases(before: Counter[str], after: Counter[str]) -> dict[str, int]:
     """The increase of each counter that increased."""
     return {series: by for series in after if (by := after[series] - before[series])}
+
+
+@pytest.mark.parametrize("api_version", API_VERSIONS)
+@pytest.mark.parametrize(
+    ("fault", "reason", "sentence"),
+    [
+        (faults.reset(), "network", "connection to http://k6.test:80 "),
+        (faults.error(503), "server", "(503 at "),
+    ],
+    ids=["reset", "503"],
+)
+def test_poll_cut_between_tries_names_the_cause(
+    api_version: str, fault: Fault, reason: str, sentence: str
+) -> None:
+    poll = {"interval": "10ms", "idle_interval": "20ms", "stale_after": "1s"}
+    lab = Lab(World(), api=API[api_version], poll=poll)
+    # The pauses between the tries take longer than a poll has.
+    lab.now.clock = replace(lab.now.clock, sleep=asyncio.sleep)
+    with lab:
+        lab.simulator.faults.add(fault)
+        (failure,) = lab.poll().failures
+
+    assert failure.reason == reason
+    assert sentence in failure.message
+    assert "poll cut short after" in failure.message

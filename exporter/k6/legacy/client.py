@@ -14,7 +14,7 @@ from typing import Generic
 import msgspec
 
 from exporter.k6.coerce import to_int_or_none
-from exporter.k6.errors import BadRequest, DecodeError, NotFound
+from exporter.k6.errors import ApiError, BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.schema import (
     RUN_FIELDS,
     SELECT_TEST,
@@ -68,6 +68,16 @@ class LegacyClient:
         self._transport = transport
         # Whether an endpoint accepts undocumented parameters. Its first response decides.
         self._accepts: dict[str, bool] = {}
+
+    @property
+    def server_time(self) -> float | None:
+        """Unix seconds by k6 Cloud's clock at its last response; None before the first one."""
+        return self._transport.server_time
+
+    @property
+    def retried_error(self) -> ApiError | None:
+        """The last failure of a request that is sent again; None after one that succeeded."""
+        return self._transport.retried_error
 
     async def list_runs(
         self,
