@@ -28,6 +28,9 @@ UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(types.parse_log_level)]
 
 
+APP_PATH = "/a/k6-app"  # of the k6 app in the Grafana of a stack
+
+
 class Section(BaseModel, extra="forbid", frozen=True):
     """A group of settings. It is immutable, so that a reload can compare and replace it."""
 
@@ -208,8 +211,17 @@ class Config(Section):
     web: Web = Web()
     log: Log = Log()
     app_url: Url = Field(
-        "https://app.k6.io", description="base URL of links to tests and runs: the k6 app of your stack"
+        "https://app.k6.io",
+        description="base URL of links to tests and runs; if api.stack is a name or URL, the k6 app of it",
     )
+
+    @model_validator(mode="after")
+    def derive_app_url(self) -> "Config":
+        # A stack that is given by its ID has no known URL.
+        if "app_url" not in self.model_fields_set and isinstance(self.api.stack, str):
+            # The setting is immutable only once it is validated.
+            object.__setattr__(self, "app_url", f"{self.api.stack}{APP_PATH}")
+        return self
 
     @field_validator("tests")
     @classmethod

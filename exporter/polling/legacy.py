@@ -7,9 +7,10 @@ test with active runs.
 
 from collections import defaultdict
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from exporter.k6.errors import ApiError, DecodeError
+from exporter.k6.errors import ApiError, BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.client import PROJECTS, RUNS, LegacyClient, batched
 from exporter.model import LoadTest, RunList
 from exporter.polling.discovery import Discovery
@@ -73,7 +74,7 @@ class LegacySource(PollSource[LegacyClient]):
         is_uncertain = query.since is not None and listing.complete_since != float("-inf")
         if is_uncertain and test.last_run_id is not None and test.last_run_id not in {*found, *missing}:
             missing = [*missing, test.last_run_id]
-        by_id = await self.api.list_runs(test.id, ids=missing) if missing else RunList()
+        by_id = await self._list_by_id(test, missing) if missing else RunList()
         poll_result.skipped += listing.skipped + by_id.skipped
         if not listing.is_complete:
             message = f"GET {RUNS}: the list of test {test.id} has fewer runs than its count"
@@ -89,6 +90,25 @@ class LegacySource(PollSource[LegacyClient]):
         poll_result.updates[test.id] = TestUpdate(
             confirm_last_run(test, known, seen), listing.runs + by_id.runs, gone
         )
+
+    async def _list_by_id(self, test: LoadTest, ids: Sequence[int]) -> RunList:
+        """The runs of a test with these ids. Raises ApiError.
+
+        One id that the API refuses, such as a wrong one that it once returned itself, makes it refuse them
+        all. Then each is requested alone, and one that is refused again counts as deleted.
+        """
+        try:
+            return await self.api.list_runs(test.id, ids=ids)
+        except (BadRequest, NotFound):
+            # If the API refuses every request, this one fails as well, and no run is dropped.
+            listing = await self.api.list_newest_runs(test.id, 1)
+        found = {run.id: run for run in listing.runs}
+        for run_id in ids:
+            if run_id not in found:
+                with suppress(BadRequest, NotFound):
+                    found[run_id] = await self.api.read_run(run_id)
+        runs = [found[run_id] for run_id in ids if run_id in found]
+        return RunList(tuple(run for run in runs if run.test_id == test.id), complete_since=float("-inf"))
 
     async def _fetch_members(self, state: State, poll_result: PollResult) -> list[LoadTest]:
         """The members as the list of tests has them now."""

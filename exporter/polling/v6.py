@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from exporter.k6.errors import DecodeError, NotFound
+from exporter.k6.errors import BadRequest, DecodeError, NotFound
 from exporter.k6.v6.client import RUNS, V6Client
 from exporter.model import LoadTest, Outcome, Run, RunList
 from exporter.polling.discovery import Discovery
@@ -97,7 +97,7 @@ class V6Source(PollSource[V6Client]):
         gone = {run.id for run in known.runs if run.id not in listed_ids and listing.should_contain(run)}
         for run_id in {run.id: None for run in (*known.active_runs, *unparsed_runs(known))}:
             if run_id not in listed_ids:
-                run = await self._read_run(run_id)
+                run = await self._read_run(run_id, is_vanished=run_id in gone)
                 if run:
                     read.append(run)
                 else:
@@ -119,15 +119,20 @@ class V6Source(PollSource[V6Client]):
         ]
         # One is enough, because an empty list by mistake hides all of them.
         newest = max(vanished, key=lambda run: run.sort_key, default=None)
-        if newest is None or not await self._read_run(newest.id):
+        if newest is None or not await self._read_run(newest.id, is_vanished=True):
             return listing
         poll_result.add_failure(DecodeError(f"GET {RUNS}: run {newest.id} exists, but is not in the list"))
         return replace(listing, complete_since=math.inf)
 
-    async def _read_run(self, run_id: int) -> Run | None:
-        """A run; None if it does not exist, which is requested twice, as a 404 can be a mistake."""
+    async def _read_run(self, run_id: int, *, is_vanished: bool) -> Run | None:
+        """A run; None if it does not exist, which is requested twice, as a 404 can be a mistake.
+
+        `is_vanished`: the list should have the run and lacks it. Then a 400 denies it as well, such as of a
+        wrong id that the API once returned itself.
+        """
+        denials = (NotFound, BadRequest) if is_vanished else (NotFound,)
         for _ in range(2):
-            with suppress(NotFound):
+            with suppress(*denials):
                 return await self.api.read_run(run_id)
         return None
 

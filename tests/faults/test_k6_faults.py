@@ -103,10 +103,8 @@ CASES = [
         Case(f"{code} three times", faults.error(code, html=True), 3, 0, failed_thrice(str(code), "server"))
         for code in (500, 502, 503, 504)
     ),
-    Case("400", faults.error(400), 1, 0, failed_once("400", "rejected")),
     Case("401", faults.error(401), 1, 0, failed_once("401", "unauthorized")),
     Case("403", faults.error(403), 1, 0, failed_once("403", "forbidden")),
-    Case("404", faults.error(404), 1, 0, failed_once("404", "not_found")),
     Case("405", faults.error(405), 1, 0, failed_once("405", "rejected")),
     Case("429 once", faults.error(429), counted=retried("429", throttled=True)),
     Case("429 three times", faults.error(429), 3, 0, failed_thrice("429", "rate_limited", throttled=True)),
@@ -161,6 +159,11 @@ SKIPS = {REQUESTS.format(200): 1, SKIPPED.format("invalid"): 1}
 ALL_CASES = {
     "legacy": [
         *CASES,
+        # The IDs of active runs are refused: the runs are requested in another way.
+        *(
+            Case(str(code), faults.error(code), counted={REQUESTS.format(code): 1, REQUESTS.format(200): 1})
+            for code in (400, 404)
+        ),
         unknown_value("run_status", 42, "run_status"),
         unknown_value("processing_status", 42, "processing_status"),
         unknown_value("run_status", "RUNNING", "run_status"),
@@ -176,6 +179,8 @@ ALL_CASES = {
     ],
     "v6": [
         *CASES,
+        Case("400", faults.error(400), 1, 0, failed_once("400", "rejected")),
+        Case("404", faults.error(404), 1, 0, failed_once("404", "not_found")),
         unknown_value("status", "paused", "run_status"),
         unknown_value("status", 2, "run_status"),
         unknown_value("result", "splendid", "result_status"),
