@@ -127,9 +127,9 @@ def compose_ports() -> str:
     )
 
 
-def prometheus_configuration() -> str:
-    """The configuration for the demo on this machine, without its first comment."""
-    text = read_document(ROOT / "grafana" / "provisioning" / "prometheus" / "localhost.yml")
+def read_provisioned(name: str) -> str:
+    """A file in grafana/provisioning without its first comment."""
+    text = read_document(ROOT / "grafana" / "provisioning" / name)
     return f"```yaml\n{text.split(chr(10), 1)[1]}```"
 
 
@@ -156,7 +156,12 @@ SECTIONS: dict[tuple[str, str], Callable[[], str]] = {
     ("commands.md", "run"): lambda: f"```json\n{public_names.run_in_json()}```",
     ("commands.md", "helps"): help_texts,
     ("dashboards-and-alerts.md", "alert-table"): alert_table,
-    ("dashboards-and-alerts.md", "localhost"): prometheus_configuration,
+    ("dashboards-and-alerts.md", "localhost-prometheus"): lambda: read_provisioned(
+        "prometheus/localhost.yml"
+    ),
+    ("dashboards-and-alerts.md", "localhost-alertmanager"): lambda: read_provisioned(
+        "alertmanager/alertmanager.yml"
+    ),
     ("dashboards-and-alerts.md", "ports"): compose_ports,
     ("architecture.md", "packages"): packages,
 }
