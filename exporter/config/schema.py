@@ -21,6 +21,7 @@ Regex = Annotated[str, AfterValidator(types.parse_regex)]
 ApiUrl = Annotated[str, BeforeValidator(types.parse_api_url)]
 Stack = Annotated[int | str, BeforeValidator(types.parse_stack)]
 Id = Annotated[int, BeforeValidator(types.parse_id)]
+ProjectId = Annotated[int | str, BeforeValidator(types.parse_project)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(types.parse_addresses)]
 LabelName = Annotated[str, AfterValidator(types.parse_label_name)]
@@ -83,7 +84,9 @@ class TestSelector(Section):
         min_length=1,
         description="exact name of a test; with id: an alias of the test, exposed as `test_name`",
     )
-    project: Id | None = Field(None, ge=1, description="project ID; selects all its tests")
+    project: ProjectId | None = Field(
+        None, description="ID or exact name of a project; selects all its tests"
+    )
     include: Regex | None = Field(
         None, description="regular expression (RE2); selects only tests whose name matches"
     )

@@ -44,7 +44,7 @@ def print_access(config: Config, poll_result: PollResult) -> None:
 def print_tests(config: Config, state: State) -> None:
     """The selected tests, below the entries of the configuration that select them."""
     members = sorted(state.members.values(), key=lambda test: test.id)
-    selector = build_selector(config)
+    selector = build_selector(config).resolve(state.projects)
     sharding = config.sharding
     shard = f", only those of shard {sharding.shard} of {sharding.total}" if sharding.total > 1 else ""
     print_line("tests", f"{len(members)}{shard}")
