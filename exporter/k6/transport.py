@@ -7,12 +7,13 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import httpx
@@ -28,6 +29,8 @@ from exporter.nesting import parse_json
 log = logging.getLogger(__name__)
 
 Params = Sequence[tuple[str, str | int]]
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 # As many tries and the same first pause as in k6 itself, https://github.com/grafana/k6. All pauses together
 # take about two seconds, which is little of the time that a poll has.
@@ -178,20 +181,19 @@ class Transport:
         for attempt in range(1, MAX_TRIES):
             try:
                 return await self._send("GET", endpoint, params, ids, attempt)
-            except (
-                errors.RateLimited,
-                errors.ServerError,
-                errors.RequestTimeout,
-                errors.NetworkError,
-            ) as error:
-                if self._retry_after_remaining() > MAX_BACKOFF:
-                    raise
-                self.retried_error = error
-                self._observer.count_retry()
-            # Jitter: exporters that failed together must not come back together.
-            pause = FIRST_BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311
-            await self._clock.sleep(max(pause, self._retry_after_remaining()))
+            except errors.TRANSIENT as error:
+                await self._pause_before_retry(error, attempt)
         return await self._send("GET", endpoint, params, ids, MAX_TRIES)
+
+    async def _pause_before_retry(self, error: errors.ApiError, attempt: int) -> None:
+        """Sleeps after a try that failed; raises its error if the server wants a longer pause."""
+        if self._retry_after_remaining() > MAX_BACKOFF:
+            raise error
+        self.retried_error = error
+        self._observer.count_retry()
+        # Jitter: exporters that failed together must not come back together.
+        pause = FIRST_BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311
+        await self._clock.sleep(max(pause, self._retry_after_remaining()))
 
     async def yield_to_loop(self) -> None:
         """Lets other tasks run, such as scrapes, in the middle of long work."""
@@ -204,14 +206,21 @@ class Transport:
             await self._stack.resolve(self.get)
 
     async def _send(
-        self, method: str, endpoint: str, params: Params, ids: dict[str, int], attempt: int = 1
+        self,
+        method: str,
+        endpoint: str,
+        params: Params,
+        ids: dict[str, int],
+        attempt: int = 1,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> bytes:
-        """One try. Raises ApiError."""
+        """One try, with `headers` in addition to those of every request. Raises ApiError."""
         async with self._semaphore:
             # Last, right before the request: slots that are taken early would end in a burst.
             await self._wait_for_slot()
             path = endpoint.format(**ids)
-            request = self._build_request(method, path, params)
+            request = self._build_request(method, path, params, headers)
             query = "&".join(f"{name}={value}" for name, value in params)
             exchange = Exchange(endpoint, f"{path}?{query}" if query else path, attempt, request)
             request.extensions["trace"] = exchange.trace
@@ -247,10 +256,14 @@ class Transport:
                 f"{base} is not k6 Cloud: the response is not JSON ({exchange.where}); check api.url"
             )
 
-    def _build_request(self, method: str, path: str, params: Params) -> httpx.Request:
+    def _build_request(
+        self, method: str, path: str, params: Params, headers: Mapping[str, str]
+    ) -> httpx.Request:
         # httpx itself would accept every encoding for which a library is installed.
-        headers = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize() | self._stack.headers()
-        return self._client.build_request(method, path, params=list(params) or None, headers=headers)
+        common = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize() | self._stack.headers()
+        return self._client.build_request(
+            method, path, params=list(params) or None, headers=common | dict(headers)
+        )
 
     @contextmanager
     def _observe(self, exchange: Exchange) -> Iterator[None]:

@@ -6,13 +6,13 @@ test with active runs.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from exporter.k6.errors import ApiError, BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.client import PROJECTS, RUNS, LegacyClient, batched
-from exporter.model import LoadTest, RunList
+from exporter.model import LoadTest, Project, RunList
 from exporter.polling.discovery import Discovery
 from exporter.polling.result import PollResult
 from exporter.polling.selector import Rule
@@ -134,28 +134,37 @@ class LegacySource(PollSource[LegacyClient]):
     async def discover(self, state: State, poll_result: PollResult) -> list[LoadTest]:
         """See PollSource. Returns the tests as well, which saves `fetch` another list of them."""
         discovery = Discovery(self.api, self._selector, state, poll_result)
-        projects = {rule.project for rule in self._selector.rules if rule.project is not None}
+        found: Mapping[int, Project] = {}
 
         async def fetch_projects(_: Rule) -> None:
+            nonlocal found
             try:
-                found = await self.api.list_projects()
+                listing = await self.api.list_projects()
             except ApiError:
                 discovery.keep_members(state.members.keys())
                 raise
-            projects.update(found.ids)
-            if not found.is_complete:
+            found = listing.projects
+            discovery.selector = self._selector.resolve(found)
+            if not listing.is_complete:
                 discovery.keep_members(state.members.keys())
                 poll_result.add_failure(DecodeError(f"GET {PROJECTS}: a list has fewer items than its count"))
                 return
-            for project in discovery.add_projects(found.ids):
+            poll_result.projects = found
+            for project in discovery.add_projects(found.keys()):
                 await discovery.verify_empty(project)
 
         async def fetch_by_id(ids: Sequence[int]) -> None:
             discovery.add(await self.api.list_tests(ids=ids))
 
-        # One list of projects is enough for all rules without a project.
-        unlimited = [rule for rule in self._selector.rules if rule.project is None]
-        await self._for_each(unlimited[:1], fetch_projects, poll_result)
+        # One list of projects is enough for all rules without the id of a project.
+        without_id = [rule for rule in self._selector.rules if not isinstance(rule.project, int)]
+        if not without_id:
+            poll_result.projects = {}  # those of an earlier configuration would remain
+        await self._for_each(without_id[:1], fetch_projects, poll_result)
+        rules = discovery.selector.rules
+        projects = {rule.project for rule in rules if isinstance(rule.project, int)}
+        if any(rule.project is None for rule in rules):
+            projects |= found.keys()
         await self._for_each(sorted(projects), discovery.fetch_project, poll_result)
         ids = sorted(self._selector.ids)
         batches = [batch for batch in batched(ids) if batch]

@@ -139,7 +139,11 @@ class V6Source(PollSource[V6Client]):
     async def discover(self, state: State, poll_result: PollResult) -> None:
         """See PollSource."""
         discovery = Discovery(self.api, self._selector, state, poll_result)
-        projects = {rule.project for rule in self._selector.rules}
+        if self._selector.has_project_names:
+            await self._for_each(
+                [discovery], lambda it: self._resolve_projects(it, state, poll_result), poll_result
+            )
+        projects = {rule.project for rule in discovery.selector.rules if not isinstance(rule.project, str)}
         ids = self._selector.ids
         if None in projects or len(ids) > FEW_TESTS:
             await self._for_each([None], discovery.fetch_project, poll_result)
@@ -150,12 +154,23 @@ class V6Source(PollSource[V6Client]):
         await self._for_each(discovery.vanished_members(), discovery.confirm_member, poll_result)
         discovery.finish(discovery.sharded_tests.values())
 
+    async def _resolve_projects(self, discovery: Discovery, state: State, poll_result: PollResult) -> None:
+        """Looks up the names of projects that the configuration has. Raises ApiError; then the ids stay."""
+        discovery.selector = self._selector.resolve(state.projects)
+        known = {rule.project for rule in discovery.selector.rules if isinstance(rule.project, int)}
+        projects = await self.api.list_projects()
+        # A list without a known project can be a mistake.
+        for id_ in sorted(known & state.projects.keys() - projects.keys()):
+            await discovery.verify_empty(id_)
+        discovery.selector = self._selector.resolve(projects)
+        poll_result.projects = projects
+
     async def _discover_with_facts(self, state: State, poll_result: PollResult) -> None:
         """A discovery with schedules and projects, which only polls need."""
         await self.discover(state, poll_result)
         # A poll that is cut short before it has the schedules leaves the members as they were.
         members, poll_result.members = poll_result.members or {}, None
-        facts = StackFacts(self.api)
+        facts = StackFacts(self.api, poll_result.projects, has_projects=self._selector.has_project_names)
         await self._for_each(facts.fetches, lambda fetch: fetch(), poll_result)
         poll_result.members = {
             id_: facts.add_schedule(test, state.members.get(id_)) for id_, test in members.items()

@@ -24,6 +24,7 @@ from exporter.web.security import basic_auth
 from exporter.web.security.web_config import read_web_config
 from tests.polling.test_api_versions import DIFFERENCES
 from tests.support import public_names
+from tests.support.diet import diet_table
 from tests.support.documents import (
     DOCS,
     ROOT,
@@ -134,6 +135,7 @@ SECTIONS: dict[tuple[str, str], Callable[[], str]] = {
     ("configuration.md", "settings"): setting_table,
     ("metrics.md", "metrics"): metrics,
     ("metrics.md", "self-metrics"): self_metrics,
+    ("metrics.md", "diet"): diet_table,
     ("api-versions.md", "differences"): lambda: "\n".join(f"- {text}" for text in DIFFERENCES),
     ("commands.md", "commands"): command_table,
     ("commands.md", "run"): lambda: f"```json\n{public_names.run_in_json()}```",

@@ -123,22 +123,6 @@ def test_backoff_has_jitter() -> None:
     assert len(pauses) == 20
 
 
-@pytest.mark.parametrize(
-    "answer", [*answers(500, 503, 429), httpx.ReadTimeout("slow"), httpx.ReadError("reset")]
-)
-def test_a_start_is_never_repeated(answer: httpx.Response | Exception) -> None:
-    server = Script(answer)
-    client = TransportClient(server)
-
-    with pytest.raises(ApiError):
-        client.post("/loadtests/v2/tests/{id}/start-testrun", id=7)
-
-    assert [(request.method, request.url.path) for request in server.got] == [
-        ("POST", "/loadtests/v2/tests/7/start-testrun")
-    ]
-    assert client.pauses == []
-
-
 @pytest.mark.parametrize("code", [429, 503])
 def test_a_retry_waits_as_long_as_retry_after_says(code: int) -> None:
     client = TransportClient(Script(*answers(code, retry_after="7"), *answers(200)))
