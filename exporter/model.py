@@ -121,7 +121,8 @@ class Reason:
     """Why a run did not pass.
 
     `word` is one of a limited number of label values, `code` and `message` are those of k6 Cloud. The message
-    can contain what a script printed: it is on one line and of limited length, and must be escaped.
+    can contain what a script printed: it is on one line, but long until secrets are redacted, and must be
+    escaped.
     """
 
     word: str
