@@ -121,7 +121,8 @@ class Reason:
     """Why a run did not pass.
 
     `word` is one of a limited number of label values, `code` and `message` are those of k6 Cloud. The message
-    can contain what a script printed: it is on one line and of limited length, and must be escaped.
+    can contain what a script printed: it is on one line, but long until secrets are redacted, and must be
+    escaped.
     """
 
     word: str
@@ -154,8 +155,8 @@ class LoadTest:
     """A load test of k6 Cloud.
 
     `last_run_id` is the newest run according to the list of tests (legacy only). `next_run` is the next
-    scheduled start in Unix seconds, and `has_inactive_schedule` says that it has only deactivated schedules
-    (both v6 only).
+    scheduled start in Unix seconds; `is_schedule_active` is False if it has only deactivated schedules, and
+    None if it has none, as far as is known (both v6 only).
     """
 
     id: int
@@ -163,7 +164,7 @@ class LoadTest:
     project_id: int | None = None
     last_run_id: int | None = None
     next_run: float | None = None
-    has_inactive_schedule: bool = False
+    is_schedule_active: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

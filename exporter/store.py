@@ -347,9 +347,9 @@ def latest_due(before: TestState | None, after: TestState, server_now: float) ->
     """The latest scheduled start of a test that had passed at a Unix time by k6 Cloud's clock.
 
     k6 Cloud reports the next start only, so each start that was known before is compared with the time. A
-    deactivated schedule is due no more.
+    deactivated or deleted schedule is due no more; one without further starts still exists.
     """
-    if after.test.has_inactive_schedule:
+    if not after.test.is_schedule_active:
         return None
     known = before.test.next_run if before else None
     starts = (after.schedule_due, known, after.test.next_run)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from exporter.model import LoadTest, Outcome, Phase, Project, Run
 from exporter.store import RetentionPolicy, RunSummary, State, StateUpdate, Streak, TestUpdate
 
@@ -401,8 +403,8 @@ def test_virtual_user_hours_of_finished_runs_add_up() -> None:
     assert state.tests[7].finished_vuh == 2.25
 
 
-def scheduled(state: State, next_run: float | None, *, now: float, inactive: bool = False) -> State:
-    test = replace(TEST, next_run=next_run, has_inactive_schedule=inactive)
+def scheduled(state: State, next_run: float | None, *, now: float, is_active: bool | None = True) -> State:
+    test = replace(TEST, next_run=next_run, is_schedule_active=is_active)
     return state.apply(StateUpdate(monotonic=now, now=now, updates={7: TestUpdate(test)}, members={7: test}))
 
 
@@ -431,12 +433,19 @@ def test_start_that_was_moved_is_not_due() -> None:
     assert state.tests[7].schedule_due is None
 
 
-def test_deactivated_schedule_is_not_due() -> None:
+@pytest.mark.parametrize("is_active", [False, None])
+def test_deactivated_or_deleted_schedule_is_not_due(is_active: bool | None) -> None:
     state = scheduled(scheduled(State(), 300.0, now=200.0), 900.0, now=310.0)
 
-    state = scheduled(state, None, now=320.0, inactive=True)
+    state = scheduled(state, None, now=320.0, is_active=is_active)
 
     assert state.tests[7].schedule_due is None
+
+
+def test_last_start_of_a_schedule_stays_due() -> None:
+    state = scheduled(scheduled(State(), 300.0, now=200.0), None, now=310.0)
+
+    assert state.tests[7].schedule_due == 300.0
 
 
 def test_unchanged_projects_are_the_same_object() -> None:

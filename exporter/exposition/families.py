@@ -141,6 +141,12 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             labels=("url",),
         ),
         test_gauge(
+            "k6_cloud_test_schedule_active",
+            "Whether the schedule of the test is active: 1, or 0 if it is deactivated; absent without a "
+            "schedule (v6 only).",
+            lambda test_state: test_state.test.is_schedule_active,
+        ),
+        test_gauge(
             "k6_cloud_test_schedule_next_run_timestamp_seconds",
             "Next scheduled start of the test in Unix seconds (v6 only, if the token can read schedules).",
             lambda test_state: test_state.test.next_run,

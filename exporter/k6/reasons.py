@@ -4,7 +4,10 @@ No complete list of the codes is published. Sources of those below:
 https://github.com/grafana/k6-operator (pkg/cloud) and https://github.com/grafana/k6 (provisioning).
 """
 
-from exporter.model import STILL_PROCESSING, ProcessingStatus, Reason, ResultStatus, RunStatus
+from collections.abc import Callable
+from dataclasses import replace
+
+from exporter.model import STILL_PROCESSING, ProcessingStatus, Reason, ResultStatus, Run, RunStatus
 
 MAX_MESSAGE = 500  # characters
 MAX_CODE = 99_999  # codes known so far have four digits; a larger number is no code
@@ -43,7 +46,15 @@ def find_reason(
 ) -> Reason | None:
     """The reason of a run with these codes; None for one that passed or is active."""
     word = reason_word(status, processing, result, code)
-    return Reason(word, code, clean_message(message)) if word else None
+    return Reason(word, code, join_lines(message)) if word else None
+
+
+def redact_reason(run: Run, redact: Callable[[str], str]) -> Run:
+    """The run with the message of its reason as it may be shown: without secrets, and of limited length."""
+    if run.reason is None or not run.reason.message:
+        return run
+    # Cut last: part of a secret, at the end of a cut message, would not be recognized.
+    return replace(run, reason=replace(run.reason, message=redact(run.reason.message)[:MAX_MESSAGE]))
 
 
 def reason_word(status: int | None, processing: int | None, result: int | None, code: int | None) -> str:
@@ -71,7 +82,7 @@ def finished_word(processing: int | None, result: int | None) -> str:
     return "execution_error" if result == ResultStatus.ERROR else ""
 
 
-def clean_message(message: str) -> str:
-    """A message of k6 Cloud on one line of limited length: it can contain what a script printed."""
+def join_lines(message: str) -> str:
+    """A message of k6 Cloud on one line of printable characters: it can contain what a script printed."""
     line = "".join(c if c.isprintable() else " " for c in message)
-    return " ".join(line.split())[:MAX_MESSAGE]
+    return " ".join(line.split())

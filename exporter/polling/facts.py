@@ -52,12 +52,12 @@ class StackFacts:
         """The test with its schedule. `known` is the test as of an earlier discovery, None for a new one."""
         if self._schedules is not None:
             schedule = self._schedules.get(test.id)
-            next_run, is_inactive = (schedule.next_run, not schedule.is_active) if schedule else (None, False)
+            next_run, is_active = (schedule.next_run, schedule.is_active) if schedule else (None, None)
         elif known is not None:
-            next_run, is_inactive = known.next_run, known.has_inactive_schedule
+            next_run, is_active = known.next_run, known.is_schedule_active
         else:
             return test
-        return replace(test, next_run=next_run, has_inactive_schedule=is_inactive)
+        return replace(test, next_run=next_run, is_schedule_active=is_active)
 
     def merge_projects(self, known: Mapping[int, Project]) -> Mapping[int, Project]:
         """All projects with their limits. `known` are those of an earlier discovery."""

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from exporter.k6.errors import ApiError
-from exporter.model import Run, SkippedItem
+from exporter.k6.reasons import redact_reason
+from exporter.model import SkippedItem
 from exporter.store import State, StateUpdate
 
 
@@ -51,10 +52,3 @@ class PollResult(StateUpdate):
     def missing_tests(self, state: State) -> frozenset[int]:
         """The watched tests about which nothing was fetched; `state` is the one before the poll."""
         return frozenset(state.members_after(self).keys() - self.updates.keys() - self.unchanged)
-
-
-def redact_reason(run: Run, redact: Callable[[str], str]) -> Run:
-    """The run without secrets in the message of its reason, which can contain what a script printed."""
-    if run.reason is None or not run.reason.message:
-        return run
-    return replace(run, reason=replace(run.reason, message=redact(run.reason.message)))

@@ -66,6 +66,9 @@ class PageView:
 
 
 def parse_view(query: Mapping[str, str]) -> PageView:
-    """The view of a URL's query. Unknown parameters are ignored, long values are cut."""
-    state, project, text = (query.get(name, "").strip()[:MAX_VALUE] for name in ("state", "project", "q"))
+    """The view of a URL's query. Unknown parameters and characters that cannot be printed are ignored, and
+    long values are cut.
+    """
+    values = (filter(str.isprintable, query.get(name, "")) for name in ("state", "project", "q"))
+    state, project, text = ("".join(value).strip()[:MAX_VALUE] for value in values)
     return PageView(state.lower(), project, text, query.get("refresh") != "off")

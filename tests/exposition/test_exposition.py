@@ -196,7 +196,7 @@ def test_only_changed_tests_are_rendered() -> None:
 def test_family_declares_the_labels_of_its_samples(family: Family) -> None:
     run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=((Phase.RUNNING, 5.0),))
     failed = replace(run, id=2, result=1, created=2.0)
-    test = LoadTest(7, "x", next_run=1.0)
+    test = LoadTest(7, "x", next_run=1.0, is_schedule_active=True)
     test_state = (
         State().apply(StateUpdate(monotonic=0, now=2, updates={7: TestUpdate(test, (failed, run))})).tests[7]
     )

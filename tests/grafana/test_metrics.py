@@ -29,6 +29,7 @@ NEW = "new; a panel or an alert follows"
 UNUSED: dict[str, str] = {
     "k6_cloud_test_last_finished_info": NEW,
     "k6_cloud_test_consecutive_failures": NEW,
+    "k6_cloud_test_schedule_active": "explains why a test has no next start",
     "k6_cloud_test_schedule_due_timestamp_seconds": NEW,
     "k6_cloud_test_vuh_total": NEW,
     "k6_cloud_project_info": "joined by users for names and labels of projects",

@@ -4,13 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.k6.reasons import MAX_MESSAGE, find_reason
-from exporter.model import Reason
+from exporter.k6.reasons import MAX_MESSAGE, find_reason, redact_reason
+from exporter.model import Reason, Run
 
 
 def word(status: int | None, processing: int = 2, result: int = 0, code: int | None = None) -> str:
     reason = find_reason(status, processing, result, code=code, message="")
     return reason.word if reason else ""
+
+
+def redacted_message(message: str) -> str:
+    run = Run(1, 7, reason=find_reason(7, 2, 0, code=None, message=message))
+    reason = redact_reason(run, lambda text: text.replace("TOKEN" * 4, "***")).reason
+    assert reason
+    return reason.message
 
 
 @pytest.mark.parametrize(
@@ -71,11 +78,17 @@ def test_stop_by_user_or_threshold_ignores_the_code(status: int) -> None:
 
 
 def test_message_is_one_line_of_limited_length() -> None:
-    reason = find_reason(7, 2, 0, code=None, message="  boom\n\tat \x1b[31mx\u2028" + "y" * 9999)
+    message = redacted_message("  boom\n\tat \x1b[31mx\u2028" + "y" * 9999)
 
-    assert reason
-    assert reason.message.startswith("boom at [31mx yyy")
-    assert len(reason.message) == MAX_MESSAGE
+    assert message.startswith("boom at [31mx yyy")
+    assert len(message) == MAX_MESSAGE
+
+
+@pytest.mark.parametrize("position", range(MAX_MESSAGE - 20, MAX_MESSAGE + 1, 4))
+def test_secret_is_redacted_before_the_message_is_cut(position: int) -> None:
+    message = redacted_message("y" * position + "TOKEN" * 4 + "z" * 99)
+
+    assert message.strip("yz") in "***"
 
 
 @given(st.integers(), st.integers(0, 3), st.integers(0, 2), st.one_of(st.none(), st.integers()), st.text())

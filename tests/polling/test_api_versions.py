@@ -40,7 +40,8 @@ DIFFERENCES: dict[str, Excuse] = {
         lambda name, more, legacy, _: (
             legacy is None
             and (
-                name.endswith(("vuh", "vuh_total", "next_run_timestamp_seconds", "due_timestamp_seconds"))
+                name.endswith(("vuh", "vuh_total"))
+                or name.startswith("k6_cloud_test_schedule_")
                 or (name.endswith("phase_seconds") and more in ("queued", "initializing", "processing"))
             )
         )

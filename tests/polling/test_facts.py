@@ -112,6 +112,41 @@ def test_slot_without_a_run_is_due(wall_error: float) -> None:
         assert single_value(lab, due) is None
 
 
+def test_deactivated_schedule_differs_from_none() -> None:
+    world = World()
+    schedule = world.schedule(world.add_test("checkout"), every=600, first=START + 100, phases=SHORT)
+    world.add_test("by hand")
+    active = "k6_cloud_test_schedule_active"
+    with Lab(world, api=V6) as lab:
+        lab.poll()
+        assert single_value(lab, active) == 1
+        world.deactivate_schedule(schedule, START + 100)
+        lab.at(400).poll()
+        assert single_value(lab, active) == 0
+        world.delete_schedule(schedule, START + 500)
+        lab.at(800).poll()
+        assert single_value(lab, active) is None
+
+
+def test_deleted_schedule_is_due_no_more() -> None:
+    world = World()
+    schedule = world.schedule(world.add_test("checkout"), every=600, first=START + 100, phases=SHORT)
+    world.miss_slots(schedule, START)
+    due = "k6_cloud_test_schedule_due_timestamp_seconds"
+    with Lab(world, api=V6) as lab:
+        lab.poll()
+        lab.at(160).poll()
+        assert single_value(lab, due) == START + 100
+
+        world.delete_schedule(schedule, START + 200)
+        lab.simulator.faults.add(faults.error(503).on("/cloud/v6/schedules*"))
+        lab.at(500).poll()
+        assert single_value(lab, due) == START + 100  # not known yet
+        lab.simulator.faults.clear()
+        lab.at(820).poll()
+        assert single_value(lab, due) is None
+
+
 def world_with_projects() -> World:
     world = World()
     limits = Limits(vuh_max_per_month=500, vu_max_per_test=100, duration_max_per_test=3600)

@@ -135,6 +135,12 @@ def test_long_value_is_cut(lab: Lab) -> None:
     assert "q" * (MAX_VALUE + 1) not in page
 
 
+def test_unprintable_characters_of_a_filter_are_ignored() -> None:
+    view = parse_view({"q": "\0so\x1b[1mak\u202e\n", "project": "\r"})
+
+    assert (view.text, view.project) == ("so[1mak", "")
+
+
 def test_form_and_links_keep_the_other_filters(lab: Lab) -> None:
     page = get_page(lab, "/?state=failing&project=payments&q=refund&refresh=off")
     form = page[page.index("<form") : page.index("</form>")]

@@ -205,7 +205,7 @@ class RunsCommand:
         if declined := self._confirm("\n".join(sentences), yes=yes):
             return declined
         try:
-            run, _ = self.call(lambda client: client.writer.start_run(test.id))
+            run, _ = self.call(lambda client: client.start_run(test.id))
         except AMBIGUOUS_ERRORS as error:
             # Not repeated any more: a request without the same key could start a second run.
             advice = f"test {test.id} may have been started; check with: runs list --test {test.id}"

@@ -1,12 +1,12 @@
 """k6 Cloud as the commands under `runs` use it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.k6.errors import DecodeError, NetworkError, RateLimited, RequestTimeout, ServerError
 from exporter.k6.factory import build_api_client
+from exporter.k6.reasons import redact_reason
 from exporter.k6.v6.client import V6Client
 from exporter.k6.write import LegacyWriter, V6Writer, WriteTransport
 from exporter.model import Run
@@ -41,12 +41,13 @@ class RunsClient:
         """One run, without secrets in its reason. Raises ApiError."""
         return self.redact_reason(await self.api.read_run(run_id))
 
+    async def start_run(self, test_id: int) -> Run:
+        """Starts a test and returns its new run, without secrets in its reason. Raises ApiError."""
+        return self.redact_reason(await self.writer.start_run(test_id))
+
     def redact_reason(self, run: Run) -> Run:
         """The run without secrets in the message of its reason, which can contain what a script printed."""
-        if run.reason is None:
-            return run
-        message = self._redact(run.reason.message)
-        return replace(run, reason=replace(run.reason, message=message))
+        return redact_reason(run, self._redact)
 
     @property
     def server_now(self) -> float:

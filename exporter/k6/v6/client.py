@@ -116,9 +116,7 @@ class V6Client:
         """All tests that the token can access, or those of a project."""
         endpoint, ids = (TESTS, {}) if project_id is None else (PROJECT_TESTS, {"id": project_id})
         paged = await self._paginate(endpoint, [], TestBody, parse_test, **ids)
-        if not paged.is_complete:
-            # A test that is missing in the list would be taken for a deleted one.
-            raise DecodeError(f"GET {endpoint}: incomplete list: the next page contains no new items")
+        check_complete(paged, endpoint)
         return TestList(paged.items, paged.skipped)
 
     async def read_test(self, test_id: int) -> LoadTest:
@@ -129,6 +127,7 @@ class V6Client:
     async def list_schedules(self) -> Mapping[int, Schedule]:
         """The schedule of each test that has any: of several, the earliest next run."""
         paged = await self._paginate(SCHEDULES, [], ScheduleBody, parse_schedule)
+        check_complete(paged, SCHEDULES)
         schedules: dict[int, Schedule] = {}
         for schedule in paged.items:
             other = schedules.get(schedule.test_id)
@@ -139,11 +138,13 @@ class V6Client:
     async def list_projects(self) -> Mapping[int, Project]:
         """All projects that the token can access, by id, without their limits."""
         paged = await self._paginate(PROJECTS, [], ProjectBody, parse_project)
+        check_complete(paged, PROJECTS)
         return {project.id: project for project in paged.items}
 
     async def list_limits(self) -> Mapping[int, ProjectLimits]:
         """The limits of all projects, by the id of the project."""
         paged = await self._paginate(PROJECT_LIMITS, [], LimitsBody, parse_limits)
+        check_complete(paged, PROJECT_LIMITS)
         return {project.id: project.limits for project in paged.items}
 
     async def _paginate(
@@ -172,6 +173,12 @@ class V6Client:
             seen += len(page.value)
             page_params = next_page_params(page.next_link, seen)
         raise DecodeError(f"GET {endpoint}: the list has more than {MAX_PAGES} pages")
+
+
+def check_complete(paged: PagedItems[I], endpoint: str) -> None:
+    """Raises DecodeError if a list lacks items, each of which would be taken for a deleted one."""
+    if not paged.is_complete:
+        raise DecodeError(f"GET {endpoint}: incomplete list: the next page contains no new items")
 
 
 def start_order(schedule: Schedule) -> tuple[float, bool]:

@@ -309,12 +309,12 @@ def parse_test(body: TestBody) -> LoadTest:
 
 
 def parse_schedule(body: ScheduleBody) -> Schedule:
-    """Converts a schedule. Raises ValueError if a value cannot be converted."""
+    """Converts a schedule. Raises ValueError without an id; a next run that is no time is left out."""
     id_ = to_id(body.id, "a schedule without an id")
     test_id = to_id(body.load_test_id, "a schedule without a load_test_id")
     if body.deactivated:
         return Schedule(id_, test_id, None, is_active=False)
-    return Schedule(id_, test_id, to_timestamp(body.next_run))
+    return Schedule(id_, test_id, FieldConverter()("next_run", to_timestamp, body.next_run))
 
 
 def parse_project(body: ProjectBody) -> Project:

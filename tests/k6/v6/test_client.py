@@ -752,6 +752,19 @@ def test_incomplete_list_of_tests_is_an_error() -> None:
             run(cloud.api.list_tests())
 
 
+def test_incomplete_list_of_facts_is_an_error() -> None:
+    # What is missing would be taken for deleted.
+    api = api_of(Pages({"value": [], "@nextLink": "?$skip=1000"}))
+
+    for call, endpoint in (
+        (api.list_schedules(), "schedules"),
+        (api.list_projects(), "projects"),
+        (api.list_limits(), "project-limits"),
+    ):
+        with pytest.raises(DecodeError, match=rf"^GET /cloud/v6/{endpoint}: incomplete list"):
+            run(call)
+
+
 # Odd answers
 
 

@@ -737,7 +737,8 @@ def test_schedule_has_next_run_unless_deactivated() -> None:
     assert parse_schedule(msgspec.structs.replace(parsed, deactivated=True)) == Schedule(
         1, 55, None, is_active=False
     )
-    assert parse_schedule(msgspec.structs.replace(parsed, next_run=None)) == Schedule(1, 55, None)
+    for next_run in (None, "soon"):
+        assert parse_schedule(msgspec.structs.replace(parsed, next_run=next_run)) == Schedule(1, 55, None)
     for missing, complaint in (("id", "without an id"), ("load_test_id", "without a load_test_id")):
         with pytest.raises(ValueError, match=complaint):
             parse_schedule(msgspec.structs.replace(parsed, **{missing: None}))
