@@ -25,17 +25,12 @@ CREATED_LABELS = {"text", "page"}  # by the expressions themselves
 SUFFIXES = ("_bucket", "_sum", "_count")
 
 # Metrics about tests, runs and projects that no dashboard and no alert uses, each with the reason.
-NEW = "new; a panel or an alert follows"
+LIMIT = "a limit to compare with, and not every project has one"
 UNUSED: dict[str, str] = {
-    "k6_cloud_test_last_finished_info": NEW,
-    "k6_cloud_test_consecutive_failures": NEW,
     "k6_cloud_test_schedule_active": "explains why a test has no next start",
-    "k6_cloud_test_schedule_due_timestamp_seconds": NEW,
-    "k6_cloud_test_vuh_total": NEW,
-    "k6_cloud_project_info": "joined by users for names and labels of projects",
-    "k6_cloud_project_limit_vuh_per_month": NEW,
-    "k6_cloud_project_limit_vus_per_test": NEW,
-    "k6_cloud_project_limit_duration_seconds": NEW,
+    "k6_cloud_project_limit_vuh_per_month": LIMIT,
+    "k6_cloud_project_limit_vus_per_test": LIMIT,
+    "k6_cloud_project_limit_duration_seconds": LIMIT,
 }
 
 
