@@ -26,6 +26,7 @@ CONTAINER ?= docker
 .PHONY: demo test test-lowest test-newest test-prometheus-3 test-preview lint tools tools-prometheus-3 dashboards golden image bench faults soak pictures lock upgrade clean
 
 demo: $(VENV)/runtime
+	@echo "Command:            $(BIN)/python -m exporter (k6-cloud-exporter once it is installed)"
 	@$(BIN)/python -m exporter demo
 
 test: lint tools

@@ -7,13 +7,14 @@ messages agree. It imports nothing of ours but the model.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from exporter.model import ActiveState, Outcome, ProcessingStatus, Run, RunStatus
+from exporter.model import ActiveState, Outcome, ProcessingStatus, Reason, Run, RunStatus
 
 # Each unit with the next smaller one, in seconds.
 DURATION_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 # Units in which settings are written, in seconds.
 SETTING_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 MAX_QUOTED_LENGTH = 100  # characters; longer values would hide the rest of an error message
+MAX_MESSAGE_LENGTH = 500  # characters of a reason's message
 
 OUTCOME_NAMES = {outcome: outcome.value for outcome in Outcome} | {
     Outcome.TIMED_OUT: "timed out",
@@ -34,6 +35,13 @@ def describe_run(run: Run) -> str:
     if run.status not in set(RunStatus):
         return f"unknown status {run.status}"
     return RunStatus(run.status).name.lower().replace("_", " ")
+
+
+def describe_reason(reason: Reason) -> str:
+    """Why a run did not pass, in a word and the message of k6 Cloud: "script exception: TypeError: ..."."""
+    # The message can contain what a script printed.
+    message = escape_unprintable(reason.message, MAX_MESSAGE_LENGTH)
+    return ": ".join(filter(None, (reason.word.replace("_", " "), message)))
 
 
 def format_duration(seconds: float) -> str:
@@ -80,13 +88,13 @@ def format_list(items: Sequence[str], maximum: int) -> str:
     return f"{text} and {len(items) - maximum} more" if len(items) > maximum else text
 
 
-def escape_unprintable(text: str) -> str:
-    """The text on one line: unprintable characters are escaped, and it is cut after 100 characters.
+def escape_unprintable(text: str, max_length: int = MAX_QUOTED_LENGTH) -> str:
+    """The text on one line: unprintable characters are escaped, and it is cut after `max_length` characters.
 
     Names of tests and keys of settings come from other people: a newline or a terminal escape in one must
     not be able to forge a line of output.
     """
-    cut = text if len(text) <= MAX_QUOTED_LENGTH else text[:MAX_QUOTED_LENGTH] + "…"
+    cut = text if len(text) <= max_length else text[:max_length] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 

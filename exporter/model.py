@@ -6,10 +6,10 @@ https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/depre
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-MAX_CANDIDATES = 10  # tests of one name that are listed
+MAX_CANDIDATES = 10  # tests or projects of one name that are listed
 
 
 class RunStatus(IntEnum):
@@ -170,20 +170,25 @@ class LoadTest:
 class UnresolvedEntry:
     """An entry of the setting `tests` that selects no test.
 
-    None matches it, or it is a `name` that several tests have, which are the `candidates`.
+    None matches it, or it has the `name` of several tests, or that of several projects, which are the
+    `candidates`.
     """
 
     entry: str
     name: str | None = None
-    candidates: tuple[LoadTest, ...] = ()
+    candidates: tuple[LoadTest, ...] | tuple[Project, ...] = ()
 
     def __str__(self) -> str:
         if not self.candidates:
             return self.entry
-        listed = [f"{test.id} (project {test.project_id})" for test in self.candidates[:MAX_CANDIDATES]]
+        listed = [
+            f"{it.id} (project {it.project_id})" if isinstance(it, LoadTest) else str(it.id)
+            for it in self.candidates[:MAX_CANDIDATES]
+        ]
+        kind = "tests" if isinstance(self.candidates[0], LoadTest) else "projects"
         more = len(self.candidates) - len(listed)
         text = ", ".join(listed) + (f" and {more} more" if more else "")
-        return f"{self.entry}: {len(self.candidates)} tests have this name: {text}"
+        return f"{self.entry}: {len(self.candidates)} {kind} have this name: {text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +322,7 @@ class TestList:
 
 @dataclass(frozen=True, slots=True)
 class ProjectList:
-    """The ids of projects; `is_complete` is False if the API announced more than it delivered."""
+    """Projects of the token; `is_complete` is False if the API announced more than it delivered."""
 
-    ids: tuple[int, ...] = ()
+    projects: Mapping[int, Project] = field(default_factory=dict)
     is_complete: bool = True

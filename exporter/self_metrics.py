@@ -107,7 +107,8 @@ class SelfMetrics(Collector):
         )
         self.runs = gauge("k6_cloud_exporter_runs", "Number of runs held in memory.")
         self.series = gauge(
-            "k6_cloud_exporter_series", "Number of exposed test and run series, excluding self metrics."
+            "k6_cloud_exporter_series",
+            "Number of exposed series of tests, runs and projects, excluding self metrics.",
         )
         self.runs_skipped = counter(
             "k6_cloud_exporter_runs_skipped_total",

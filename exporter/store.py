@@ -78,6 +78,19 @@ class StateUpdate:
     list_since: float | None = None
     server_time: float | None = None
 
+    @property
+    def latest_now(self) -> float:
+        """Unix seconds by the later of both clocks: what is in the future by both is a mistake."""
+        return self.now if self.server_time is None else max(self.now, self.server_time)
+
+    @property
+    def earliest_now(self) -> float:
+        """Unix seconds by the earlier of both clocks: what is too old by both is dropped.
+
+        Either clock can be wrong, k6 Cloud's in one response only, and that must not drop anything.
+        """
+        return self.now if self.server_time is None else min(self.now, self.server_time)
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
@@ -216,13 +229,12 @@ def apply_update(
     test_state: TestState, test_update: TestUpdate, retention: RetentionPolicy, now: float
 ) -> TestState:
     """The state of a test after an update at Unix time `now`; the same object if nothing has changed."""
-    received = [drop_future_timestamps(run, now) for run in test_update.runs]
     known = {run.id: run for run in test_state.runs if run.id not in test_update.deleted_run_ids}
-    merged = known | {run.id: run for run in received}
+    merged = known | {run.id: run for run in test_update.runs}
     runs = select_retained(merged.values(), retention)
     # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
     uncounted = test_update.deleted_run_ids - test_state.counted_ids
-    ids = sorted({*test_state.recent_ids, *(run.id for run in received)} - uncounted)
+    ids = sorted({*test_state.recent_ids, *(run.id for run in test_update.runs)} - uncounted)
     newly_finished = find_newly_finished(test_state, merged.values())
     counts = Counter(run.outcome for run in newly_finished)
     after = TestState(
@@ -419,14 +431,15 @@ class State:
         """The tests after a poll; the same mapping if none of them has changed, so nothing is rendered."""
         # Unchanged tests are checked for old runs with discoveries only: it takes a look at every test, and
         # the limit is normally days.
-        tests = self.tests if poll.members is None else self._pruned_tests(poll.members, poll.now)
+        tests = self.tests if poll.members is None else self._pruned_tests(poll.members, poll.earliest_now)
         changed = {}
         for id_, test_update in poll.updates.items():
-            before = tests.get(id_)
+            runs = tuple(drop_future_timestamps(run, poll.latest_now) for run in test_update.runs)
+            plausible, before = replace(test_update, runs=runs), tests.get(id_)
             if before is None:
-                after = create_test_state(test_update, self.retention, poll.now)
+                after = create_test_state(plausible, self.retention, poll.earliest_now)
             else:
-                after = apply_update(before, test_update, self.retention, poll.now)
+                after = apply_update(before, plausible, self.retention, poll.earliest_now)
             if after is not before:
                 changed[id_] = after
         # Schedules are in the time of k6 Cloud, and the clock of this machine may be wrong.

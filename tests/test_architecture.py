@@ -81,6 +81,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("credentials", "logs", "web", "web.security"),
     },
     "commands.demo": {
+        "__init__",
         *("clock", "commands.options", "commands.process", "commands.serve", "config"),
         *("credentials", "logs", "simulator", "web"),
     },

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from exporter import logs
+from exporter import PROJECT_URL, logs
 from exporter.clock import Clock
 from exporter.commands.options import DEMO_TOKEN, address_option, simulator_options
 from exporter.commands.process import bind_or_exit, run_async
@@ -12,6 +12,8 @@ from exporter.commands.serve import serve_exporter
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.web.server import Endpoint, base_url
+
+ALERT_PAGE = f"{PROJECT_URL}/blob/main/docs/dashboards-and-alerts.md#see-an-alert-fire"
 
 
 @click.command()
@@ -44,6 +46,7 @@ def demo(addresses: Sequence[str], version: str, seed: int, speed: float, histor
         click.echo(line)
     click.echo(f"Status page:        {url}/")
     click.echo(f"Metrics:            {url}/metrics")
+    click.echo(f"See an alert fire:  {ALERT_PAGE}")
     click.echo("The demo shows every state of a run within a minute. Press Ctrl-C to stop it.")
     simulator = Simulator(world, tokens=[DEMO_TOKEN])
     run_async(serve_exporter(config, Secret(DEMO_TOKEN), listening, Endpoint(simulator, [cloud])))

@@ -1,6 +1,6 @@
 """Tests by their names: which test a name is, and similar names where there is none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 
@@ -44,7 +44,7 @@ async def list_visible_tests(api: LegacyClient | V6Client) -> Sequence[LoadTest]
             raise DecodeError(
                 "the list of projects is incomplete; use the ID of the test instead of its name"
             )
-        projects = listed.ids
+        projects = [*listed.projects]
     tests: list[LoadTest] = []
     for project in projects:
         listing = await api.list_tests(project)
@@ -74,9 +74,14 @@ def describe_entry(entry: UnresolvedEntry, tests: Sequence[LoadTest]) -> str:
 
 def find_similar_tests(words: str, tests: Sequence[LoadTest]) -> list[LoadTest]:
     """The tests with the most similar names, in upper or lower case."""
-    names = {test.name.casefold() for test in tests}
-    similar = get_close_matches(words.casefold(), sorted(names), n=MAX_LISTED, cutoff=0.5)
+    similar = find_similar_names(words, [test.name for test in tests])
     return [test for name in similar for test in tests if test.name.casefold() == name]
+
+
+def find_similar_names(words: str, names: Iterable[str]) -> list[str]:
+    """The most similar of these names, in lower case."""
+    folded = sorted({name.casefold() for name in names})
+    return get_close_matches(words.casefold(), folded, n=MAX_LISTED, cutoff=0.5)
 
 
 def format_tests(tests: Sequence[LoadTest]) -> str:

@@ -39,7 +39,9 @@ async def run_once(config: Config, token: Secret) -> int:
         body = exporter.snapshot().text
         # Printed after a failure as well: the exporter's own metrics say what failed.
         click.echo(b"".join(body.plain(exporter.self_metrics.render_text())), nl=False)
-        names = [entry for entry in exporter.poller.state.unresolved if entry.name is not None]
+        names = [
+            entry for entry in exporter.poller.state.unresolved if entry.name is not None or entry.candidates
+        ]
         if names:
             await print_unresolved_names(config, token, names)
         if any(entry.candidates for entry in names):

@@ -84,7 +84,7 @@ def config_options(command: Command) -> Command:
     repeatable = partial(click.option, multiple=True)
     selection = (
         repeatable("--test", metavar="ID|NAME", help="test to select; repeatable"),
-        repeatable("--project", metavar="ID", type=int, help="project to select; repeatable"),
+        repeatable("--project", metavar="ID|NAME", help="project to select; repeatable"),
     )
     sharding = map(setting_option, ("sharding.shard", "sharding.total"))
     return api_options(add_options(command, (*selection, *sharding)))
@@ -142,7 +142,7 @@ def _parse_history(_: click.Context, __: click.Parameter, value: str) -> float:
 def config_reader(
     file: Path | None,
     test: Sequence[str] = (),
-    project: Sequence[int] = (),
+    project: Sequence[str] = (),
     **flags: str | Sequence[str] | None,
 ) -> Read:
     """A function that reads the configuration anew each time, and applies its logging settings at once."""
@@ -153,7 +153,7 @@ def config_reader(
             tree.setdefault(section, {})[key] = value
     # These flags replace the tests of the file. If they were added, a user could not select fewer tests.
     if test or project:
-        tree["tests"] = [parse_test(text) for text in test] + [{"project": id_} for id_ in project]
+        tree["tests"] = [parse_test(text) for text in test] + [{"project": text} for text in project]
 
     load = ConfigLoader(file, os.environ, tree)
 

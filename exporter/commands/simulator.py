@@ -30,6 +30,7 @@ def simulator(
     from exporter.simulator import Simulator, demo_world, describe_access  # noqa: PLC0415
 
     logs.configure("info", "logfmt")
+    logs.write_in_background(lambda: None)  # there is no metric for lost lines
     listening = bind_or_exit(addresses)
     world = demo_world(Clock().time(), seed, speed, history)
     for line in describe_access(base_url(listening[0]), tokens, world.default_project_id):

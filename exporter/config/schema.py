@@ -21,11 +21,15 @@ Regex = Annotated[str, AfterValidator(types.parse_regex)]
 ApiUrl = Annotated[str, BeforeValidator(types.parse_api_url)]
 Stack = Annotated[int | str, BeforeValidator(types.parse_stack)]
 Id = Annotated[int, BeforeValidator(types.parse_id)]
+ProjectId = Annotated[int | str, BeforeValidator(types.parse_project)]
 Shard = Annotated[int, BeforeValidator(types.parse_shard)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(types.parse_addresses)]
 LabelName = Annotated[str, AfterValidator(types.parse_label_name)]
 UrlPath = Annotated[str, BeforeValidator(types.parse_path)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(types.parse_log_level)]
+
+
+APP_PATH = "/a/k6-app"  # of the k6 app in the Grafana of a stack
 
 
 class Section(BaseModel, extra="forbid", frozen=True):
@@ -80,7 +84,9 @@ class TestSelector(Section):
         min_length=1,
         description="exact name of a test; with id: an alias of the test, exposed as `test_name`",
     )
-    project: Id | None = Field(None, ge=1, description="project ID; selects all its tests")
+    project: ProjectId | None = Field(
+        None, description="ID or exact name of a project; selects all its tests"
+    )
     include: Regex | None = Field(
         None, description="regular expression (RE2); selects only tests whose name matches"
     )
@@ -208,8 +214,17 @@ class Config(Section):
     web: Web = Web()
     log: Log = Log()
     app_url: Url = Field(
-        "https://app.k6.io", description="base URL of links to tests and runs: the k6 app of your stack"
+        "https://app.k6.io",
+        description="base URL of links to tests and runs; if api.stack is a name or URL, the k6 app of it",
     )
+
+    @model_validator(mode="after")
+    def derive_app_url(self) -> "Config":
+        # A stack that is given by its ID has no known URL.
+        if "app_url" not in self.model_fields_set and isinstance(self.api.stack, str):
+            # The setting is immutable only once it is validated.
+            object.__setattr__(self, "app_url", f"{self.api.stack}{APP_PATH}")
+        return self
 
     @field_validator("tests")
     @classmethod

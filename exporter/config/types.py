@@ -11,7 +11,7 @@ MAX_DURATION = 3650 * 86400.0  # seconds
 OWN_LABELS = ("project_id", "project_name", "folder_uid")  # of k6_cloud_project_info
 STACK_EXAMPLES = "its ID, name or URL, such as 12345, mystack or https://mystack.grafana.net"
 WHERE_IS_THE_STACK_ID = "the ID is in Grafana Cloud under Testing & synthetics, Performance, Settings"
-MAX_STACK_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 # The paths of the APIs, which the exporter adds itself. Those of documents are often copied with them.
 API_PATH = re.compile(r"(/cloud/v[0-9]+|/loadtests/v[0-9]+|/v3)/*")
 HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]")
@@ -45,9 +45,9 @@ def parse_stack(value: object) -> int | str:
     """The ID of a Grafana Cloud stack, or its URL without a path; a name alone is that of a stack there."""
     text = value.strip().lower() if isinstance(value, str) else ""
     if re.fullmatch(r"[+-]?[0-9]{1,30}", text):
-        return check_stack_id(int(text))
+        return check_id(int(text))
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
-        return check_stack_id(int(value))
+        return check_id(int(value))
     host = text.removeprefix("https://").removeprefix("http://").split("/")[0]
     if re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", host):
         return f"https://{host}.grafana.net"
@@ -56,13 +56,13 @@ def parse_stack(value: object) -> int | str:
     raise ValueError(f"{quote_value(value)} is not a stack; write {STACK_EXAMPLES}; {WHERE_IS_THE_STACK_ID}")
 
 
-def check_stack_id(stack_id: int) -> int:
+def check_id(id_: int) -> int:
     """This ID, if k6 Cloud can have it."""
-    if stack_id < 1:
-        raise ValueError(f"{quote_value(stack_id)} is too small; the minimum is 1")
-    if stack_id > MAX_STACK_ID:
-        raise ValueError(f"{quote_value(stack_id)} is too large; the maximum is {MAX_STACK_ID}")
-    return stack_id
+    if id_ < 1:
+        raise ValueError(f"{quote_value(id_)} is too small; the minimum is 1")
+    if id_ > MAX_ID:
+        raise ValueError(f"{quote_value(id_)} is too large; the maximum is {MAX_ID}")
+    return id_
 
 
 def parse_shard(value: object) -> object:
@@ -82,13 +82,24 @@ def parse_log_level(value: object) -> object:
 
 
 def parse_id(value: object) -> object:
-    """The ID of a test or a project; a name is a frequent mistake."""
+    """The ID of a test; a name is a frequent mistake."""
     if isinstance(value, str) and not value.strip().lstrip("-").isdecimal():
         raise ValueError(
             f"{quote_value(value)} is not an ID; write the number, such as 1234; "
             "to select a test by its name, use name"
         )
     return reject_non_integer(value)
+
+
+def parse_project(value: object) -> int | str:
+    """The ID of a project, or its exact name; a number is always an ID."""
+    text = value.strip() if isinstance(value, str) else ""
+    if isinstance(value, str) and text and not re.fullmatch("[+-]?[0-9]+", text):
+        return value
+    number = int(text) if re.fullmatch("[+-]?[0-9]{1,19}", text) else reject_non_integer(value)
+    if not isinstance(number, int | float):
+        raise ValueError(f"{quote_value(value)} is not a project; write its ID or its name, such as 567")
+    return check_id(int(number))
 
 
 def parse_url(value: object) -> str:

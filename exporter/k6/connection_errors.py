@@ -45,7 +45,8 @@ class Explanation(NamedTuple):
 class Target(NamedTuple):
     """What was to be reached: the host of a URL, with or without a proxy.
 
-    `variable` is the environment variable that names the proxy, or that can name one.
+    `variable` is the environment variable that names the proxy, or that can name one; empty for a loopback
+    address, which is never requested through a proxy.
     """
 
     host: str
@@ -57,7 +58,12 @@ class Target(NamedTuple):
         """What to check if a connection fails for a reason that no setting names."""
         if self.has_proxy:
             return f"check {self.variable} and NO_PROXY"
-        return f"check api.url and the firewall, or set {self.variable} if the network requires a proxy"
+        return f"check api.url and the firewall{self.proxy_hint}"
+
+    @property
+    def proxy_hint(self) -> str:
+        """The end of an advice without a proxy."""
+        return f", or set {self.variable} if the network requires a proxy" if self.variable else ""
 
 
 def explain(error: BaseException, target: Target) -> Explanation | None:
@@ -139,8 +145,7 @@ def explain_resolution(error: socket.gaierror, target: Target) -> Explanation:
         return Explanation(f"{reason}, since DNS does not respond", "check DNS and the network")
     if target.has_proxy:
         return Explanation(reason, f"check {target.variable} and DNS")
-    advice = f"check api.url and DNS, or set {target.variable} if the network requires a proxy"
-    return Explanation(reason, advice)
+    return Explanation(reason, f"check api.url and DNS{target.proxy_hint}")
 
 
 def explain_connection(code: int, target: Target) -> Explanation | None:

@@ -61,3 +61,7 @@ class DecodeError(ApiError):
     """A response that is not as the API documents it."""
 
     reason = "decode"
+
+
+# A request that failed with one of these may succeed when it is repeated.
+TRANSIENT = (RateLimited, ServerError, RequestTimeout, NetworkError)

@@ -78,10 +78,15 @@ def is_excluded(url: str, environ: Mapping[str, str]) -> bool:
     """Whether NO_PROXY excludes this URL from being proxied. A loopback address is always excluded."""
     parts = urlsplit(url)
     host, port = (parts.hostname or "").rstrip("."), parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
-    if host == "localhost" or match_network("127.0.0.0/8")(host, port) or match_network("::1")(host, port):
+    if is_loopback(host):
         return True
     matchers = (parse_entry(entry) for entry in split_no_proxy(environ))
     return any(matcher(host, port) for matcher in matchers if matcher)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, which no proxy can reach."""
+    return host == "localhost" or any(match_network(text)(host, 0) for text in ("127.0.0.0/8", "::1"))
 
 
 def ignored_entries(environ: Mapping[str, str]) -> list[str]:

@@ -7,12 +7,13 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import httpx
@@ -20,7 +21,7 @@ import httpx
 from exporter.clock import Clock
 from exporter.k6 import decoding, errors
 from exporter.k6.connection_errors import Explanation, Target, explain, explain_proxy_status
-from exporter.k6.proxies import Proxy, ProxyError
+from exporter.k6.proxies import Proxy, ProxyError, is_loopback
 from exporter.k6.stack import AUTH, Stack
 from exporter.k6.tls import CaError
 from exporter.nesting import parse_json
@@ -28,6 +29,8 @@ from exporter.nesting import parse_json
 log = logging.getLogger(__name__)
 
 Params = Sequence[tuple[str, str | int]]
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 # As many tries and the same first pause as in k6 itself, https://github.com/grafana/k6. All pauses together
 # take about two seconds, which is little of the time that a poll has.
@@ -163,6 +166,9 @@ class Transport:
         self._stack = stack or Stack(None)
         self._proxy = proxy
         self.server_time: float | None = None  # Unix seconds, the Date of k6 Cloud's last response
+        # Of a request that is sent again, until one succeeds: names the cause if the poll ends before.
+        self.retried_error: errors.ApiError | None = None
+        self._has_answered = False  # with success
         # Monotonic seconds; set by Retry-After, holds for all requests.
         self.retry_after_until: float = previous.retry_after_until if previous else float("-inf")
 
@@ -175,14 +181,19 @@ class Transport:
         for attempt in range(1, MAX_TRIES):
             try:
                 return await self._send("GET", endpoint, params, ids, attempt)
-            except (errors.RateLimited, errors.ServerError, errors.RequestTimeout, errors.NetworkError):
-                if self._retry_after_remaining() > MAX_BACKOFF:
-                    raise
-                self._observer.count_retry()
-            # Jitter: exporters that failed together must not come back together.
-            pause = FIRST_BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311
-            await self._clock.sleep(max(pause, self._retry_after_remaining()))
+            except errors.TRANSIENT as error:
+                await self._pause_before_retry(error, attempt)
         return await self._send("GET", endpoint, params, ids, MAX_TRIES)
+
+    async def _pause_before_retry(self, error: errors.ApiError, attempt: int) -> None:
+        """Sleeps after a try that failed; raises its error if the server wants a longer pause."""
+        if self._retry_after_remaining() > MAX_BACKOFF:
+            raise error
+        self.retried_error = error
+        self._observer.count_retry()
+        # Jitter: exporters that failed together must not come back together.
+        pause = FIRST_BACKOFF * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311
+        await self._clock.sleep(max(pause, self._retry_after_remaining()))
 
     async def yield_to_loop(self) -> None:
         """Lets other tasks run, such as scrapes, in the middle of long work."""
@@ -195,14 +206,21 @@ class Transport:
             await self._stack.resolve(self.get)
 
     async def _send(
-        self, method: str, endpoint: str, params: Params, ids: dict[str, int], attempt: int = 1
+        self,
+        method: str,
+        endpoint: str,
+        params: Params,
+        ids: dict[str, int],
+        attempt: int = 1,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> bytes:
-        """One try. Raises ApiError."""
+        """One try, with `headers` in addition to those of every request. Raises ApiError."""
         async with self._semaphore:
             # Last, right before the request: slots that are taken early would end in a burst.
             await self._wait_for_slot()
             path = endpoint.format(**ids)
-            request = self._build_request(method, path, params)
+            request = self._build_request(method, path, params, headers)
             query = "&".join(f"{name}={value}" for name, value in params)
             exchange = Exchange(endpoint, f"{path}?{query}" if query else path, attempt, request)
             request.extensions["trace"] = exchange.trace
@@ -219,15 +237,33 @@ class Transport:
         # https://www.rfc-editor.org/rfc/rfc9110#section-15.6.4 (503).
         if response.status_code in (429, 503):
             self._apply_retry_after(response)
+        self._check_api(exchange, response, body)
         if not response.is_success:
             raise error_for_response(response, body, endpoint)
         await check_structure(body, endpoint)
+        self.retried_error, self._has_answered = None, True
         return body
 
-    def _build_request(self, method: str, path: str, params: Params) -> httpx.Request:
+    def _check_api(self, exchange: Exchange, response: httpx.Response, body: bytes) -> None:
+        """Raises ApiError for a response that may not be from k6 Cloud, since api.url is wrong."""
+        base = str(self._client.base_url).rstrip("/")
+        # An endpoint without ids is a list, which exists wherever the API does.
+        if response.status_code == 404 and not self._has_answered and "{" not in exchange.endpoint:
+            error = error_for_response(response, body, exchange.endpoint)
+            raise errors.NotFound(f"{error}; check api.url, which is {base}")
+        if response.is_success and body[:100].lstrip().startswith(b"<"):
+            raise errors.DecodeError(
+                f"{base} is not k6 Cloud: the response is not JSON ({exchange.where}); check api.url"
+            )
+
+    def _build_request(
+        self, method: str, path: str, params: Params, headers: Mapping[str, str]
+    ) -> httpx.Request:
         # httpx itself would accept every encoding for which a library is installed.
-        headers = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize() | self._stack.headers()
-        return self._client.build_request(method, path, params=list(params) or None, headers=headers)
+        common = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize() | self._stack.headers()
+        return self._client.build_request(
+            method, path, params=list(params) or None, headers=common | dict(headers)
+        )
 
     @contextmanager
     def _observe(self, exchange: Exchange) -> Iterator[None]:
@@ -239,6 +275,8 @@ class Transport:
         except asyncio.CancelledError:
             # The poll was cut short or the process ends, which says nothing about k6 Cloud.
             code = "cancelled"
+            if exchange.is_connecting and self.retried_error is None:
+                self.retried_error = errors.RequestTimeout(self._describe_no_connection(exchange))
             raise
         except (TimeoutError, httpx.TimeoutException) as error:
             code = "timeout"
@@ -256,11 +294,14 @@ class Transport:
             log_request(exchange, code, took)
 
     def _describe_timeout(self, exchange: Exchange, error: Exception) -> str:
-        host = self._describe_host(exchange)
         if exchange.is_connecting or isinstance(error, httpx.ConnectTimeout):
-            check = self._target(exchange).check
-            return f"cannot reach {host}: no connection within {self._timeout:g}s; {check}"
+            return self._describe_no_connection(exchange, f" within {self._timeout:g}s")
+        host = self._describe_host(exchange)
         return f"no response from {host} within {self._timeout:g}s ({exchange.where}); see api.timeout"
+
+    def _describe_no_connection(self, exchange: Exchange, within: str = "") -> str:
+        host, check = self._describe_host(exchange), self._target(exchange).check
+        return f"cannot reach {host}: no connection{within}; {check}"
 
     def _describe_failure(self, exchange: Exchange, error: httpx.TransportError) -> str:
         """Why there is no response, and what to check."""
@@ -284,7 +325,7 @@ class Transport:
 
     def _target(self, exchange: Exchange) -> Target:
         url = exchange.request.url
-        default = f"{url.scheme.upper()}_PROXY"
+        default = "" if is_loopback(url.host) else f"{url.scheme.upper()}_PROXY"
         return Target(url.host, self._proxy.variable if self._proxy else default, self._proxy is not None)
 
     async def _wait_for_slot(self) -> None:

@@ -16,14 +16,17 @@ MAX_CONFIRMATIONS = 100
 
 
 class Discovery:
-    """Collects the selected tests, request by request, into `tests`, of whichever shard they are."""
+    """Collects the selected tests, request by request, into `tests`, of whichever shard they are.
+
+    `selector` is the configured one, with ids for those names of projects that are known by now.
+    """
 
     def __init__(
         self, api: LegacyClient | V6Client, selector: Selector, state: State, poll_result: PollResult
     ) -> None:
         self.tests: dict[int, LoadTest] = {}
+        self.selector = selector
         self._api = api
-        self._selector = selector
         self._members = state.members
         self._known_unresolved = state.unresolved
         self._poll_result = poll_result
@@ -99,7 +102,7 @@ class Discovery:
         """
         received = self._listed | self._kept
         vanished = [test for id_, test in self._members.items() if id_ not in received]
-        ids = [test.id for test in vanished if self._selector.is_candidate(test)]
+        ids = [test.id for test in vanished if self.selector.is_candidate(test)]
         self.keep_members(ids[MAX_CONFIRMATIONS:])
         return ids[:MAX_CONFIRMATIONS]
 
@@ -115,7 +118,7 @@ class Discovery:
         if test.project_id is None:
             test = replace(test, project_id=self._members[id_].project_id)
         # It may have been renamed or moved meanwhile.
-        if self._selector.matches(test):
+        if self.selector.matches(test):
             self.tests[id_] = test
 
     def add(self, listing: TestList) -> None:
@@ -123,12 +126,12 @@ class Discovery:
         self._poll_result.skipped += listing.skipped
         self._listed.update(test.id for test in listing.tests)
         # Of all shards: an entry is unresolved only if no shard has a test for it.
-        self.tests |= {test.id: test for test in listing.tests if self._selector.matches(test)}
+        self.tests |= {test.id: test for test in listing.tests if self.selector.matches(test)}
 
     @property
     def sharded_tests(self) -> dict[int, LoadTest]:
         """The tests of this shard."""
-        return self._selector.assigned(self.tests.values())
+        return self.selector.assigned(self.tests.values())
 
     def keep_members(self, ids: Collection[int]) -> None:
         """Those of these tests that are members remain so, because they could not be fetched."""
@@ -143,8 +146,8 @@ class Discovery:
     def finish(self, tests: Collection[LoadTest]) -> None:
         """Writes the result of the discovery: these tests are the members, beside those that are kept."""
         kept = {id_: test for id_, test in self._members.items() if id_ in self._kept}
-        self._poll_result.members = kept | {test.id: self._selector.with_alias(test) for test in tests}
+        self._poll_result.members = kept | {test.id: self.selector.with_alias(test) for test in tests}
         # After a failure, an entry without a test cannot be distinguished from one that was not fetched.
         is_certain = not self._poll_result.failures
-        unresolved = self._selector.unresolved(self.tests.values()) if is_certain else self._known_unresolved
+        unresolved = self.selector.unresolved(self.tests.values()) if is_certain else self._known_unresolved
         self._poll_result.unresolved = unresolved

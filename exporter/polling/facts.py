@@ -16,14 +16,18 @@ log = logging.getLogger(__name__)
 
 
 class StackFacts:
-    """The facts of one discovery. `fetches` are its requests; each raises only Unauthorized."""
+    """The facts of one discovery. `fetches` are its requests; each raises only Unauthorized.
 
-    def __init__(self, api: V6Client) -> None:
-        self.fetches = (self._fetch_schedules, self._fetch_projects, self._fetch_limits)
+    `projects` are those that the discovery has fetched already; with `has_projects` it has tried.
+    """
+
+    def __init__(self, api: V6Client, projects: Mapping[int, Project] | None, *, has_projects: bool) -> None:
+        fetch_projects = () if has_projects else (self._fetch_projects,)
+        self.fetches = (self._fetch_schedules, *fetch_projects, self._fetch_limits)
         self._api = api
         # None until they are fetched.
         self._schedules: Mapping[int, Schedule] | None = None
-        self._projects: Mapping[int, Project] | None = None
+        self._projects = projects
         self._limits: Mapping[int, ProjectLimits] | None = None
 
     async def _fetch_schedules(self) -> None:

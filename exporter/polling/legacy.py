@@ -6,12 +6,13 @@ test with active runs.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from exporter.k6.errors import ApiError, DecodeError
+from exporter.k6.errors import ApiError, BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.client import PROJECTS, RUNS, LegacyClient, batched
-from exporter.model import LoadTest, RunList
+from exporter.model import LoadTest, Project, RunList
 from exporter.polling.discovery import Discovery
 from exporter.polling.result import PollResult
 from exporter.polling.selector import Rule
@@ -44,10 +45,12 @@ class LegacySource(PollSource[LegacyClient]):
             tests = await self._fetch_members(state, poll_result)
         else:
             tests = await self.discover(state, poll_result)
+        poll_result.server_time = self.api.server_time
+        oldest = poll_result.earliest_now - state.retention.max_age
         queries = []
         for test in tests:
             known = state.tests.get(test.id)
-            query = plan_query(test, known, poll_result.now - state.retention.max_age, discovery)
+            query = plan_query(test, known, oldest, discovery)
             if query:
                 queries.append(query)
             elif known and known.test != test:
@@ -73,7 +76,7 @@ class LegacySource(PollSource[LegacyClient]):
         is_uncertain = query.since is not None and listing.complete_since != float("-inf")
         if is_uncertain and test.last_run_id is not None and test.last_run_id not in {*found, *missing}:
             missing = [*missing, test.last_run_id]
-        by_id = await self.api.list_runs(test.id, ids=missing) if missing else RunList()
+        by_id = await self._list_by_id(test, missing) if missing else RunList()
         poll_result.skipped += listing.skipped + by_id.skipped
         if not listing.is_complete:
             message = f"GET {RUNS}: the list of test {test.id} has fewer runs than its count"
@@ -89,6 +92,25 @@ class LegacySource(PollSource[LegacyClient]):
         poll_result.updates[test.id] = TestUpdate(
             confirm_last_run(test, known, seen), listing.runs + by_id.runs, gone
         )
+
+    async def _list_by_id(self, test: LoadTest, ids: Sequence[int]) -> RunList:
+        """The runs of a test with these ids. Raises ApiError.
+
+        One id that the API refuses, such as a wrong one that it once returned itself, makes it refuse them
+        all. Then each is requested alone, and one that is refused again counts as deleted.
+        """
+        try:
+            return await self.api.list_runs(test.id, ids=ids)
+        except (BadRequest, NotFound):
+            # If the API refuses every request, this one fails as well, and no run is dropped.
+            listing = await self.api.list_newest_runs(test.id, 1)
+        found = {run.id: run for run in listing.runs}
+        for run_id in ids:
+            if run_id not in found:
+                with suppress(BadRequest, NotFound):
+                    found[run_id] = await self.api.read_run(run_id)
+        runs = [found[run_id] for run_id in ids if run_id in found]
+        return RunList(tuple(run for run in runs if run.test_id == test.id), complete_since=float("-inf"))
 
     async def _fetch_members(self, state: State, poll_result: PollResult) -> list[LoadTest]:
         """The members as the list of tests has them now."""
@@ -112,28 +134,37 @@ class LegacySource(PollSource[LegacyClient]):
     async def discover(self, state: State, poll_result: PollResult) -> list[LoadTest]:
         """See PollSource. Returns the tests as well, which saves `fetch` another list of them."""
         discovery = Discovery(self.api, self._selector, state, poll_result)
-        projects = {rule.project for rule in self._selector.rules if rule.project is not None}
+        found: Mapping[int, Project] = {}
 
         async def fetch_projects(_: Rule) -> None:
+            nonlocal found
             try:
-                found = await self.api.list_projects()
+                listing = await self.api.list_projects()
             except ApiError:
                 discovery.keep_members(state.members.keys())
                 raise
-            projects.update(found.ids)
-            if not found.is_complete:
+            found = listing.projects
+            discovery.selector = self._selector.resolve(found)
+            if not listing.is_complete:
                 discovery.keep_members(state.members.keys())
                 poll_result.add_failure(DecodeError(f"GET {PROJECTS}: a list has fewer items than its count"))
                 return
-            for project in discovery.add_projects(found.ids):
+            poll_result.projects = found
+            for project in discovery.add_projects(found.keys()):
                 await discovery.verify_empty(project)
 
         async def fetch_by_id(ids: Sequence[int]) -> None:
             discovery.add(await self.api.list_tests(ids=ids))
 
-        # One list of projects is enough for all rules without a project.
-        unlimited = [rule for rule in self._selector.rules if rule.project is None]
-        await self._for_each(unlimited[:1], fetch_projects, poll_result)
+        # One list of projects is enough for all rules without the id of a project.
+        without_id = [rule for rule in self._selector.rules if not isinstance(rule.project, int)]
+        if not without_id:
+            poll_result.projects = {}  # those of an earlier configuration would remain
+        await self._for_each(without_id[:1], fetch_projects, poll_result)
+        rules = discovery.selector.rules
+        projects = {rule.project for rule in rules if isinstance(rule.project, int)}
+        if any(rule.project is None for rule in rules):
+            projects |= found.keys()
         await self._for_each(sorted(projects), discovery.fetch_project, poll_result)
         ids = sorted(self._selector.ids)
         batches = [batch for batch in batched(ids) if batch]

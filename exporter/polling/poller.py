@@ -124,8 +124,13 @@ class Poller:
             async with asyncio.timeout(deadline):
                 yield
         except TimeoutError:
+            cut = f"poll cut short after {deadline:g}s"
+            error = self._config.source.api.retried_error
             poll_result.add_failure(
-                RequestTimeout(f"poll cut short after {deadline:g}s; tests fetched until then are updated")
+                # A request that is sent again has not been reported as failed.
+                type(error)(f"{error} ({cut})")
+                if error
+                else RequestTimeout(f"{cut}; tests fetched until then are updated")
             )
         except ApiError as error:
             poll_result.add_failure(error)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from exporter.k6.errors import DecodeError, NotFound
+from exporter.k6.errors import BadRequest, DecodeError, NotFound
 from exporter.k6.v6.client import RUNS, V6Client
 from exporter.model import LoadTest, Outcome, Run, RunList
 from exporter.polling.discovery import Discovery
@@ -97,7 +97,7 @@ class V6Source(PollSource[V6Client]):
         gone = {run.id for run in known.runs if run.id not in listed_ids and listing.should_contain(run)}
         for run_id in {run.id: None for run in (*known.active_runs, *unparsed_runs(known))}:
             if run_id not in listed_ids:
-                run = await self._read_run(run_id)
+                run = await self._read_run(run_id, is_vanished=run_id in gone)
                 if run:
                     read.append(run)
                 else:
@@ -119,22 +119,31 @@ class V6Source(PollSource[V6Client]):
         ]
         # One is enough, because an empty list by mistake hides all of them.
         newest = max(vanished, key=lambda run: run.sort_key, default=None)
-        if newest is None or not await self._read_run(newest.id):
+        if newest is None or not await self._read_run(newest.id, is_vanished=True):
             return listing
         poll_result.add_failure(DecodeError(f"GET {RUNS}: run {newest.id} exists, but is not in the list"))
         return replace(listing, complete_since=math.inf)
 
-    async def _read_run(self, run_id: int) -> Run | None:
-        """A run; None if it does not exist, which is requested twice, as a 404 can be a mistake."""
+    async def _read_run(self, run_id: int, *, is_vanished: bool) -> Run | None:
+        """A run; None if it does not exist, which is requested twice, as a 404 can be a mistake.
+
+        `is_vanished`: the list should have the run and lacks it. Then a 400 denies it as well, such as of a
+        wrong id that the API once returned itself.
+        """
+        denials = (NotFound, BadRequest) if is_vanished else (NotFound,)
         for _ in range(2):
-            with suppress(NotFound):
+            with suppress(*denials):
                 return await self.api.read_run(run_id)
         return None
 
     async def discover(self, state: State, poll_result: PollResult) -> None:
         """See PollSource."""
         discovery = Discovery(self.api, self._selector, state, poll_result)
-        projects = {rule.project for rule in self._selector.rules}
+        if self._selector.has_project_names:
+            await self._for_each(
+                [discovery], lambda it: self._resolve_projects(it, state, poll_result), poll_result
+            )
+        projects = {rule.project for rule in discovery.selector.rules if not isinstance(rule.project, str)}
         ids = self._selector.ids
         if None in projects or len(ids) > FEW_TESTS:
             await self._for_each([None], discovery.fetch_project, poll_result)
@@ -145,12 +154,23 @@ class V6Source(PollSource[V6Client]):
         await self._for_each(discovery.vanished_members(), discovery.confirm_member, poll_result)
         discovery.finish(discovery.sharded_tests.values())
 
+    async def _resolve_projects(self, discovery: Discovery, state: State, poll_result: PollResult) -> None:
+        """Looks up the names of projects that the configuration has. Raises ApiError; then the ids stay."""
+        discovery.selector = self._selector.resolve(state.projects)
+        known = {rule.project for rule in discovery.selector.rules if isinstance(rule.project, int)}
+        projects = await self.api.list_projects()
+        # A list without a known project can be a mistake.
+        for id_ in sorted(known & state.projects.keys() - projects.keys()):
+            await discovery.verify_empty(id_)
+        discovery.selector = self._selector.resolve(projects)
+        poll_result.projects = projects
+
     async def _discover_with_facts(self, state: State, poll_result: PollResult) -> None:
         """A discovery with schedules and projects, which only polls need."""
         await self.discover(state, poll_result)
         # A poll that is cut short before it has the schedules leaves the members as they were.
         members, poll_result.members = poll_result.members or {}, None
-        facts = StackFacts(self.api)
+        facts = StackFacts(self.api, poll_result.projects, has_projects=self._selector.has_project_names)
         await self._for_each(facts.fetches, lambda fetch: fetch(), poll_result)
         poll_result.members = {
             id_: facts.add_schedule(test, state.members.get(id_)) for id_, test in members.items()

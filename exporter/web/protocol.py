@@ -20,6 +20,7 @@ RESPONSE_TIMEOUT = 60.0  # seconds until a response must be read; no scrape wait
 CLOSE_TIMEOUT = 30.0  # seconds until a closing client must read the rest
 MAX_WRITE_BUFFER = 64 * 1024  # unread bytes at which writing pauses
 NO_TIMEOUT = float("inf")
+IDLE, RECEIVING = "idle", "receiving"  # phases before a complete request
 
 if TYPE_CHECKING:
     Base = H11Protocol
@@ -35,6 +36,7 @@ class BoundedProtocol(Base):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self.phase, self.since = RECEIVING, self.loop.time()
         transport.set_write_buffer_limits(MAX_WRITE_BUFFER)  # asyncio's default with TLS is eight times that
         # The handshake is over by now. A copy, since uvicorn shares this dictionary between all connections:
         # without it, the certificate of one client would count for all clients.
@@ -53,6 +55,10 @@ class BoundedProtocol(Base):
         """Whether it waits for a next request, so that closing it loses nothing."""
         return self.timeout_keep_alive_task is not None and not self.transport.is_closing()
 
+    def may_be_closed(self) -> bool:
+        """Whether it has no complete request, so that it can make room for another connection."""
+        return self._phase_and_timeout()[0] in (IDLE, RECEIVING)
+
     def has_response_in_flight(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
@@ -66,7 +72,7 @@ class BoundedProtocol(Base):
             # The app has finished, but the client reads nothing: it would seem idle and keep the memory.
             return "unread", CLOSE_TIMEOUT
         # uvicorn has a timeout of its own for idle connections.
-        return ("idle", NO_TIMEOUT) if self.is_idle() else ("receiving", REQUEST_TIMEOUT)
+        return (IDLE, NO_TIMEOUT) if self.is_idle() else (RECEIVING, REQUEST_TIMEOUT)
 
 
 class BoundedH11Protocol(BoundedProtocol, H11Protocol):

@@ -18,7 +18,7 @@ from exporter.web.protocol import BOUNDED_PROTOCOL, CLOSE_TIMEOUT, MAX_HEAD, REQ
 SHUTDOWN_GRACE = 0.5  # seconds for clients to read their responses when the process ends
 KEEP_ALIVE_TIMEOUT = 75  # seconds; more than a minute, so that most scrapers keep their connection
 MAX_CONNECTIONS = 512  # at most; see connection_limit()
-EVICTED_AT_ONCE = 16  # idle connections that are closed when the maximum is reached
+EVICTED_AT_ONCE = 16  # connections without a request that are closed when the maximum is reached
 
 
 class ListenError(Exception):
@@ -57,7 +57,7 @@ class Acceptor:
         self._protocol = protocol
         self._connections = connections
         self._limit = connection_limit()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], None] = {}  # oldest first
         self._loop = asyncio.get_running_loop()
         for listening in endpoint.sockets:
             listening.setblocking(False)  # noqa: FBT003 (its only signature)
@@ -81,28 +81,31 @@ class Acceptor:
 
     def _accept(self, listening: socket.socket) -> None:
         if len(self._connections) + len(self._handshakes) >= self._limit:
-            self._evict_idle()
+            self._evict_oldest()
             return
         try:
             accepted, _ = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        except OSError:  # out of file descriptors or memory, which idle connections can give back
-            self._evict_idle()
+        except OSError:  # out of file descriptors or memory, which other connections can give back
+            self._evict_oldest()
             return
         # In a task, so that a client with a slow TLS handshake does not delay the others.
         task = self._loop.create_task(self._handshake(accepted))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        self._handshakes[task] = None
+        task.add_done_callback(self._handshakes.pop)
 
-    def _evict_idle(self) -> None:
+    def _evict_oldest(self) -> None:
         # A socket stays readable while clients wait, so the loop would call _accept again and again, and use
         # all CPU. Server.on_tick resumes it.
         self._pause()
-        idle = [connection for connection in self._connections if connection.is_idle()]
-        idle.sort(key=lambda connection: connection.since)
-        for connection in idle[:EVICTED_AT_ONCE]:
+        closable = [connection for connection in self._connections if connection.may_be_closed()]
+        closable.sort(key=lambda connection: connection.since)
+        for connection in closable[:EVICTED_AT_ONCE]:
             connection.transport.abort()
+        # Clients that send nothing to a TLS port are still in the handshake; a dictionary keeps the order.
+        for task in list(self._handshakes)[: EVICTED_AT_ONCE - len(closable[:EVICTED_AT_ONCE])]:
+            task.cancel()
 
     def _pause(self) -> None:
         for listening in self._endpoint.sockets:

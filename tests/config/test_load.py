@@ -319,3 +319,24 @@ def test_flag_takes_an_alias_of_the_file(tmp_path: Path) -> None:
     assert [(entry.id, entry.name) for entry in config.tests] == [(1, "soak"), (None, "login"), (4, None)]
     with pytest.raises(ConfigError, match="2, 3"):
         load(file, TOKEN, {"tests": [{"name": "twice"}]})
+
+
+@pytest.mark.parametrize("stack", ["mystack", "https://mystack.grafana.net/", "mystack.grafana.net"])
+def test_app_url_is_that_of_a_named_stack(stack: str) -> None:
+    config = Config.model_validate({"api": {"stack": stack}})
+
+    assert config.app_url == "https://mystack.grafana.net/a/k6-app"
+    # A reload compares configurations.
+    assert config == Config.model_validate({"api": {"stack": stack}})
+    assert config != Config.model_validate({"api": {"stack": stack}, "app_url": "https://app.k6.io"})
+
+
+@pytest.mark.parametrize("api", [{}, {"stack": 12345}])
+def test_app_url_has_a_default_without_a_named_stack(api: dict[str, int]) -> None:
+    assert Config.model_validate({"api": api}).app_url == "https://app.k6.io"
+
+
+def test_configured_app_url_replaces_that_of_the_stack() -> None:
+    tree = {"api": {"stack": "mystack"}, "app_url": "https://app.k6.io"}
+
+    assert Config.model_validate(tree).app_url == "https://app.k6.io"

@@ -24,6 +24,7 @@ from exporter.web.security import basic_auth
 from exporter.web.security.web_config import read_web_config
 from tests.polling.test_api_versions import DIFFERENCES
 from tests.support import public_names
+from tests.support.diet import diet_table
 from tests.support.documents import (
     DOCS,
     ROOT,
@@ -116,6 +117,23 @@ def alert_table() -> str:
     )
 
 
+def compose_ports() -> str:
+    """The address of each published port of compose.yaml."""
+    services = yaml.safe_load(read_document(ROOT / "compose.yaml"))["services"]
+    published = [
+        (name, port.split(":")[1]) for name, service in services.items() for port in service.get("ports", [])
+    ]
+    return format_table(
+        ("service", "address"), ((name, f"<http://localhost:{port}>") for name, port in published)
+    )
+
+
+def read_provisioned(name: str) -> str:
+    """A file in grafana/provisioning without its first comment."""
+    text = read_document(ROOT / "grafana" / "provisioning" / name)
+    return f"```yaml\n{text.split(chr(10), 1)[1]}```"
+
+
 def packages() -> str:
     """Each package and top-level module with the first sentence of its docstring."""
     root = Path(inspect.getfile(exporter)).parent
@@ -134,11 +152,19 @@ SECTIONS: dict[tuple[str, str], Callable[[], str]] = {
     ("configuration.md", "settings"): setting_table,
     ("metrics.md", "metrics"): metrics,
     ("metrics.md", "self-metrics"): self_metrics,
+    ("metrics.md", "diet"): diet_table,
     ("api-versions.md", "differences"): lambda: "\n".join(f"- {text}" for text in DIFFERENCES),
     ("commands.md", "commands"): command_table,
     ("commands.md", "run"): lambda: f"```json\n{public_names.run_in_json()}```",
     ("commands.md", "helps"): help_texts,
     ("dashboards-and-alerts.md", "alert-table"): alert_table,
+    ("dashboards-and-alerts.md", "localhost-prometheus"): lambda: read_provisioned(
+        "prometheus/localhost.yml"
+    ),
+    ("dashboards-and-alerts.md", "localhost-alertmanager"): lambda: read_provisioned(
+        "alertmanager/alertmanager.yml"
+    ),
+    ("dashboards-and-alerts.md", "ports"): compose_ports,
     ("architecture.md", "packages"): packages,
 }
 

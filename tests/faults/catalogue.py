@@ -338,11 +338,6 @@ def clocks() -> Iterator[Scenario]:
         ("an hour back", -3600.0),
         ("23 hours ahead", DAY - 3600),
         ("23 hours back", 3600 - DAY),
-    ):
-        yield Scenario(f"the clock jumps {name}", jump_clock(seconds))
-    options: Any = {"false_metrics": EVERY_METRIC, "recovery_polls": AT_DISCOVERY}
-    # After a jump of more than a day, dates are left out, or runs because of their age.
-    for name, seconds in (
         ("3 days ahead", 3 * DAY),
         ("3 days back", -3 * DAY),
         ("30 days ahead", 30 * DAY),
@@ -350,7 +345,7 @@ def clocks() -> Iterator[Scenario]:
         ("to 1970", DAY - START),
         ("to 2099", 73 * 365 * DAY),
     ):
-        yield Scenario(f"the clock jumps {name}", jump_clock(seconds), **options)
+        yield Scenario(f"the clock jumps {name}", jump_clock(seconds))
     yield Scenario("the clock jumps back and forth", jump_clock_repeatedly)
     yield Scenario("the process is stopped for 10 minutes", stop_process(600))
     for name, seconds in (("a day", DAY), ("3 days", 3 * DAY), ("10 years", 3650 * DAY)):
@@ -368,7 +363,7 @@ def first_polls() -> Iterator[Scenario]:
         ("in 2099", 73 * 365 * DAY),
     ):
         yield make(f"at the start k6 Cloud's clock is {name}", set_date_header(seconds), **options)
-        yield Scenario(f"at the start our clock is {name}", jump_clock(seconds), **options)
+        yield Scenario(f"at the start our clock is {name}", jump_clock(seconds), from_start=True)
         yield Scenario(f"at the start our clock is {name}, no Date", without_date(seconds), **options)
     yield make("at the start a run has the id 2^59", *on(RUNS, run_with_id(2**59)), **options)
 

@@ -1,7 +1,8 @@
 """Each fault once after a successful poll: what the exporter exposes and counts meanwhile."""
 
+import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -103,10 +104,8 @@ CASES = [
         Case(f"{code} three times", faults.error(code, html=True), 3, 0, failed_thrice(str(code), "server"))
         for code in (500, 502, 503, 504)
     ),
-    Case("400", faults.error(400), 1, 0, failed_once("400", "rejected")),
     Case("401", faults.error(401), 1, 0, failed_once("401", "unauthorized")),
     Case("403", faults.error(403), 1, 0, failed_once("403", "forbidden")),
-    Case("404", faults.error(404), 1, 0, failed_once("404", "not_found")),
     Case("405", faults.error(405), 1, 0, failed_once("405", "rejected")),
     Case("429 once", faults.error(429), counted=retried("429", throttled=True)),
     Case("429 three times", faults.error(429), 3, 0, failed_thrice("429", "rate_limited", throttled=True)),
@@ -161,6 +160,11 @@ SKIPS = {REQUESTS.format(200): 1, SKIPPED.format("invalid"): 1}
 ALL_CASES = {
     "legacy": [
         *CASES,
+        # The IDs of active runs are refused: the runs are requested in another way.
+        *(
+            Case(str(code), faults.error(code), counted={REQUESTS.format(code): 1, REQUESTS.format(200): 1})
+            for code in (400, 404)
+        ),
         unknown_value("run_status", 42, "run_status"),
         unknown_value("processing_status", 42, "processing_status"),
         unknown_value("run_status", "RUNNING", "run_status"),
@@ -176,6 +180,8 @@ ALL_CASES = {
     ],
     "v6": [
         *CASES,
+        Case("400", faults.error(400), 1, 0, failed_once("400", "rejected")),
+        Case("404", faults.error(404), 1, 0, failed_once("404", "not_found")),
         unknown_value("status", "paused", "run_status"),
         unknown_value("status", 2, "run_status"),
         unknown_value("result", "splendid", "result_status"),
@@ -395,3 +401,28 @@ def test_faults_in_every_poll_count_each_run_once(api_version: str) -> None:
 def increases(before: Counter[str], after: Counter[str]) -> dict[str, int]:
     """The increase of each counter that increased."""
     return {series: by for series in after if (by := after[series] - before[series])}
+
+
+@pytest.mark.parametrize("api_version", API_VERSIONS)
+@pytest.mark.parametrize(
+    ("fault", "reason", "sentence"),
+    [
+        (faults.reset(), "network", "connection to http://k6.test:80 "),
+        (faults.error(503), "server", "(503 at "),
+    ],
+    ids=["reset", "503"],
+)
+def test_poll_cut_between_tries_names_the_cause(
+    api_version: str, fault: Fault, reason: str, sentence: str
+) -> None:
+    poll = {"interval": "10ms", "idle_interval": "20ms", "stale_after": "1s"}
+    lab = Lab(World(), api=API[api_version], poll=poll)
+    # The pauses between the tries take longer than a poll has.
+    lab.now.clock = replace(lab.now.clock, sleep=asyncio.sleep)
+    with lab:
+        lab.simulator.faults.add(fault)
+        (failure,) = lab.poll().failures
+
+    assert failure.reason == reason
+    assert sentence in failure.message
+    assert "poll cut short after" in failure.message

@@ -8,7 +8,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -40,6 +40,19 @@ async def no_sleep(_: float) -> None:
     await asyncio.sleep(0)
 
 
+def build_plain_transport(client: httpx.AsyncClient, limit: float, proxy: str = "") -> Transport:
+    return Transport(
+        client,
+        lambda: {"Authorization": f"Token {TOKEN}"},
+        clock=Clock(sleep=no_sleep),
+        timeout=limit,
+        concurrency=1,
+        requests_per_minute=100,
+        observer=RequestLog(),
+        proxy=parse_proxy(proxy, "HTTPS_PROXY") if proxy else None,
+    )
+
+
 async def error_of(
     url: str, *, proxy: str = "", trust: ssl.SSLContext | None = None, limit: float = 5.0
 ) -> str:
@@ -47,16 +60,7 @@ async def error_of(
     async with httpx.AsyncClient(
         base_url=url, proxy=proxy or None, verify=trust or True, trust_env=False, timeout=limit
     ) as client:
-        transport = Transport(
-            client,
-            lambda: {"Authorization": f"Token {TOKEN}"},
-            clock=Clock(sleep=no_sleep),
-            timeout=limit,
-            concurrency=1,
-            requests_per_minute=100,
-            observer=RequestLog(),
-            proxy=parse_proxy(proxy, "HTTPS_PROXY") if proxy else None,
-        )
+        transport = build_plain_transport(client, limit, proxy)
         with pytest.raises(ApiError) as raised:
             await transport.get(ENDPOINT)
     sentence = re.sub(
@@ -204,6 +208,20 @@ def test_requests_to_one_dead_host_fail_with_one_sentence() -> None:
     assert len(found) == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "is_proxied"),
+    [("localhost", False), ("127.0.0.2", False), ("[::1]", False), ("k6.test", True), ("10.0.0.1", True)],
+)
+def test_loopback_error_does_not_advise_a_proxy(host: str, is_proxied: bool) -> None:
+    client = TransportClient(Script(wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "no"))))
+    client.client.base_url = httpx.URL(f"https://{host}:8443")
+
+    with pytest.raises(NetworkError) as raised:
+        client.get()
+
+    assert ("HTTPS_PROXY" in str(raised.value)) == is_proxied
+
+
 @pytest.mark.parametrize("url", ["https://k6.test", "https://k6.test:443", "https://k6.test/prefix"])
 def test_connection_error_names_the_default_port(url: str) -> None:
     client = TransportClient(Script(wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "no"))))
@@ -213,24 +231,43 @@ def test_connection_error_names_the_default_port(url: str) -> None:
         client.get()
 
 
-def test_connection_without_answer_is_named_as_such() -> None:
-    # A listener whose queue is full: the system answers no further connection.
-    async def scene() -> str:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            listener.listen(0)
-            address = listener.getsockname()
-            waiting = [socket.socket() for _ in range(4)]
+@contextmanager
+def full_listener() -> Iterator[int]:
+    """The port of a listener whose queue is full: the system answers no further connection."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(address)
+        try:
+            yield address[1]
+        finally:
             for one in waiting:
-                one.setblocking(False)
-                one.connect_ex(address)
-            try:
-                return await error_of(f"http://127.0.0.1:{address[1]}", limit=0.1)
-            finally:
-                for one in waiting:
-                    one.close()
+                one.close()
+
+
+def test_connection_without_answer_is_named_as_such() -> None:
+    async def scene() -> str:
+        with full_listener() as port:
+            return await error_of(f"http://127.0.0.1:{port}", limit=0.1)
 
     assert asyncio.run(scene()).startswith("RequestTimeout: cannot reach http://127.0.0.1:PORT: ")
+
+
+def test_request_that_is_cancelled_while_connecting_is_named() -> None:
+    async def scene() -> str:
+        with full_listener() as port:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+                transport = build_plain_transport(client, 60.0)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await transport.get(ENDPOINT)
+        return str(transport.retried_error)
+
+    assert asyncio.run(scene()).startswith("cannot reach http://127.0.0.1:")
 
 
 async def product_error(environ: dict[str, str], prepare: Callable[[], object], **api: str) -> str:

@@ -47,6 +47,7 @@ FAILURES: dict[str, httpx.Response | Exception] = {
     "invalid gzip": httpx.Response(
         200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"not so")
     ),
+    "HTML": httpx.Response(200, text="<!doctype html>"),
     "too large": httpx.Response(200, content=b" " * (MAX_BYTES + 1)),
 }
 BODIES: dict[str, bytes] = {

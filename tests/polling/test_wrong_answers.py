@@ -123,6 +123,39 @@ def test_mistaken_404_of_an_active_run_loses_no_count(api: dict[str, Any], path:
 
 
 @BOTH
+@pytest.mark.parametrize("status", [400, 404])
+def test_refused_run_id_does_not_fail_later_polls(api: dict[str, Any], status: int) -> None:
+    world = World()
+    test = world.add_test("endurance")
+    run = world.add_run(test, created=START - 600, phases=LONG)
+    wrong = 2**62
+    with Lab(world, api=api, tests=[{"id": test}]) as lab:
+        # The id of the active run is wrong in the first poll, and the API does not accept it later.
+        lab.simulator.faults.add(faults.field("id", wrong).on("*runs*", times=1 if api is LEGACY else 2))
+        lab.poll()
+        assert str(wrong) in lab.page()
+        lab.simulator.faults.clear()
+        lab.simulator.faults.add(faults.error(status).on(f"*{wrong}*"))
+        lab.at(60).poll()
+
+        assert lab.at(120).poll().outcome == "success"
+        assert str(wrong) not in lab.page()
+        assert f'run_id="{run}"' in lab.page()
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_legacy_refusal_of_every_run_drops_none(status: int) -> None:
+    world = make_world(1)
+    with Lab(world, api=LEGACY, tests=by_id(world)) as lab:
+        lab.poll()
+        page = lab.page()
+        lab.simulator.faults.add(faults.error(status).on("/loadtests/v2/runs*"))
+
+        assert lab.at(15).poll().outcome == "failure"
+        assert lab.page() == page
+
+
+@BOTH
 @pytest.mark.parametrize("select", [by_id, by_project, by_name])
 def test_deleted_test_is_dropped(
     api: dict[str, Any], select: Callable[[World], list[dict[str, Any]]]

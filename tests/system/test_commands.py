@@ -12,7 +12,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
-from exporter import __version__
+from exporter import PROJECT_URL, __version__
+from tests.support.documents import ROOT, broken_links
 from tests.support.exporter_process import Cloud, Process, environment, run_exporter
 from tests.support.processes import eventually
 
@@ -151,6 +152,25 @@ def test_demo_prints_urls_and_serves_there() -> None:
         assert "checkout-soak" in httpx.get(page, trust_env=False).text
         assert httpx.get(f"{cloud}/simulator/state", trust_env=False).is_success
         assert demo.end() == 0
+
+
+def test_demo_links_to_an_existing_heading(tmp_path: Path) -> None:
+    page = tmp_path / "output.md"
+    with Process("demo", "--web.listen-address", "127.0.0.1:0") as demo:
+        link = eventually(lambda: re.search(rf"{PROJECT_URL}\S+#\S+", demo.output))
+
+    page.write_text(f"<{link[0]}>")
+    assert list(broken_links(page)) == []
+
+
+def test_make_demo_prints_the_command() -> None:
+    make = ["make", "--dry-run", "--no-print-directory", "demo"]
+    recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    printed = subprocess.run(["sh", "-c", recipe[-2]], capture_output=True, text=True, check=True).stdout
+
+    command = recipe[-1].removesuffix(" demo")
+    assert command.endswith("/python -m exporter")
+    assert f" {command} " in printed
 
 
 def urls(process: Process) -> list[str]:

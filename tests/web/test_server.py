@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+import trustme
 import uvloop
 
 from exporter.web.app import MAX_CHUNK, ChunkedResponse
@@ -281,18 +283,64 @@ def test_idle_connections_are_evicted_at_the_maximum(monkeypatch: pytest.MonkeyP
     run_scenario(scenario)
 
 
-def test_new_connection_waits_while_all_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("start", [b"", b"GET / HT"], ids=["silent", "incomplete"])
+def test_connections_without_request_are_evicted(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exporter.web.server.MAX_CONNECTIONS", 3)
+    monkeypatch.setattr("exporter.web.server.EVICTED_AT_ONCE", 1)
 
     async def scenario(server: RunningServer) -> None:
-        for _ in range(3):
-            (await server.connect()).send(b"GET /")
+        first, second, third = [await server.connect() for _ in range(3)]
+        for client in (first, second, third):
+            client.send(start)
+
+        late = await server.connect()
+        late.send(build_request())
+        assert (await late.read_response())[0] == b"http/1.1 200 ok"
+        assert [await client.is_closed() for client in (first, second, third)] == [True, False, False]
+
+    run_scenario(scenario)
+
+
+def test_silent_tls_connections_are_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.web.server.MAX_CONNECTIONS", 3)
+    monkeypatch.setattr("exporter.web.server.EVICTED_AT_ONCE", 1)
+    authority = trustme.CA()
+    server_tls, client_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server_tls)
+    authority.configure_trust(client_tls)
+
+    async def scenario() -> None:
+        async with run_server(echo_path, lambda: server_tls) as server:
+            silent = [await server.connect() for _ in range(3)]
+
+            late = await server.connect(client_tls)
+            late.send(build_request())
+            assert (await late.read_response())[0] == b"http/1.1 200 ok"
+            assert [await client.is_closed() for client in silent] == [True, False, False]
+
+    asyncio.run(scenario())
+
+
+def test_new_connection_waits_while_all_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.web.server.MAX_CONNECTIONS", 3)
+    may_respond = asyncio.Event()
+
+    async def respond_later(scope: Message, receive: Receive, send: Send) -> None:
+        await may_respond.wait()
+        await echo_path(scope, receive, send)
+
+    async def scenario(server: RunningServer) -> None:
+        busy = [await server.connect() for _ in range(3)]
+        for client in busy:
+            client.send(build_request())
         await asyncio.sleep(0.05)
         late = await server.connect()
         late.send(build_request())
         await asyncio.sleep(0.15)
         assert len(server.server.server_state.connections) == 3
-        await server.pass_time(REQUEST_TIMEOUT + 1)
+        may_respond.set()
+        for client in busy:
+            assert (await client.read_response())[0] == b"http/1.1 200 ok"
         assert (await late.read_response())[0] == b"http/1.1 200 ok"
 
-    run_scenario(scenario)
+    run_scenario(scenario, app=respond_later)

@@ -43,7 +43,7 @@ async def run_check(config: Config, token: Secret) -> int:
             # Without configured tests, nothing can be misspelled.
             if state.unresolved and config.tests:
                 report.print_ambiguous(state.unresolved)
-                report.print_unresolved(await fetch_suggestions(config, token, state.unresolved))
+                report.print_unresolved(await fetch_suggestions(config, token, state))
         report.print_line("series", str(exporter.snapshot().series))
         report.print_line("first poll", pluralize(sum(first.values()), "request"))
         if poll_result.outcome != "success" or not state.tests:

@@ -9,7 +9,7 @@ from exporter.commands.names import describe_entry
 from exporter.config import Config
 from exporter.formatting import escape_unprintable, format_setting_duration, pluralize
 from exporter.k6.errors import Forbidden, Unauthorized
-from exporter.model import LoadTest, UnresolvedEntry
+from exporter.model import LoadTest, Project, UnresolvedEntry
 from exporter.polling.factory import build_selector
 from exporter.polling.result import PollResult
 from exporter.store import State
@@ -44,27 +44,34 @@ def print_access(config: Config, poll_result: PollResult) -> None:
 def print_tests(config: Config, state: State) -> None:
     """The selected tests, below the entries of the configuration that select them."""
     members = sorted(state.members.values(), key=lambda test: test.id)
-    selector = build_selector(config)
+    selector = build_selector(config).resolve(state.projects)
     sharding = config.sharding
     shard = f", only those of shard {sharding.shard} of {sharding.total}" if sharding.total > 1 else ""
     print_line("tests", f"{len(members)}{shard}")
     if selector.tests:
-        print_selected("id", [test for test in members if test.id in selector.tests])
+        print_selected("id", [test for test in members if test.id in selector.tests], state.projects)
     for rule in selector.rules:
         entry = str(rule) if config.tests else "all tests visible to the token"
-        print_selected(entry, [test for test in members if rule.matches(test)])
+        print_selected(entry, [test for test in members if rule.matches(test)], state.projects)
     if not members:
         print_line("no tests", "no test visible to the token matches the configuration")
 
 
-def print_selected(entry: str, tests: Sequence[LoadTest]) -> None:
+def print_selected(entry: str, tests: Sequence[LoadTest], projects: Mapping[int, Project]) -> None:
     if not tests:
         return
     print_line("selected by", f"{entry}: {pluralize(len(tests), 'test')}")
     for test in tests[:MAX_LISTED]:
-        print_line("", f"{test.id} {escape_unprintable(test.name)} (project {test.project_id})")
+        print_line("", f"{test.id} {escape_unprintable(test.name)} ({describe_project(test, projects)})")
     if len(tests) > MAX_LISTED:
         print_line("", f"and {len(tests) - MAX_LISTED} more")
+
+
+def describe_project(test: LoadTest, projects: Mapping[int, Project]) -> str:
+    """The project of a test, with its name if that is known (v6 only)."""
+    project = projects.get(test.project_id) if test.project_id is not None else None
+    name = escape_unprintable(project.name) if project else ""
+    return f"project {test.project_id}" + (f", {name}" if name else "")
 
 
 def print_ambiguous(entries: Sequence[UnresolvedEntry]) -> None:

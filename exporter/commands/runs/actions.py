@@ -22,8 +22,10 @@ from exporter.commands.options import load_config_or_exit
 from exporter.commands.process import run_async
 from exporter.commands.runs import output
 from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient
+from exporter.commands.runs.cost import StartCost, fetch_cost
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, TIMED_OUT, USAGE
-from exporter.commands.runs.list import RunRow, list_newest
+from exporter.commands.runs.list import ListQuery, RunRow, build_row, fetch_projects, list_runs
+from exporter.commands.runs.select import legacy_fields
 from exporter.commands.runs.watch import LineView, ProgressView, View, WatchTimeout, watch_run
 from exporter.config import Config
 from exporter.formatting import (
@@ -35,6 +37,8 @@ from exporter.formatting import (
 )
 from exporter.k6.errors import ApiError, Conflict, NotFound
 from exporter.k6.factory import open_transport
+from exporter.k6.legacy.schema import RUN_FIELDS
+from exporter.k6.v6.client import V6Client
 from exporter.k6.write import WriteTransport
 from exporter.model import LoadTest, Outcome, Run, RunStatus
 from exporter.polling.result import PollResult
@@ -43,6 +47,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Action = Callable[Concatenate["RunsCommand", P], int]
 
+NO_PUBLIC_ID = (
+    "--public-id requires the legacy API, since runs have no public ID in v6; use --run ID, or "
+    "--api.version=legacy"
+)
 EXIT_CODES = {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}  # every other outcome is an ERROR
 PIPE_WIDTH = 10_000  # columns; lines are not broken where the output is no terminal
 
@@ -104,18 +112,33 @@ class RunsCommand:
     is_json: bool
 
     @with_exit_code
-    def list(self, *, limit: int, active: bool) -> int:
-        """Print the newest runs; ERROR if the list is incomplete or a configured test does not exist.
+    def list(
+        self,
+        *,
+        limit: int,
+        active: bool,
+        run_ids: Sequence[int] = (),
+        public_id: str = "",
+        select: Sequence[str] = (),
+    ) -> int:
+        """Print the newest runs, those with these IDs, or the one with this public ID (legacy only).
 
-        USAGE if a name is ambiguous.
+        `select` are the keys that are printed as JSON; all if empty. ERROR if the list is incomplete, or a
+        run or a configured test does not exist. USAGE if a name is ambiguous.
         """
+        if public_id and self.config.api.effective_version == "v6":
+            self.print_message(f"error: {NO_PUBLIC_ID}")
+            return USAGE
         result = PollResult()
-        (rows, since), now = self.call(lambda client: list_newest(client, result, limit=limit, active=active))
+        fields = legacy_fields(select, active=active) if select else RUN_FIELDS
+        query = ListQuery(limit, active, run_ids, public_id, fields)
+        (rows, since), now = self.call(lambda client: list_runs(client, result, query))
         is_failed = bool(result.failures) and not rows
         if self.is_json and not is_failed:
-            self._print_json([output.as_json(row, self.config) for row in rows])
+            objects = [output.as_json(row, self.config) for row in rows]
+            self._print_json([{key: it[key] for key in select or it} for it in objects])
         elif rows:
-            self.out.print(output.format_table(rows, now))
+            self.out.print(output.format_table(rows, now, self.out.width))
         elif not is_failed:
             self.print_message("no active runs" if active else "no runs")
         errors = self._find_errors(result)
@@ -142,7 +165,7 @@ class RunsCommand:
     @with_exit_code
     def show(self, run_id: int, *, watch: bool, interval: float, timeout: float = inf) -> int:
         """Print one run, or watch it; `interval` and `timeout` are in seconds."""
-        row, now = self.call(lambda client: get_run(client, run_id))
+        row, now = self.call(lambda client: get_run_with_project(client, run_id))
         if watch:
             return self._watch(row, interval=interval, timeout=timeout)
         if self.is_json:
@@ -154,24 +177,40 @@ class RunsCommand:
 
     @with_exit_code
     def start(
-        self, id_or_name: int | str, *, yes: bool, watch: bool, interval: float, timeout: float = inf
+        self,
+        id_or_name: int | str,
+        *,
+        yes: bool,
+        watch: bool,
+        interval: float,
+        timeout: float = inf,
+        force: bool = False,
     ) -> int:
         """Start a test after confirmation, and optionally watch the run.
 
-        `interval` and `timeout` are in seconds.
+        `interval` and `timeout` are in seconds. `yes` replaces the confirmation; with `force` also where the
+        last run exceeds a limit.
         """
-        test, _ = self.call(lambda client: get_test(client, id_or_name))
+        (test, cost), _ = self.call(lambda client: get_test_and_cost(client, id_or_name))
         api = f"{self.config.api.url}, {self.config.api.effective_version} API"
         effect = f"This starts a run of test {output.format_test(test)} in k6 Cloud ({api})."
-        if declined := self._confirm(effect, yes=yes):
+        exceeded = ", ".join(cost.exceeded())
+        warning = [f"Another run like that exceeds: {exceeded}."] if exceeded else []
+        sentences = [effect, *cost.describe(), *warning]
+        if exceeded and yes and not force:
+            for sentence in sentences:
+                self.print_message(sentence)
+            self.print_message("error: nothing was started; use --yes --force to start it nevertheless")
+            return USAGE
+        if declined := self._confirm("\n".join(sentences), yes=yes):
             return declined
         try:
             run, _ = self.call(lambda client: client.writer.start_run(test.id))
         except AMBIGUOUS_ERRORS as error:
-            # The request is not repeated: a second one could start a second run.
+            # Not repeated any more: a request without the same key could start a second run.
             advice = f"test {test.id} may have been started; check with: runs list --test {test.id}"
             raise type(error)(f"{error}; {advice}") from error
-        self.print_message(f"started run {run.id}: {output.run_url(run, self.config)}")
+        self.print_message(f"started run {run.id}: {run.page_url(self.config.app_url)}")
         row = RunRow(run, test)
         if watch:
             return self._watch(row, interval=interval, timeout=timeout, is_new=True)
@@ -193,13 +232,13 @@ class RunsCommand:
         self.call(lambda client: client.writer.stop_run(run_id))
         self.print_message(f"stopping run {run_id}; it ends in a few moments, as aborted by user")
         if self.is_json:
-            row, _ = self.call(lambda client: get_run(client, run_id))
+            row, _ = self.call(lambda client: get_run_with_project(client, run_id))
             self._print_json(output.as_json(row, self.config))
         return PASSED
 
     def _watch(self, row: RunRow, *, interval: float, timeout: float, is_new: bool = False) -> int:
         async def watch(client: RunsClient) -> Run:
-            with self._create_view(row.test) as view:
+            with self._create_view(row) as view:
                 deadline = self.clock.monotonic() + timeout
                 return await watch_run(
                     client, row.run, view, interval=interval, deadline=deadline, is_new=is_new
@@ -220,18 +259,18 @@ class RunsCommand:
         again = f"watch it again with: runs show {run.id} --watch"
         self.print_message(f"run {run.id} continues; {again}; stop it with: runs stop {run.id}")
 
-    def _create_view(self, test: LoadTest) -> AbstractContextManager[View]:
+    def _create_view(self, row: RunRow) -> AbstractContextManager[View]:
         if self.out.is_terminal and not self.is_json:
-            return ProgressView(test, self.config, self.out, self.clock, self.redact)
+            return ProgressView(row.test, self.config, self.out, self.clock, self.redact)
 
         def print_run(run: Run, now: float) -> None:
             if self.is_json:
                 # One line per object, so that jq and log collectors can read each as it comes.
-                self._print_json(output.as_json(RunRow(run, test), self.config), indent=None)
+                self._print_json(output.as_json(row._replace(run=run), self.config), indent=None)
             else:
-                click.echo(output.format_change(run, test, now), file=self.out.file)
+                click.echo(output.format_change(run, row.test, now), file=self.out.file)
 
-        return nullcontext(LineView(test, print_run, self.print_message, self.clock))
+        return nullcontext(LineView(row.test, print_run, self.print_message, self.clock))
 
     def _confirm(self, effect: str, *, yes: bool) -> int:
         """Print what is about to happen and prompt; 0 if confirmed, else the exit code."""
@@ -256,7 +295,7 @@ class RunsCommand:
 
         async def send() -> tuple[T, float]:
             async with self.connect() as transport:
-                client = RunsClient(self.config, transport, self.clock)
+                client = RunsClient(self.config, transport, self.clock, self.redact)
                 return await request(client), client.server_now
 
         return run_async(send())
@@ -283,7 +322,7 @@ def create_command(*, is_json: bool, **flags: Any) -> RunsCommand:
 async def get_run(client: RunsClient, run_id: int) -> RunRow:
     """A run and its test. Raises ApiError; if the ID is a test's, the NotFound says so."""
     try:
-        run = await client.api.read_run(run_id)
+        run = await client.read_run(run_id)
     except NotFound as error:
         try:
             # IDs of runs and tests look alike, so a user easily passes the wrong one.
@@ -296,6 +335,20 @@ async def get_run(client: RunsClient, run_id: int) -> RunRow:
         return RunRow(run, await client.api.read_test(run.test_id))
     except NotFound:  # the test was deleted meanwhile, or is not visible
         return RunRow(run, LoadTest(run.test_id, str(run.test_id)))
+
+
+async def get_run_with_project(client: RunsClient, run_id: int) -> RunRow:
+    """As `get_run`, with the name of the project, which takes one more request (v6 only)."""
+    row = await get_run(client, run_id)
+    return build_row(client, row.run, row.test, await fetch_projects(client))
+
+
+async def get_test_and_cost(client: RunsClient, id_or_name: int | str) -> tuple[LoadTest, StartCost]:
+    """As `get_test`, with what a start will probably cost, which takes two more requests (v6 only)."""
+    test = await get_test(client, id_or_name)
+    if not isinstance(client.api, V6Client):
+        return test, StartCost()
+    return test, await fetch_cost(client.api, test)
 
 
 async def get_test(client: RunsClient, id_or_name: int | str) -> LoadTest:

@@ -1,13 +1,17 @@
 """Which runs `runs list` shows, and how to fetch them with few requests."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.commands.runs.client import RunsClient
-from exporter.k6.errors import ApiError
+from exporter.formatting import quote_value
+from exporter.k6.errors import ApiError, NotFound
 from exporter.k6.legacy.client import LegacyClient
+from exporter.k6.legacy.schema import RUN_FIELDS
 from exporter.k6.v6.client import V6Client
-from exporter.model import LoadTest, Run, RunList
+from exporter.model import LoadTest, Project, Run, RunList
 from exporter.polling.concurrency import for_each
 from exporter.polling.factory import build_source
 from exporter.polling.result import PollResult
@@ -24,21 +28,48 @@ WINDOWS = (DAY, 7 * DAY, 30 * DAY)
 MAX_ACTIVE_AGE = 7 * DAY
 
 
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """Which runs are listed: the newest ones of the configured tests, or those with these IDs.
+
+    `limit` is the number of the newest runs, and `active` selects active ones only. `public_id` selects one
+    run (legacy only). `fields` are those that are requested of the legacy API; v6 always sends all.
+    """
+
+    limit: int
+    active: bool
+    run_ids: Sequence[int] = ()
+    public_id: str = ""
+    fields: Sequence[str] = RUN_FIELDS
+
+
 class RunRow(NamedTuple):
-    """A run and its test."""
+    """A run, its test, and the name of the project if it is known (v6 only)."""
 
     run: Run
     test: LoadTest
+    project_name: str = ""
+
+
+async def list_runs(
+    client: RunsClient, result: PollResult, query: ListQuery
+) -> tuple[list[RunRow], float | None]:
+    """The runs that a query selects, newest first. Errors are added to `result`.
+
+    The second value is the start of the searched window in Unix seconds, None if there was no limit.
+    """
+    if query.run_ids:
+        return await list_by_id(client, result, query), None
+    if query.public_id and isinstance(client.api, LegacyClient):
+        return await list_by_public_id(client, client.api, result, query), None
+    return await list_newest(client, result, query)
 
 
 async def list_newest(
-    client: RunsClient, result: PollResult, *, limit: int, active: bool
+    client: RunsClient, result: PollResult, query: ListQuery
 ) -> tuple[list[RunRow], float | None]:
-    """The newest runs of the configured tests, newest first; with `active` only active runs.
-
-    Errors are added to `result`. The second value is the start of the searched window in Unix seconds, None
-    if there was no limit.
-    """
+    """The newest runs of the configured tests; as `list_runs`."""
+    limit, active, fields = query.limit, query.active, query.fields
     try:
         await build_source(client.config, client.api).discover(State(), result)
     except ApiError as error:
@@ -48,14 +79,29 @@ async def list_newest(
     since = None
     if isinstance(client.api, LegacyClient):
         candidates = await find_candidates(client, client.api, tests.values(), limit=depth, active=active)
-        runs = await list_runs_of_tests(client, candidates, result, limit=depth)
+        runs = await list_runs_of_tests(client, candidates, result, limit=depth, fields=fields)
     elif len(tests) <= MAX_SINGLE_QUERIES:
-        runs = await list_runs_of_tests(client, tests, result, limit=depth)
+        runs = await list_runs_of_tests(client, tests, result, limit=depth, fields=fields)
     else:
         runs, since = await list_runs_of_all(client, client.api, tests, result, limit=limit, active=active)
     selected = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
-    rows = [RunRow(run, tests[run.test_id]) for run in sorted(selected, key=lambda run: run.sort_key)]
-    return rows[: -limit - 1 : -1], since
+    newest = sorted(selected, key=lambda run: run.sort_key)[: -limit - 1 : -1]
+    projects = await fetch_projects(client) if newest else {}
+    return [build_row(client, run, tests[run.test_id], projects) for run in newest], since
+
+
+async def fetch_projects(client: RunsClient) -> Mapping[int, Project]:
+    """All projects that the token can access, with one request; none for legacy, which takes several."""
+    if isinstance(client.api, V6Client):
+        with suppress(ApiError):  # not every token has access to projects
+            return await client.api.list_projects()
+    return {}
+
+
+def build_row(client: RunsClient, run: Run, test: LoadTest, projects: Mapping[int, Project]) -> RunRow:
+    """The row of a run, without secrets in its reason."""
+    project = projects.get(test.project_id) if test.project_id is not None else None
+    return RunRow(client.redact_reason(run), test, project.name if project else "")
 
 
 async def list_runs_of_all(
@@ -89,15 +135,74 @@ async def find_candidates(
 
 
 async def list_runs_of_tests(
-    client: RunsClient, tests: Collection[int], result: PollResult, *, limit: int
+    client: RunsClient,
+    tests: Collection[int],
+    result: PollResult,
+    *,
+    limit: int,
+    fields: Sequence[str],
 ) -> Sequence[Run]:
     """The newest runs of each of these tests, at least `limit` of each if there are."""
     runs: list[Run] = []
 
     async def fetch(test_id: int) -> None:
-        listing = await client.api.list_newest_runs(test_id, limit)
+        if isinstance(client.api, LegacyClient):
+            listing = await client.api.list_runs(test_id, count=limit, select=fields)
+        else:
+            listing = await client.api.list_newest_runs(test_id, limit)
         runs.extend(listing.runs)
         result.skipped += listing.skipped
 
     await for_each(tests, fetch, result, concurrency=client.config.api.concurrency)
     return runs
+
+
+async def list_by_id(client: RunsClient, result: PollResult, query: ListQuery) -> list[RunRow]:
+    """The runs with these IDs; one that is not found is an error in `result`."""
+    run_ids = query.run_ids
+    runs: dict[int, Run] = {}
+
+    async def fetch(run_id: int) -> None:
+        with suppress(NotFound):
+            runs[run_id] = await client.api.read_run(run_id)
+
+    if isinstance(client.api, LegacyClient):
+        listing = await client.api.list_runs(ids=run_ids, select=query.fields)
+        runs = {run.id: run for run in listing.runs if run.id in run_ids}
+        result.skipped += listing.skipped
+    else:
+        # v6 has no list by IDs.
+        await for_each(run_ids, fetch, result, concurrency=client.config.api.concurrency)
+    if not result.failures and not result.skipped:  # else the run may be the one that failed
+        for run_id in run_ids:
+            if run_id not in runs:
+                result.add_failure(NotFound(f"run {run_id} not found, or not visible to this token"))
+    return await build_rows(client, result, runs.values())
+
+
+async def list_by_public_id(
+    client: RunsClient, api: LegacyClient, result: PollResult, query: ListQuery
+) -> list[RunRow]:
+    """The run with this public ID, which only the legacy API knows; an error in `result` if there is none."""
+    listing = await api.list_runs(public_id=query.public_id, select=query.fields)
+    result.skipped += listing.skipped
+    if not listing.runs and not listing.skipped:
+        quoted = quote_value(query.public_id)
+        result.add_failure(NotFound(f"no run has the public ID {quoted}, or it is not visible to this token"))
+    return await build_rows(client, result, listing.runs)
+
+
+async def build_rows(client: RunsClient, result: PollResult, runs: Collection[Run]) -> list[RunRow]:
+    """The rows of these runs, newest first; takes a request for each test, and in v6 one for all projects."""
+    tests: dict[int, LoadTest] = {}
+
+    async def fetch(test_id: int) -> None:
+        tests[test_id] = LoadTest(test_id, str(test_id))  # if it was deleted meanwhile, or is not visible
+        with suppress(NotFound):
+            tests[test_id] = await client.api.read_test(test_id)
+
+    test_ids = {run.test_id: None for run in runs}
+    await for_each(test_ids, fetch, result, concurrency=client.config.api.concurrency)
+    projects = await fetch_projects(client) if runs else {}
+    newest = sorted(runs, key=lambda run: run.sort_key, reverse=True)
+    return [build_row(client, run, tests[run.test_id], projects) for run in newest]

@@ -1,6 +1,7 @@
 """A run as text for a terminal, and as JSON for scripts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import RenderableType
@@ -10,6 +11,7 @@ from rich.text import Text
 from exporter.commands.runs.list import RunRow
 from exporter.config import Config
 from exporter.formatting import (
+    describe_reason,
     describe_run,
     escape_unprintable,
     format_age,
@@ -18,6 +20,9 @@ from exporter.formatting import (
     format_timestamp,
 )
 from exporter.model import LoadTest, Outcome, Run
+
+# Columns of a terminal that has room for a reason beside other columns of the table, and beside all of them.
+MIN_WIDTH, FULL_WIDTH = 110, 140
 
 # The colour of a run's dot, by outcome; an active run has none.
 COLOURS: Mapping[Outcome | None, str] = {
@@ -43,12 +48,16 @@ def as_json(row: RunRow, config: Config) -> dict[str, Any]:
         "test_id": run.test_id,
         "test_name": row.test.name,
         "project_id": row.test.project_id,
+        "project_name": row.project_name or None,
         "state": describe_run(run),
         "is_finished": run.is_finished,
         "outcome": run.outcome,
         "run_status": run.status,
         "processing_status": run.processing,
         "result_status": run.final_result,
+        "reason": run.reason.word if run.reason else None,
+        "reason_code": run.reason.code if run.reason else None,
+        "reason_message": (run.reason.message or None) if run.reason else None,
         "created": iso_or_none(run.created),
         "started": iso_or_none(run.started),
         "ended": iso_or_none(run.ended),
@@ -57,29 +66,40 @@ def as_json(row: RunRow, config: Config) -> dict[str, Any]:
         "phase_seconds": {phase.value: seconds for phase, seconds in run.phases},
         "vus": run.vus,
         "vuh": run.vuh if run.is_finished else None,
-        "url": run_url(run, config),
+        "url": run.page_url(config.app_url),
         "api": config.api.effective_version,
     }
 
 
-def format_table(rows: Sequence[RunRow], now: float) -> Table:
-    """A table of runs, one per line; `now` is Unix seconds."""
+def format_table(rows: Sequence[RunRow], now: float, width: int) -> Table:
+    """A table of runs, one per line; `now` is Unix seconds, `width` that of the terminal in columns."""
+    has_reasons = any(row.run.reason for row in rows)
+    has_projects = any(row.project_name for row in rows) and width >= MIN_WIDTH
+    # What remains for the reasons on a narrow terminal would explain nothing.
+    has_load = not has_reasons or width >= (FULL_WIDTH if has_projects else MIN_WIDTH)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("RUN", no_wrap=True)
     table.add_column("TEST", overflow="fold")
+    if has_projects:
+        table.add_column("PROJECT", overflow="fold")
     table.add_column("STATE")
     table.add_column("CREATED", no_wrap=True)
-    table.add_column("RAN", no_wrap=True)
-    table.add_column("VUS", no_wrap=True, justify="right")
-    for run, test in rows:
-        table.add_row(
-            str(run.id),
-            format_test(test),
-            format_state(run),
-            "" if run.created is None else format_age(run.created, now),
-            format_progress(run, now),
-            format_vus(run),
-        )
+    if has_load:
+        table.add_column("RAN", no_wrap=True)
+        table.add_column("VUS", no_wrap=True, justify="right")
+    if has_reasons:
+        table.add_column("REASON")
+    for run, test, project_name in rows:
+        cells: list[RenderableType] = [str(run.id), format_test(test)]
+        if has_projects:
+            cells.append(escape_unprintable(project_name))
+        cells += [format_state(run), "" if run.created is None else format_age(run.created, now)]
+        if has_load:
+            cells += [format_progress(run, now), format_vus(run)]
+        if has_reasons:
+            # Cut, and not wrapped: a message can fill a screen.
+            cells.append(Text(format_reason(run), no_wrap=True, overflow="ellipsis"))
+        table.add_row(*cells)
     return table
 
 
@@ -92,9 +112,11 @@ def format_details(row: RunRow, config: Config, now: float) -> Table:
     facts: list[tuple[str, RenderableType]] = [
         ("run", str(run.id)),
         ("test", format_test(row.test)),
-        ("project", "" if row.test.project_id is None else str(row.test.project_id)),
+        ("project", format_project(row)),
         ("state", format_state(run)),
         ("outcome", run.outcome.replace("_", " ") if run.outcome else ""),
+        ("reason", describe_reason(run.reason) if run.reason else ""),
+        ("reason code", "" if run.reason is None or run.reason.code is None else str(run.reason.code)),
         ("created", format_time(run.created, now)),
         ("started", format_time(run.started, now)),
         ("ended", format_time(run.ended, now)),
@@ -103,7 +125,7 @@ def format_details(row: RunRow, config: Config, now: float) -> Table:
         ("VUs", format_vus(run)),
         ("VU hours", "" if run.vuh is None else f"{run.vuh:g}" + ("" if run.is_finished else " (forecast)")),
         ("not recognized", ", ".join(run.invalid_fields)),
-        ("URL", run_url(run, config)),
+        ("URL", run.page_url(config.app_url)),
     ]
     for name, fact in facts:
         if str(fact):  # unknown facts are left out
@@ -116,9 +138,25 @@ def format_test(test: LoadTest) -> str:
     return f"{escape_unprintable(test.name)} ({test.id})"
 
 
+def format_project(row: RunRow) -> str:
+    """The name of a run's project, if it is known, and its ID; empty if that is unknown."""
+    if row.test.project_id is None:
+        return ""
+    name = escape_unprintable(row.project_name)
+    return f"{name} ({row.test.project_id})" if name else str(row.test.project_id)
+
+
 def format_state(run: Run) -> Text:
     """The state of a run: a coloured dot and a description."""
     return Text.assemble(("● ", COLOURS[run.outcome]), describe_run(run))
+
+
+def format_reason(run: Run) -> str:
+    """Why a run did not pass, beside its state; without the word if the state contains it."""
+    if run.reason is None:
+        return ""
+    is_known = run.reason.word.replace("_", " ") == describe_run(run)
+    return describe_reason(replace(run.reason, word="") if is_known else run.reason)
 
 
 def format_progress(run: Run, now: float) -> str:
@@ -152,12 +190,8 @@ def format_change(run: Run, test: LoadTest, now: float) -> str:
     """The line that watching prints for a change of state; `now` is Unix seconds."""
     progress = format_progress(run, now)
     suffix = f" ({progress})" if progress else ""
+    suffix += f": {describe_reason(run.reason)}" if run.reason else ""
     return f"{format_iso_timestamp(round(now))} {format_name(run, test)}: {describe_run(run)}{suffix}"
-
-
-def run_url(run: Run, config: Config) -> str:
-    """The run's page in the k6 app."""
-    return f"{config.app_url}/runs/{run.id}"
 
 
 def format_time(timestamp: float | None, now: float) -> str:

@@ -1,6 +1,7 @@
 """Watching a run until it ends: when to fetch it, and what to show meanwhile."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Self
 
 from rich.console import Console
@@ -15,10 +16,9 @@ from exporter.commands.runs.output import (
     format_name,
     format_progress,
     format_state,
-    run_url,
 )
 from exporter.config import Config
-from exporter.formatting import describe_run
+from exporter.formatting import describe_reason, describe_run
 from exporter.k6.errors import ApiError, NotFound
 from exporter.model import LoadTest, Run, RunStatus
 
@@ -92,13 +92,15 @@ class ProgressView:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The bar is transient: once the run has ended, two plain lines take its place.
+        # The bar is transient: once the run has ended, a few plain lines take its place.
         self.progress.stop()
         if (run := self._run) and run.is_finished:
             ran = format_progress(run, run.ended or 0.0)
             name = f"{format_name(run, self._test)}: "
             self.progress.print(Text.assemble(name, format_state(run), f" ({ran})" if ran else ""))
-            self.progress.print(run_url(run, self._config), soft_wrap=True)
+            if run.reason:
+                self.progress.print(describe_reason(run.reason), soft_wrap=True)
+            self.progress.print(run.page_url(self._config.app_url), soft_wrap=True)
 
     def update(self, run: Run, now: float) -> None:
         """Show the run as it is at `now`, in Unix seconds."""
@@ -138,7 +140,10 @@ async def watch_run(
         pause = backoff(failures, interval) if failures else next_interval(run, client.server_now, interval)
         await sleep_with_updates(client, run, view, min(pause, remaining))
         try:
-            run = await client.api.read_run(run.id)
+            page = run.url
+            run = await client.read_run(run.id)
+            # k6 Cloud reports the page only when it starts a run.
+            run = replace(run, url=run.url or page)
         except TRANSIENT_ERRORS as error:
             failures += 1
             if failures == 1:  # one message for each outage, however long it is

@@ -5,7 +5,7 @@ Some parameters are not documented there but are used by Grafana's own clients. 
 is supported as well.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
@@ -14,7 +14,7 @@ from typing import Generic
 import msgspec
 
 from exporter.k6.coerce import to_int_or_none
-from exporter.k6.errors import BadRequest, DecodeError, NotFound
+from exporter.k6.errors import ApiError, BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.schema import (
     RUN_FIELDS,
     SELECT_TEST,
@@ -26,13 +26,13 @@ from exporter.k6.legacy.schema import (
     TestsPage,
     decode_run,
     decode_test,
-    parse_ids,
+    parse_names,
     parse_run,
     parse_test,
 )
 from exporter.k6.pagination import MAX_PAGES, I, PageCollector, PagedItems, check_id, decode
 from exporter.k6.transport import Params, Transport
-from exporter.model import LoadTest, ProjectList, Run, RunList, TestList
+from exporter.model import LoadTest, Project, ProjectList, Run, RunList, TestList
 
 RUNS = "/loadtests/v2/runs"
 RUN = "/loadtests/v2/runs/{id}"
@@ -68,6 +68,16 @@ class LegacyClient:
         self._transport = transport
         # Whether an endpoint accepts undocumented parameters. Its first response decides.
         self._accepts: dict[str, bool] = {}
+
+    @property
+    def server_time(self) -> float | None:
+        """Unix seconds by k6 Cloud's clock at its last response; None before the first one."""
+        return self._transport.server_time
+
+    @property
+    def retried_error(self) -> ApiError | None:
+        """The last failure of a request that is sent again; None after one that succeeded."""
+        return self._transport.retried_error
 
     async def list_runs(
         self,
@@ -150,29 +160,31 @@ class LegacyClient:
         """All projects of all organizations that the token can access."""
         # No list of all projects is documented, only one for each organization:
         # https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/projects/
-        organizations = await self._list_ids(ORGANIZATIONS, OrganizationsPage)
-        projects = list[int]()
-        is_complete = organizations.is_complete
-        for organization in organizations.ids:
-            found = await self._list_ids(PROJECTS, ProjectsPage, id=organization)
-            projects += found.ids
-            is_complete = is_complete and found.is_complete
-        return ProjectList(tuple(projects), is_complete)
+        organizations, is_complete = await self._list_names(ORGANIZATIONS, OrganizationsPage)
+        projects: dict[int, Project] = {}
+        for organization in organizations:
+            found, has_all = await self._list_names(PROJECTS, ProjectsPage, id=organization)
+            projects |= {id_: Project(id_, name) for id_, name in found.items()}
+            is_complete = is_complete and has_all
+        return ProjectList(projects, is_complete)
 
-    async def _list_ids(
+    async def _list_names(
         self, endpoint: str, page_type: type[OrganizationsPage] | type[ProjectsPage], **ids: int
-    ) -> ProjectList:
-        """The ids in a list that is documented without pages; they are requested if its count says so."""
-        found: dict[int, None] = {}
+    ) -> tuple[Mapping[int, str], bool]:
+        """The names by id in a list that is documented without pages, and whether it is complete.
+
+        Pages are requested if its count says so.
+        """
+        found: dict[int, str] = {}
         params: Params = []
         page_size = 0
         for page_number in range(1, MAX_PAGES + 1):
             page = decode(await self._transport.get(endpoint, params, **ids), page_type, endpoint)
             known = len(found)
-            found |= dict.fromkeys(parse_ids(page.items, endpoint))
+            found |= parse_names(page.items, endpoint)
             total = to_int_or_none(page.meta.count) if page.meta else None
             if total is None or len(found) >= total or len(found) == known:
-                return ProjectList(tuple(found), is_complete=total is None or len(found) >= total)
+                return found, total is None or len(found) >= total
             page_size = page_size or len(page.items)  # the default of the server
             params = [("page", page_number + 1), ("page_size", page_size)]
         raise DecodeError(f"GET {endpoint}: the list has more than {MAX_PAGES} pages")

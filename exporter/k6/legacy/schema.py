@@ -77,17 +77,18 @@ RUN_FIELDS = RunBody.__struct_fields__
 SELECT_TEST = ("$select", ",".join(TestBody.__struct_fields__))
 
 
-class IdOnly(msgspec.Struct):
+class NamedItem(msgspec.Struct):
     id: Any = None
+    name: Any = None
 
 
 class OrganizationsPage(msgspec.Struct):
-    items: list[IdOnly] = msgspec.field(name="organizations")
+    items: list[NamedItem] = msgspec.field(name="organizations")
     meta: Meta | None = None
 
 
 class ProjectsPage(msgspec.Struct):
-    items: list[IdOnly] = msgspec.field(name="projects")
+    items: list[NamedItem] = msgspec.field(name="projects")
     meta: Meta | None = None
 
 
@@ -156,9 +157,9 @@ def decode_test(body: bytes, endpoint: str) -> LoadTest:
     return decode_item(body, TestEnvelope, lambda envelope: parse_test(envelope.test, None), endpoint)
 
 
-def parse_ids(bodies: Sequence[IdOnly], endpoint: str) -> list[int]:
-    """The ids of all entries. Raises DecodeError if one is missing: its tests would be dropped unnoticed."""
-    ids = [to_int_or_none(body.id) for body in bodies]
-    if None in ids:
+def parse_names(bodies: Sequence[NamedItem], endpoint: str) -> dict[int, str]:
+    """The names of all entries, by id. Raises DecodeError without an id: its tests would be lost."""
+    names = {to_int_or_none(body.id): to_str(body.name) for body in bodies}
+    if None in names:
         raise DecodeError(f"{endpoint}: an entry without an id")
-    return [id_ for id_ in ids if id_ is not None]
+    return {id_: name for id_, name in names.items() if id_ is not None}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
-from exporter.k6.errors import DecodeError
+from exporter.k6.errors import ApiError, DecodeError
 from exporter.k6.pagination import (
     MAX_PAGES,
     I,
@@ -66,6 +66,11 @@ class V6Client:
     def server_time(self) -> float | None:
         """Unix seconds by k6 Cloud's clock at its last response; None before the first one."""
         return self._transport.server_time
+
+    @property
+    def retried_error(self) -> ApiError | None:
+        """The last failure of a request that is sent again; None after one that succeeded."""
+        return self._transport.retried_error
 
     async def list_runs(self, created_after: float, *, created_before: float | None = None) -> RunList:
         """The runs of all tests that were created in this interval (Unix seconds)."""

@@ -68,6 +68,8 @@ def test_golden_reports(cloud: tuple[World, str]) -> None:
         "wrong ids": run_check(url, *wrong),
         "a name": run_check(url, "--test=checkout-soak", **V6),
         "wrong names": run_check(url, "--test=Checkout-soak", "--test=login", "--test=zebra"),
+        "a project by name": run_check(url, "--project=shop", **V6),
+        "wrong names of projects": run_check(url, "--project=Shop", "--project=login", "--project=zebra"),
         "wrong patterns": run_check(url, K6_CLOUD_EXPORTER_TESTS=patterns, **V6),
     }
     for _ in range(2):
@@ -75,6 +77,8 @@ def test_golden_reports(cloud: tuple[World, str]) -> None:
     reports["active runs"] = run_check(url, f"--test={first}", **V6)
     for project_id in (project, other):
         simulated.add_test("same", project_id=project_id)
+    simulated.add_project("shop")
+    reports["ambiguous project"] = run_check(url, "--project=shop", **V6)
     reports["ambiguous name"] = run_check(url, "--test=same", **V6)
 
     sections = [f"[{name}] exit status {status}\n{text}" for name, (status, text) in reports.items()]

@@ -17,6 +17,7 @@ from tests.support.runs_shell import Shell
 
 DOCS = Path(__file__).parents[3] / "docs"
 WIDTH = 94
+LIST_WIDTH = 120
 SOAK = 400_001  # the demo's test with long runs
 # rich's own frame without its font, which a browser would fetch from another host.
 FRAME = """\
@@ -44,10 +45,10 @@ font-size: {char_height}px; line-height: {line_height}px; font-variant-east-asia
 """
 
 
-def create_recorder() -> Console:
+def create_recorder(width: int = WIDTH) -> Console:
     """A console that only records its output."""
     return create_console(
-        io.StringIO(), WIDTH, record=True, force_terminal=True, color_system="truecolor", _environ={}
+        io.StringIO(), width, record=True, force_terminal=True, color_system="truecolor", _environ={}
     )
 
 
@@ -57,7 +58,7 @@ def print_prompt(console: Console, command: str) -> None:
 
 def draw_list() -> str:
     """`runs list` on the tests of the demo."""
-    console = create_recorder()
+    console = create_recorder(LIST_WIDTH)
     print_prompt(console, "k6-cloud-exporter runs list --limit 12")
     shell = Shell(demo_world(START), "v6")
     shell.now.value += 16

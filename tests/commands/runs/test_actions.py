@@ -38,9 +38,11 @@ def test_confirmed_start_starts_a_run(api_version: str, answer: str) -> None:
     shell = Shell(one_test(), api_version)
 
     assert shell.command(answer).start(400001, yes=False, watch=False, interval=5) == 0
-    effect, result = shell.err.splitlines()
+    effect, *_, result = shell.err.splitlines()
     assert all(text in effect for text in ("400001", "soak", "http://k6.test", f"{api_version} API"))
-    assert "https://app.k6.io/runs/5000001" in result
+    # Only v6 reports the page of a run, and only when it is started.
+    app_url = "https://app.k6.io" if api_version == "legacy" else "https://simulated.grafana.net/a/k6-app"
+    assert f"{app_url}/runs/5000001" in result
     assert list(shell.world.runs) == [5000001]
 
 
@@ -71,7 +73,8 @@ def test_start_by_name_takes_the_exact_name(api_version: str) -> None:
     assert shell.command().start("soak", yes=True, watch=False, interval=5) == 0
     assert [run.test_id for run in shell.world.runs.values()] == [400001]
     if api_version == "v6":
-        assert len(shell.take_requests()) == 2  # the list of tests, and the start
+        # The list of tests, what a start costs, and the start.
+        assert len(shell.take_requests()) == 4
 
 
 @both
@@ -153,6 +156,13 @@ def test_started_run_can_be_watched(api_version: str, plan: RunScript, code: int
     assert f"run 5000001 of soak: {end}" in last
 
 
+def test_page_of_a_started_run_is_kept_while_watching() -> None:
+    shell = Shell(one_test(), "v6")
+
+    shell.command(is_terminal=True, width=100).start(400001, yes=True, watch=True, interval=5)
+    assert shell.out.splitlines()[-1] == "https://simulated.grafana.net/a/k6-app/runs/5000001"
+
+
 @both
 def test_started_run_may_not_be_found_at_first(api_version: str) -> None:
     shell = Shell(one_test(), api_version)
@@ -176,13 +186,29 @@ def test_started_run_that_is_never_found_is_an_error(api_version: str) -> None:
 @pytest.mark.parametrize(
     "fault", [faults.not_json(), faults.reset(), faults.error(502)], ids=["not JSON", "reset", "502"]
 )
-def test_start_with_a_lost_response_is_not_repeated(api_version: str, fault: Fault) -> None:
+def test_start_that_may_have_begun_says_how_to_check(api_version: str, fault: Fault) -> None:
     shell = Shell(one_test(), api_version)
     shell.simulator.faults.add(fault.on(method="POST"))
 
     assert shell.command().start(400001, yes=True, watch=True, interval=5) == 3
     assert shell.err.endswith("runs list --test 400001\n")
-    assert len(writes(shell)) == 1
+    assert len(shell.world.runs) <= 1
+
+
+def test_legacy_start_with_a_lost_response_is_sent_once() -> None:
+    shell = Shell(one_test())
+    shell.simulator.faults.add(faults.truncated().on(method="POST", times=1))
+
+    assert shell.command().start(400001, yes=True, watch=False, interval=5) == 3
+    assert (len(writes(shell)), len(shell.world.runs)) == (1, 1)
+
+
+def test_v6_start_with_a_lost_response_starts_one_run() -> None:
+    shell = Shell(one_test(), "v6")
+    shell.simulator.faults.add(faults.truncated().on(method="POST", times=1))
+
+    assert shell.command().start(400001, yes=True, watch=False, interval=5) == 0
+    assert (len(writes(shell)), list(shell.world.runs)) == (2, [5000001])
 
 
 @both

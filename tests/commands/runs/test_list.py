@@ -17,23 +17,49 @@ def list_ids(shell: Shell, *, limit: int = 20, active: bool = False) -> list[int
     return [run["id"] for run in shell.json()]
 
 
-def test_list_is_a_table_that_begins_with_the_newest_run() -> None:
-    outputs = set()
-    for api_version in API_VERSIONS:
-        shell = Shell(several_tests(), api_version)
-        assert shell.command().list(limit=20, active=False) == 0
-        assert shell.err == ""
-        outputs.add(shell.out)
+@both
+def test_list_is_a_table_that_begins_with_the_newest_run(api_version: str) -> None:
+    shell = Shell(several_tests(), api_version)
 
-    (output,) = outputs
-    header, *rows = [re.split(" {2,}", line) for line in output.splitlines()]
-    assert header == ["RUN", "TEST", "STATE", "CREATED", "RAN", "VUS"]
+    assert shell.command().list(limit=20, active=False) == 0
+    header, *rows = [re.split(" {2,}", line) for line in shell.out.splitlines()]
+    reason = "thresholds failed"
+    if api_version == "v6":
+        assert header.pop(2) == "PROJECT"
+        assert [row.pop(2) for row in rows] == ["Default project"] * 4
+        reason += ": A threshold was crossed: http_req_duration p(95)<500"
+    assert header == ["RUN", "TEST", "STATE", "CREATED", "RAN", "VUS", "REASON"]
     assert rows == [
         ["5000004", "smoke (400002)", "● finished, passed", "5 min ago", "1 min of 1 min", "5"],
         ["5000002", "soak (400001)", "● aborted by user", "10 min ago", "1 min of 1 min", "50"],
-        ["5000003", "smoke (400002)", "● finished, failed", "20 min ago", "1 min of 1 min", "50"],
+        ["5000003", "smoke (400002)", "● finished, failed", "20 min ago", "1 min of 1 min", "50", reason],
         ["5000001", "soak (400001)", "● running", "1 h ago", "59 min 50 s of 2 h", "200"],
     ]
+    assert shell.err == ""
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (80, "RUN TEST STATE CREATED REASON"),
+        (120, "RUN TEST PROJECT STATE CREATED REASON"),
+        (160, "RUN TEST PROJECT STATE CREATED RAN VUS REASON"),
+    ],
+)
+def test_list_leaves_out_columns_on_a_narrow_terminal(width: int, columns: str) -> None:
+    shell = Shell(several_tests(), "v6")
+
+    shell.command(is_terminal=True, width=width).list(limit=20, active=False)
+    header, *rows = shell.out.splitlines()
+    assert header.split() == columns.split()
+    assert max(map(len, rows)) <= width
+
+
+def test_list_without_reasons_keeps_its_columns() -> None:
+    shell = Shell(many_tests(3, every=60))
+
+    shell.command(is_terminal=True, width=80).list(limit=20, active=False)
+    assert shell.out.splitlines()[0].split() == ["RUN", "TEST", "STATE", "CREATED", "RAN", "VUS"]
 
 
 @both
@@ -83,12 +109,16 @@ def test_json_has_all_keys() -> None:
             "test_id": 400001,
             "test_name": "soak",
             "project_id": 30001,
+            "project_name": "Default project",
             "state": "finished, passed",
             "is_finished": True,
             "outcome": "passed",
             "run_status": 3,
             "processing_status": 2,
             "result_status": 0,
+            "reason": None,
+            "reason_code": None,
+            "reason_message": None,
             "created": "2026-09-21T14:03:20Z",
             "started": "2026-09-21T14:03:30Z",
             "ended": "2026-09-21T14:04:30Z",
@@ -114,6 +144,7 @@ def test_v6_fetches_runs_of_many_tests_in_one_list() -> None:
     assert shell.take_requests() == [
         "GET /cloud/v6/load_tests",
         "GET /cloud/v6/test_runs",
+        "GET /cloud/v6/projects",
     ]
 
 

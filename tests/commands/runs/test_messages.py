@@ -4,9 +4,18 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from exporter.simulator import World, faults
-from tests.commands.runs.worlds import SLOW, many_tests, one_run, one_test, same_names, several_tests
+from tests.commands.runs.worlds import (
+    SLOW,
+    big_test,
+    many_tests,
+    one_run,
+    one_test,
+    same_names,
+    several_tests,
+)
 from tests.support.golden import assert_golden
 from tests.support.lab import START
 from tests.support.runs_shell import Shell
@@ -32,6 +41,11 @@ def with_event(shell: Shell, second: float, event: Callable[[Shell], object]) ->
 
 def list_runs(shell: Shell, *, active: bool = False) -> Shell:
     shell.command().list(limit=20, active=active)
+    return shell
+
+
+def list_by(shell: Shell, **query: Any) -> Shell:
+    shell.command().list(limit=20, active=False, **query)
     return shell
 
 
@@ -74,6 +88,9 @@ SCENARIOS: dict[str, Callable[[], Shell]] = {
     ),
     "runs list with fewer runs than wanted": lambda: list_runs(Shell(many_tests(12, every=60), "v6")),
     "runs list with a refused token": lambda: list_runs(Shell(several_tests(), "v6", token="wrong-token")),
+    "runs list --run": lambda: list_by(Shell(several_tests(), "v6"), run_ids=(5000003, 7)),
+    "runs list --public-id": lambda: list_by(Shell(several_tests()), public_id="abc"),
+    "runs list --public-id, v6": lambda: list_by(Shell(several_tests(), "v6"), public_id="abc"),
     "runs show, legacy": lambda: show(at(Shell(one_run()), 57)),
     "runs show, v6": lambda: show(at(Shell(one_run(), "v6"), 57)),
     "runs show after the end": lambda: show(at(Shell(one_run(failed=True), "v6"), 1000)),
@@ -116,6 +133,9 @@ SCENARIOS: dict[str, Callable[[], Shell]] = {
     "runs start when it is forbidden": lambda: start(
         with_fault(Shell(one_test(), "v6"), faults.error(403, message="Not for you").on(method="POST"))
     ),
+    "runs start, v6": lambda: start(Shell(big_test(vus=50), "v6"), answer="y\n"),
+    "runs start beyond a limit": lambda: start(Shell(big_test(), "v6"), answer="n\n"),
+    "runs start beyond all limits with --yes": lambda: start(Shell(big_test(seconds=7200), "v6")),
     "runs stop": lambda: stop(at(Shell(one_run()), 57), answer="y\n"),
     "runs stop without a terminal": lambda: unconfirmed(at(Shell(one_run()), 57)),
     "runs stop after the load": lambda: stop(at(Shell(one_run(), "v6"), 90)),

@@ -30,12 +30,25 @@ def test_show_prints_every_known_fact() -> None:
 
     assert shell.command().show(5000001, watch=False, interval=5) == 0
     facts = dict(re.split(" {2,}", line, maxsplit=1) for line in shell.out.splitlines())
-    assert (facts["run"], facts["test"], facts["project"]) == ("5000001", "soak (400001)", "30001")
+    assert (facts["run"], facts["test"], facts["project"]) == (
+        "5000001",
+        "soak (400001)",
+        "Default project (30001)",
+    )
     assert (facts["state"], facts["ran"]) == ("● running", "30 s of 1 min")
     assert facts["created"] == "2026-09-21 14:13:19 UTC (58 s ago)"
     assert facts["started"] == "2026-09-21 14:13:47 UTC (30 s ago)"
     assert (facts["phases"], facts["VUs"]) == ("queued 8 s, initializing 12 s", "50")
     assert "https://app.k6.io/runs/5000001" in facts.values()
+
+
+def test_show_without_access_to_projects_prints_the_id() -> None:
+    shell = Shell(one_run(), "v6")
+    shell.simulator.faults.add(faults.error(403).on("/cloud/v6/projects"))
+
+    assert shell.command().show(5000001, watch=False, interval=5) == 0
+    assert "project  30001\n" in shell.out
+    assert shell.err == ""
 
 
 @both

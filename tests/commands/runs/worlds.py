@@ -1,6 +1,9 @@
 """Small worlds for the tests of `runs`."""
 
+from dataclasses import replace
+
 from exporter.simulator import EndStatus, Phases, RunScript, World
+from exporter.simulator.world import Limits
 from tests.support.lab import START
 
 SHORT = Phases(created=1, validated=1, queued=2, initializing=6, running=60, processing=5)
@@ -19,6 +22,15 @@ def one_run(ending: EndStatus = EndStatus.FINISHED, *, failed: bool = False, pha
     """A test with one run, 5000001, which is created a second before the start."""
     world = one_test()
     world.add_run(400001, created=START - 1, ending=ending, failed=failed, phases=phases)
+    return world
+
+
+def big_test(*, vus: int = 600, vus_limit: int = 500, seconds: int = 60) -> World:
+    """A test with a finished run, 5000001, in a project with limits: by default, of fewer virtual users."""
+    world = World()
+    limits = Limits(vuh_max_per_month=20, vu_max_per_test=vus_limit, duration_max_per_test=3600)
+    test = world.add_test("big", project_id=world.add_project("shop", limits=limits))
+    world.add_run(test, created=START - 86400, phases=replace(SHORT, running=seconds), vus=vus)
     return world
 
 

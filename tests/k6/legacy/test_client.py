@@ -251,7 +251,7 @@ def test_every_call_works_on_every_kind_of_server(options: Options, changes: Seq
     assert {test.id for test in tests.tests} == {test, *others}
     assert {test.id for test in run(api.list_tests(ids=[test, *others[:9]])).tests} == {test, *others[:9]}
     assert run(api.read_test(test)) == LoadTest(test, "busy", world.default_project_id, runs[0])
-    assert run(api.list_projects()).ids == (world.default_project_id,)
+    assert [*run(api.list_projects()).projects] == [world.default_project_id]
     started = run(cloud.acts.start_run(others[0]))
     run(cloud.acts.stop_run(started.id))
 
@@ -612,7 +612,7 @@ def test_projects_are_those_of_all_organizations() -> None:
     project = world.add_project("more", organization_id=second)
     cloud = Cloud(world)
 
-    projects = run(cloud.api.list_projects()).ids
+    projects = run(cloud.api.list_projects()).projects
 
     assert set(projects) == set(world.projects)
     assert project in projects
@@ -631,7 +631,7 @@ def test_projects_are_paged_if_their_count_says_so(size: int) -> None:
 
     found = run(cloud.api.list_projects())
 
-    assert (sorted(found.ids), found.is_complete) == (sorted(projects), True)
+    assert (sorted(found.projects), found.is_complete) == (sorted(projects), True)
     # One for the list of organizations.
     assert len(cloud.requests()) == 1 + -(-30 // size)
 
@@ -642,7 +642,7 @@ def test_fewer_projects_than_their_count_are_incomplete() -> None:
 
     found = run(client(lambda _: body, got).list_projects())
 
-    assert (found.ids, found.is_complete) == ((2,), False)
+    assert ([*found.projects], found.is_complete) == ([2], False)
     assert len(got) == 4
 
 
@@ -653,7 +653,7 @@ def test_count_of_projects_may_be_missing_or_wrong(meta: object) -> None:
 
     found = run(client(lambda _: body, got).list_projects())
 
-    assert (found.ids, found.is_complete) == ((2,), True)
+    assert ([*found.projects], found.is_complete) == ([2], True)
     assert len(got) == 2
 
 
