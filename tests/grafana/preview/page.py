@@ -31,6 +31,7 @@ class View:
     width: int = 1280
     theme: str = "dark"
     test: str = ""
+    is_expanded: bool = False  # whether collapsed rows are opened
 
     def path(self) -> str:
         """The path of the page with its query."""
@@ -42,6 +43,7 @@ class View:
             "width": self.width,
             "theme": self.theme,
             "var-test": self.test,
+            "expanded": int(self.is_expanded),
         }
         return f"/?{urlencode(values)}"
 

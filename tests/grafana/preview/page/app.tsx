@@ -7,7 +7,7 @@ import { GlobalStyles, PortalContainer } from "@grafana/ui";
 import { initPluginTranslations } from "@grafana/i18n";
 import "./inspect";
 import { DashboardPanel } from "./panel";
-import { dashboardUid, pageWidth, range, theme } from "./settings";
+import { dashboardUid, isExpanded, pageWidth, range, theme } from "./settings";
 
 // Grafana's grid: 24 columns, and rows of 30 px with gaps of 8 px.
 const COLUMNS = 24;
@@ -17,7 +17,10 @@ const HEADER = 48;
 const isPhone = pageWidth < 769; // Grafana then puts all panels into one column
 
 function Dashboard({ dashboard }: { dashboard: any }) {
-  const panels: any[] = dashboard.panels;
+  // A collapsed row contains its panels; their positions are those of the open row.
+  const panels: any[] = dashboard.panels.flatMap((panel: any) =>
+    isExpanded && panel.collapsed ? [{ ...panel, collapsed: false }, ...panel.panels] : [panel],
+  );
   const bottom = Math.max(...panels.map(({ gridPos }) => gridPos.y + gridPos.h)) * ROW + HEADER + GAP;
   const style = {
     position: "relative",

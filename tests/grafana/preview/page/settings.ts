@@ -7,6 +7,8 @@ const given = new URLSearchParams(location.search);
 export const dashboardUid = given.get("dashboard") ?? "";
 /** Width of the page in CSS pixels. */
 export const pageWidth = Number(given.get("width") ?? 1280);
+/** Whether collapsed rows are opened. */
+export const isExpanded = given.get("expanded") === "1";
 /** End of the time range, in milliseconds. */
 export const end = Date.now();
 /** Length of the time range, in seconds. */
