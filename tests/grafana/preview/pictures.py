@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from tests.grafana.preview import live, scenes
@@ -37,15 +38,12 @@ SHOWN = (
 )
 
 
-def list_views(dashboard: str, end: float, **settings: str) -> Iterator[tuple[str, View]]:
-    """The views of a dashboard, each with the name of its picture."""
-    short = dashboard.removeprefix("k6-cloud-")
+def list_views(view: View) -> Iterator[tuple[str, View]]:
+    """The view in each width and theme, with the name of its picture."""
+    short = view.dashboard.removeprefix("k6-cloud-")
     for width, size in WIDTHS.items():
         for theme, suffix in THEMES.items():
-            yield (
-                f"dashboard-{short}{size}{suffix}",
-                View(dashboard, end, width=width, theme=theme, **settings),
-            )
+            yield f"dashboard-{short}{size}{suffix}", replace(view, width=width, theme=theme)
 
 
 def draw(preview: Preview, views: Iterable[tuple[str, View]]) -> None:
@@ -76,13 +74,12 @@ def main() -> None:
         browser = stack.enter_context(Chromium(find_program("chromium")))
         preview = Preview(browser, url)
         test = preview.find_test(TEST, START)
-        draw(preview, list_views("k6-cloud-overview", START))
-        draw(preview, list_views("k6-cloud-test", START, test=test))
+        draw(preview, list_views(View("k6-cloud-overview", START)))
+        draw(preview, list_views(View("k6-cloud-test", START, test=test)))
         end = live.wait_for_data(live_url, LIVE_MINUTES * 60)
-        views = list_views(
-            "k6-cloud-exporter", end, range=f"{LIVE_MINUTES}m", scrape=f"{live.SCRAPE_INTERVAL}s"
-        )
-        draw(Preview(browser, live_url), views)
+        minutes, scrape = f"{LIVE_MINUTES}m", f"{live.SCRAPE_INTERVAL}s"
+        exporter = View("k6-cloud-exporter", end, range=minutes, scrape=scrape)
+        draw(Preview(browser, live_url), list_views(exporter))
     publish()
 
 

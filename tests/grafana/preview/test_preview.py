@@ -17,6 +17,7 @@ from tests.support.lab import START
 
 WIDTHS = (1280, 390)
 THEMES = ("dark", "light")
+PANEL_BACKGROUND = "rgb(24, 27, 31)"  # of the dark theme
 # These show that nothing went wrong when they are empty.
 MAY_BE_EMPTY = {"k6-cloud-exporter"}
 
@@ -143,10 +144,8 @@ def test_each_word_has_the_colour_of_its_mapping(letter: str, preview_of: Draw) 
     assert outcome in by_title["Outcome"].texts()
     for panel, source in zip(shown, list_panels("k6-cloud-test"), strict=False):
         known = {word: preview.colour(colour) for word, colour in find_mapped(source)}
-        coloured = [
-            word for word in panel.words if word.text in known and word.background != "rgb(24, 27, 31)"
-        ]
-        assert [word for word in coloured if word.background != known[word.text]] == []
+        coloured = [one for one in panel.words if one.text in known and one.background != PANEL_BACKGROUND]
+        assert [one for one in coloured if one.background != known[one.text]] == []
 
 
 def find_mapped(source: Any) -> Iterator[tuple[str, str]]:
