@@ -238,6 +238,11 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             "runs aborted by a user do not matter).",
             lambda test_state: streak.failures if (streak := test_state.streak) else None,
         ),
+        test_gauge(
+            "k6_cloud_test_failing_since_timestamp_seconds",
+            "End time of the first of the runs that failed in a row, in Unix seconds; absent after a pass.",
+            lambda test_state: streak.since if (streak := test_state.streak) else None,
+        ),
         Family(
             "k6_cloud_test_active_runs",
             "Number of active runs by status.",

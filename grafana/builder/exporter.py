@@ -4,10 +4,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from grafana.builder import layout, text
 from grafana.builder.panels import (
+    AGE_STEPS,
     Column,
+    Series,
     arrange,
     build_series,
     build_table,
+    collapsed,
     data_age_tile,
     panel_line,
     tile,
@@ -32,11 +35,16 @@ def self_metric(name: str, *matchers: str) -> str:
 def sum_over_shards(name: str) -> str:
     """The sum over shards. If several exporters have the same shard, only the highest value counts."""
     shard = self_metric("shard_info")
-    return f"sum(max by (shard) ({self_metric(name)} * on (job, instance) group_left (shard) {shard}))"
+    return f"sum(max by (job, shard) ({self_metric(name)} * on (job, instance) group_left (shard) {shard}))"
 
 
 def rate_by(name: str, by: str, *matchers: str) -> str:
     return f"sum by ({by}) (rate({self_metric(name, *matchers)}[$__rate_interval]))"
+
+
+def per_minute(name: str, by: str) -> str:
+    """Rates per minute, since rates per second are small. Series that are zero are left out."""
+    return f"60 * {rate_by(name, by)} > 0"
 
 
 def quantile(fraction: float, name: str) -> str:
@@ -59,10 +67,12 @@ def build_exporter_dashboard() -> Dashboard:
             panel_line(8, poll_failures(), unusable_data()),
             "k6 Cloud API",
             panel_line(8, requests_by_status(), errors_by_endpoint(), request_durations()),
-            panel_line(6, throttling_and_retries(), webhook_requests(), endpoints_table(), widths=(6, 6, 12)),
-            "Scrape and process",
-            panel_line(7, scrape_durations(), scrape_samples(), cpu()),
-            panel_line(7, memory(), open_files(), garbage_collections()),
+            panel_line(8, throttling_and_retries(), webhook_requests(), endpoints_table(), widths=(6, 6, 12)),
+            collapsed(
+                "Scrape and process",
+                panel_line(7, scrape_durations(), scrape_samples()),
+                panel_line(7, cpu(), memory(), open_files()),
+            ),
         ),
     )
 
@@ -141,8 +151,8 @@ def content_tiles() -> list[Panel]:
         ),
         tile(
             "Version",
-            "Version of the exporter.",
-            f"max by (version, revision) ({self_metric('build_info')})",
+            "Version of the exporter. Several exporters can have different ones.",
+            f"max by (version) ({self_metric('build_info')})",
             label="version",
             mappings=[text.map_null(text.DASH, "transparent")],
             filled=False,
@@ -158,15 +168,12 @@ def content_tiles() -> list[Panel]:
 
 
 def poll_durations() -> Panel:
+    interval = self_metric("poll_interval_seconds")
     return time_series(
         "Poll duration",
         "Quantiles of the poll duration, and the poll interval. If the duration reaches the interval, "
         "polls follow each other without a pause.",
-        build_series(
-            (quantile(0.5, "poll_duration_seconds"), "p50"),
-            (quantile(0.95, "poll_duration_seconds"), "p95"),
-            (f"min({self_metric('poll_interval_seconds')})", "interval"),
-        ),
+        (*quantiles("poll_duration_seconds"), Series(f"min({interval})", "interval", "D")),
         unit="s",
         colours={"interval": text.GREY},
     )
@@ -175,9 +182,10 @@ def poll_durations() -> Panel:
 def poll_outcomes() -> Panel:
     return time_series(
         "Polls by outcome",
-        "Polls per second. A partial poll received only some of the requested data.",
-        build_series((rate_by("polls_total", "outcome"), "{{outcome}}")),
-        unit="reqps",
+        "Polls per minute. A partial poll received only some of the requested data.",
+        build_series((per_minute("polls_total", "outcome"), "{{outcome}}")),
+        unit="opm",
+        no_value="none",
         colours={"success": "green", "partial": "orange", "failure": "red"},
     )
 
@@ -185,7 +193,8 @@ def poll_outcomes() -> Panel:
 def data_ages() -> Panel:
     return time_series(
         "Data age",
-        "Time since the last fully successful poll of each exporter. A low sawtooth is healthy.",
+        "Time since the last fully successful poll of each exporter. A low sawtooth is healthy. The lines "
+        "are the limits of the tile above.",
         build_series(
             (
                 f"max by (instance) (time() - {self_metric('last_successful_poll_timestamp_seconds')} > 0)",
@@ -193,43 +202,46 @@ def data_ages() -> Panel:
             )
         ),
         unit="s",
+        thresholds=AGE_STEPS,
     )
 
 
 def poll_failures() -> Panel:
     return time_series(
         "Poll failures by reason",
-        "Failures per second. One poll can have several. Zero is healthy.",
-        build_series((rate_by("poll_failures_total", "reason"), "{{reason}}")),
-        unit="reqps",
+        "Failures per minute. One poll can have several.",
+        build_series((per_minute("poll_failures_total", "reason"), "{{reason}}")),
+        unit="opm",
+        no_value="none",
         bars=True,
     )
 
 
 def unusable_data() -> Panel:
-    skipped = f"sum by (reason) (increase({self_metric('runs_skipped_total')}[$__rate_interval]))"
-    unknown = f"sum by (field) (increase({self_metric('unknown_values_total')}[$__rate_interval]))"
-    dropped = f"sum(increase({self_metric('log_lines_dropped_total')}[$__rate_interval]))"
     return time_series(
         "Skipped and dropped",
         "Skipped runs and tests, values that this version of the exporter does not know, and log lines that "
-        "could not be written. If unknown values continue, look for a newer version.",
+        "could not be written, per minute. If unknown values continue, look for a newer version.",
         build_series(
-            (skipped, "skipped: {{reason}}"), (unknown, "unknown {{field}}"), (dropped, "dropped log lines")
+            (per_minute("runs_skipped_total", "reason"), "skipped: {{reason}}"),
+            (per_minute("unknown_values_total", "field"), "unknown {{field}}"),
+            (per_minute("log_lines_dropped_total", ""), "dropped log lines"),
         ),
-        unit="short",
+        unit="opm",
+        no_value="none",
         bars=True,
-        min_interval="1m",
     )
 
 
 def requests_by_status() -> Panel:
     return time_series(
         "Requests by status",
-        'Requests to k6 Cloud per second, by HTTP status code, or "timeout" or "network" if there was no '
+        'Requests to k6 Cloud per minute, by HTTP status code, or "timeout" or "network" if there was no '
         "response.",
-        build_series((rate_by("api_requests_total", "code"), "{{code}}")),
-        unit="reqps",
+        build_series((per_minute("api_requests_total", "code"), "{{code}}")),
+        unit="reqpm",
+        no_value="none",
+        colour_patterns={"/^2/": "green", "/^3/": "blue", "/^4/": "orange", "/^[^234]/": "red"},
     )
 
 
@@ -239,34 +251,37 @@ def errors_by_endpoint() -> Panel:
     return time_series(
         "Errors by endpoint",
         "Share of failed requests to each endpoint.",
-        build_series((f"({failed} or 0 * {every}) / ({every} > 0)", "{{api}} {{endpoint}}")),
+        build_series((f"{failed} / {every} > 0", "{{api}} {{endpoint}}")),
         unit="percentunit",
+        no_value="none",
+        maximum=1,
     )
 
 
 def request_durations() -> Panel:
-    name = "api_request_duration_seconds"
     return time_series(
         "Request duration",
         "Quantiles of the duration of requests to k6 Cloud, including failed ones.",
-        build_series(
-            (quantile(0.5, name), "p50"),
-            (quantile(0.95, name), "p95"),
-            (quantile(0.99, name), "p99"),
-        ),
+        quantiles("api_request_duration_seconds"),
         unit="s",
     )
+
+
+def quantiles(name: str) -> tuple[Series, ...]:
+    """The quantiles of a histogram."""
+    return build_series(*((quantile(percent / 100, name), f"p{percent}") for percent in (50, 95, 99)))
 
 
 def throttling_and_retries() -> Panel:
     return time_series(
         "Throttling and retries",
-        "Responses with status 429 (too many requests), and retried requests, per second.",
+        "Responses with status 429 (too many requests), and retried requests, per minute.",
         build_series(
-            (f"sum(rate({self_metric('api_throttled_total')}[$__rate_interval]))", "throttled"),
-            (f"sum(rate({self_metric('api_retries_total')}[$__rate_interval]))", "retried"),
+            (per_minute("api_throttled_total", ""), "throttled"),
+            (per_minute("api_retries_total", ""), "retried"),
         ),
-        unit="reqps",
+        unit="reqpm",
+        no_value="none",
         colours={"throttled": "orange", "retried": "blue"},
     )
 
@@ -274,25 +289,31 @@ def throttling_and_retries() -> Panel:
 def webhook_requests() -> Panel:
     return time_series(
         "Webhook requests",
-        "Webhook requests per second: accepted (triggers a poll), ignored (about another test) or rejected"
+        "Webhook requests per minute: accepted (triggers a poll), ignored (about another test) or rejected"
         " (wrong path).",
-        build_series((rate_by("webhook_requests_total", "outcome"), "{{outcome}}")),
-        unit="reqps",
+        build_series((per_minute("webhook_requests_total", "outcome"), "{{outcome}}")),
+        unit="reqpm",
+        no_value="none",
         colours={"accepted": "green", "ignored": "blue", "rejected": "orange"},
     )
 
 
 def endpoints_table() -> Panel:
     sent = f"sum by (api, endpoint) (increase({self_metric('api_requests_total')}[$__range]))"
-    took = f"sum by (api, endpoint) (increase({self_metric('api_request_duration_seconds_sum')}[$__range]))"
+    took = self_metric("api_request_duration_seconds_bucket")
+    # Without a request in the range, the quantile is not a number: `>= 0` leaves it out.
+    buckets = f"sum by (api, endpoint, le) (increase({took}[$__range]))"
     return build_table(
         "Endpoints",
-        "Number of requests and average request duration of each endpoint in the selected time range.",
+        "Number and duration of the requests to each endpoint in the selected time range.",
         (
-            Column("Endpoint", label="endpoint", more_properties={"custom.minWidth": 260}),
-            Column("API", label="api", width=90),
-            Column("Requests", sent, unit="short", more_properties={"decimals": 0}),
-            Column("Average", f"{took} / ({sent} > 0)", unit="s"),
+            Column("Endpoint", label="endpoint", more_properties={"custom.minWidth": 220}),
+            Column("API", label="api", width=70),
+            Column("Requests", sent, unit="none", width=90, more_properties={"decimals": 0}),
+            Column("p50", f"histogram_quantile(0.5, {buckets}) >= 0", unit="s", width=90, no_value=text.DASH),
+            Column(
+                "p95", f"histogram_quantile(0.95, {buckets}) >= 0", unit="s", width=90, no_value=text.DASH
+            ),
         ),
         sort_by=("Requests",),
         no_value="No requests in this time range.",
@@ -352,16 +373,5 @@ def open_files() -> Panel:
             )
         ),
         unit="percentunit",
-    )
-
-
-def garbage_collections() -> Panel:
-    collections = select("python_gc_collections_total")
-    return time_series(
-        "Garbage collections",
-        "Runs of the Python garbage collector per second, by generation.",
-        build_series(
-            (f"sum by (generation) (rate({collections}[$__rate_interval]))", "generation {{generation}}")
-        ),
-        unit="ops",
+        maximum=1,
     )

@@ -28,6 +28,7 @@ EXPORTER_UID = "k6-cloud-exporter"
 
 BUILD_INFO = "k6_cloud_exporter_build_info"
 TEST_INFO = "k6_cloud_test_info"
+PROJECT_INFO = "k6_cloud_project_info"
 
 # Link to the dashboard of a test that keeps the data source, job, project and time range.
 TEST_LINK = (
@@ -69,9 +70,15 @@ def instance_variable() -> builders.QueryVariable:
 
 
 def project_variable() -> builders.QueryVariable:
-    """The API may omit the project of a test, so "All" includes the empty project."""
-    return multi_value_variable(
-        "project", "Project", f'label_values({TEST_INFO}{{job=~"$job"}}, project_id)', all_value=".*"
+    """Projects by name, or by id without a name.
+
+    The API may omit the project of a test, so "All" includes the empty project.
+    """
+    tests = f'max by (project_id) ({TEST_INFO}{{job=~"$job"}})'
+    names = f'max by (project_id, project_name) ({PROJECT_INFO}{{job=~"$job"}})'
+    query = f"query_result({names} and on (project_id) {tests} or on (project_id) {tests})"
+    return multi_value_variable("project", "Project", query, all_value=".*").regex(
+        '/project_id="(?<value>[^"]+)"(?:,project_name="(?<text>[\\s\\S]+)")?} /'
     )
 
 

@@ -12,6 +12,7 @@ from grafana.builder.panels import (
     data_age_tile,
     link,
     panel_line,
+    runs_by_outcome,
     state_timeline,
     tile,
     time_series,
@@ -21,13 +22,17 @@ from grafana.builder.queries import (
     NO_RESULT_OUTCOMES,
     WAITING_STATUSES,
     Scope,
+    count_exactly,
     seconds_since_poll,
-    to_milliseconds,
 )
 
-SCOPE = Scope('job=~"$job", project_id=~"$project", test_name=~"(?is).*$name.*"')
+# The name is any text, so `regex` escapes it, and backticks keep its quotes and backslashes.
+SCOPE = Scope('job=~"$job", project_id=~"$project", test_name=~`(?is).*${name:regex}.*`')
 
-RUNNING_VUS = f"{SCOPE.by_run('k6_cloud_run_vus')} and {SCOPE.by_run('k6_cloud_run_status')} == 2"  # running
+WAITS = (
+    f"time() - {SCOPE.by_run('k6_cloud_run_created_timestamp_seconds')}"
+    f" and {SCOPE.by_run('k6_cloud_run_status')} < 2"  # before "running"
+)
 
 
 def build_overview() -> Dashboard:
@@ -52,15 +57,14 @@ def build_overview() -> Dashboard:
             panel_line(12, tests_table()),
             "History",
             panel_line(11, state_history()),
-            panel_line(8, finished_runs(), vus_by_project()),
+            panel_line(8, finished_runs(), vus_by_project(), vu_hours_by_project()),
         ),
     )
 
 
 def current_tiles() -> list[Panel]:
     outcome, active = "k6_cloud_test_last_outcome", "k6_cloud_test_active_runs"
-    created, status = "k6_cloud_run_created_timestamp_seconds", "k6_cloud_run_status"
-    waits = f"time() - {SCOPE.by_run(created)}"
+    due = SCOPE.select("k6_cloud_test_schedule_due_timestamp_seconds")
     return [
         data_age_tile(seconds_since_poll('job=~"$job"')),
         tile(
@@ -73,11 +77,20 @@ def current_tiles() -> list[Panel]:
             no_value="no data",
         ),
         tile(
+            "Missed starts",
+            "Tests for which a schedule planned a start more than 10 minutes ago, and no run was created. "
+            "Requires the v6 API and a token with access to schedules.",
+            f"count({SCOPE.missed_starts()}) or 0 * count({due})",
+            unit="short",
+            steps=((None, text.GREY), (1, "red")),
+            no_value="not known",
+        ),
+        tile(
             "Passing",
             "Tests whose last finished run passed.",
             f"sum({SCOPE.by_test(outcome, outcome='passed')})",
             unit="short",
-            steps=((None, text.GREY), (1, "green")),
+            filled=False,
             no_value="no data",
         ),
         tile(
@@ -109,24 +122,14 @@ def current_tiles() -> list[Panel]:
             "Longest wait",
             "Time since the creation of the oldest waiting run: orange after 15 minutes, red after an "
             "hour. A dash means that no run is waiting.",
-            f"max({waits} and {SCOPE.by_run(status)} < 2)",
+            f"max({WAITS})",
             unit="s",
-            steps=((None, "green"), (900, "orange"), (3600, "red")),
-        ),
-        tile(
-            "Running VUs",
-            "Configured maximum of virtual users, summed over the running runs. The API does not provide "
-            "the current number.",
-            SCOPE.or_zero(f"sum({RUNNING_VUS})"),
-            unit="short",
-            filled=False,
-            no_value="no data",
+            steps=((None, text.GREY), (900, "orange"), (3600, "red")),
         ),
     ]
 
 
 def tests_table() -> Panel:
-    last = "k6_cloud_test_last_run"
     columns = (
         Column(
             "Test",
@@ -135,109 +138,119 @@ def tests_table() -> Panel:
                 link("Test dashboard", f"{layout.TEST_LINK}&var-test=${{__data.fields.Id}}"),
                 link("Test in the k6 app", '${__data.fields["Test page"]}', new_tab=True),
             ],
-            more_properties={"custom.minWidth": 220},
+            more_properties={"custom.minWidth": 180},
         ),
         Column(
-            "Outcome", SCOPE.last_outcome(), "outcome", mappings=text.build_mappings(text.OUTCOME), width=120
+            "Outcome",
+            SCOPE.last_outcome_of_test(),
+            "outcome",
+            mappings=text.build_mappings(text.OUTCOME),
+            links=[link("Run in the k6 app", '${__data.fields["Run page"]}', new_tab=True)],
+            width=100,
+        ),
+        Column("Reason", label="reason", width=175, no_value=text.DASH),
+        relative_time_column(
+            "Failing since",
+            SCOPE.or_zero(SCOPE.by_test("k6_cloud_test_failing_since_timestamp_seconds")),
+            width=140,
         ),
         Column(
             "Newest run",
-            SCOPE.by_test(f"{last}_status"),
-            mappings=text.build_mappings(text.STATUS, no_value="never run"),
-            width=190,
-        ),
-        Column(
-            "Processing",
-            SCOPE.by_test(f"{last}_processing_status"),
-            mappings=text.build_mappings(text.PROCESSING),
+            SCOPE.newest_run_state(),
+            mappings=text.build_mappings(text.STATE, no_value="never run"),
             width=110,
         ),
-        relative_time_column("Started", SCOPE.by_test(f"{last}_started_timestamp_seconds")),
-        Column(
-            "Planned", SCOPE.by_test(f"{last}_duration_seconds"), unit="dthms", width=100, no_value=text.DASH
+        relative_time_column(
+            "Started", SCOPE.by_test("k6_cloud_test_last_run_started_timestamp_seconds"), width=140
         ),
-        Column("VUs", SCOPE.by_test(f"{last}_vus"), unit="short", width=80, no_value=text.DASH),
-        relative_time_column("Last finished", SCOPE.by_test("k6_cloud_test_last_finished_timestamp_seconds")),
-        relative_time_column("Last passed", SCOPE.by_test("k6_cloud_test_last_passed_timestamp_seconds")),
-        relative_time_column("Next", SCOPE.by_test("k6_cloud_test_schedule_next_run_timestamp_seconds")),
+        relative_time_column("Next start", SCOPE.next_start(), width=135),
+        relative_time_column("Missed start", SCOPE.or_zero(SCOPE.missed_starts()), colour="red"),
         Column(
-            "Run",
-            SCOPE.run_with_id("k6_cloud_test_last_run_id"),
-            "run_id",
-            links=[link("Run in the k6 app", '${__data.fields["Run page"]}', new_tab=True)],
-            width=100,
-            no_value=text.DASH,
+            "Project",
+            SCOPE.with_project_name(SCOPE.by_test("k6_cloud_test_info")),
+            "project_name",
+            width=110,
         ),
-        Column("Project", label="project_id", width=90),
-        Column("Id", label="test_id", width=90),
-        link_column("Run page", label="url"),
+        Column("Id", label="test_id", for_links=True),
+        Column("Test page", SCOPE.test_urls(), "page", for_links=True),
+        Column("Run page", label="url", for_links=True),
+        Column("Project id", label="project_id", hidden=True),
+        Column("Run", label="run_id", hidden=True),
         Column(
-            "Failing",
-            SCOPE.by_test("k6_cloud_test_last_outcome", outcome=FAILED_OUTCOMES),
+            "Finished",
+            SCOPE.or_zero(SCOPE.by_test("k6_cloud_test_last_finished_timestamp_seconds")),
             hidden=True,
         ),
     )
-    test_page = link_column("Test page", SCOPE.test_urls(), label="page")
     return build_table(
         "Tests",
         "One row for each test, with the outcome of its last finished run and the state of its newest run."
-        " Failing tests come first, then the newest runs. The name links to the dashboard of the test, the"
-        " run to its page in the k6 app. Columns can be filtered.",
-        [*columns, test_page],
-        sort_by=("Started", "Failing"),
+        " Failing tests come first, the newest failures at the top, then tests with a missed start. The name"
+        " links to the dashboard of the test, the outcome to the run in the k6 app. Columns can be filtered.",
+        columns,
+        sort_by=("Finished", "Missed start", "Failing since"),
         no_value="No tests found. Check that the exporter is scraped, and the filters above.",
     )
 
 
-def relative_time_column(title: str, expr: str) -> Column:
-    """A time relative to now, in the past or the future."""
-    return Column(title, to_milliseconds(expr), unit="dateTimeFromNow", width=130, no_value=text.DASH)
-
-
-def link_column(title: str, expr: str = "", label: str = "url") -> Column:
-    """A URL of the k6 app, shown as a link."""
+def relative_time_column(title: str, expr: str, *, width: int = 125, colour: str = "") -> Column:
+    """A time relative to now, in the past or the future. 0 and no value are a dash."""
     return Column(
         title,
-        expr,
-        label,
-        links=[link("Open in the k6 app", "${__value.raw}", new_tab=True)],
-        width=90,
-        no_value=text.DASH,
+        f"1000 * ({expr})",
+        unit="dateTimeFromNow",
+        mappings=text.build_mappings({0: (text.DASH, "transparent")}),
+        width=width,
+        colour=colour,
     )
 
 
 def state_history() -> Panel:
+    failures = SCOPE.select("k6_cloud_test_consecutive_failures")
+    failing = f"on (test_id) {failures} @ end() > 0"
+    state, legend = SCOPE.newest_run_state(), "{{test_name}} · {{test_id}}"
     return state_timeline(
         "Test states",
-        "Status of the newest run of each test over time, 20 tests per page. A gap means that there was no"
-        " data, because the exporter was down or had dropped stale series. Over long ranges, short runs "
-        "may not be visible.",
-        build_series((SCOPE.by_test("k6_cloud_test_last_run_status"), "{{test_name}} · {{test_id}}")),
-        text.build_mappings(text.STATUS),
+        "State of the newest run of each test over time: while it is active, its status, then its outcome."
+        " Tests that are failing at the end of the time range come first, 20 tests per page. A gap means "
+        "that there was no data, because the exporter was down or had dropped stale series. Over long "
+        "ranges, short runs may not be visible.",
+        build_series((f"({state}) and {failing}", legend), (f"({state}) unless {failing}", legend)),
+        text.build_mappings(text.STATE),
         links=[link("Test dashboard", f"{layout.TEST_LINK}&var-test=${{__field.labels.test_id}}")],
     )
 
 
 def finished_runs() -> Panel:
-    ended = SCOPE.select("k6_cloud_test_runs_finished_total")
-    each = f"max by (project_id, test_id, test_name, outcome) (round(increase({ended}[$__rate_interval])))"
-    return time_series(
-        "Runs by outcome",
+    return runs_by_outcome(
+        SCOPE,
         "Finished runs by outcome, in steps of at least 5 minutes. Runs that finished while the exporter "
         "was down are not counted.",
-        build_series((f"sum by (outcome) ({each})", "{{outcome}}")),
-        unit="short",
-        bars=True,
-        colours={str(code): colour for code, (_, colour) in text.OUTCOME.items()},
-        min_interval="5m",
     )
 
 
 def vus_by_project() -> Panel:
+    running = f"{SCOPE.by_run('k6_cloud_run_vus')} and {SCOPE.by_run('k6_cloud_run_status')} == 2"
     return time_series(
         "Running VUs by project",
-        "Configured maximum of virtual users of the running runs, summed by project.",
-        build_series((f"sum by (project_id) ({RUNNING_VUS})", "project {{project_id}}")),
+        "Configured maximum of virtual users of the running runs, summed by project. The API does not "
+        "provide the current number. The scale is logarithmic.",
+        build_series((SCOPE.with_project_name(f"sum by (project_id) ({running})"), "{{project_name}}")),
         unit="short",
+        no_value="none",
         steps=True,
+        logarithmic=True,
+    )
+
+
+def vu_hours_by_project() -> Panel:
+    used = f"max by (project_id, test_id) ({count_exactly(SCOPE.select('k6_cloud_test_vuh_total'))})"
+    return time_series(
+        "VU hours by project",
+        "Virtual user hours of the runs that finished, in steps of at least an hour (v6 API only).",
+        build_series((SCOPE.with_project_name(f"(sum by (project_id) ({used}) > 0)"), "{{project_name}}")),
+        unit="none",
+        no_value="none",
+        bars=True,
+        min_interval="1h",
     )

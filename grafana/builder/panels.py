@@ -1,7 +1,8 @@
 """A function for each kind of panel, with the settings that differ from Grafana's defaults."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from grafana_foundation_sdk.builders import (
@@ -32,7 +33,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.builder.text import DASH, map_from, map_null
+from grafana.builder.queries import Scope, count_exactly
+from grafana.builder.text import DASH, OUTCOME, map_from, map_null
 
 DATA_SOURCE = DataSourceRef("prometheus", "${datasource}")
 COLUMNS = 24
@@ -42,6 +44,8 @@ Steps = Sequence[tuple[float | None, str]]  # lower bound and colour; the first 
 
 NO_COLOUR_STEPS: Steps = ((None, NEUTRAL),)
 RED_FROM_ONE: Steps = ((None, "green"), (1, "red"))
+# Of the age of the data in seconds.
+AGE_STEPS: Steps = ((None, "green"), (180, "orange"), (300, "red"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +123,25 @@ def tile(
     steps: Steps = NO_COLOUR_STEPS,
     no_value: str = DASH,
     label: str = "",
+    legend: str = "",
     links: Sequence[DashboardLink] = (),
     filled: bool = True,
 ) -> Panel:
-    """One number, or with `label` the value of that label, with a coloured background if `filled`."""
-    reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
+    """One number, with a coloured background if `filled`.
+
+    With `label`, the value of that label instead. With `legend`, all numbers of the result with their names.
+    """
+    reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(bool(label))
     builder = (
         stat.Panel()
         .title(title)
         .description(description)
         .datasource(DATA_SOURCE)
-        .with_target(instant_query(expr, as_table=bool(label)))
+        .with_target(instant_query(expr, as_table=bool(label)).legend_format(legend))
         .reduce_options(reduce.fields(f"/^{label}$/" if label else ""))
         .color_mode(looks.BigValueColorMode.BACKGROUND_SOLID if filled else looks.BigValueColorMode.VALUE)
         .graph_mode(looks.BigValueGraphMode.NONE)
-        .text_mode(looks.BigValueTextMode.VALUE)
+        .text_mode(looks.BigValueTextMode.VALUE_AND_NAME if legend else looks.BigValueTextMode.VALUE)
         .justify_mode(looks.BigValueJustifyMode.CENTER)
         .orientation(looks.VizOrientation.AUTO)
         .no_value(no_value)
@@ -153,14 +161,15 @@ def data_age_tile(expr: str) -> Panel:
     """The time since the last successful poll, the first panel of every dashboard."""
     return tile(
         "Data age",
-        "Time since the last fully successful poll of k6 Cloud. With several exporters, the worst one is "
-        "shown. **If this is not green, the rest of the dashboard may be outdated.** With the default poll"
-        " intervals, orange means that three polls in a row failed. Red means more than five minutes, "
-        "after which the exporter drops series without new data.",
+        "Time since the last fully successful poll of k6 Cloud. If several exporters watch the same tests, "
+        "the best one counts; of several shards, the worst. **If this is not green, the rest of the "
+        "dashboard may be outdated.** With the default poll intervals, orange means that three polls in a "
+        "row failed. Red means more than five minutes, after which the exporter drops series without new "
+        "data.",
         expr,
         unit="s",
         mappings=[map_null("no exporter", "red"), map_from(1e9, "never", "red")],
-        steps=((None, "green"), (180, "orange"), (300, "red")),
+        steps=AGE_STEPS,
         no_value="no exporter",
     )
 
@@ -171,13 +180,21 @@ def time_series(
     series: Sequence[Series],
     *,
     unit: str,
+    no_value: str = DASH,
     bars: bool = False,
     steps: bool = False,
+    thresholds: Steps = (),
+    maximum: float | None = None,
+    logarithmic: bool = False,
     colours: Mapping[str, str] | None = None,
-    right_axis_units: Mapping[str, str] | None = None,
+    colour_patterns: Mapping[str, str] | None = None,
     min_interval: str = "",
 ) -> Panel:
-    """Lines or stacked bars over time. `colours` and `right_axis_units` are by the name of the series."""
+    """Lines or stacked bars over time, from 0 to `maximum` or to at least 1.
+
+    `colours` are by the name of the series, `colour_patterns` by a regular expression for it. `thresholds`
+    are shown as dashed lines.
+    """
     builder = (
         timeseries.Panel()
         .title(title)
@@ -185,7 +202,7 @@ def time_series(
         .datasource(DATA_SOURCE)
         .unit(unit)
         .min(0)
-        .no_value(DASH)
+        .no_value(no_value)
         .draw_style(looks.GraphDrawStyle.BARS if bars else looks.GraphDrawStyle.LINE)
         .fill_opacity(80 if bars else 5)
         .line_width(1)
@@ -193,23 +210,56 @@ def time_series(
         .tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
         .legend(legend_below())
     )
+    # Otherwise the axis of an empty panel ends at 100, or at 10,000 %.
+    builder = builder.axis_soft_max(1) if maximum is None else builder.max(maximum)
     if bars:
         builder = builder.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL).group("A"))
     if steps:
         builder = builder.line_interpolation(looks.LineInterpolation.STEP_AFTER)
+    if logarithmic:
+        scale = common.ScaleDistributionConfig().type(looks.ScaleDistribution.SYMLOG)
+        builder = builder.scale_distribution(scale.log(10).linear_threshold(1))
+    if thresholds:
+        style = common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.DASHED)
+        builder = builder.thresholds(build_thresholds(thresholds)).thresholds_style(style)
+    if unit == "short":
+        builder = builder.decimals(0)
     if min_interval:
         builder = builder.interval(min_interval)
     for one in series:
         builder = builder.with_target(range_query(one))
+    for pattern, colour in (colour_patterns or {}).items():
+        builder = builder.override_by_regexp(pattern, [fixed_colour(colour)])
     for name, colour in (colours or {}).items():
-        properties = [DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})]
-        if unit_of := (right_axis_units or {}).get(name):
-            properties += [
-                DynamicConfigValue("unit", unit_of),
-                DynamicConfigValue("custom.axisPlacement", "right"),
-            ]
-        builder = builder.override_by_name(name, properties)
+        builder = builder.override_by_name(name, [fixed_colour(colour)])
     return builder.build()
+
+
+def runs_by_outcome(scope: Scope, description: str) -> Panel:
+    """Finished runs by outcome as stacked bars, with the passed ones at the bottom."""
+
+    def count_runs(outcome: str) -> str:
+        finished = scope.select("k6_cloud_test_runs_finished_total", outcome=outcome)
+        each = f"max by (project_id, test_id, outcome) ({count_exactly(finished)})"
+        return f"sum by (outcome) ({each}) > 0"
+
+    return time_series(
+        "Runs by outcome",
+        description,
+        build_series(
+            (count_runs("passed"), "{{outcome}}"),
+            (count_runs("failed|aborted|timed_out|error|none"), "{{outcome}}"),
+        ),
+        unit="short",
+        no_value="none",
+        bars=True,
+        colours={str(code): colour for code, (_, colour) in OUTCOME.items()},
+        min_interval="5m",
+    )
+
+
+def fixed_colour(colour: str) -> DynamicConfigValue:
+    return DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
 
 
 def state_timeline(
@@ -251,11 +301,15 @@ def state_timeline(
     return panel
 
 
+TIME_UNITS = {"dateTimeFromNow", "dateTimeAsIso"}
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table: the value of an expression, or one of its labels.
 
-    A label without an expression comes from the result of another column. Hidden columns are for sorting.
+    A label without an expression comes from the result of another column. Hidden columns are for sorting,
+    and columns that are `for_links` are not shown either.
     """
 
     title: str
@@ -266,7 +320,9 @@ class Column:
     links: Sequence[DashboardLink] = ()
     width: int = 0
     no_value: str = ""
+    colour: str = ""
     hidden: bool = False
+    for_links: bool = False
     more_properties: Mapping[str, Any] = field(default_factory=dict)
 
     def override_properties(self) -> list[DynamicConfigValue]:
@@ -276,7 +332,16 @@ class Column:
             properties["unit"] = self.unit
         if self.mappings:
             properties["mappings"] = list(self.mappings)
+        if self.colour or (self.mappings and not self.unit):
             properties["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
+        if self.colour:
+            properties["color"] = {"mode": "fixed", "fixedColor": self.colour}
+        if self.mappings or self.unit in TIME_UNITS:
+            properties["custom.align"] = "left"  # they are texts for the reader, but numbers for Grafana
+        if self.for_links:
+            # The first is for Grafana 11 and 12.0, the second for later versions.
+            properties["custom.hidden"] = True
+            properties["custom.hideFrom"] = {"viz": True, "legend": False, "tooltip": False}
         if self.links:
             properties["links"] = list(self.links)
         if self.width:
@@ -361,6 +426,7 @@ def bar_chart(
     unit: str,
     x_column: str,
     sort_by: Sequence[str],
+    colours: Mapping[str, str],
 ) -> Panel:
     """A group of bars for each row. The column with the title `x_column` names the groups."""
     builder = (
@@ -383,6 +449,8 @@ def bar_chart(
         .tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
         .legend(legend_below())
     )
+    for name, colour in colours.items():
+        builder = builder.override_by_name(name, [fixed_colour(colour)])
     return build_with_columns(builder, columns, sort_by)
 
 
@@ -413,22 +481,50 @@ def panel_line(height: int, *panels: Panel, widths: Sequence[int] = ()) -> Panel
     return PanelLine(height, panels, widths or [COLUMNS // len(panels)] * len(panels))
 
 
-def arrange(*parts: str | PanelLine) -> list[Panel | RowPanel]:
+@dataclass(frozen=True, slots=True)
+class Collapsed:
+    """A row whose panels are hidden until it is opened."""
+
+    title: str
+    lines: Sequence[PanelLine]
+
+
+def collapsed(title: str, *lines: PanelLine) -> Collapsed:
+    return Collapsed(title, lines)
+
+
+def arrange(*parts: str | PanelLine | Collapsed) -> list[Panel | RowPanel]:
     """Places row titles and lines of panels from top to bottom, and gives each panel an id."""
     placed: list[Panel | RowPanel] = []
+    ids = count(1)
     y = 0
     for part in parts:
-        if isinstance(part, str):
-            placed.append(
-                RowPanel(id_val=len(placed) + 1, title=part, grid_pos=GridPos(1, COLUMNS, 0, y), panels=[])
-            )
-            y += 1
+        if isinstance(part, PanelLine):
+            placed += place_line(part, y, ids)
+            y += part.height
             continue
-        x = 0
-        for panel, width in zip(part.panels, part.widths, strict=True):
-            panel.id_val = len(placed) + 1
-            panel.grid_pos = GridPos(part.height, width, x, y)
-            placed.append(panel)
-            x += width
-        y += part.height
+        row = RowPanel(
+            id_val=next(ids),
+            title=part if isinstance(part, str) else part.title,
+            grid_pos=GridPos(1, COLUMNS, 0, y),
+        )
+        row.panels = []
+        placed.append(row)
+        y += 1
+        if isinstance(part, Collapsed):
+            row.collapsed = True
+            below = y
+            for line in part.lines:
+                row.panels += place_line(line, below, ids)
+                below += line.height
     return placed
+
+
+def place_line(line: PanelLine, y: int, ids: Iterator[int]) -> list[Panel]:
+    """Gives the panels of a line their places and ids."""
+    x = 0
+    for panel, width in zip(line.panels, line.widths, strict=True):
+        panel.id_val = next(ids)
+        panel.grid_pos = GridPos(line.height, width, x, y)
+        x += width
+    return list(line.panels)

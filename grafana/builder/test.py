@@ -4,24 +4,25 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardLink, Pa
 
 from grafana.builder import layout, panels, text
 from grafana.builder.panels import (
+    RED_FROM_ONE,
     Column,
     arrange,
     build_series,
     build_table,
+    collapsed,
     data_age_tile,
     link,
     panel_line,
+    runs_by_outcome,
     state_timeline,
     tile,
-    time_series,
 )
-from grafana.builder.queries import Scope, seconds_since_poll, to_milliseconds
+from grafana.builder.queries import Scope, seconds_since_poll, select_last, to_milliseconds
 
 # Runs are distinguished by their ids only, so that renaming the test does not split its series.
 SCOPE = Scope('job=~"$job", test_id="$test"', test="", run="run_id")
 
 NEWEST_RUN = "k6_cloud_test_last_run"
-LAST_FINISHED_RUN_ID = "k6_cloud_test_last_finished_run_id"
 
 EXPLANATION = """\
 - **Planned** is the duration that k6 Cloud expects for a run. **Duration** is how long it generated load.
@@ -55,24 +56,23 @@ def build_test_dashboard() -> Dashboard:
             "Newest run",
             panel_line(4, *newest_run_tiles()),
             "Runs",
-            panel_line(9, run_states(), processing_states()),
             panel_line(10, runs_table()),
-            "Trends",
-            panel_line(8, run_durations(), run_phases()),
-            panel_line(8, duration_and_plan(), vus_and_age(), finished_runs_of_test()),
-            panel_line(6, explanation()),
+            panel_line(10, run_states()),
+            panel_line(8, run_durations(), finished_runs_of_test(), newest_run_phases(), widths=(11, 9, 4)),
+            collapsed("Help", panel_line(6, explanation())),
         ),
     )
 
 
 def result_tiles() -> list[Panel]:
-    ended = SCOPE.select("k6_cloud_test_runs_finished_total", outcome="passed|failed|timed_out|error")
-    passed = SCOPE.select("k6_cloud_test_runs_finished_total", outcome="passed")
+    finished = "k6_cloud_test_runs_finished_total"
+    ended = SCOPE.select(finished, outcome="passed|failed|timed_out|error")
+    passed = SCOPE.select(finished, outcome="passed")
     return [
         data_age_tile(seconds_since_poll('job=~"$job"')),
         tile(
             "Test",
-            "The name of the test; it leads to its page in the k6 app.",
+            "The name of the test. It links to its page in the k6 app.",
             SCOPE.by_test("k6_cloud_test_info", and_by="test_name, url"),
             label="test_name",
             mappings=[text.map_null(text.DASH, "transparent")],
@@ -82,28 +82,39 @@ def result_tiles() -> list[Panel]:
         ),
         tile(
             "Outcome",
-            "Outcome of the last finished run.",
-            SCOPE.last_outcome(),
+            "Outcome of the last finished run. It links to the page of the run in the k6 app.",
+            SCOPE.last_outcome_of_test(),
             label="outcome",
             mappings=text.build_mappings(text.OUTCOME),
+            links=[link("Run in the k6 app", "${__data.fields.url}", new_tab=True)],
+            no_value="no result",
         ),
         tile(
-            "Last finished run",
-            "The run that the outcome is about. It links to its page in the k6 app.",
-            SCOPE.run_with_id(LAST_FINISHED_RUN_ID),
-            label="run_id",
+            "Reason",
+            "Why the last finished run did not pass.",
+            SCOPE.last_outcome_of_test(),
+            label="reason",
             mappings=[text.map_null(text.DASH, "transparent")],
-            links=[link("Run in the k6 app", "${__data.fields.url}", new_tab=True)],
             filled=False,
         ),
+        tile(
+            "Failures",
+            "Number of runs that failed in a row, as far as is known. Runs aborted by a user do not matter.",
+            SCOPE.by_test("k6_cloud_test_consecutive_failures"),
+            unit="short",
+            steps=RED_FROM_ONE,
+            no_value="no result",
+        ),
         relative_time_tile(
-            "Finished", "When the last finished run ended.", "k6_cloud_test_last_finished_timestamp_seconds"
+            "Failing since",
+            "When the first of these runs ended.",
+            SCOPE.by_test("k6_cloud_test_failing_since_timestamp_seconds"),
         ),
         relative_time_tile(
             "Last passed",
             "When the last run that passed ended, as far as it is known.",
-            "k6_cloud_test_last_passed_timestamp_seconds",
-            absent="never",
+            SCOPE.by_test("k6_cloud_test_last_passed_timestamp_seconds"),
+            absent="not known",
         ),
         tile(
             "Pass rate",
@@ -115,13 +126,6 @@ def result_tiles() -> list[Panel]:
             mappings=[text.map_null("no run ended", text.GREY)],
             steps=((None, "red"), (0.5, "orange"), (0.9, "green")),
             no_value="no run ended",
-        ),
-        relative_time_tile(
-            "Next run",
-            "When a schedule will start the test next. Requires the v6 API and a token with access to "
-            "schedules.",
-            "k6_cloud_test_schedule_next_run_timestamp_seconds",
-            absent="not scheduled",
         ),
     ]
 
@@ -139,34 +143,21 @@ def newest_run_tiles() -> list[Panel]:
             no_value="never run",
         ),
         tile(
-            "Status",
-            "Status of the newest run.",
-            SCOPE.by_test(f"{NEWEST_RUN}_status"),
-            mappings=text.build_mappings(text.STATUS),
-        ),
-        tile(
-            "Processing",
-            "Status of the metrics processing of the newest run. There is no result before it has finished.",
-            SCOPE.by_test(f"{NEWEST_RUN}_processing_status"),
-            mappings=text.build_mappings(text.PROCESSING),
-        ),
-        tile(
-            "Result",
-            'Result of the newest run, as reported by k6 Cloud after its end. It can be "passed" for '
-            "aborted runs; the outcome above takes this into account.",
-            SCOPE.by_test(f"{NEWEST_RUN}_result_status"),
-            mappings=text.build_mappings(text.RESULT, no_value="no result yet", colour=text.GREY),
-            no_value="no result yet",
+            "State",
+            "State of the newest run: its status while it is active, then its outcome.",
+            SCOPE.newest_run_state(),
+            mappings=text.build_mappings(text.STATE, no_value="never run"),
+            no_value="never run",
         ),
         relative_time_tile(
             "Started",
             "When the newest run started to generate load.",
-            f"{NEWEST_RUN}_started_timestamp_seconds",
+            SCOPE.by_test(f"{NEWEST_RUN}_started_timestamp_seconds"),
         ),
         relative_time_tile(
             "Ended",
             "When the newest run ended.",
-            f"{NEWEST_RUN}_ended_timestamp_seconds",
+            SCOPE.by_test(f"{NEWEST_RUN}_ended_timestamp_seconds"),
             absent="not yet",
         ),
         tile(
@@ -183,15 +174,31 @@ def newest_run_tiles() -> list[Panel]:
             unit="short",
             filled=False,
         ),
+        relative_time_tile(
+            "Next start",
+            "When a schedule will start the test next. Requires the v6 API and a token with access to "
+            "schedules.",
+            f"({SCOPE.next_start()})",
+            absent="not known",
+        ),
+        tile(
+            "Missed start",
+            "When a schedule should have started the test, if no run was created within 10 minutes.",
+            f"1000 * ({SCOPE.missed_starts()})",
+            unit="dateTimeFromNow",
+            mappings=[text.map_null("none", "transparent")],
+            steps=((None, "red"),),
+            no_value="none",
+        ),
     ]
 
 
-def relative_time_tile(title: str, description: str, metric: str, *, absent: str = text.DASH) -> Panel:
+def relative_time_tile(title: str, description: str, expr: str, *, absent: str = text.DASH) -> Panel:
     """A tile with a time relative to now, in the past or the future."""
     return tile(
         title,
         description,
-        to_milliseconds(SCOPE.by_test(metric)),
+        to_milliseconds(expr),
         unit="dateTimeFromNow",
         filled=False,
         no_value=absent,
@@ -199,21 +206,23 @@ def relative_time_tile(title: str, description: str, metric: str, *, absent: str
 
 
 def run_states() -> Panel:
+    status = SCOPE.select("k6_cloud_run_status")
+    created = SCOPE.select("k6_cloud_run_created_timestamp_seconds")
+    ended_recently = f"min by (run_id) (min_over_time({status}[$__rate_interval])) <= 2"
+    running = f"max by (run_id) ({status}) >= 2 and {ended_recently}"
+    newest = f"topk(20, max by (run_id) ({select_last(created)}))"
     return state_timeline(
-        "Runs",
-        "Status of each run over time: how long it was queued, initializing and running. Overlapping runs "
-        "are shown separately.",
-        build_series((SCOPE.by_run("k6_cloud_run_status"), "{{run_id}}")),
-        text.build_mappings(text.STATUS),
-    )
-
-
-def processing_states() -> Panel:
-    return state_timeline(
-        "Processing",
-        "Status of the metrics processing of each run over time.",
-        build_series((SCOPE.by_run("k6_cloud_run_processing_status"), "{{run_id}}")),
-        text.build_mappings(text.PROCESSING),
+        "Run history",
+        "The newest 20 runs: how long each was queued and initializing, then how long it ran, in the colour"
+        " of its outcome. A run ends where its bar ends.",
+        build_series(
+            (
+                f"(({SCOPE.last_run_state()}) and {running} or max by (run_id) ({status}) < 2)"
+                f" and on (run_id) {newest}",
+                "{{run_id}}",
+            )
+        ),
+        text.build_mappings(text.STATE),
     )
 
 
@@ -234,69 +243,25 @@ def runs_table() -> Panel:
             SCOPE.run_urls_in_range(),
             "run_id",
             links=[link("Run in the k6 app", '${__data.fields["Run page"]}', new_tab=True), zoom],
-            width=110,
+            more_properties={"custom.minWidth": 100},
         ),
-        Column(
-            "Status",
-            SCOPE.by_run_in_range("k6_cloud_run_status"),
-            mappings=text.build_mappings(text.STATUS),
-            width=190,
-        ),
-        Column(
-            "Result",
-            SCOPE.by_run_in_range("k6_cloud_run_result_status"),
-            mappings=text.build_mappings(text.RESULT, no_value="no result yet", colour=text.GREY),
-            width=130,
-        ),
-        Column(
-            "Processing",
-            SCOPE.by_run_in_range("k6_cloud_run_processing_status"),
-            mappings=text.build_mappings(text.PROCESSING),
-            width=120,
-        ),
+        Column("State", SCOPE.run_states_in_range(), mappings=text.build_mappings(text.STATE), width=110),
+        Column("Reason", SCOPE.reasons_in_range(), "reason", width=160, no_value=text.DASH),
         time_column("Started", "k6_cloud_run_started_timestamp_seconds", zoom),
         time_column("Ended", "k6_cloud_run_ended_timestamp_seconds"),
-        Column("Waiting", waiting_time(SCOPE), unit="dthms", width=100, no_value=text.DASH),
-        Column(
-            "Duration",
-            SCOPE.by_run_in_range("k6_cloud_run_execution_seconds"),
-            unit="dthms",
-            width=100,
-            no_value=text.DASH,
-        ),
-        Column(
-            "Planned",
-            SCOPE.by_run_in_range("k6_cloud_run_duration_seconds"),
-            unit="dthms",
-            width=100,
-            no_value=text.DASH,
-        ),
-        Column("VUs", SCOPE.by_run_in_range("k6_cloud_run_vus"), unit="short", width=80, no_value=text.DASH),
-        Column(
-            "VUh",
-            SCOPE.by_run_in_range("k6_cloud_run_vuh"),
-            unit="short",
-            width=80,
-            no_value=text.DASH,
-            more_properties={"decimals": 2},
-        ),
-        Column(
-            "Run page",
-            label="url",
-            links=[link("Open in the k6 app", "${__value.raw}", new_tab=True)],
-            no_value=text.DASH,
-        ),
-        Column(
-            "Created",
-            to_milliseconds(SCOPE.by_run_in_range("k6_cloud_run_created_timestamp_seconds")),
-            hidden=True,
-        ),
+        Column("Waiting", waiting_time(SCOPE), unit="dthms", width=90, no_value=text.DASH),
+        run_column("Duration", "k6_cloud_run_execution_seconds", unit="dthms"),
+        run_column("Planned", "k6_cloud_run_duration_seconds", unit="dthms"),
+        run_column("VUs", "k6_cloud_run_vus"),
+        run_column("VUh", "k6_cloud_run_vuh", decimals=2),
+        Column("Run page", label="url", for_links=True),
+        Column("Created", SCOPE.by_run_in_range("k6_cloud_run_created_timestamp_seconds"), hidden=True),
     )
     return build_table(
         "Runs",
         "All runs with data in the selected time range, with their last known values, newest first. The id"
-        " links to the page of the run in the k6 app. The start time offers to set the time range to the "
-        "run.",
+        " links to the page of the run in the k6 app, and offers to set the time range to the run. The "
+        "reason is known for runs that finished while the exporter was running.",
         columns,
         sort_by=("Created",),
         no_value="No run of this test in this time range.",
@@ -310,77 +275,60 @@ def time_column(title: str, metric: str, *links: DashboardLink) -> Column:
         to_milliseconds(SCOPE.by_run_in_range(metric)),
         unit="dateTimeAsIso",
         links=links,
-        width=170,
+        width=165,
         no_value=text.DASH,
     )
 
 
+def run_column(title: str, metric: str, *, unit: str = "short", decimals: int | None = None) -> Column:
+    """A column with a number of each run."""
+    return Column(
+        title,
+        SCOPE.by_run_in_range(metric),
+        unit=unit,
+        width=90,
+        no_value=text.DASH,
+        more_properties={} if decimals is None else {"decimals": decimals},
+    )
+
+
 def run_durations() -> Panel:
+    created = SCOPE.by_run_in_range("k6_cloud_run_created_timestamp_seconds")
     return panels.bar_chart(
         "Waiting and run duration",
         "Waiting time, run duration and planned duration of each run in the selected time range, newest "
-        "first.",
+        "first, by the time of its creation.",
         (
-            Column("Run", SCOPE.by_run_in_range("k6_cloud_run_info"), "run_id"),
+            Column("Created", to_milliseconds(created), unit="time:MM-DD HH:mm"),
             Column("Waiting", waiting_time(SCOPE)),
             Column("Duration", SCOPE.by_run_in_range("k6_cloud_run_execution_seconds")),
             Column("Planned", SCOPE.by_run_in_range("k6_cloud_run_duration_seconds")),
-            Column("Created", SCOPE.by_run_in_range("k6_cloud_run_created_timestamp_seconds"), hidden=True),
+            Column("Run", label="run_id", hidden=True),
         ),
         unit="s",
-        x_column="Run",
+        x_column="Created",
         sort_by=("Created",),
-    )
-
-
-def run_phases() -> Panel:
-    return time_series(
-        "Phases of the newest run",
-        "Duration of each completed phase of the newest run. The legacy API provides only the running phase.",
-        build_series((SCOPE.by_test(f"{NEWEST_RUN}_phase_seconds", and_by="phase"), "{{phase}}")),
-        unit="s",
-        steps=True,
-        colours=text.PHASE,
-    )
-
-
-def duration_and_plan() -> Panel:
-    ran = SCOPE.value_of_run_with_id("k6_cloud_run_execution_seconds", LAST_FINISHED_RUN_ID)
-    planned = SCOPE.value_of_run_with_id("k6_cloud_run_duration_seconds", LAST_FINISHED_RUN_ID)
-    return time_series(
-        "Run and planned duration",
-        "Run duration and planned duration of the last finished run over time.",
-        build_series((ran, "duration"), (planned, "planned")),
-        unit="s",
-        steps=True,
-        colours={"duration": "blue", "planned": text.GREY},
-    )
-
-
-def vus_and_age() -> Panel:
-    created = SCOPE.by_test(f"{NEWEST_RUN}_created_timestamp_seconds")
-    return time_series(
-        "VUs and age of the newest run",
-        "Configured maximum of virtual users of the newest run, and the time since its creation on the "
-        "right axis.",
-        build_series((SCOPE.by_test(f"{NEWEST_RUN}_vus"), "VUs"), (f"time() - {created}", "age")),
-        unit="short",
-        steps=True,
-        colours={"VUs": "blue", "age": text.GREY},
-        right_axis_units={"age": "s"},
+        colours={"Waiting": "light-blue", "Duration": "blue", "Planned": text.GREY},
     )
 
 
 def finished_runs_of_test() -> Panel:
-    ended = SCOPE.select("k6_cloud_test_runs_finished_total")
-    return time_series(
-        "Runs by outcome",
-        "Finished runs of the test by outcome, in steps of at least 5 minutes.",
-        build_series((f"max by (outcome) (round(increase({ended}[$__rate_interval])))", "{{outcome}}")),
-        unit="short",
-        bars=True,
-        colours={str(code): colour for code, (_, colour) in text.OUTCOME.items()},
-        min_interval="5m",
+    return runs_by_outcome(
+        SCOPE,
+        "Finished runs of the test by outcome, in steps of at least 5 minutes. Runs that finished while the "
+        "exporter was down are not counted.",
+    )
+
+
+def newest_run_phases() -> Panel:
+    return tile(
+        "Newest run",
+        "How long each completed phase of the newest run took. The legacy API provides only the phase "
+        "running.",
+        SCOPE.by_test(f"{NEWEST_RUN}_phase_seconds", and_by="phase"),
+        unit="s",
+        legend="{{phase}}",
+        filled=False,
     )
 
 

@@ -23,49 +23,37 @@ LIGHT_GREY = "#b8b8b8"
 
 ValueTexts = Mapping[int | str, tuple[str, str]]
 
-STATUS: ValueTexts = {
-    -2: ("created", LIGHT_GREY),
-    -1: ("validated", LIGHT_GREY),
-    0: ("queued", "super-light-blue"),
-    1: ("initializing", "light-blue"),
-    2: ("running", "blue"),
-    3: ("finished", "green"),
-    4: ("timed out", "orange"),
-    5: ("aborted by user", "purple"),  # a decision, not an error
-    6: ("aborted by system", "dark-red"),
-    7: ("aborted by script error", "red"),
-    8: ("aborted by threshold", "semi-dark-red"),
-    9: ("aborted by limit", "dark-orange"),
-    10: ("archived", GREY),
-}
-
-PROCESSING: ValueTexts = {
-    0: ("not started", GREY),
-    1: ("processing", "blue"),
-    2: ("finished", "green"),
-    3: ("error", "red"),
-}
-
-RESULT: ValueTexts = {
-    0: ("passed", "green"),
-    1: ("failed", "red"),
-    2: ("error", "dark-red"),
-}
-
 OUTCOME: ValueTexts = {
     "passed": ("passed", "green"),
     "failed": ("failed", "red"),
-    "aborted": ("aborted", "purple"),
+    "aborted": ("aborted", "purple"),  # a decision, not an error
     "timed_out": ("timed out", "orange"),
     "error": ("error", "dark-red"),
     "none": ("no result", GREY),
 }
 
-PHASE: Mapping[str, str] = {
-    "queued": "super-light-blue",
-    "initializing": "light-blue",
-    "running": "blue",
-    "processing": "purple",
+# The state of a run: what it does while it is active, then its outcome, in the same words and colours. The
+# codes are those of `queries.build_state`: the status, or for status 3 (finished) with a result
+# 13 + 10 * result, plus 20 if processing failed.
+STATE: ValueTexts = {
+    -2: ("created", LIGHT_GREY),
+    -1: ("validated", LIGHT_GREY),
+    0: ("queued", "super-light-blue"),
+    1: ("initializing", "light-blue"),
+    2: ("running", "blue"),
+    3: OUTCOME["none"],
+    4: OUTCOME["timed_out"],
+    5: OUTCOME["aborted"],
+    6: OUTCOME["error"],
+    7: OUTCOME["error"],
+    8: OUTCOME["failed"],
+    9: OUTCOME["error"],
+    10: OUTCOME["none"],
+    13: OUTCOME["passed"],
+    23: OUTCOME["failed"],
+    33: OUTCOME["error"],
+    43: OUTCOME["failed"],
+    53: OUTCOME["error"],
 }
 
 POLL: ValueTexts = {0: ("failed", "red"), 1: ("succeeded", "green")}

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -194,9 +195,10 @@ def test_only_changed_tests_are_rendered() -> None:
 @pytest.mark.parametrize("family", [*TABLE, *PROJECT_TABLE], ids=lambda family: family.name)
 def test_family_declares_the_labels_of_its_samples(family: Family) -> None:
     run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=((Phase.RUNNING, 5.0),))
+    failed = replace(run, id=2, result=1, created=2.0)
     test = LoadTest(7, "x", next_run=1.0)
     test_state = (
-        State().apply(StateUpdate(monotonic=0, now=2, updates={7: TestUpdate(test, (run,))})).tests[7]
+        State().apply(StateUpdate(monotonic=0, now=2, updates={7: TestUpdate(test, (failed, run))})).tests[7]
     )
     project = Project(3, "Shop", "uid", limits=ProjectLimits(1.0, 2.0, 3.0))
     subjects: dict[str, Run | TestState | Project] = {"run": run, "test": test_state, "project": project}

@@ -100,5 +100,12 @@ def finished_test(prometheus: Prometheus) -> str:
 
 
 @pytest.fixture(scope="session")
+def failing_test(prometheus: Prometheus) -> str:
+    """The id of a test of which all runs fail."""
+    (found,) = prometheus.query('max by (test_id) (k6_cloud_test_info{test_name="search-load"})')
+    return str(found["metric"]["test_id"])
+
+
+@pytest.fixture(scope="session")
 def promtool() -> str:
     return require_program("promtool", "prometheus")

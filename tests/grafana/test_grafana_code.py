@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from exporter.model import Outcome, ProcessingStatus, ResultStatus, RunStatus
+from exporter.model import Outcome, RunStatus
 from grafana.builder import text
 from tests.grafana.conftest import Prometheus
 from tests.support.dashboards import ROOT, DashboardQuery, find_panel
@@ -20,6 +20,7 @@ MODULES = ROOT / ".tools" / "grafana" / "node_modules"
 
 Samples = Sequence[Mapping[str, Any]]
 NOW = 1_790_000_000
+MISSED = -1  # the state of the newest run of a test whose schedule missed a start, in these tests
 
 
 @pytest.fixture(scope="session")
@@ -133,28 +134,31 @@ def test_links_in_tables_use_existing_columns() -> None:
 
 
 def build_overview_results(tests: Iterable[tuple[int, str, int | None]]) -> dict[str, Samples]:
-    """Query results for tests with these ids, outcomes and statuses (None: never run)."""
-    panel = find_panel("k6-cloud-overview", "Tests")
+    """Query results for tests with these ids, outcomes and states (None: never run)."""
     results: dict[str, Samples] = {}
-    for target in panel["targets"]:
-        samples = []
-        for test_id, outcome, status in tests:
-            labels = {"project_id": "1", "test_id": str(test_id), "test_name": f"test {test_id}"}
-            value: float | None = None
-            if "topk" in target["expr"] and "last_outcome" in target["expr"]:
-                labels["outcome"], value = outcome, 1
-            elif "last_outcome" in target["expr"]:
-                value = outcome in {"failed", "error", "timed_out"}
-            elif "test_info" in target["expr"]:
-                labels["page"], value = f"https://app.k6.io/tests/{test_id}", 1
-            elif "last_run_status" in target["expr"]:
-                value = status
-            elif "started" in target["expr"] and status is not None:
-                value = (NOW + test_id) * 1000
-            if value is not None:
-                samples.append({"metric": labels, "value": [NOW, str(float(value))]})
-        results[target["refId"]] = samples
+    for target in find_panel("k6-cloud-overview", "Tests")["targets"]:
+        samples = [build_overview_sample(target["expr"], *test) for test in tests]
+        results[target["refId"]] = [sample for sample in samples if sample["value"][1] is not None]
     return results
+
+
+def build_overview_sample(expr: str, test_id: int, outcome: str, state: int | None) -> dict[str, Any]:
+    """A sample of the query of one column; its value is None if the test has none."""
+    last = {"outcome": outcome, "reason": "", "run_id": "1", "url": "https://app.k6.io/runs/1"}
+    fails = outcome in {"failed", "error", "timed_out"}
+    # By the first of these metrics in the expression.
+    columns: dict[str, tuple[dict[str, str], float | None]] = {
+        "last_finished_info": (last, NOW + test_id),
+        "project_info": ({"project_name": "shop"}, 1),
+        "last_run_status": ({}, state),
+        "failing_since": ({}, (NOW + test_id) * 1000 if fails else 0),
+        "schedule_due": ({}, NOW * 1000 if state == MISSED else 0),
+        "last_finished_timestamp": ({}, 0 if state is None else NOW + test_id),
+        "test_info": ({"page": f"https://app.k6.io/tests/{test_id}"}, 1),
+    }
+    labels, value = next((column for metric, column in columns.items() if metric in expr), ({}, None))
+    named = {"project_id": "1", "test_id": str(test_id), "test_name": f"test {test_id}"}
+    return {"metric": named | labels, "value": [NOW, value]}
 
 
 def test_overview_shows_text_and_colour_of_every_code(node: str) -> None:
@@ -165,17 +169,24 @@ def test_overview_shows_text_and_colour_of_every_code(node: str) -> None:
     texts = dict(zip(cell_texts(table, "Id"), both, strict=True))
 
     assert texts == {
-        str(number): (text.OUTCOME[outcome][0], text.STATUS[status][0]) for number, outcome, status in tests
+        str(number): (text.OUTCOME[outcome][0], text.STATE[status][0]) for number, outcome, status in tests
     }
     colours = {cell["text"]: cell["color"] for cell in table["Outcome"]}
     assert len(set(colours.values())) == len(colours)
 
 
-def test_failing_tests_come_first_then_the_newest(node: str) -> None:
-    tests = [(1, "passed", 3), (2, "failed", 3), (3, "none", None), (4, "error", 7), (5, "passed", 2)]
+def test_failing_then_missed_then_newest_come_first(node: str) -> None:
+    tests = [
+        (1, "passed", 13),
+        (2, "failed", 23),
+        (3, "none", None),
+        (4, "error", 7),
+        (5, "passed", 2),
+        (0, "passed", MISSED),
+    ]
     table = render_table(node, find_panel("k6-cloud-overview", "Tests"), build_overview_results(tests))
 
-    assert cell_texts(table, "Test") == ["test 4", "test 2", "test 5", "test 1", "test 3"]
+    assert cell_texts(table, "Test") == [f"test {number}" for number in (4, 2, 0, 5, 1, 3)]
 
 
 @pytest.mark.parametrize("count", [1, 200])
@@ -195,35 +206,30 @@ def test_test_without_runs_is_shown_as_never_run(node: str) -> None:
     table = render_table(
         node,
         find_panel("k6-cloud-overview", "Tests"),
-        build_overview_results([(1, "none", None), (2, "passed", 3)]),
+        build_overview_results([(1, "none", None), (2, "passed", 13)]),
     )
 
     assert dict(zip(cell_texts(table, "Test"), cell_texts(table, "Newest run"), strict=True)) == {
         "test 1": "never run",
-        "test 2": "finished",
+        "test 2": "passed",
     }
 
 
-CODED = [
-    ("k6-cloud-test", "Status", text.STATUS, RunStatus),
-    ("k6-cloud-test", "Processing", text.PROCESSING, ProcessingStatus),
-    ("k6-cloud-test", "Result", text.RESULT, ResultStatus),
-]
-
-
-@pytest.mark.parametrize(("uid", "title", "expected", "codes"), CODED, ids=[case[1] for case in CODED])
-def test_codes_show_their_text_and_unknown_ones_their_number(
-    node: str, uid: str, title: str, expected: text.ValueTexts, codes: Iterable[int]
-) -> None:
-    panel = find_panel(uid, title, "stat")
-    values = [*(int(code) for code in codes), 42, None]
+def test_states_show_their_text_and_unknown_ones_their_number(node: str) -> None:
+    panel = find_panel("k6-cloud-test", "State")
+    values = [*text.STATE, 42, None]
     given = {"fields": [{"name": "Value", "type": "number", "values": values}]}
     response = run_node(node, {"panels": [{"panel": panel, "frames": [given]}]})
     cells = response["panels"][0][0]["columns"][0]["cells"]
 
-    assert [cell["text"] for cell in cells[:-2]] == [expected[int(code)][0] for code in codes]
+    assert [cell["text"] for cell in cells[:-2]] == [word for word, _ in text.STATE.values()]
     assert cells[-2]["text"] == "42"
-    assert cells[-1]["text"] in {text.DASH, "no result yet"}
+    assert cells[-1]["text"] == "never run"
+    assert (
+        cells[values.index(23)]["color"]
+        == cells[values.index(8)]["color"]
+        != cells[values.index(13)]["color"]
+    )
 
 
 def test_data_age_is_red_without_an_exporter(node: str) -> None:
@@ -246,6 +252,6 @@ def test_timeline_has_a_gap_where_data_is_missing(node: str) -> None:
     (gap,) = run_node(node, {"gaps": series})["gaps"]
 
     assert [time / 60_000 for time in gap] == [3, 4, 5, 6, 7, 8, 9]
-    for title in ("Runs", "Processing"):
-        timeline = find_panel("k6-cloud-test", title, "state-timeline")
+    for uid, title in (("k6-cloud-test", "Run history"), ("k6-cloud-overview", "Test states")):
+        timeline = find_panel(uid, title)
         assert "insertNulls" not in timeline["fieldConfig"]["defaults"].get("custom", {})

@@ -80,6 +80,10 @@ def test_failures_since_a_pass_need_no_further_request() -> None:
         lab.poll()
 
         assert single_value(lab, "k6_cloud_test_consecutive_failures") == 2
+        # The end of the second run.
+        since = single_value(lab, "k6_cloud_test_failing_since_timestamp_seconds")
+        assert since is not None
+        assert START - 3000.0 < since < START - 2400.0
         assert not [request for request in lab.take_requests() if f"load_tests/{test}" in request]
 
 

@@ -20,6 +20,7 @@ VARIABLES = {
     "$project": ".*",
     "$name": "",
     "$__rate_interval": "15s",
+    "$__interval": "15s",
     "$__range": "600s",
 }
 
@@ -33,9 +34,14 @@ class DashboardQuery:
 
     dashboard: str
     title: str
-    expr: str
+    source: str
     panel: dict[str, Any] | None = None
     labels: frozenset[str] = frozenset()
+
+    @property
+    def expr(self) -> str:
+        """The expression without the formats of variables, whose braces look like those of a selector."""
+        return re.sub(r"\$\{(\w+):regex\}", r"$\1", self.source)
 
     def __str__(self) -> str:
         return f"{self.dashboard}: {self.title}: {self.expr}"
@@ -43,13 +49,21 @@ class DashboardQuery:
     def with_variables(self, **more: str) -> str:
         """The expression with the variables replaced, as Grafana sends it to Prometheus."""
         values = {**VARIABLES, **{f"${name}": value for name, value in more.items()}}
+        escaped = {f"${{{name[1:]}:regex}}": escape_regex(value) for name, value in values.items()}
+        values |= escaped
         names = "|".join(re.escape(name) for name in sorted(values, key=len, reverse=True))
-        return re.sub(names, lambda found: values[found[0]], self.expr)
+        return re.sub(names, lambda found: values[found[0]], self.source)
+
+
+def escape_regex(value: str) -> str:
+    """The value of a variable with the format `regex`, as Grafana escapes it."""
+    return re.sub(r"[\\^$*+?.()|\[\]{}/]", r"\\\g<0>", value)
 
 
 def panels(uid: str) -> list[dict[str, Any]]:
-    """The panels of a dashboard without its row titles."""
-    return [panel for panel in DASHBOARDS[uid]["panels"] if panel["type"] != "row"]
+    """The panels of a dashboard without its row titles, but with the panels of collapsed rows."""
+    placed = DASHBOARDS[uid]["panels"]
+    return [panel for one in placed for panel in (one["panels"] if one["type"] == "row" else [one])]
 
 
 def all_panels() -> list[tuple[str, dict[str, Any]]]:
@@ -68,7 +82,7 @@ def legend_labels(legend: str) -> frozenset[str]:
 def panel_queries() -> Iterator[DashboardQuery]:
     for uid, panel in query_panels():
         for target in panel["targets"]:
-            labels = legend_labels(target.get("legendFormat", ""))
+            labels = legend_labels(target.get("legendFormat") or "")
             fields = panel.get("options", {}).get("reduceOptions", {}).get("fields", "")
             yield DashboardQuery(
                 uid, panel["title"], target["expr"], panel, labels | set(re.findall(r"\w+", fields))
@@ -94,7 +108,10 @@ def variable_queries() -> Iterator[DashboardQuery]:
                 yield DashboardQuery(uid, one["name"], values[1], None, frozenset({values[2]}))
             else:
                 assert result, one["query"]
-                yield DashboardQuery(uid, one["name"], result[1], None, frozenset({"test_id", "text"}))
+                labels = set(re.findall(r"(\w+)=", one["regex"])) - {
+                    "project_name"
+                }  # not every project has one
+                yield DashboardQuery(uid, one["name"], result[1], None, frozenset(labels))
 
 
 def all_queries() -> list[DashboardQuery]:
