@@ -65,7 +65,7 @@ function Cell({ panel, variables }: { panel: any; variables: any[] }) {
 }
 
 function RowTitle({ panel, style }: any) {
-  const hidden = panel.collapsed ? ` (${panel.panels.length} panels)` : "";
+  const hidden = panel.collapsed ? ` (${panel.panels.length} ${panel.panels.length === 1 ? "panel" : "panels"})` : "";
   return (
     <div style={{ ...style, fontSize: 16, fontWeight: 500, color: theme.colors.text.primary }}>
       {panel.collapsed ? "›" : "⌄"} {panel.title}
