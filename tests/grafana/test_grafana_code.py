@@ -222,7 +222,7 @@ def test_states_show_their_text_and_unknown_ones_their_number(node: str) -> None
     response = run_node(node, {"panels": [{"panel": panel, "frames": [given]}]})
     cells = response["panels"][0][0]["columns"][0]["cells"]
 
-    assert [cell["text"] for cell in cells[:-2]] == [word for word, _ in text.STATE.values()]
+    assert [cell["text"] for cell in cells[:-2]] == [shown for shown, _ in text.STATE.values()]
     assert cells[-2]["text"] == "42"
     assert cells[-1]["text"] == "never run"
     assert (

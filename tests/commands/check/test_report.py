@@ -1,6 +1,5 @@
 """The report of `check` for several configurations, in report.txt, and its exit status."""
 
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -36,8 +35,6 @@ def cloud() -> Iterator[tuple[World, str]]:
     simulated = build_world()
     with serve_simulator(Simulator(simulated, tokens=["demo"])) as url:
         yield simulated, url
-    # `check` runs in this process here, and the level that it sets would hide log lines from other tests.
-    logging.getLogger("exporter.polling").setLevel(logging.NOTSET)
 
 
 def run_check(url: str, *arguments: str, **environ: str) -> tuple[int, str]:
