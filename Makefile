@@ -5,7 +5,8 @@
 # make golden             rewrite golden files and the generated parts of documents
 # make dashboards         rewrite grafana/dashboards from grafana/builder
 # make image              build the container image; CONTAINER=podman for another program than docker
-# make pictures           retake the pictures of the documents; the status page needs Chromium
+# make pictures           retake the pictures of the documents; needs Chromium, Prometheus and Node.js
+# make test-preview       draw the dashboards with Grafana's components and test what is shown; 480 MB of packages
 # make test-lowest        the unit tests with the lowest allowed version of each dependency, on Python 3.11
 # make test-newest        the unit tests with the newest version of each dependency, pre-releases included
 # make test-prometheus-3  alerts and end-to-end tests with Prometheus 3, which is built first; needs Go
@@ -22,7 +23,7 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest test-prometheus-3 lint tools tools-prometheus-3 dashboards golden image bench faults soak pictures lock upgrade clean
+.PHONY: demo test test-lowest test-newest test-prometheus-3 test-preview lint tools tools-prometheus-3 dashboards golden image bench faults soak pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@echo "Command:            $(BIN)/python -m exporter (k6-cloud-exporter once it is installed)"
@@ -68,6 +69,20 @@ tools-prometheus-3: .tools/promtool-3 .tools/prometheus-3
 test-prometheus-3: tools tools-prometheus-3
 	TEST_PROMETHEUS=3 $(BIN)/python -m pytest tests/alerts tests/helm/test_alerts.py tests/system tests/grafana
 
+# Not part of `tools`, and so of `make test`, because of the size of the packages.
+PREVIEW := tests/grafana/preview/page
+.tools/preview/installed: $(PREVIEW)/package-lock.json
+	@mkdir -p $(@D)
+	cp $(PREVIEW)/package.json $(PREVIEW)/package-lock.json $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.tools/preview/app.js: .tools/preview/installed $(wildcard $(PREVIEW)/*)
+	node $(PREVIEW)/build.mjs
+
+test-preview: tools .tools/preview/app.js
+	TEST_PREVIEW=1 $(BIN)/python -m pytest tests/grafana/preview
+
 # Expected output as literal text, and the parts of documents that are made of the code.
 golden: $(VENV)/dev
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k "golden or readme or document" $(UNIT)
@@ -90,10 +105,11 @@ faults: $(VENV)/dev
 soak: $(VENV)/dev
 	$(BIN)/python -m tests.faults soak --reload
 
-pictures: $(VENV)/dev
+pictures: $(VENV)/dev .tools/preview/app.js
 	@$(BIN)/python -m tests.commands.runs.pictures
 	@echo "docs/runs-list.svg docs/runs-watch.svg"
 	@$(BIN)/python -m tests.web.pictures
+	@$(BIN)/python -m tests.grafana.preview.pictures
 
 lock: $(VENV)/dev
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --output-file requirements.txt
