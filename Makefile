@@ -10,6 +10,7 @@
 # make test-lowest        the unit tests with the lowest allowed version of each dependency, on Python 3.11
 # make test-newest        the unit tests with the newest version of each dependency, pre-releases included
 # make test-prometheus-3  alerts and end-to-end tests with Prometheus 3, which is built first; needs Go
+# make test-engines       alerts on all rule engines: promtool 2 and 3, and vmalert-tool; needs Go
 # make bench              measure speed and memory, and write bench/RESULTS.md; ten minutes on an idle machine
 # make faults             inject faults at length, and write tests/faults/RESULTS.md; ten minutes
 # make soak               200 scrapers for ten minutes on each API version, on an idle machine
@@ -23,7 +24,7 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest test-prometheus-3 test-preview lint tools tools-prometheus-3 dashboards golden image bench faults soak pictures lock upgrade clean
+.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 dashboards golden image bench faults soak pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@echo "Command:            $(BIN)/python -m exporter (k6-cloud-exporter once it is installed)"
@@ -82,6 +83,10 @@ PREVIEW := tests/grafana/preview/page
 
 test-preview: tools .tools/preview/app.js
 	TEST_PREVIEW=1 $(BIN)/python -m pytest tests/grafana/preview
+
+# TEST_ENGINES=all: the tests with vmalert-tool take minutes, so `make test` leaves them out.
+test-engines: tools tools-prometheus-3
+	TEST_ENGINES=all $(BIN)/python -m pytest tests/alerts --numprocesses=2 --dist=loadgroup
 
 # Expected output as literal text, and the parts of documents that are made of the code.
 golden: $(VENV)/dev

@@ -17,8 +17,7 @@ Written by `make golden`. Runbook links are left out; tests/alerts/test_rules.py
 
 
 def format_message(alert: str, annotations: dict[str, str]) -> str:
-    links = [f"{key}: {url}" for key, url in annotations.items() if key in {"run_url", "test_url"}]
-    text = "\n".join([annotations["summary"], annotations["description"], *links])
+    text = "\n".join([annotations["summary"], annotations["description"], annotations["dashboard_url"]])
     return f"{alert}\n{indent(text, '    ')}"
 
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from exporter import PROJECT_URL
-from tests.support.promtool import CASES, run_case
+from tests.support.programs import vmalert_tool
+from tests.support.promtool import CASES, run_case, run_case_with_vmalert
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = ROOT / "grafana" / "alerts.yaml"
@@ -19,7 +20,8 @@ GOLDEN = [ROOT / "tests" / "exposition" / name for name in ("legacy.prom", "v6.p
 
 RUNBOOK_URL = f"{PROJECT_URL}/blob/main/docs/runbooks.md"
 TEST_LABELS = {"project_id", "test_id", "test_name"}
-TARGET = {"job", "instance"}  # the labels that Prometheus adds to each series
+# The labels that Prometheus, and on Kubernetes its operator, adds to each series.
+TARGET = {"job", "namespace", "instance"}
 # Recorded by users themselves; see the runbook of K6CloudTestNotRun.
 USER_RECORDED = {"k6_cloud:test_expected_interval_seconds"}
 
@@ -32,6 +34,7 @@ def load_rules() -> list[Rule]:
 
 
 ALERTS: dict[str, Rule] = {rule["alert"]: rule for rule in load_rules() if "alert" in rule}
+TEST_ALERTS = [alert for alert in ALERTS if alert.startswith(("K6CloudTest", "K6CloudScheduled"))]
 RECORDED = {rule["record"] for rule in load_rules() if "record" in rule}
 
 
@@ -65,8 +68,8 @@ def find_grouping_labels(expression: str) -> set[str]:
 
 
 def find_created_labels(expression: str) -> set[str]:
-    """The labels that count_values adds."""
-    return set(re.findall(r'count_values by \([^)]*\) \("(\w+)"', expression))
+    """The labels that label_replace adds."""
+    return set(re.findall(r'"(\w+)", "\w+", "", ""', expression))
 
 
 def test_promtool_lint_finds_no_problem_in_the_rules(promtool: str) -> None:
@@ -84,6 +87,15 @@ def test_promtool_lint_finds_no_problem_in_the_rules(promtool: str) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 def test_alerts_fire_as_the_case_expects(case: Path, promtool: str) -> None:
     result = run_case(promtool, case, yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"])
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_alerts_fire_on_vmalert_as_the_case_expects(case: Path) -> None:
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+
+    result = run_case_with_vmalert(vmalert_tool(), case, groups)
 
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -117,19 +129,50 @@ def test_alert_has_severity_summary_description_and_runbook(alert: str) -> None:
     assert annotations["runbook_url"] == f"{RUNBOOK_URL}#{alert.lower()}"
 
 
-@pytest.mark.parametrize("alert", [alert for alert in ALERTS if alert.startswith("K6CloudTest")])
+@pytest.mark.parametrize("alert", TEST_ALERTS)
 def test_alert_on_a_test_names_and_links_it(alert: str) -> None:
-    rule = ALERTS[alert]
+    annotations = ALERTS[alert]["annotations"]
 
-    assert rule["annotations"]["summary"].startswith("k6 test {{ $labels.test_name }} ")
+    assert annotations["summary"].startswith("k6 test {{ $labels.test_name }} ")
     for label in TEST_LABELS:
-        assert f"$labels.{label}" in rule["annotations"]["description"]
-    assert "{{ $labels.url }}" in {
-        rule["annotations"].get("run_url", ""),
-        rule["annotations"].get("test_url", ""),
-    }
-    # Otherwise each run would raise an alert of its own.
-    assert rule["labels"]["url"] == ""
+        assert f"$labels.{label}" in annotations["description"]
+    assert "{{ .Labels.url }}" in annotations["description"]
+    assert annotations["dashboard_url"] == "/d/k6-cloud-test?var-test={{ $labels.test_id }}"
+
+
+def test_dashboard_urls_are_those_of_existing_dashboards() -> None:
+    uids = {path.stem for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
+
+    for rule in ALERTS.values():
+        assert re.fullmatch(r"/d/([\w-]+)(\?.*)?", rule["annotations"]["dashboard_url"])[1] in uids  # type: ignore[index]
+
+
+def test_rules_are_short_enough_to_read() -> None:
+    assert len(RECORDED) <= 3
+    for rule in load_rules():
+        assert len(rule["expr"].strip().splitlines()) <= 15, rule
+
+
+def test_groups_have_at_most_the_20_rules_of_mimir() -> None:
+    for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]:
+        assert len(group["rules"]) <= 20
+
+
+def test_no_rule_reads_its_own_result() -> None:
+    for rule in load_rules():
+        assert rule.get("record") not in find_metrics(rule["expr"])
+
+
+def test_rules_remove_no_labels() -> None:
+    """An empty label is removed by Prometheus, but not by vmalert."""
+    for rule in load_rules():
+        assert "" not in rule.get("labels", {}).values()
+
+
+def test_rules_are_grouped_by_job_and_namespace() -> None:
+    for rule in load_rules():
+        for labels in re.findall(r"\bby \(([^)]*)\)", rule["expr"]):
+            assert {"job", "namespace"} <= set(labels.split(", ")) or labels == "test_id", rule
 
 
 def test_every_metric_in_a_rule_is_exposed_or_recorded() -> None:
@@ -148,7 +191,7 @@ def test_every_recorded_series_is_used() -> None:
 
 def test_selectors_use_labels_of_the_metric() -> None:
     labels: Mapping[str, set[str]] = read_exposed_labels() | {
-        "k6_cloud:test_last_finished_status": TEST_LABELS | {"outcome"}
+        "k6_cloud:test_oldest_run_timestamp_seconds": TEST_LABELS | {"phase"}
     }
 
     for rule in load_rules():
@@ -161,13 +204,6 @@ def test_grouping_and_joining_labels_exist() -> None:
 
     for rule in load_rules():
         assert find_grouping_labels(rule["expr"]) <= known | find_created_labels(rule["expr"]), rule
-
-
-def test_alerts_on_tests_do_not_depend_on_the_exporter() -> None:
-    """They use recorded series only, whose labels are listed explicitly."""
-    for alert, rule in ALERTS.items():
-        if alert.startswith("K6CloudTest"):
-            assert find_metrics(rule["expr"]) <= RECORDED | USER_RECORDED
 
 
 def test_alerts_and_runbooks_match() -> None:
@@ -235,3 +271,45 @@ def test_example_of_the_expected_interval_is_valid(tmp_path: Path, promtool: str
     subprocess.run([promtool, "check", "rules", file], check=True, capture_output=True)
     (rule,) = yaml.safe_load(read_example("expected"))["groups"][0]["rules"]
     assert rule["record"] in USER_RECORDED
+
+
+def test_example_of_virtual_user_hours_fires_above_80_percent(tmp_path: Path, promtool: str) -> None:
+    (tmp_path / "rules.yaml").write_text(read_example("vuh"), encoding="utf-8")
+    labels = 'job="k6",instance="a",project_id="7"'
+    case: dict[str, Any] = {
+        "interval": "1h",
+        "input_series": [
+            {"series": f"k6_cloud_project_limit_vuh_per_month{{{labels}}}", "values": "100x50"},
+            {"series": f'k6_cloud_test_vuh_total{{{labels},test_id="1"}}', "values": "0+1x50"},
+            {"series": f'k6_cloud_test_vuh_total{{{labels},test_id="2"}}', "values": "0+1x50"},
+        ],
+        "alert_rule_test": [
+            {"eval_time": "40h", "alertname": "K6CloudVuhNearLimit"},
+            {
+                "eval_time": "41h",
+                "alertname": "K6CloudVuhNearLimit",
+                "exp_alerts": [
+                    {
+                        "exp_labels": {"severity": "warning", "job": "k6", "project_id": "7"},
+                        "exp_annotations": {
+                            "summary": "k6 project 7 has used at least 82% of its monthly virtual user hours"
+                        },
+                    }
+                ],
+            },
+        ],
+    }
+    tests = {"rule_files": ["rules.yaml"], "evaluation_interval": "1h", "tests": [case]}
+    (tmp_path / "case.yaml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+
+    tested = subprocess.run(
+        [promtool, "test", "rules", tmp_path / "case.yaml"], capture_output=True, text=True, check=False
+    )
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_example_of_several_stacks_has_a_job_for_each() -> None:
+    jobs = [job["job_name"] for job in yaml.safe_load(read_example("stacks"))["scrape_configs"]]
+
+    assert len(jobs) == len(set(jobs)) == 2

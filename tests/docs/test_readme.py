@@ -52,7 +52,7 @@ def test_readme_shows_a_real_exposition() -> None:
 
 
 def test_readme_shows_a_real_alert() -> None:
-    assert_section(README, "alert", alert("K6CloudTestFailing"))
+    assert_section(README, "alert", alert("K6CloudTestFailingRepeatedly"))
 
 
 def test_readme_has_at_most_150_lines() -> None:

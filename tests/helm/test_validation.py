@@ -113,7 +113,7 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         "prometheusRule.ruleAnnotations",
     ),
     "two dashboard URLs": (
-        {"prometheusRule": {"dashboardUrl": "x", "ruleAnnotations": {"dashboard_url": "y"}}},
+        {"prometheusRule": {"grafanaUrl": "x", "ruleAnnotations": {"dashboard_url": "y"}}},
         "prometheusRule.ruleAnnotations",
     ),
     "two folders": (

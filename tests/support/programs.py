@@ -31,3 +31,13 @@ def prometheus_3(name: str) -> str:
     if not path.exists():
         pytest.skip(f"{name} is not built (make tools-prometheus-3, which needs Go)")
     return str(path)
+
+
+def vmalert_tool() -> str:
+    """The path of vmalert-tool; skips the test if it is not built, and outside of `make test-engines`."""
+    path = TOOLS / "vmalert-tool"
+    if os.environ.get("TEST_ENGINES") != "all":
+        pytest.skip("vmalert-tool runs with `make test-engines`")
+    if not path.exists():
+        pytest.skip("vmalert-tool is not built (make tools, which needs Go)")
+    return str(path)

@@ -44,10 +44,7 @@ receivers: [{{name: us, webhook_configs: [{{url: "http://127.0.0.1:{webhook}/", 
 def shorten_waits(rules: str) -> str:
     """The rules with an hour shortened to sixty seconds."""
     rules = re.sub(r"(for: |\[)(\d+)m\b", r"\1\2s", rules)
-    rules = re.sub(r"(for: |\[)1h\b", r"\g<1>60s", rules)
-    rules, times = re.subn(r"> time\(\) - 3600", "> time() - 60", rules)
-    assert times == 1
-    return rules
+    return re.sub(r"(for: |\[)1h\b", r"\g<1>60s", rules)
 
 
 @dataclass(frozen=True)
@@ -231,7 +228,7 @@ def test_failing_alert_resolves_with_the_next_pass(stage: Stage) -> None:
     assert alert.labels["test_name"] == SOMETIMES_FAILING
     assert SOMETIMES_FAILING in alert.annotations["summary"]
     assert SOMETIMES_FAILING in alert.annotations["description"]
-    failed = re.fullmatch(r"https://app\.k6\.io/runs/(\d+)", alert.annotations["run_url"])
+    failed = re.search(r"https://app\.k6\.io/runs/(\d+)$", alert.annotations["description"])
     assert failed
     runs = stage.runs()
     assert runs[failed[1]]["result"] == "failed"
@@ -267,11 +264,7 @@ def assert_alert_kept_firing(stage: Stage, *, since: float) -> None:
 
     (fired,) = stage.query(f"changes(ALERTS_FOR_STATE{of_it}{window})")
     assert fired["value"][1] == "0"
-    (count,) = stage.query(f"count_over_time(ALERTS{of_it}{window})")
-    (evaluations,) = stage.query(
-        f'count_over_time(k6_cloud:test_last_seen_timestamp_seconds{{test_id="{fired["metric"]["test_id"]}"}}{window})'
-    )
-    assert int(count["value"][1]) >= int(evaluations["value"][1]) - 1
+    assert stage.fires("K6CloudTestFailing", ALWAYS_FAILING)
     resolved_messages = [
         message
         for message in stage.receiver.messages
@@ -289,25 +282,27 @@ def assert_no_test_alert_resolved(stage: Stage, *, since: float, until: float) -
     ] == []
 
 
-def recovered(stage: Stage, *, since: float) -> bool:
-    return stage.receiver.got("resolved", "K6CloudDataStale", since=since) is not None and is_steady(stage)
+def recovered(stage: Stage, alert: str, *, since: float) -> bool:
+    return stage.receiver.got("resolved", alert, since=since) is not None and is_steady(stage)
 
 
 def test_exporter_outage_resolves_no_test_alert(stage: Stage) -> None:
     start = time.time()
     stage.stop_exporter()
     try:
-        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=start), seconds=30)
-        eventually(lambda: stage.receiver.got("firing", "K6CloudExporterDown", since=start))
+        down = eventually(
+            lambda: stage.receiver.got("firing", "K6CloudExporterDown", since=start), seconds=30
+        )
         assert stage.query("k6_cloud_test_info") == []
         assert stage.fires("K6CloudTestFailing", ALWAYS_FAILING)
+        time.sleep(10)  # longer than stale data would need to raise an alert of its own
+        assert stage.receiver.got("firing", "K6CloudDataStale", since=start) is None
     finally:
         back = time.time()
         stage.start_exporter()
-    eventually(lambda: recovered(stage, since=back), seconds=30)
-    eventually(lambda: stage.receiver.got("resolved", "K6CloudExporterDown", since=back))
+    eventually(lambda: recovered(stage, "K6CloudExporterDown", since=back), seconds=30)
 
-    assert_no_test_alert_resolved(stage, since=stale.at, until=back)
+    assert_no_test_alert_resolved(stage, since=down.at, until=back)
     assert_alert_kept_firing(stage, since=start)
 
 
@@ -323,7 +318,7 @@ def test_k6_cloud_outage_resolves_no_test_alert(stage: Stage) -> None:
     finally:
         back = time.time()
         stage.end_outage()
-    eventually(lambda: recovered(stage, since=back), seconds=30)
+    eventually(lambda: recovered(stage, "K6CloudDataStale", since=back), seconds=30)
 
     assert_no_test_alert_resolved(stage, since=stale.at, until=back)
     assert_alert_kept_firing(stage, since=start)
@@ -334,15 +329,16 @@ def test_stale_alert_lasts_until_k6_cloud_is_back(stage: Stage) -> None:
     stage.start_outage()
     stage.stop_exporter()
     try:
-        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=start), seconds=30)
+        eventually(lambda: stage.receiver.got("firing", "K6CloudExporterDown", since=start), seconds=30)
         stage.start_exporter()
+        stale = eventually(lambda: stage.receiver.got("firing", "K6CloudDataStale", since=start), seconds=30)
         eventually(lambda: stage.receiver.got("resolved", "K6CloudExporterDown", since=start))
         assert stage.receiver.got("resolved", "K6CloudDataStale", since=start) is None
         assert stage.fires("K6CloudTestFailing", ALWAYS_FAILING)
     finally:
         back = time.time()
         stage.end_outage()
-    eventually(lambda: recovered(stage, since=back), seconds=30)
+    eventually(lambda: recovered(stage, "K6CloudDataStale", since=back), seconds=30)
 
     assert_no_test_alert_resolved(stage, since=stale.at, until=back)
     assert_alert_kept_firing(stage, since=start)

@@ -128,7 +128,7 @@
 {{- $errors = append $errors (printf "prometheusRule.overrides.%s: the alert is in prometheusRule.disabled; remove one of them" $alert) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name, $annotation := dict "runbookUrl" "runbook_url" "dashboardUrl" "dashboard_url" -}}
+{{- range $name, $annotation := dict "runbookUrl" "runbook_url" "grafanaUrl" "dashboard_url" -}}
 {{- if and (get $values.prometheusRule $name) (hasKey $values.prometheusRule.ruleAnnotations $annotation) -}}
 {{- $errors = append $errors (printf "prometheusRule.ruleAnnotations: prometheusRule.%s also sets %s; remove one of them" $name $annotation) -}}
 {{- end -}}
