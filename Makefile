@@ -9,6 +9,7 @@
 # make test-lowest        the unit tests with the lowest allowed version of each dependency, on Python 3.11
 # make test-newest        the unit tests with the newest version of each dependency, pre-releases included
 # make test-prometheus-3  alerts and end-to-end tests with Prometheus 3, which is built first; needs Go
+# make alert-campaign     real programs and alerts through outages, 30 times as fast; 12 minutes for each Prometheus
 # make bench              measure speed and memory, and write bench/RESULTS.md; ten minutes on an idle machine
 # make faults             inject faults at length, and write tests/faults/RESULTS.md; ten minutes
 # make soak               200 scrapers for ten minutes on each API version, on an idle machine
@@ -22,7 +23,7 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest test-prometheus-3 lint tools tools-prometheus-3 dashboards golden image bench faults soak pictures lock upgrade clean
+.PHONY: demo test test-lowest test-newest test-prometheus-3 lint tools tools-prometheus-3 dashboards golden image bench faults soak alert-campaign pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@$(BIN)/python -m exporter demo
@@ -88,6 +89,11 @@ faults: $(VENV)/dev
 
 soak: $(VENV)/dev
 	$(BIN)/python -m tests.faults soak --reload
+
+# Also with Prometheus 3 if it is built.
+alert-campaign: tools
+	$(BIN)/python -m tests.alerts.live
+	test ! -x .tools/prometheus-3 || TEST_PROMETHEUS=3 $(BIN)/python -m tests.alerts.live
 
 pictures: $(VENV)/dev
 	@$(BIN)/python -m tests.commands.runs.pictures
