@@ -41,7 +41,7 @@ PROMETHEUS_FLAGS = {
     "rules.alert.for-grace-period": "10m",
     "rules.alert.for-outage-tolerance": "1h",
 }
-# Repeated once a day instead of every four hours, so that every message but the first tells something new.
+# Repeated once a day instead of every four hours, so that a second message is never a mere reminder.
 ROUTE = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "1d"}
 READY_TIMEOUT = 60  # seconds, generous
 START_SECONDS = 15  # from the start of the first process to minute 0
@@ -183,7 +183,7 @@ class Stage:
 
 
 def get_key(alert: dict[str, Any]) -> tuple[str, str]:
-    """What tells an alert from others, and from the same one at another time."""
+    """Identifies an alert, and distinguishes it from the same one at another time."""
     return alert["fingerprint"], alert["startsAt"]
 
 
@@ -220,7 +220,7 @@ class Exporter:
 
 
 class Cloud:
-    """A simulated k6 Cloud; its world is told what happens at which minute of the scenario."""
+    """A simulated k6 Cloud; runs and schedules of its world are added by the minute of the scenario."""
 
     def __init__(self, stage: Stage, number: int) -> None:
         self._stage = stage
