@@ -44,7 +44,7 @@ PROMETHEUS_FLAGS = {
 # Repeated once a day instead of every four hours, so that a second message is never a mere reminder.
 ROUTE = {"group_wait": "30s", "group_interval": "5m", "repeat_interval": "1d"}
 READY_TIMEOUT = 60  # seconds, generous
-START_SECONDS = 15  # from the start of the first process to minute 0
+START_SECONDS = 25  # from the start of the first process to minute 0
 
 
 @dataclass(frozen=True)
