@@ -11,6 +11,7 @@
 # make test-newest        the unit tests with the newest version of each dependency, pre-releases included
 # make test-prometheus-3  alerts and end-to-end tests with Prometheus 3, which is built first; needs Go
 # make test-engines       alerts on all rule engines: promtool 2 and 3, and vmalert-tool; needs Go
+# make alert-campaign     real programs and alerts through outages, 30 times as fast; 12 minutes for each Prometheus
 # make bench              measure speed and memory, and write bench/RESULTS.md; ten minutes on an idle machine
 # make faults             inject faults at length, and write tests/faults/RESULTS.md; ten minutes
 # make soak               200 scrapers for ten minutes on each API version, on an idle machine
@@ -24,7 +25,7 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 dashboards golden image bench faults soak pictures lock upgrade clean
+.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 dashboards golden image bench faults soak alert-campaign pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@echo "Command:            $(BIN)/python -m exporter (k6-cloud-exporter once it is installed)"
@@ -109,6 +110,11 @@ faults: $(VENV)/dev
 
 soak: $(VENV)/dev
 	$(BIN)/python -m tests.faults soak --reload
+
+# Also with Prometheus 3 if it is built.
+alert-campaign: tools
+	$(BIN)/python -m tests.alerts.live
+	test ! -x .tools/prometheus-3 || TEST_PROMETHEUS=3 $(BIN)/python -m tests.alerts.live
 
 pictures: $(VENV)/dev .tools/preview/app.js
 	@$(BIN)/python -m tests.commands.runs.pictures

@@ -126,7 +126,8 @@ def test_each_job_has_a_timeout() -> None:
 def test_workflows_run_make_targets_that_exist() -> None:
     used = {target for _, job in list_jobs() for target in list_make_targets(job)}
 
-    assert {"test", "test-lowest", "test-newest", "faults", "soak", "bench", "image", "upgrade"} <= used
+    long = {"faults", "soak", "alert-campaign", "bench"}
+    assert {"test", "test-lowest", "test-newest", "image", "upgrade"} | long <= used
     for target in sorted(used):
         result = run_program("make", "--dry-run", target)
         assert result.returncode == 0, result.stderr
