@@ -35,7 +35,7 @@ def exposition() -> str:
             lab.at(seconds).poll()
         lines = lab.get().text.splitlines()
     shown = [line for line in lines if SHOWN.match(line)]
-    return "```text\n" + "\n".join(shown[:3] + shown[-7:]) + "\n```"
+    return "```text\n" + "\n".join(shown[:3] + shown[-5:]) + "\n```"
 
 
 def alert(name: str) -> str:

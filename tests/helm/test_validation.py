@@ -172,7 +172,7 @@ def test_all_errors_are_reported_at_once() -> None:
 def test_unknown_alert_error_lists_all_alerts() -> None:
     [message] = validation_errors(with_secret(**INVALID["unknown disabled alert"][0]))
 
-    assert ": K6CloudTestFailing, K6CloudTestFailingRepeatedly, " in message
+    assert ": K6CloudTestFailing, K6CloudTestRunAborted, " in message
 
 
 def test_threshold_error_lists_alerts_with_threshold() -> None:
