@@ -27,7 +27,7 @@ SUFFIXES = ("_bucket", "_sum", "_count")
 # Metrics about tests, runs and projects that no dashboard and no alert uses, each with the reason.
 LIMIT = "a limit to compare with, and not every project has one"
 UNUSED: dict[str, str] = {
-    "k6_cloud_test_schedule_active": "explains why a test has no next start",
+    "k6_cloud_test_last_finished_run_id": "k6_cloud_test_last_finished_info has it as a label",
     "k6_cloud_project_limit_vuh_per_month": LIMIT,
     "k6_cloud_project_limit_vus_per_test": LIMIT,
     "k6_cloud_project_limit_duration_seconds": LIMIT,
