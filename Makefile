@@ -86,8 +86,9 @@ test-preview: tools .tools/preview/app.js
 	TEST_PREVIEW=1 $(BIN)/python -m pytest tests/grafana/preview
 
 # TEST_ENGINES=all: the tests with vmalert-tool take minutes, so `make test` leaves them out.
+test-engines: export TEST_ENGINES = all
 test-engines: tools tools-prometheus-3
-	TEST_ENGINES=all $(BIN)/python -m pytest tests/alerts --numprocesses=2 --dist=loadgroup
+	$(BIN)/python -m pytest tests/alerts --numprocesses=2 --dist=loadgroup
 
 # Expected output as literal text, and the parts of documents that are made of the code.
 golden: $(VENV)/dev

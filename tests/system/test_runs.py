@@ -134,6 +134,8 @@ def test_serving_imports_no_writing_code_and_no_rich(cloud: Cloud) -> None:
     assert {"exporter.cli", "exporter.commands.runs.command", "exporter.k6.v6.client"} <= imported
     assert not {name for name in imported if name.split(".")[0] in ("rich", "pygments")}
     assert not {name for name in imported if name.startswith("exporter.simulator")}
-    assert not {
-        name for name in imported if name.startswith(("exporter.k6.write", "exporter.commands.runs."))
-    } - {"exporter.commands.runs.command"}
+    runs = {f"exporter.commands.runs.{name}" for name in ("command", "exit_codes", "select")}
+    assert (
+        not {name for name in imported if name.startswith(("exporter.k6.write", "exporter.commands.runs."))}
+        - runs
+    )
