@@ -36,7 +36,7 @@ class StatusPage:
         self.latest = SharedCall(self._latest)
 
     async def _latest(self) -> RenderedPage:
-        if self._rendered is None or self._rendered.status != self._status():
+        if self._rendered is None or version(self._rendered.status) != version(self._status()):
             async with self._rendering:
                 # In a thread, since scrapes must not wait for it.
                 self._rendered = await run_in_threadpool(render_status_page, self._status(), self._view)
@@ -81,6 +81,13 @@ class StatusPages:
         status = self._read_status()
         # The page shows whole seconds: until the next one, only a poll can change it.
         return replace(status, now=float(int(status.now)))
+
+
+def version(status: Status) -> tuple[object, ...]:
+    """What a page depends on, without times: these differ by microseconds each time they are computed."""
+    is_polling = status.polling_since is not None
+    errors = [message for _, message in status.errors]
+    return status.now, status.state, status.is_stale, status.last_poll_outcome, is_polling, errors
 
 
 def render_status_page(status: Status, view: PageView) -> RenderedPage:

@@ -4,20 +4,23 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 import pytest
 
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.simulator import World
+from exporter.store import State
 from exporter.web import page_cache
-from exporter.web.page_cache import MAX_FILTERED, RenderedPage
+from exporter.web.page_cache import MAX_FILTERED, RenderedPage, StatusPages
 from exporter.web.page_view import PageView
 from exporter.web.status_page import Status
-from tests.support.lab import Lab
+from tests.support.lab import START, Lab
 from tests.support.tcp_client import RunningServer, build_request, run_server, wait_until
 
 CLIENTS = 200
+STATE = State(updated_at=0.0)
 RELOAD = b"POST /-/reload HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -183,3 +186,33 @@ def test_reloads_are_a_second_apart() -> None:
 
         lab.run(reload_at_once())
         assert [later - reads[0] for later in reads] == [0, 1, 2]
+
+
+def test_jitter_of_computed_times_renders_no_page() -> None:
+    """Times are computed from two clocks, so they differ by microseconds each time."""
+    calls = count()
+
+    def read_status() -> Status:
+        jitter = next(calls) / 1e6
+        return Status(
+            version="1",
+            state=STATE,
+            is_stale=False,
+            now=START + jitter,
+            last_poll=START - 5 + jitter,
+            last_poll_outcome="success",
+            polling_since=None,
+            next_poll=START + 10 + jitter,
+            interval=15.0,
+            errors=[(START - 60 + jitter, "k6 Cloud server error")],
+            app_url="https://app.k6.io",
+            telemetry_path="/metrics",
+            data_age=5 + jitter,
+        )
+
+    async def scene() -> None:
+        pages = StatusPages(read_status)
+        rendered = [await pages.latest(PageView()) for _ in range(3)]
+        assert rendered[0] is rendered[1] is rendered[2]
+
+    asyncio.run(scene())
