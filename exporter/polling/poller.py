@@ -124,14 +124,7 @@ class Poller:
             async with asyncio.timeout(deadline):
                 yield
         except TimeoutError:
-            cut = f"poll cut short after {deadline:g}s"
-            error = self._config.source.api.retried_error
-            poll_result.add_failure(
-                # A request that is sent again has not been reported as failed.
-                type(error)(f"{error} ({cut})")
-                if error
-                else RequestTimeout(f"{cut}; tests fetched until then are updated")
-            )
+            poll_result.add_failure(describe_cut(deadline, self._config.source.api.retried_error))
         except ApiError as error:
             poll_result.add_failure(error)
         if missing := self._unreported_tests(poll_result):
@@ -250,6 +243,17 @@ class Poller:
             # The endpoint is a part of the message, but a rejected token is rejected at all of them.
             return any(logged.reason == failure.reason for logged in self._logged_failures)
         return failure in self._logged_failures
+
+
+def describe_cut(deadline: float, retried: ApiError | None) -> ApiError:
+    """The failure of a poll that was cut short after `deadline` seconds.
+
+    `retried` is the error of a request that was about to be sent again, and so has not been reported.
+    """
+    cut = f"poll cut short after {deadline:g}s"
+    if retried:
+        return type(retried)(f"{retried} ({cut})")
+    return RequestTimeout(f"{cut}; tests fetched until then are updated")
 
 
 def runs_of(state: State, test_id: int) -> tuple[Run, ...]:

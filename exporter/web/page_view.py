@@ -52,7 +52,7 @@ class PageView:
         return project_id is not None and self.project.casefold() in names
 
     def describe(self) -> str:
-        """The filters in words, such as 'state failing, name contains "soak"'."""
+        """The filters as text, such as 'state failing, name contains "soak"'."""
         parts = []
         if self.state in STATES:
             parts.append(f"state {self.state}")

@@ -338,7 +338,7 @@ async def get_run(client: RunsClient, run_id: int) -> RunRow:
 
 
 async def get_run_with_project(client: RunsClient, run_id: int) -> RunRow:
-    """As `get_run`, with the name of the project, which takes one more request (v6 only)."""
+    """As `get_run`, with the name of the project, which takes the requests for projects."""
     row = await get_run(client, run_id)
     return build_row(client, row.run, row.test, await fetch_projects(client))
 

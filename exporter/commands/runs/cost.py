@@ -29,7 +29,7 @@ class StartCost:
         """What a user should know before the start: a sentence for each known fact."""
         if run := self.last_run:
             facts = [format_(value) for value, _, format_, _ in self._measures() if value is not None]
-            yield f"The last run with a known cost, {run.id}: {', '.join(facts)} planned."
+            yield f"The last run with a known cost, {run.id}: {', '.join(facts)}."
         limits = [
             f"{format_(limit)} {per}" for _, limit, format_, per in self._measures() if limit is not None
         ]
@@ -39,7 +39,7 @@ class StartCost:
             yield "k6 Cloud does not report how much of the month's limit is consumed; less may be left."
 
     def exceeded(self) -> Sequence[str]:
-        """Each limit that another run like the last one would exceed, in words."""
+        """A phrase for each limit that another run like the last one would exceed."""
         return [
             f"{format_(value)} (limit {format_(limit)} {per})"
             for value, limit, format_, per in self._measures()

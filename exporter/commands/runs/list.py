@@ -44,7 +44,7 @@ class ListQuery:
 
 
 class RunRow(NamedTuple):
-    """A run, its test, and the name of the project if it is known (v6 only)."""
+    """A run, its test, and the name of the project if it is known."""
 
     run: Run
     test: LoadTest
@@ -86,15 +86,23 @@ async def list_newest(
         runs, since = await list_runs_of_all(client, client.api, tests, result, limit=limit, active=active)
     selected = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
     newest = sorted(selected, key=lambda run: run.sort_key)[: -limit - 1 : -1]
-    projects = await fetch_projects(client) if newest else {}
+    projects = await fetch_projects(client, result.projects) if newest else {}
     return [build_row(client, run, tests[run.test_id], projects) for run in newest], since
 
 
-async def fetch_projects(client: RunsClient) -> Mapping[int, Project]:
-    """All projects that the token can access, with one request; none for legacy, which takes several."""
-    if isinstance(client.api, V6Client):
-        with suppress(ApiError):  # not every token has access to projects
-            return await client.api.list_projects()
+async def fetch_projects(
+    client: RunsClient, known: Mapping[int, Project] | None = None
+) -> Mapping[int, Project]:
+    """All projects that the token can access; `known` are those of a discovery, if it listed them.
+
+    On v6 this takes one request, on legacy one and one for each organization.
+    """
+    if known:
+        return known
+    with suppress(ApiError):  # names are only a help, and not every token has access to projects
+        if isinstance(client.api, LegacyClient):
+            return (await client.api.list_projects()).projects
+        return await client.api.list_projects()
     return {}
 
 
@@ -193,7 +201,7 @@ async def list_by_public_id(
 
 
 async def build_rows(client: RunsClient, result: PollResult, runs: Collection[Run]) -> list[RunRow]:
-    """The rows of these runs, newest first; takes a request for each test, and in v6 one for all projects."""
+    """The rows of these runs, newest first; takes a request for each test, and those for projects."""
     tests: dict[int, LoadTest] = {}
 
     async def fetch(test_id: int) -> None:

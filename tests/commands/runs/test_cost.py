@@ -21,7 +21,7 @@ def test_v6_start_shows_cost_and_limits_first() -> None:
 
     assert start(shell, "n\n") == 3
     prompt, _, _ = shell.err.partition("Continue?")
-    assert all(text in prompt for text in ("5000001", "1.5 VU hours", "90 VUs", "1 min planned"))
+    assert all(text in prompt for text in ("5000001", "1.5 VU hours", "90 VUs", "1 min."))
     assert all(text in prompt for text in ("20 VU hours per month", "500 VUs per test", "1 h per test"))
     assert shell.take_requests() == [
         "GET /cloud/v6/load_tests/400001",

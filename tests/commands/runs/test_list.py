@@ -24,9 +24,9 @@ def test_list_is_a_table_that_begins_with_the_newest_run(api_version: str) -> No
     assert shell.command().list(limit=20, active=False) == 0
     header, *rows = [re.split(" {2,}", line) for line in shell.out.splitlines()]
     reason = "thresholds failed"
+    assert header.pop(2) == "PROJECT"
+    assert [row.pop(2) for row in rows] == ["Default project"] * 4
     if api_version == "v6":
-        assert header.pop(2) == "PROJECT"
-        assert [row.pop(2) for row in rows] == ["Default project"] * 4
         reason += ": A threshold was crossed: http_req_duration p(95)<500"
     assert header == ["RUN", "TEST", "STATE", "CREATED", "RAN", "VUS", "REASON"]
     assert rows == [

@@ -34,7 +34,7 @@ def test_runs_with_ids_are_listed_newest_first(api_version: str) -> None:
     ]
 
 
-def test_legacy_lists_ids_with_one_request() -> None:
+def test_legacy_lists_ids_with_one_request_and_projects_once() -> None:
     shell = Shell(several_tests())
 
     shell.command().list(limit=20, active=False, run_ids=(5000001, 5000003))
@@ -43,6 +43,8 @@ def test_legacy_lists_ids_with_one_request() -> None:
         "GET /loadtests/v2/runs",
         "GET /loadtests/v2/tests/400001",
         "GET /loadtests/v2/tests/400002",
+        "GET /v3/organizations",
+        "GET /v3/organizations/2001/projects",
     ]
 
 
