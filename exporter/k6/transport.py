@@ -14,7 +14,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 
@@ -23,8 +23,8 @@ from exporter.k6 import decoding, errors
 from exporter.k6.connection_errors import Explanation, Target, explain, explain_proxy_status
 from exporter.k6.proxies import Proxy, ProxyError, is_loopback
 from exporter.k6.stack import AUTH, Stack
+from exporter.k6.status_errors import error_for_status, parse_message, sanitize
 from exporter.k6.tls import CaError
-from exporter.nesting import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ FIRST_BACKOFF = 0.5  # seconds before the second try, doubled before each furthe
 MAX_BACKOFF = 30.0  # seconds; a longer Retry-After fails the request and those after it
 MAX_RETRY_AFTER = 3600.0  # seconds; a longer Retry-After is taken for a mistake
 MAX_ERROR_BODY = 2**16  # bytes of the body of an error; a longer one explains nothing
-MAX_ERROR_MESSAGE = 200  # characters of a server's own words in our error
 # A check of this many bytes takes a millisecond, which scrapes can wait for; more is checked in a thread.
 MAX_CHECKED_ON_LOOP = 2**18
 
@@ -119,6 +118,11 @@ class Exchange:
     def where(self) -> str:
         """The request as errors name it."""
         return f"{self.request.method} {self.endpoint}"
+
+    @property
+    def token(self) -> str:
+        """The token that was sent, which a server may echo."""
+        return str(self.request.headers.get("Authorization", "").partition(" ")[2])
 
     @property
     def origin(self) -> str:
@@ -239,7 +243,7 @@ class Transport:
             self._apply_retry_after(response)
         self._check_api(exchange, response, body)
         if not response.is_success:
-            raise error_for_response(response, body, endpoint)
+            raise describe_status(exchange, response, body)
         await check_structure(body, endpoint)
         self.retried_error, self._has_answered = None, True
         return body
@@ -249,7 +253,7 @@ class Transport:
         base = str(self._client.base_url).rstrip("/")
         # An endpoint without ids is a list, which exists wherever the API does.
         if response.status_code == 404 and not self._has_answered and "{" not in exchange.endpoint:
-            error = error_for_response(response, body, exchange.endpoint)
+            error = describe_status(exchange, response, body)
             raise errors.NotFound(f"{error}; check api.url, which is {base}")
         if response.is_success and body[:100].lstrip().startswith(b"<"):
             raise errors.DecodeError(
@@ -284,7 +288,7 @@ class Transport:
         except (decoding.BodyTooLarge, decoding.DecodingError) as error:
             # The server did respond, so the request is counted under its status.
             code = exchange.status
-            reason = _sanitize(str(error), exchange.request)
+            reason = sanitize(str(error), exchange.token)
             raise errors.DecodeError(f"{exchange.where}: the response body is {reason}") from error
         except httpx.TransportError as error:
             raise errors.NetworkError(self._describe_failure(exchange, error)) from error
@@ -305,7 +309,7 @@ class Transport:
 
     def _describe_failure(self, exchange: Exchange, error: httpx.TransportError) -> str:
         """Why there is no response, and what to check."""
-        target, text = self._target(exchange), _sanitize(str(error), exchange.request)
+        target, text = self._target(exchange), sanitize(str(error), exchange.token)
         if isinstance(error.__cause__, CaError | ProxyError):
             explanation = Explanation(text)  # it names the setting
         elif isinstance(error, httpx.ProxyError) and text[:3].isdecimal():
@@ -368,6 +372,13 @@ async def read_body(response: httpx.Response) -> bytes:
         return b""
 
 
+def describe_status(exchange: Exchange, response: httpx.Response, body: bytes) -> errors.ApiError:
+    """The error for a response that is not a success."""
+    message = sanitize(parse_message(body), exchange.token)
+    is_redirect = response.has_redirect_location
+    return error_for_status(response.status_code, exchange.where, message, is_redirect=is_redirect)
+
+
 async def check_structure(body: bytes, endpoint: str) -> None:
     """Raises DecodeError for JSON that is nested too deeply or has too many values, before it is parsed."""
     try:
@@ -411,61 +422,3 @@ def parse_http_date(text: str) -> float:
     """Unix seconds of an HTTP date; one without a time zone is UTC. Raises ValueError or OverflowError."""
     date = parsedate_to_datetime(text)
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-
-
-# Only the HTTP status decides. The list of codes in error bodies is not complete, and a proxy sends HTML:
-# https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/error-reference/
-STATUS_ERRORS: dict[int, tuple[type[errors.ApiError], str]] = {
-    400: (errors.BadRequest, "k6 Cloud rejected a parameter {at}"),
-    401: (
-        errors.Unauthorized,
-        "k6 Cloud rejected the token {at}; create one in Grafana Cloud under Testing & synthetics, "
-        "Performance, Settings, Access, and set it in K6_CLOUD_TOKEN or in the file named by api.token_file",
-    ),
-    403: (
-        errors.Forbidden,
-        "the token has no permission for this request {at}; "
-        "use a token with access to these tests, or configure only tests that it can access",
-    ),
-    404: (errors.NotFound, "not found, or not visible to this token {at}"),
-    409: (errors.Conflict, "k6 Cloud rejected the request because of the state of the test or run {at}"),
-    # From a proxy for plain http. One for https fails when it connects.
-    407: (errors.ApiError, "the proxy requires a user name and password {at}; set them in HTTP_PROXY"),
-    429: (errors.RateLimited, "k6 Cloud is rate limiting the token {at}; lower api.requests_per_minute"),
-}
-SERVER_ERROR = (errors.ServerError, "k6 Cloud server error {at}")
-REDIRECT = (
-    errors.ApiError,
-    "k6 Cloud redirected the request {at}; redirects are not followed, to keep the token from reaching "
-    "another host; set api.url to the API's own address",
-)
-OTHER_ERROR = (errors.ApiError, "k6 Cloud rejected the request {at}")
-
-
-def error_for_response(response: httpx.Response, body: bytes, endpoint: str) -> errors.ApiError:
-    """The error for a response that is not a success, with what to do about it."""
-    status = response.status_code
-    default = REDIRECT if response.has_redirect_location else SERVER_ERROR if status >= 500 else OTHER_ERROR
-    error, sentence = STATUS_ERRORS.get(status, default)
-    request = response.request
-    at = f"({status} at {request.method} {endpoint}{_error_message(body, request)})"
-    return error(sentence.format(at=at))
-
-
-def _error_message(body: bytes, request: httpx.Request) -> str:
-    """The message in the body of an error, in both API versions {"error": {"message": ...}}; or nothing."""
-    try:
-        parsed: Any = parse_json(body)
-        message = str(parsed["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return f": {_sanitize(message, request)}" if message else ""
-
-
-def _sanitize(text: str, request: httpx.Request) -> str:
-    """A server's own words as one printable line of limited length, without the token."""
-    # A server may echo what it was sent. The token must not come back through a log.
-    _, _, token = request.headers.get("Authorization", "").partition(" ")
-    if token:
-        text = text.replace(token, "***")
-    return "".join(c if c.isprintable() else " " for c in text)[:MAX_ERROR_MESSAGE].strip()

@@ -7,7 +7,7 @@ style and icon are inlined.
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -76,8 +76,7 @@ class Status:
     errors: Sequence[tuple[float, str]]
     app_url: str
     telemetry_path: str
-    # Not compared, since it changes all the time. Like `now`, it is shown in whole seconds.
-    data_age: float | None = field(compare=False)
+    data_age: float | None
 
     @property
     def data_time(self) -> float:
