@@ -247,7 +247,8 @@ def apply_update(
         finished_counts=tuple(
             (outcome, count + counts[outcome]) for outcome, count in test_state.finished_counts
         ),
-        finished_vuh=test_state.finished_vuh + sum(run.vuh or 0.0 for run in newly_finished),
+        # Rounded, so that the sum does not depend on how many runs a poll brings, in which order.
+        finished_vuh=round(test_state.finished_vuh + sum(run.vuh or 0.0 for run in newly_finished), 9),
         schedule_due=test_state.schedule_due,
         counted_ids=frozenset(
             run.id for run in runs if run.id in test_state.counted_ids or counts_as_finished(run)

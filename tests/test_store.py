@@ -403,6 +403,17 @@ def test_virtual_user_hours_of_finished_runs_add_up() -> None:
     assert state.tests[7].finished_vuh == 2.25
 
 
+def test_virtual_user_hours_do_not_depend_on_the_polls() -> None:
+    runs = [replace(run(i, created=200.0 + 100 * i), vuh=0.194444) for i in range(100)]
+    one_by_one = at_once = State().apply(poll(now=1e6))
+
+    for finished in runs:
+        one_by_one = one_by_one.apply(poll(finished, now=1e6))
+    at_once = at_once.apply(poll(*runs, now=1e6))
+
+    assert one_by_one.tests[7].finished_vuh == at_once.tests[7].finished_vuh == 19.4444
+
+
 def scheduled(state: State, next_run: float | None, *, now: float, is_active: bool | None = True) -> State:
     test = replace(TEST, next_run=next_run, is_schedule_active=is_active)
     return state.apply(StateUpdate(monotonic=now, now=now, updates={7: TestUpdate(test)}, members={7: test}))
