@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # kubernetes-validate installs it
+import jsonschema  # kubernetes-validate installs it
 import pytest
 import yaml
 
