@@ -25,6 +25,10 @@ def as_list(found: Iterable[Tree]) -> Tree:
     return {"apiVersion": "v1", "kind": "List", "items": list(found)}
 
 
+def parse(text: str) -> list[Tree]:
+    return [found for found in yaml.load_all(text, Loader=Loader) if found]
+
+
 @dataclass(frozen=True)
 class Cluster:
     kubeconfig: Path
@@ -95,9 +99,19 @@ class Release:
 
     def kubectl(self, command: str, *options: str, found: Iterable[Tree]) -> str:
         """The output of a command of kubectl for these objects."""
-        self.steps.append(" ".join((command, *options)))
-        options += (f"--namespace={self.name}", "--filename=-")
-        return self.cluster.kubectl(command, *options, stdin=as_list(found))
+        step = " ".join((command, *options))
+        if self.steps[-1:] != [step]:
+            self.steps.append(step)
+        return self.cluster.kubectl(command, *options, "--filename=-", stdin=self.build_list(found))
+
+    def build_list(self, found: Iterable[Tree]) -> Tree:
+        """The objects for kubectl. Its option --namespace refuses those that name another namespace."""
+        return as_list(one | {"metadata": {"namespace": self.name} | one["metadata"]} for one in found)
+
+    def render(self, values: Mapping[str, Any]) -> list[Tree]:
+        """The objects of the chart without hooks, such as the test."""
+        found = parse(self.helm("template", CHART, "--values=-", stdin=values))
+        return [one for one in found if "helm.sh/hook" not in one["metadata"].get("annotations", {})]
 
     def install(self, values: Mapping[str, Any], *, options: Iterable[str] = WAIT) -> None:
         self.steps.append("install")
@@ -145,11 +159,11 @@ class Release:
 
     def manifest(self) -> list[Tree]:
         """The objects of the release as Helm has stored them."""
-        return [found for found in yaml.load_all(self.helm("get manifest"), Loader=Loader) if found]
+        return parse(self.helm("get manifest"))
 
     def live(self, found: Iterable[Tree]) -> list[Tree]:
         """Those of the objects that exist, as the API server returns them."""
-        return self.cluster.read(f"--namespace={self.name}", "--filename=-", stdin=as_list(found))
+        return self.cluster.read("--filename=-", stdin=self.build_list(found))
 
     def pods(self, total: int) -> list[Tree]:
         """The exporter's pods, once there are exactly so many and all are ready.

@@ -66,22 +66,19 @@ def release(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints a table with a line for each test that used the control plane."""
-    lines = [
-        build_line(report, outcome)
-        for outcome in ("passed", "failed")
-        for report in terminalreporter.getreports(outcome)
-        if report.when == "call" and "steps" in dict(report.user_properties)
-    ]
-    if lines:
+    """Prints a table of the tests that used the control plane, with a line for all values of a test."""
+    rows: dict[tuple[str, str, str, str], list[str]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            properties: dict[str, Any] = dict(report.user_properties)
+            if report.when == "call" and "steps" in properties:
+                # Such as test_ci_values[helm-3-full], or without values test_shards[helm-3].
+                name, _, parameters = report.nodeid.rpartition("::test_")[2].rstrip("]").partition("[")
+                steps = ", ".join(properties["steps"])
+                row = (name.replace("_", " "), properties["helm"], steps, outcome)
+                rows.setdefault(row, []).append("-".join(parameters.split("-")[2:]))
+    if rows:
         terminalreporter.section("Results")
-        heads = ["| test | values | Helm | steps | result |", "|---|---|---|---|---|"]
-        terminalreporter.write_line("\n".join(heads + sorted(lines)))
-
-
-def build_line(report: pytest.TestReport, outcome: str) -> str:
-    properties: dict[str, Any] = dict(report.user_properties)
-    name, _, parameters = report.nodeid.rpartition("::test_")[2].partition("[")
-    values = parameters.rstrip("]").replace("helm-3", "").replace("helm-4", "").strip("-")
-    steps = ", ".join(properties["steps"])
-    return f"| {name.replace('_', ' ')} | {values} | {properties['helm']} | {steps} | {outcome} |"
+        terminalreporter.write_line("| test | values | Helm | steps | result |\n|---|---|---|---|---|")
+        for (name, version, steps, outcome), values in sorted(rows.items()):
+            terminalreporter.write_line(f"| {name} | {', '.join(values)} | {version} | {steps} | {outcome} |")
