@@ -10,8 +10,9 @@ import yaml
 from exporter.config import load
 from exporter.config.load import variable
 from exporter.k6.proxies import find_proxy, find_variable
+from tests.support import compose
 from tests.support.chart import objects
-from tests.support.documents import DOCS, ROOT, read_document, read_example, read_section
+from tests.support.documents import DOCS, read_document, read_example, read_section
 
 PAGE = DOCS / "proxy-and-ca.md"
 PROXY = "http://proxy.example.com:3128"
@@ -81,7 +82,7 @@ def test_compose_example_uses_existing_names() -> None:
 
 
 def test_demo_of_compose_excludes_its_own_hosts() -> None:
-    services = yaml.safe_load(read_document(ROOT / "compose.yaml"))["services"]
+    services = compose.demo()["services"]
     url = services["exporter"]["environment"]["K6_CLOUD_EXPORTER_API__URL"]
     # Docker adds each in both cases.
     injected = {"HTTP_PROXY": PROXY, "http_proxy": PROXY, "NO_PROXY": "corp", "no_proxy": "corp"}
@@ -89,6 +90,12 @@ def test_demo_of_compose_excludes_its_own_hosts() -> None:
     assert find_proxy(url, injected)
     assert find_proxy(url, injected | services["exporter"]["environment"]) is None
     assert services["grafana"]["environment"]["NO_PROXY"] in services
+
+
+def test_account_in_compose_uses_the_proxy_of_docker() -> None:
+    environment = compose.cloud()["services"]["exporter"]["environment"]
+
+    assert find_proxy("https://api.k6.io", {"HTTPS_PROXY": PROXY} | environment)
 
 
 def test_chart_mounts_the_ca_where_the_exporter_reads_it() -> None:
