@@ -52,14 +52,20 @@ def test_configuration_with_a_ca_file_is_valid(tmp_path: Path) -> None:
     assert config.api.ca_file == Path("/etc/k6-cloud-exporter/ca.pem")
 
 
-def test_drop_in_of_systemd_names_the_written_files() -> None:
-    drop_in = read_example(PAGE, "drop-in")
-    environment_file, ca_file = re.findall(r"=(/\S+)", drop_in)
+def test_systemd_reads_the_documented_environment_file() -> None:
     section = read_document(PAGE).split("## systemd")[1].split("## Docker")[0]
+    unit = read_document(DOCS / "k6-cloud-exporter.service")
+    [(written, text)] = re.findall(
+        r"install -m 600 /dev/stdin (\S+) <<'EOF'\n(.*?)^EOF", section, re.MULTILINE | re.DOTALL
+    )
+    environment = dict(line.split("=", 1) for line in text.splitlines())
 
-    assert f"{variable('api.ca_file')}={ca_file}\n" in drop_in
-    assert f"{environment_file} <<" in section
-    assert f"company-ca.pem {ca_file}\n" in section
+    config, _ = load(None, environment | {"K6_CLOUD_TOKEN": "x"}, {})
+
+    assert f"\nEnvironmentFile=-{written}\n" in unit
+    assert find_proxy("https://api.k6.io", environment)
+    assert find_proxy("https://k6.example.com", environment) is None
+    assert f"company-ca.pem {config.api.ca_file}\n" in section
 
 
 def test_shell_commands_have_valid_syntax() -> None:
