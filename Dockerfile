@@ -10,7 +10,7 @@ RUN python -m venv --without-pip /opt/app \
     && pip --python /opt/app check \
     && pip install --no-deps --require-hashes -r requirements-build.txt \
     && pip check
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY exporter exporter
 # --no-deps: the locked dependencies are already installed. Unchecked hashes: file times are rounded in image layers,
 # and Python would recompile bytecode that looks older than its source at each start. The directory bin: without the

@@ -143,7 +143,26 @@ def test_sdist_has_the_package_its_lock_and_documents(packages: Path) -> None:
         files = {name.partition("/")[2] for name in archive.getnames()}
 
     documents = {"CHANGELOG.md", "LICENSE", "README.md", "requirements.txt"}
-    assert files == list_tracked("exporter") | documents | {"pyproject.toml", "PKG-INFO", ".gitignore"}
+    build = {"pyproject.toml", "hatch_build.py", "PKG-INFO", ".gitignore"}
+    assert files == list_tracked("exporter") | documents | build
+
+
+def test_links_on_pypi_lead_to_the_files_of_the_tag(packages: Path) -> None:
+    """PyPI shows the README without the files beside it."""
+    with ZipFile(find_package(packages, "python/*.whl")) as wheel:
+        (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        text = wheel.read(metadata).decode()
+    roots = (
+        f"{PROJECT_URL}/blob/v{__version__}/",
+        f"{PROJECT_URL.replace('github.com', 'raw.githubusercontent.com')}/v{__version__}/",
+    )
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    own = {link.removeprefix(root) for link in links for root in roots if link.startswith(root)}
+    paths = {path.partition("#")[0] for path in own}
+
+    assert [link for link in links if not link.startswith(("https://", "http://", "#"))] == []
+    assert {"docs/status-page.png", "docs/metrics.md", "LICENSE"} <= paths
+    assert all((ROOT / path).exists() for path in paths)
 
 
 def test_sdist_and_checkout_build_the_same_wheel(packages: Path, tmp_path: Path) -> None:

@@ -122,6 +122,15 @@ def test_checkout_keeps_no_credentials() -> None:
     assert all(step["with"]["persist-credentials"] is False for step in steps)
 
 
+def test_scripts_of_workflows_have_valid_syntax() -> None:
+    scripts = [step["run"] for _, job in list_jobs() for step in job["steps"] if "run" in step]
+
+    assert len(scripts) > 20
+    for script in scripts:
+        result = run_program("bash", "-n", "-c", script)
+        assert (result.returncode, result.stderr) == (0, ""), script
+
+
 def list_jobs_before(jobs: dict[str, Any], name: str) -> set[str]:
     """The jobs that must have succeeded before a job starts."""
     needed = jobs[name].get("needs", [])
