@@ -10,6 +10,7 @@ import click
 import pytest
 
 from bench import report
+from exporter import PROJECT_URL
 from exporter.cli import main
 from exporter.config.load import variable
 from tests.support.documents import DOCS
@@ -71,6 +72,20 @@ def test_unit_uses_existing_flags_and_settings() -> None:
     assert {flag.split("=")[0] for flag in unit_flags()} <= known
     assert variables == {variable("api.token_file")}
     assert unit_values("LoadCredential") == ["token:/etc/k6-cloud-exporter/token"]
+
+
+def test_unit_starts_after_network_and_time() -> None:
+    ordered = {target for line in unit_values("After") for target in line.split()}
+
+    assert ordered == {"network-online.target", "time-sync.target"}
+    assert unit_values("Wants") == ["network-online.target"]
+
+
+def test_unit_links_to_documents_of_this_project() -> None:
+    links = unit_values("Documentation")
+
+    assert links
+    assert all(link.startswith(f"{PROJECT_URL}/blob/main/docs/") for link in links)
 
 
 def test_unit_leaves_process_metrics_readable() -> None:
