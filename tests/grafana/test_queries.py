@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter.web import status_page
+from grafana.builder import queries
+from tests.grafana.test_metrics import read_alert_expressions
 from tests.support.dashboards import DashboardQuery, panel_queries
 
 LABELS = 'job="k6", instance="a", project_id="1", test_id="7", test_name="checkout"'
@@ -93,6 +96,14 @@ def test_bar_of_run_has_outcome_and_ends(
     step = f"last_over_time(({expr})[1s:1s] @ {minute * 60})"
 
     assert_value(promtool, tmp_path, step, FAILED_RUN, at="40m", expected=state)
+
+
+def test_starts_are_missed_after_the_same_time_everywhere() -> None:
+    (alert,) = (expr for expr in read_alert_expressions() if "schedule_due" in expr)
+
+    assert (queries.LATE_START, queries.EARLY_START) == (status_page.LATE_START, status_page.EARLY_START)
+    assert f"offset {queries.LATE_START // 60}m" in alert
+    assert f"- {queries.EARLY_START}\n" in alert
 
 
 @pytest.mark.parametrize(
