@@ -132,3 +132,28 @@ def test_start_is_missed_without_a_run_in_time(
         at=at,
         expected=missed,
     )
+
+
+INFO = {f"k6_cloud_test_info{{{LABELS}}}": "1x60"}
+DUE = {f"k6_cloud_test_schedule_due_timestamp_seconds{{{LABELS}}}": "600x60"}
+CREATED = {f"k6_cloud_test_last_run_created_timestamp_seconds{{{LABELS}}}": "600x60"}
+
+
+@pytest.mark.parametrize(
+    ("title", "samples", "shown"),
+    [
+        ("State", INFO, [-3]),  # never run
+        ("State", {}, []),
+        ("Missed start", DUE | CREATED, [0]),  # none
+        ("Missed start", DUE, [600_000]),
+        ("Missed start", INFO, []),  # not known
+        ("Ended", CREATED, [0]),  # not yet
+        ("Ended", INFO, []),
+    ],
+)
+def test_tile_distinguishes_nothing_from_no_data(
+    promtool: str, tmp_path: Path, title: str, samples: dict[str, str], shown: list[float]
+) -> None:
+    query = find_query("k6-cloud-test", title, "")
+
+    assert_value(promtool, tmp_path, query.with_variables(test="7"), samples, at="30m", expected=shown)
