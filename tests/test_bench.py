@@ -78,7 +78,8 @@ def test_memory_benchmark_runs() -> None:
 def test_sizing_benchmark_runs(is_real: bool) -> None:
     row = sizing.measure_memory(1, is_real=is_real, minutes=0 if is_real else 5)
 
-    assert (row["tests"], row["runs"]) == (1, 3)
+    assert row["tests"] == 1
+    assert row["runs"] >= 3  # type: ignore[operator]
     assert 0 < row["first_poll_bytes"] <= row["max_bytes"]  # type: ignore[operator]
     assert row["check_max_bytes"] > 0  # type: ignore[operator]
 
