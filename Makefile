@@ -14,6 +14,7 @@
 # make test-prometheus-3  alerts and end-to-end tests with Prometheus 3, which is built first; needs Go
 # make test-engines       alerts on all rule engines: promtool 2 and 3, and vmalert-tool; needs Go
 # make alert-campaign     real programs and alerts through outages, 30 times as fast; 12 minutes for each Prometheus
+# make sizing             measure series, requests and memory by number of tests, and write the table of docs/install-and-upgrade.md; five minutes
 # make bench              measure speed and memory, and write bench/RESULTS.md; ten minutes on an idle machine
 # make faults             inject faults at length, and write tests/faults/RESULTS.md; ten minutes
 # make soak               200 scrapers for ten minutes on each API version, on an idle machine
@@ -28,7 +29,7 @@ BIN    := $(VENV)/bin
 CONTAINER ?= docker
 
 .PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 \
-	dashboards chart-files golden image packages bench faults soak alert-campaign pictures lock upgrade clean
+	dashboards chart-files golden image packages bench sizing faults soak alert-campaign pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@echo "Command:            $(BIN)/python -m exporter (k6-cloud-exporter once it is installed)"
@@ -143,6 +144,10 @@ DIST ?= dist
 bench: $(VENV)/dev
 	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."
 	$(BIN)/python -m bench
+
+# An hour with `make sizing HOUR=--hour`.
+sizing: $(VENV)/dev
+	$(BIN)/python -m bench sizing $(HOUR)
 
 faults: $(VENV)/dev
 	$(BIN)/python -m tests.faults campaign fuzz
