@@ -6,15 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
 from bench import report
-from exporter.cli import main
 from exporter.config.load import variable
 from tests.support.documents import DOCS
 from tests.support.exporter_process import TOKEN, Process
 from tests.support.golden import assert_section
+from tests.support.public_names import load_commands
 
 PAGE = DOCS / "install-and-upgrade.md"
 UNIT = DOCS / "k6-cloud-exporter.service"
@@ -64,8 +63,7 @@ def test_unit_exposure_is_the_documented_one() -> None:
 
 
 def test_unit_uses_existing_flags_and_settings() -> None:
-    assert isinstance(main, click.Group)
-    known = {option for parameter in main.commands["serve"].params for option in parameter.opts}
+    known = {option for parameter in load_commands()["serve"].params for option in parameter.opts}
     variables = {name for name in unit_environment() if name.startswith("K6_")}
 
     assert {flag.split("=")[0] for flag in unit_flags()} <= known

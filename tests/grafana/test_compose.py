@@ -8,14 +8,13 @@ import subprocess
 from pathlib import PurePosixPath
 from typing import Any
 
-import click
 import pytest
 import yaml
 
-from exporter.cli import main
 from exporter.config import load
 from tests.support.dashboards import DASHBOARDS, ROOT
 from tests.support.programs import require_program
+from tests.support.public_names import load_commands
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -59,9 +58,8 @@ def test_dependencies_exist_and_images_are_pinned(service: str) -> None:
 
 @pytest.mark.parametrize("service", ["simulator", "exporter"])
 def test_commands_and_flags_of_the_exporter_exist(service: str) -> None:
-    assert isinstance(main, click.Group)
     name, *flags = SERVICES[service]["command"]
-    known = {option for parameter in main.commands[name].params for option in parameter.opts}
+    known = {option for parameter in load_commands()[name].params for option in parameter.opts}
 
     assert {flag.split("=")[0] for flag in flags} <= known
     assert f"--web.listen-address=:{PORTS[service]}" in flags
