@@ -39,8 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"credentials", "files", "formatting", "regex"},
     "config.reload": {"clock", "config", "credentials", "self_metrics", "shared_call", "threads"},
     "k6": {"__init__", "clock", "k6.proxies", "k6.tls", "model", "nesting"},
-    "k6.connection": {"config", "k6.proxies", "k6.tls", "threads"},
-    "k6.factory": {"__init__", "clock", "config", "credentials", "k6", "k6.connection"},
+    "k6.connection": {"config", "k6", "k6.proxies", "k6.tls", "threads"},
+    "k6.factory": {"clock", "config", "credentials", "k6", "k6.connection"},
     "k6.proxies": {"config"},
     "k6.tls": {"files"},
     "exposition": {"model", "store"},
@@ -228,7 +228,7 @@ def test_scrape_cannot_cause_a_request(start: str) -> None:
 
 def test_only_transport_and_factories_import_httpx() -> None:
     assert {module_of(file) for file in MODULES if "httpx" in imports(file)} == {
-        *("k6.connection", "k6.transport", "k6.factory", "app", "polling.factory")
+        *("k6.connection", "k6.http", "k6.transport", "k6.factory", "app", "polling.factory")
     }
 
 

@@ -30,8 +30,9 @@ from exporter.k6.legacy.schema import (
     parse_run,
     parse_test,
 )
+from exporter.k6.http import Params
 from exporter.k6.pagination import MAX_PAGES, I, PageCollector, PagedItems, check_id, decode
-from exporter.k6.transport import Params, Transport
+from exporter.k6.transport import Transport
 from exporter.model import LoadTest, Project, ProjectList, Run, RunList, TestList
 
 RUNS = "/loadtests/v2/runs"
