@@ -16,7 +16,8 @@ from exporter.credentials import Secret, WebhookSecret
 from exporter.exposition.body import ResponseBody
 from exporter.exposition.families import build_families, build_project_families
 from exporter.exposition.render import Exposition
-from exporter.k6.factory import HttpClient, build_api_client, build_http_client, build_transport
+from exporter.k6.factory import build_api_client, build_http_client, build_transport
+from exporter.k6.http import HttpClient
 from exporter.k6.transport import Transport
 from exporter.polling.factory import build_source
 from exporter.polling.poller import Intervals, PollConfig, Poller
