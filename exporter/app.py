@@ -210,10 +210,10 @@ class Exporter:
 
     def _render(self, state: State) -> tuple[Exposition, Snapshot]:
         exposition = self._exposition.update(state)
-        # Equal bodies need not be compressed again.
-        is_same = (exposition.bodies, exposition.project_bodies) == (
-            self._exposition.bodies,
-            self._exposition.project_bodies,
+        # The same blocks need not be compressed again.
+        is_same = (exposition.groups, exposition.project_blocks) == (
+            self._exposition.groups,
+            self._exposition.project_blocks,
         )
         return exposition, self._snapshot if is_same else build_snapshot(exposition)
 

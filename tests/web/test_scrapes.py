@@ -31,7 +31,7 @@ def test_unchanged_data_is_not_rendered_again() -> None:
         assert lab.exporter.snapshot() is page
 
 
-def test_only_changed_families_are_rendered_again() -> None:
+def test_only_changed_families_are_joined_again() -> None:
     world = create_world()
     with Lab(world) as lab:
         lab.poll()
