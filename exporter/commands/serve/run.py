@@ -44,7 +44,10 @@ async def serve_exporter(
 
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
-    async with create_exporter(config, token, revision=REVISION, read=read, clock=clock) as exporter:
+    async with (
+        create_exporter(config, token, revision=REVISION, read=read, clock=clock) as exporter,
+        exporter.refreshed_self_metrics(),
+    ):
         logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
         # What is loaded by now is never garbage. Full collections, which delay scrapes, need not look at it.
         gc.freeze()
