@@ -83,6 +83,13 @@
 {{- if and (gt (int $values.sharding.total) 1) (ne $values.service.type "ClusterIP") -}}
 {{- $errors = append $errors (printf "service.type: %s would route each request to a random shard; use ClusterIP and scrape each pod" $values.service.type) -}}
 {{- end -}}
+{{- $sharded := gt (int $values.sharding.total) 1 -}}
+{{- if and $sharded $values.strategy (ne (toJson $values.strategy) (toJson $defaults.strategy)) -}}
+{{- $errors = append $errors "strategy: not used with shards, which are a StatefulSet; use updateStrategy" -}}
+{{- end -}}
+{{- if and $values.updateStrategy (not $sharded) -}}
+{{- $errors = append $errors "updateStrategy: not used without shards; use strategy" -}}
+{{- end -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- $errors = append $errors "serviceMonitor.enabled and podMonitor.enabled: both would scrape the same pods; disable one of them" -}}
 {{- end -}}
