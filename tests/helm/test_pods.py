@@ -1,4 +1,4 @@
-"""Values of the pods that other charts have as well: strategies, probes, containers, and templates in values."""
+"""Values of the pods that other charts have too: strategies, probes, containers, templates in values."""
 
 from typing import Any
 
