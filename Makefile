@@ -4,6 +4,7 @@
 # make lint               style, types and replaced words
 # make golden             rewrite golden files and the generated parts of documents
 # make dashboards         rewrite grafana/dashboards from grafana/builder
+# make chart-files        copy alerts, dashboards and default values into the folder of the chart that its templates read
 # make image              build the container image; CONTAINER=podman for another program than docker
 # make pictures           retake the pictures of the documents; needs Chromium, Prometheus and Node.js
 # make test-preview       draw the dashboards with Grafana's components and test what is shown; 480 MB of packages
@@ -25,7 +26,7 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 dashboards golden image bench faults soak alert-campaign pictures lock upgrade clean
+.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 dashboards chart-files golden image bench faults soak alert-campaign pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@echo "Command:            $(BIN)/python -m exporter (k6-cloud-exporter once it is installed)"
@@ -91,12 +92,22 @@ test-engines: tools tools-prometheus-3
 	$(BIN)/python -m pytest tests/alerts --numprocesses=2 --dist=loadgroup
 
 # Expected output as literal text, and the parts of documents that are made of the code.
-golden: $(VENV)/dev
+golden: $(VENV)/dev chart-files
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k "golden or readme or document" $(UNIT)
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/helm/test_readme.py tests/helm/test_messages.py tests/alerts/test_messages.py
 
 dashboards: $(VENV)/dev
 	$(BIN)/python -m grafana.builder
+	@$(MAKE) --no-print-directory chart-files
+
+# Copies and not links: a chart is often taken without the rest of the repository, or by tools that drop links.
+CHART_FILES := helm/k6-cloud-exporter/files
+chart-files:
+	rm -rf $(CHART_FILES)/dashboards
+	mkdir $(CHART_FILES)/dashboards
+	cp grafana/dashboards/*.json $(CHART_FILES)/dashboards
+	cp grafana/alerts.yaml $(CHART_FILES)
+	cp helm/k6-cloud-exporter/values.yaml $(CHART_FILES)/defaults.yaml
 
 # podman and buildah drop the health check unless the format is docker.
 image:

@@ -1,3 +1,28 @@
+{{/* Gives each value that is missing its default, since Helm removes a value that is null. Every template starts with
+     this: Helm does not say in which order it renders them. The first one has done it for all. */}}
+{{- define "k6-cloud-exporter.setDefaults" -}}
+{{- if not .HasDefaults -}}
+{{- include "k6-cloud-exporter.fillMissing" (dict "values" .Values "defaults" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
+{{- $_ := set . "HasDefaults" true -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a dict: values, which are changed, and defaults. Null removes what Kubernetes or Prometheus can do without, so
+     these values become empty; maps among them belong to the user, and a field that is removed there stays removed. */}}
+{{- define "k6-cloud-exporter.fillMissing" -}}
+{{- $removable := list "podSecurityContext" "securityContext" "liveness" "readiness" "startup" "interval" "jobLabel" -}}
+{{- range $key, $default := .defaults -}}
+{{- $value := index $.values $key -}}
+{{- if and (kindIs "invalid" $value) (has $key $removable) -}}
+{{- $_ := set $.values $key (kindIs "map" $default | ternary dict "") -}}
+{{- else if kindIs "invalid" $value -}}
+{{- $_ := set $.values $key $default -}}
+{{- else if and (kindIs "map" $default) (not (has $key $removable)) -}}
+{{- include "k6-cloud-exporter.fillMissing" (dict "values" $value "defaults" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Name of the chart. */}}
 {{- define "k6-cloud-exporter.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
@@ -47,7 +72,7 @@ metadata:
   name: {{ .name }}
   namespace: {{ .namespace | default (include "k6-cloud-exporter.namespace" .root) }}
   labels:
-    {{- $labels := merge (include "k6-cloud-exporter.labels" .root | fromYaml) (.labels | default dict) (.root.Values.commonLabels | default dict) -}}
+    {{- $labels := merge (include "k6-cloud-exporter.labels" .root | fromYaml) (.labels | default dict) .root.Values.commonLabels -}}
     {{- tpl (toYaml $labels) .root | nindent 4 }}
   {{- with .annotations }}
   annotations:
@@ -119,11 +144,11 @@ metadata:
 {{- if .Values.webConfig.content -}}
 {{- $_ := set $checksums "checksum/web-config" (include (print .Template.BasePath "/web-secret.yaml") . | sha256sum) -}}
 {{- end -}}
-{{- tpl (merge $checksums (.Values.podAnnotations | default dict) | toYaml) . -}}
+{{- tpl (merge $checksums .Values.podAnnotations | toYaml) . -}}
 {{- end -}}
 
 {{- define "k6-cloud-exporter.podLabels" -}}
-{{- $labels := merge (include "k6-cloud-exporter.selectorLabels" . | fromYaml) (.Values.podLabels | default dict) (.Values.commonLabels | default dict) -}}
+{{- $labels := merge (include "k6-cloud-exporter.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels -}}
 {{- tpl (toYaml $labels) . -}}
 {{- end -}}
 

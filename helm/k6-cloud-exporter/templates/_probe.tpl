@@ -1,7 +1,7 @@
 {{/* A probe. Takes a dict: root, probe (the values) and path, which is requested unless the values have another handler.
      Fields of httpGet that the values lack are added, so that they can replace the path alone. */}}
 {{- define "k6-cloud-exporter.buildProbe" -}}
-{{- $probe := deepCopy (.probe | default dict) -}}
+{{- $probe := deepCopy .probe -}}
 {{- if not (or $probe.exec $probe.tcpSocket $probe.grpc) -}}
 {{- $scheme := include "k6-cloud-exporter.scheme" .root | upper -}}
 {{- $default := dict "path" .path "port" "metrics" "scheme" $scheme -}}
