@@ -17,7 +17,8 @@ from tests.support.chart import CHART, HELMS, Tree, ci, defaults, errors, object
 
 # Values that are removed, and not replaced by the default.
 REMOVABLE = {
-    *("podSecurityContext", "securityContext", "probes.liveness", "probes.readiness", "probes.startup"),
+    *("podSecurityContext", "securityContext", "resources", "helmTest.resources"),
+    *("probes.liveness", "probes.readiness", "probes.startup"),
     *("serviceMonitor.interval", "serviceMonitor.jobLabel", "podMonitor.interval", "podMonitor.jobLabel"),
 }
 # Set in ci/full-values.yaml, and rejected without the value that is null.

@@ -42,6 +42,7 @@ OTHERS: dict[str, Any] = {
         for monitor in ("service", "pod")
     },
     "imagePullSecrets": [{"name": "other"}],
+    "global.imagePullSecrets": ["other"],
     "service.labels": {"job": "other"},
     "extraArgs": ["--log.format=logfmt"],
     "serviceMonitor.jobLabel": "app.kubernetes.io/instance",
@@ -63,7 +64,7 @@ OTHERS: dict[str, Any] = {
 # Maps that are passed through, or that the exporter reads. All others reject unknown keys.
 PASSED_THROUGH = {
     *("webConfig.content", "resources", "podSecurityContext", "securityContext", "affinity", "dnsConfig"),
-    *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "global"),
+    *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "helmTest.resources"),
     *("strategy", "updateStrategy", "lifecycle"),
     *(f"verticalPodAutoscaler.{name}" for name in ("updatePolicy", "minAllowed", "maxAllowed")),
 }
@@ -199,7 +200,7 @@ def declared(schema: Tree, place: str = "") -> Iterator[str]:
 
 
 def test_schema_has_exactly_the_declared_values() -> None:
-    named = {name for name in declared(SCHEMA) if name != "global"}
+    named = {name for name in declared(SCHEMA) if name != "enabled"}
 
     assert named == set(LEAVES)
 
@@ -217,11 +218,11 @@ def opened(schema: Tree, place: str = "") -> Iterator[str]:
 def test_only_passed_through_maps_accept_any_key() -> None:
     of_text = {name for name, value in LEAVES.items() if value == {}} - {"config"}
 
-    assert set(opened(SCHEMA)) <= PASSED_THROUGH | of_text | {"prometheusRule.overrides"}
-    assert PASSED_THROUGH - {"global"} <= set(opened(SCHEMA))
+    assert set(opened(SCHEMA)) <= PASSED_THROUGH | of_text | {"prometheusRule.overrides", "global"}
+    assert set(opened(SCHEMA)) >= PASSED_THROUGH
 
 
-MISSPELLED = [f"{name}x" for name in LEAVES] + [
+MISSPELLED = [f"{name}x" for name in LEAVES if not name.startswith("global.")] + [
     *("config.api.stackid", "config.tset", "config.poll.intervall"),
     *("prometheusRule.overrides.K6CloudTestFailing.sevrity", "serviceMonitor.basicAuth.user"),
     *("probes.liveness.initialDelay", "probes.readiness.httpGet.url", "probes.startup.exec.args"),
@@ -254,7 +255,7 @@ def test_helm_3_rejects_a_misspelled_value() -> None:
         ("replicas", 2),
         ("sharding.total", 0),
         ("containerPort", 70000),
-        ("image.tag", 1.2),
+        ("image.tag", True),
         ("image.digest", "latest"),
         ("dashboards.labelValue", 1),
         ("prometheusRule.overrides", {"K6CloudTestFailing": {"for": "5 minutes"}}),
@@ -270,8 +271,8 @@ def test_invalid_value_is_rejected_by_the_schema(name: str, value: Any) -> None:
     assert f"- at '/{name.replace('.', '/')}" in "\n".join(errors(changed(with_secret(), name, value)))
 
 
-def test_parent_chart_can_set_globals() -> None:
-    assert objects(with_secret(**{"global": {"imageRegistry": "x"}})) == objects(with_secret())
+def test_globals_of_other_charts_are_accepted() -> None:
+    assert objects(with_secret(**{"global": {"storageClass": "x"}})) == objects(with_secret())
 
 
 def test_large_numbers_stay_integers() -> None:

@@ -10,7 +10,7 @@
 {{/* Takes a dict: values, which are changed, and defaults. Null removes what Kubernetes or Prometheus can do without, so
      these values become empty; maps among them belong to the user, and a field that is removed there stays removed. */}}
 {{- define "k6-cloud-exporter.fillMissing" -}}
-{{- $removable := list "podSecurityContext" "securityContext" "liveness" "readiness" "startup" "interval" "jobLabel" -}}
+{{- $removable := list "podSecurityContext" "securityContext" "liveness" "readiness" "startup" "resources" "interval" "jobLabel" -}}
 {{- range $key, $default := .defaults -}}
 {{- $value := index $.values $key -}}
 {{- if and (kindIs "invalid" $value) (has $key $removable) -}}
@@ -87,15 +87,44 @@ metadata:
   {{- end }}
 {{- end -}}
 
+{{/* An unquoted tag such as 20261126 is a number, which would be printed with an exponent. */}}
+{{- define "k6-cloud-exporter.imageTag" -}}
+{{- kindIs "float64" .Values.image.tag | ternary (int64 .Values.image.tag) .Values.image.tag -}}
+{{- end -}}
+
 {{- define "k6-cloud-exporter.image" -}}
-{{- $image := printf "%s/%s" .Values.image.registry .Values.image.repository -}}
-{{- if or .Values.image.tag (not .Values.image.digest) -}}
-{{- $image = printf "%s:%s" $image (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- $tag := include "k6-cloud-exporter.imageTag" . -}}
+{{- $image := printf "%s/%s" (.Values.global.imageRegistry | default .Values.image.registry) .Values.image.repository -}}
+{{- if or $tag (not .Values.image.digest) -}}
+{{- $image = printf "%s:%s" $image ($tag | default .Chart.AppVersion) -}}
 {{- end -}}
 {{- with .Values.image.digest -}}
 {{- $image = printf "%s@%s" $image . -}}
 {{- end -}}
 {{- $image -}}
+{{- end -}}
+
+{{/* Image pull secrets, those of a parent chart first; each is a name or a map with the name. */}}
+{{- define "k6-cloud-exporter.imagePullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with uniq $secrets }}{{ include "k6-cloud-exporter.renderValue" (dict "root" $ "value" .) }}{{ end -}}
+{{- end -}}
+
+{{/* Without a selector, a constraint would match no pod. */}}
+{{- define "k6-cloud-exporter.topologySpreadConstraints" -}}
+{{- $selector := dict "matchLabels" (include "k6-cloud-exporter.selectorLabels" . | fromYaml) -}}
+{{- $constraints := list -}}
+{{- range .Values.topologySpreadConstraints -}}
+{{- $constraint := . -}}
+{{- if kindIs "invalid" .labelSelector -}}
+{{- $constraint = merge (dict "labelSelector" $selector) . -}}
+{{- end -}}
+{{- $constraints = append $constraints $constraint -}}
+{{- end -}}
+{{- with $constraints }}{{ include "k6-cloud-exporter.renderValue" (dict "root" $ "value" .) }}{{ end -}}
 {{- end -}}
 
 {{/* Name of the Secret with the token; empty if the chart mounts none. */}}
