@@ -80,6 +80,11 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         "serviceAccount.annotations",
     ),
     "NodePort with shards": ({"sharding": {"total": 2}, "service": {"type": "NodePort"}}, "service.type"),
+    "strategy of a Deployment with shards": (
+        {"sharding": {"total": 2}, "strategy": {"type": "RollingUpdate"}},
+        "strategy",
+    ),
+    "update strategy without shards": ({"updateStrategy": {"type": "OnDelete"}}, "updateStrategy"),
     "two monitors": (
         {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
         "serviceMonitor.enabled and podMonitor.enabled",

@@ -23,6 +23,10 @@ OTHERS: dict[str, Any] = {
     "image.pullPolicy": "Never",
     "service.type": "LoadBalancer",
     "replicas": 0,
+    "probes.liveness": {"periodSeconds": 7},
+    "probes.readiness": {"httpGet": {"path": "/-/healthy"}},
+    "probes.startup": {"periodSeconds": 7},
+    "dnsPolicy": "Default",
     "imagePullSecrets": [{"name": "other"}],
     "global.imagePullSecrets": ["other"],
     "service.labels": {"job": "other"},
@@ -47,14 +51,17 @@ OTHERS: dict[str, Any] = {
 PASSED_THROUGH = {
     *("webConfig.content", "resources", "podSecurityContext", "securityContext", "affinity", "dnsConfig"),
     *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "helmTest.resources"),
+    *("strategy", "updateStrategy", "lifecycle"),
 }
+# Maps that replace each other as a whole, so each is one value. They reject unknown keys.
+WHOLE = {"probes.liveness", "probes.readiness", "probes.startup"}
 
 
 def leaves(tree: Tree, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value with its name. A passed-through map is one value."""
+    """Each value with its name. A map that is passed through or replaced as a whole is one value."""
     for key, value in tree.items():
         name = f"{place}.{key}".removeprefix(".")
-        if isinstance(value, dict) and value and name not in PASSED_THROUGH:
+        if isinstance(value, dict) and value and name not in PASSED_THROUGH | WHOLE:
             yield from leaves(value, name)
         else:
             yield name, value
@@ -131,6 +138,8 @@ def beside(name: str) -> str:
     special = {
         "k6.apiToken": "inline-token",
         "serviceAccount.create": "existing-secret",
+        "strategy": "extras",
+        "updateStrategy": "sharded-extras",
         "sharding.total": "sharded",
         "webConfig.content": "web-config",
     }
@@ -158,7 +167,7 @@ def declared(schema: Tree, place: str = "") -> Iterator[str]:
     for key, inner in schema.get("properties", {}).items():
         name = f"{place}.{key}".removeprefix(".")
         resolved = SCHEMA["definitions"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
-        nested = "properties" in resolved and not name.endswith(("basicAuth", "config"))
+        nested = "properties" in resolved and name not in WHOLE and not name.endswith(("basicAuth", "config"))
         yield from declared(resolved, name) if nested else (name,)
 
 
@@ -188,6 +197,7 @@ def test_only_passed_through_maps_accept_any_key() -> None:
 MISSPELLED = [f"{name}x" for name in LEAVES if not name.startswith("global.")] + [
     *("config.api.stackid", "config.tset", "config.poll.intervall"),
     *("prometheusRule.overrides.K6CloudTestFailing.sevrity", "serviceMonitor.basicAuth.user"),
+    *("probes.liveness.initialDelay", "probes.readiness.httpGet.url", "probes.startup.exec.args"),
 ]
 
 

@@ -85,8 +85,9 @@ def pod(values: Mapping[str, Any]) -> Tree:
 
 
 def container(values: Mapping[str, Any]) -> Tree:
-    (only,) = pod(values)["containers"]
-    found: Tree = only
+    """The exporter's container; there can be others beside it."""
+    found: Tree
+    (found,) = (each for each in pod(values)["containers"] if each["name"] == "exporter")
     return found
 
 

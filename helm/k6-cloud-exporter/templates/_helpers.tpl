@@ -1,9 +1,9 @@
 {{/* Gives each value that is missing its default, since Helm removes a value that is null. Every template starts with
-     this: Helm does not say in which order it renders them. The first one has done it for all. */}}
+     this: Helm does not say in which order it renders them. The first one does it for all, and sets .Defaults. */}}
 {{- define "k6-cloud-exporter.setDefaults" -}}
-{{- if not .HasDefaults -}}
-{{- include "k6-cloud-exporter.fillMissing" (dict "values" .Values "defaults" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
-{{- $_ := set . "HasDefaults" true -}}
+{{- if not .Defaults -}}
+{{- $_ := set . "Defaults" (.Files.Get "files/defaults.yaml" | fromYaml) -}}
+{{- include "k6-cloud-exporter.fillMissing" (dict "values" .Values "defaults" .Defaults) -}}
 {{- end -}}
 {{- end -}}
 
@@ -65,16 +65,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* The metadata of an object. Takes a dict: root, name, and optionally namespace, labels and annotations. */}}
+{{/* The metadata of an object. Takes a dict: root, name, and optionally namespace, labels and annotations, which can
+     contain templates. */}}
 {{- define "k6-cloud-exporter.buildMetadata" -}}
 metadata:
   name: {{ .name }}
   namespace: {{ .namespace | default (include "k6-cloud-exporter.namespace" .root) }}
   labels:
-    {{- merge (include "k6-cloud-exporter.labels" .root | fromYaml) (.labels | default dict) .root.Values.commonLabels | toYaml | nindent 4 }}
+    {{- $labels := merge (include "k6-cloud-exporter.labels" .root | fromYaml) (.labels | default dict) .root.Values.commonLabels -}}
+    {{- tpl (toYaml $labels) .root | nindent 4 }}
   {{- with .annotations }}
   annotations:
-    {{- toYaml . | nindent 4 }}
+    {{- tpl (toYaml .) $.root | nindent 4 }}
   {{- end }}
 {{- end -}}
 
@@ -121,13 +123,13 @@ metadata:
 {{/* Name of the Secret with the token; empty if the chart mounts none. */}}
 {{- define "k6-cloud-exporter.tokenSecret" -}}
 {{- $default := .Values.k6.apiToken | empty | ternary "" (printf "%s-token" (include "k6-cloud-exporter.fullname" .)) -}}
-{{- .Values.k6.existingSecret.name | default $default -}}
+{{- tpl (.Values.k6.existingSecret.name | default $default) . -}}
 {{- end -}}
 
 {{/* Name of the Secret with the web config; empty if there is none. */}}
 {{- define "k6-cloud-exporter.webSecret" -}}
 {{- $default := .Values.webConfig.content | empty | ternary "" (printf "%s-web" (include "k6-cloud-exporter.fullname" .)) -}}
-{{- .Values.webConfig.existingSecret.name | default $default -}}
+{{- tpl (.Values.webConfig.existingSecret.name | default $default) . -}}
 {{- end -}}
 
 {{- define "k6-cloud-exporter.webSecretKey" -}}
@@ -171,16 +173,12 @@ metadata:
 {{- if .Values.webConfig.content -}}
 {{- $_ := set $checksums "checksum/web-config" (include (print .Template.BasePath "/web-secret.yaml") . | sha256sum) -}}
 {{- end -}}
-{{- merge $checksums .Values.podAnnotations | toYaml -}}
+{{- tpl (merge $checksums .Values.podAnnotations | toYaml) . -}}
 {{- end -}}
 
 {{- define "k6-cloud-exporter.podLabels" -}}
-{{- merge (include "k6-cloud-exporter.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels | toYaml -}}
-{{- end -}}
-
-{{/* The handler of a probe. Takes a dict: root and path. */}}
-{{- define "k6-cloud-exporter.buildProbe" -}}
-httpGet: {path: {{ .path | quote }}, port: metrics, scheme: {{ include "k6-cloud-exporter.scheme" .root | upper }}}
+{{- $labels := merge (include "k6-cloud-exporter.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels -}}
+{{- tpl (toYaml $labels) . -}}
 {{- end -}}
 
 {{/* A duration of Prometheus, such as 1m30s, in milliseconds. */}}

@@ -3,7 +3,7 @@
 {{- define "k6-cloud-exporter.validateValues" -}}
 {{- $errors := list -}}
 {{- $values := .Values -}}
-{{- $defaults := .Files.Get "files/defaults.yaml" | fromYaml -}}
+{{- $defaults := .Defaults -}}
 {{- $api := $values.config.api | default dict -}}
 {{- $web := $values.config.web | default dict -}}
 
@@ -94,6 +94,13 @@
 {{- if and (gt (int $values.sharding.total) 1) (ne $values.service.type "ClusterIP") -}}
 {{- $errors = append $errors (printf "service.type: %s would route each request to a random shard; use ClusterIP and scrape each pod" $values.service.type) -}}
 {{- end -}}
+{{- $sharded := gt (int $values.sharding.total) 1 -}}
+{{- if and $sharded $values.strategy (ne (toJson $values.strategy) (toJson $defaults.strategy)) -}}
+{{- $errors = append $errors "strategy: not used with shards, which are a StatefulSet; use updateStrategy" -}}
+{{- end -}}
+{{- if and $values.updateStrategy (not $sharded) -}}
+{{- $errors = append $errors "updateStrategy: not used without shards; use strategy" -}}
+{{- end -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- $errors = append $errors "serviceMonitor.enabled and podMonitor.enabled: both would scrape the same pods; disable one of them" -}}
 {{- end -}}
@@ -134,8 +141,10 @@
 {{- /* The alerts. */ -}}
 {{- $thresholds := .Files.Get "files/thresholds.yaml" | fromYaml -}}
 {{- $alerts := list -}}
+{{- if or $values.prometheusRule.disabled $values.prometheusRule.overrides -}}
 {{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
 {{- range .rules }}{{ with .alert }}{{ $alerts = append $alerts . }}{{ end }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- range $alert := $values.prometheusRule.disabled -}}
 {{- if not (has $alert $alerts) -}}
