@@ -84,6 +84,51 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"sharding": {"total": 2}, "strategy": {"type": "RollingUpdate"}},
         "strategy",
     ),
+    "disruption budget for one pod": (
+        {"podDisruptionBudget": {"enabled": True}},
+        "podDisruptionBudget.enabled",
+    ),
+    "Ingress without host": ({"ingress": {"enabled": True}}, "ingress.hosts"),
+    "Ingress without webhook": (
+        {"ingress": {"enabled": True, "hosts": [{"host": "k6.example.com"}]}},
+        "ingress.hosts",
+    ),
+    "HTTPRoute without Gateway": (
+        {"httpRoute": {"enabled": True, "rules": [{}]}},
+        "httpRoute.parentRefs",
+    ),
+    "HTTPRoute without webhook": (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
+        "httpRoute.rules",
+    ),
+    "Ingress with shards": (
+        {
+            "sharding": {"total": 2},
+            "ingress": {"enabled": True, "hosts": [{"host": "x", "paths": [{"path": "/"}]}]},
+        },
+        "ingress.enabled",
+    ),
+    "HTTPRoute with shards": (
+        {
+            "sharding": {"total": 2},
+            "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "rules": [{}]},
+        },
+        "httpRoute.enabled",
+    ),
+    "node port of a cluster IP": ({"service": {"nodePort": 30000}}, "service.nodePort"),
+    "load balancer class of a node port": (
+        {"service": {"type": "NodePort", "loadBalancerClass": "internal"}},
+        "service.loadBalancerClass",
+    ),
+    "two authorizations": (
+        {
+            "podMonitor": {
+                "basicAuth": {"username": {"name": "a", "key": "b"}},
+                "authorization": {"credentials": {"name": "a", "key": "b"}},
+            }
+        },
+        "podMonitor.basicAuth and podMonitor.authorization",
+    ),
     "update strategy without shards": ({"updateStrategy": {"type": "OnDelete"}}, "updateStrategy"),
     "two monitors": (
         {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},

@@ -27,6 +27,20 @@ OTHERS: dict[str, Any] = {
     "probes.readiness": {"httpGet": {"path": "/-/healthy"}},
     "probes.startup": {"periodSeconds": 7},
     "dnsPolicy": "Default",
+    "service.ipFamilyPolicy": "SingleStack",
+    "service.ipFamilies": ["IPv4"],
+    "ingress.hosts": [{"host": "other.example.com"}],
+    "httpRoute.hostnames": ["other.example.com"],
+    "podDisruptionBudget.minAvailable": 1,
+    "podDisruptionBudget.maxUnavailable": 2,
+    "podDisruptionBudget.unhealthyPodEvictionPolicy": "AlwaysAllow",
+    "verticalPodAutoscaler.controlledResources": ["cpu"],
+    "verticalPodAutoscaler.controlledValues": "RequestsAndLimits",
+    **{f"{monitor}Monitor.bodySizeLimit": "7MB" for monitor in ("service", "pod")},
+    **{
+        f"{monitor}Monitor.authorization": {"credentials": {"name": "other", "key": "other"}}
+        for monitor in ("service", "pod")
+    },
     "imagePullSecrets": [{"name": "other"}],
     "global.imagePullSecrets": ["other"],
     "service.labels": {"job": "other"},
@@ -52,7 +66,10 @@ PASSED_THROUGH = {
     *("webConfig.content", "resources", "podSecurityContext", "securityContext", "affinity", "dnsConfig"),
     *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "helmTest.resources"),
     *("strategy", "updateStrategy", "lifecycle"),
+    *(f"verticalPodAutoscaler.{name}" for name in ("updatePolicy", "minAllowed", "maxAllowed")),
 }
+# Maps whose keys are all optional, and not in values.yaml.
+OPTIONAL = ("basicAuth", "authorization", "config")
 # Maps that replace each other as a whole, so each is one value. They reject unknown keys.
 WHOLE = {"probes.liveness", "probes.readiness", "probes.startup"}
 
@@ -102,6 +119,8 @@ def changed(tree: Tree, name: str, value: Any) -> Tree:
 def around(name: str) -> Tree:
     """The values in which one is changed, without the two sections that take longest to render."""
     tree = ci(beside(name))
+    if name == "service.loadBalancerClass":
+        tree = changed(tree, "service.type", "LoadBalancer")
     for section in {"dashboards", "prometheusRule"} - {name.partition(".")[0]}:
         tree = changed(tree, f"{section}.enabled", value=False)
     return tree
@@ -140,10 +159,19 @@ def beside(name: str) -> str:
         "serviceAccount.create": "existing-secret",
         "strategy": "extras",
         "updateStrategy": "sharded-extras",
+        "serviceMonitor.authorization": "extras",
+        "podMonitor.authorization": "sharded-extras",
         "sharding.total": "sharded",
         "webConfig.content": "web-config",
     }
-    return special.get(name, "pod-monitor" if name.startswith("podMonitor.") else "full")
+    sections = {
+        "ingress": "extras",
+        "httpRoute": "extras",
+        "verticalPodAutoscaler": "extras",
+        "podDisruptionBudget": "sharded-extras",
+        "podMonitor": "pod-monitor",
+    }
+    return special.get(name, sections.get(name.partition(".")[0], "full"))
 
 
 def used_by_templates() -> set[str]:
@@ -167,7 +195,7 @@ def declared(schema: Tree, place: str = "") -> Iterator[str]:
     for key, inner in schema.get("properties", {}).items():
         name = f"{place}.{key}".removeprefix(".")
         resolved = SCHEMA["definitions"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
-        nested = "properties" in resolved and name not in WHOLE and not name.endswith(("basicAuth", "config"))
+        nested = "properties" in resolved and name not in WHOLE and not name.endswith(OPTIONAL)
         yield from declared(resolved, name) if nested else (name,)
 
 

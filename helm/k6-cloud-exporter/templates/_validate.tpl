@@ -98,6 +98,40 @@
 {{- if and $sharded $values.strategy (ne (toJson $values.strategy) (toJson $defaults.strategy)) -}}
 {{- $errors = append $errors "strategy: not used with shards, which are a StatefulSet; use updateStrategy" -}}
 {{- end -}}
+{{- if and $values.podDisruptionBudget.enabled (not $sharded) -}}
+{{- $errors = append $errors "podDisruptionBudget.enabled: for a single pod, it would block node drains or do nothing; set it to false, or set sharding.total" -}}
+{{- end -}}
+{{- $webhook := $web.webhook_secret_file -}}
+{{- if and $values.ingress.enabled (not $values.ingress.hosts) -}}
+{{- $errors = append $errors "ingress.hosts: required, so that the Ingress does not match every host; add a host" -}}
+{{- end -}}
+{{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
+{{- $errors = append $errors "httpRoute.parentRefs: required, since a route without a Gateway has no effect; add the Gateway" -}}
+{{- end -}}
+{{- range $host := $values.ingress.enabled | ternary $values.ingress.hosts list -}}
+{{- if not (or $host.paths $webhook) -}}
+{{- $errors = append $errors (printf "ingress.hosts: without paths, %s publishes the webhook, which does not exist without config.web.webhook_secret_file; set that file, or paths" $host.host) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.httpRoute.enabled (not (or $values.httpRoute.rules $webhook)) -}}
+{{- $errors = append $errors "httpRoute.rules: without rules, the route publishes the webhook, which does not exist without config.web.webhook_secret_file; set that file, or rules" -}}
+{{- end -}}
+{{- range $name, $section := dict "ingress" $values.ingress "httpRoute" $values.httpRoute -}}
+{{- if and $sharded $section.enabled -}}
+{{- $errors = append $errors (printf "%s.enabled: would route each request to a random shard; set it to false" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.service.nodePort (eq $values.service.type "ClusterIP") -}}
+{{- $errors = append $errors "service.nodePort: not used with service.type ClusterIP; set NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- if and $values.service.loadBalancerClass (ne $values.service.type "LoadBalancer") -}}
+{{- $errors = append $errors (printf "service.loadBalancerClass: not used with service.type %s; set LoadBalancer" $values.service.type) -}}
+{{- end -}}
+{{- range $name, $monitor := dict "serviceMonitor" $values.serviceMonitor "podMonitor" $values.podMonitor -}}
+{{- if and $monitor.basicAuth $monitor.authorization -}}
+{{- $errors = append $errors (printf "%s.basicAuth and %s.authorization: both set the header Authorization; remove one of them" $name $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $values.updateStrategy (not $sharded) -}}
 {{- $errors = append $errors "updateStrategy: not used without shards; use strategy" -}}
 {{- end -}}
