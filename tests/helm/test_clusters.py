@@ -80,7 +80,7 @@ def test_resources_of_the_test_pod_can_be_removed(resources: Tree | None) -> Non
 def test_test_pod_is_scheduled_like_the_exporter(name: str) -> None:
     exporter, tested = pod_specs(ci(name))
 
-    for field in ("nodeSelector", "tolerations", "priorityClassName", "imagePullSecrets"):
+    for field in ("nodeSelector", "tolerations", "priorityClassName", "runtimeClassName", "imagePullSecrets"):
         assert exporter.get(field) == tested.get(field)
 
 

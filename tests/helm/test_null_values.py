@@ -1,7 +1,7 @@
 """Each value can be null, as it is in a file in which everything below a key is commented out.
 
-Helm removes a value that is null, also the default. Hundreds of runs of Helm take minutes, so a parent chart
-contains the chart once for each rendering, under an alias.
+Helm removes a value that is null, also the default. Hundreds of runs of Helm take minutes, so each run
+renders a parent chart that contains ours many times, under aliases.
 """
 
 import json
@@ -86,27 +86,42 @@ def around(name: str) -> Tree:
     return values
 
 
-def render_all(values: list[Tree], program: str, folder: Path) -> list[str]:
-    """The text of the objects for each of these values, from one run of Helm."""
-    trees = {json.dumps(tree): tree for tree in values}
-    aliases = {key: f"alias{number:03}" for number, key in enumerate(trees)}
-    dependency = {"name": CHART.name, "version": "0.1.0"}
-    chart = {
-        "apiVersion": "v2",
-        "name": "parent",
-        "version": "1.0.0",
-        "dependencies": [dependency | {"alias": alias} for alias in aliases.values()],
-    }
-    shutil.copytree(CHART, folder / "charts" / CHART.name)
+def write_parent(folder: Path, aliases: list[str]) -> None:
+    """A chart that contains ours under each of these aliases."""
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+    dependencies = [{"name": CHART.name, "version": version, "alias": alias} for alias in aliases]
+    chart = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": dependencies}
     (folder / "Chart.yaml").write_text(yaml.safe_dump(chart), encoding="utf-8")
-    parent = {aliases[key]: tree for key, tree in trees.items()}
-    rendered = template(parent, program=program, chart=folder)
+    shutil.copytree(CHART, folder / "charts" / CHART.name, dirs_exist_ok=True)
+
+
+def render_some(values: dict[str, Tree], program: str, folder: Path) -> dict[str, str]:
+    """The text of the objects by alias, from one run of Helm."""
+    write_parent(folder, list(values))
+    rendered = template(values, program=program, chart=folder)
     assert rendered.returncode == 0, rendered.stderr
-    found = dict.fromkeys(aliases.values(), "")
+    found = dict.fromkeys(values, "")
     for text in rendered.stdout.split("---\n# Source: parent/charts/")[1:]:
         alias = text.partition("/")[0]
+        # The alias is the name of the chart.
         found[alias] += text.strip().replace(alias, "alias") + "\n"
-    return [found[aliases[json.dumps(tree)]] for tree in values]
+    return found
+
+
+def render_all(values: list[Tree], program: str, folder: Path) -> list[str]:
+    """The text of the objects for each of these values."""
+    keys = [json.dumps(tree) for tree in values]
+    aliases = {f"alias{number:03}": key for number, key in enumerate(dict.fromkeys(keys))}
+    found: dict[str, str] = {}
+    # The time that Helm needs for each alias grows with their number.
+    for some in batched(list(aliases), 20):
+        rendered = render_some({alias: json.loads(aliases[alias]) for alias in some}, program, folder)
+        found |= {aliases[alias]: text for alias, text in rendered.items()}
+    return [found[key] for key in keys]
+
+
+def batched(found: list[str], size: int) -> list[list[str]]:
+    return [found[start : start + size] for start in range(0, len(found), size)]
 
 
 @pytest.mark.parametrize("program", HELMS)

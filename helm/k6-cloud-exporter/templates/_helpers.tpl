@@ -1,9 +1,9 @@
 {{/* Gives each value that is missing its default, since Helm removes a value that is null. Every template starts with
-     this: Helm does not say in which order it renders them. The first one has done it for all. */}}
+     this: Helm does not say in which order it renders them. The first one does it for all, and sets .Defaults. */}}
 {{- define "k6-cloud-exporter.setDefaults" -}}
-{{- if not .HasDefaults -}}
-{{- include "k6-cloud-exporter.fillMissing" (dict "values" .Values "defaults" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
-{{- $_ := set . "HasDefaults" true -}}
+{{- if not .Defaults -}}
+{{- $_ := set . "Defaults" (.Files.Get "files/defaults.yaml" | fromYaml) -}}
+{{- include "k6-cloud-exporter.fillMissing" (dict "values" .Values "defaults" .Defaults) -}}
 {{- end -}}
 {{- end -}}
 

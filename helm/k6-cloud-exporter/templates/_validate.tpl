@@ -3,7 +3,7 @@
 {{- define "k6-cloud-exporter.validateValues" -}}
 {{- $errors := list -}}
 {{- $values := .Values -}}
-{{- $defaults := .Files.Get "files/defaults.yaml" | fromYaml -}}
+{{- $defaults := .Defaults -}}
 {{- $api := $values.config.api | default dict -}}
 {{- $web := $values.config.web | default dict -}}
 
@@ -175,8 +175,10 @@
 {{- /* The alerts. */ -}}
 {{- $thresholds := .Files.Get "files/thresholds.yaml" | fromYaml -}}
 {{- $alerts := list -}}
+{{- if or $values.prometheusRule.disabled $values.prometheusRule.overrides -}}
 {{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
 {{- range .rules }}{{ with .alert }}{{ $alerts = append $alerts . }}{{ end }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- range $alert := $values.prometheusRule.disabled -}}
 {{- if not (has $alert $alerts) -}}
