@@ -16,7 +16,7 @@ from pathlib import Path
 from exporter import cli  # noqa: F401  (as in exporter/__main__.py: all commands are loaded)
 from exporter.clock import Clock
 from exporter.commands.process import run_async
-from exporter.commands.serve import serve_exporter
+from exporter.commands.serve.run import serve_exporter
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.web.server import base_url, bind

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from exporter.clock import Clock
-from exporter.commands.options import exit_with_errors
+from exporter.commands.configuration import exit_with_errors
 from exporter.config import Config, ConfigError
 from exporter.config.types import parse_addresses
 from exporter.web.security import WebConfigMiddleware

@@ -7,36 +7,18 @@ from typing import TypeVar
 
 import httpx
 
-from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.credentials import Secret, SecretError
-from exporter.k6.connection import Connection, find_usable_proxy
+from exporter.k6.connection import Connections, find_usable_proxy
 from exporter.k6.errors import Unauthorized
+from exporter.k6.http import HttpClient
 from exporter.k6.legacy.client import LegacyClient
 from exporter.k6.stack import Stack
 from exporter.k6.transport import NullObserver, RequestObserver, Transport
 from exporter.k6.v6.client import V6Client
 
 AnyTransport = TypeVar("AnyTransport", bound=Transport)
-
-
-class HttpClient(httpx.AsyncClient):
-    """The HTTP client; `connection` is None where a test replaces the network."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport | None, environ: Mapping[str, str]) -> None:
-        self.connection = None if transport else Connection(environ)
-        self.environ = environ
-        headers = {"User-Agent": f"k6-cloud-exporter/{__version__}", "Accept": "application/json"}
-        # The connection reads the environment.
-        super().__init__(transport=transport or self.connection, headers=headers, trust_env=False)
-
-    def configure(self, config: Config) -> None:
-        # A reload keeps the client, so that open connections are reused.
-        self.base_url = httpx.URL(config.api.url)
-        self.timeout = httpx.Timeout(config.api.timeout)
-        if self.connection:
-            self.connection.configure(config.api)
 
 
 def build_http_client(
@@ -47,7 +29,7 @@ def build_http_client(
     `transport` replaces the network; tests pass one that leads to the simulator. `environ` has the variables
     for proxies and CA certificates.
     """
-    return HttpClient(transport, environ)
+    return HttpClient(transport or Connections(environ))
 
 
 def build_transport(
@@ -61,7 +43,12 @@ def build_transport(
     previous: Transport | None = None,
 ) -> AnyTransport:
     """Configures `client`, and a transport that continues the rate limit and Retry-After of `previous`."""
-    client.configure(config)
+    # A reload keeps the client, so that open connections are reused.
+    client.configure(config.api.url, config.api.timeout)
+    proxy = None
+    if isinstance(client.transport, Connections):
+        client.transport.configure(config.api)
+        proxy = find_usable_proxy(config.api, client.transport.environ)
     return kind(
         client,
         # Read for each request: the token file can be rotated.
@@ -73,7 +60,7 @@ def build_transport(
         observer=observer,
         # The legacy API needs no stack: its tokens belong to one.
         stack=Stack(config.api.stack if config.api.effective_version == "v6" else None),
-        proxy=find_usable_proxy(config.api, client.environ) if client.connection else None,
+        proxy=proxy,
         previous=previous,
     )
 

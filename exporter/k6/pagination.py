@@ -1,8 +1,9 @@
 """Lists in both API versions: each item is parsed by itself, and a list knows whether it is complete."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -10,6 +11,7 @@ from exporter.k6.errors import DecodeError
 from exporter.model import SkippedItem
 
 MAX_PAGES = 1000  # a list with more is not a list of runs
+MAX_AHEAD = 10  # pages that are requested in vain at most, where the count of a list is wrong
 MAX_ITEMS = 200_000  # of one list, all pages together
 
 
@@ -83,6 +85,35 @@ class PageCollector(Generic[I]):
         return PagedItems(
             tuple(self.items.values()), tuple(self.skipped.values()), is_complete, on_first_page
         )
+
+
+class PagesAhead:
+    """Requests for the next pages of a list, which are sent before the present page has been received.
+
+    `get` requests a page by its number. Those that turn out to be of no use are cancelled at the end.
+    """
+
+    def __init__(self, get: Callable[[int], Coroutine[None, None, bytes]]) -> None:
+        self._get = get
+        self._tasks: dict[int, asyncio.Task[bytes]] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def request(self, numbers: Sequence[int]) -> None:
+        """Requests these pages, unless they are already, but not more than MAX_AHEAD at a time."""
+        for number in numbers[:MAX_AHEAD]:
+            if number not in self._tasks:
+                self._tasks[number] = asyncio.create_task(self._get(number))
+
+    def pop(self, number: int) -> asyncio.Task[bytes] | None:
+        """The request for a page; None if it has not been sent."""
+        return self._tasks.pop(number, None)
 
 
 def decode(body: bytes | msgspec.Raw, type_: type[T], endpoint: str) -> T:

@@ -7,12 +7,11 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from types import MappingProxyType
 from typing import Protocol
 
@@ -21,14 +20,13 @@ import httpx
 from exporter.clock import Clock
 from exporter.k6 import decoding, errors
 from exporter.k6.connection_errors import Explanation, Target, explain, explain_proxy_status
+from exporter.k6.http import HttpClient, Params
 from exporter.k6.proxies import Proxy, ProxyError, is_loopback
 from exporter.k6.stack import AUTH, Stack
 from exporter.k6.status_errors import error_for_status, parse_message, sanitize
 from exporter.k6.tls import CaError
 
 log = logging.getLogger(__name__)
-
-Params = Sequence[tuple[str, str | int]]
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -144,7 +142,7 @@ class Transport:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: HttpClient,
         authorize: Callable[[], dict[str, str]],
         *,
         clock: Clock,
@@ -156,14 +154,14 @@ class Transport:
         proxy: Proxy | None = None,
         previous: "Transport | None" = None,
     ) -> None:
-        # A cookie is of no use here, and one that is not ASCII would break every later request.
-        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
         self._client = client
         self._authorize = authorize
         self._clock = clock
         self._timeout = timeout
         # k6 Cloud documents no limit for requests, so the exporter limits itself.
-        self._semaphore = asyncio.Semaphore(concurrency)
+        self._free_connections = asyncio.LifoQueue[int]()  # by number; the last one used is the next
+        for number in range(concurrency):
+            self._free_connections.put_nowait(number)
         previous_limiter = previous.rate_limiter if previous else None
         self.rate_limiter: RateLimiter = RateLimiter(requests_per_minute, clock, previous_limiter)
         self._observer = observer
@@ -220,18 +218,19 @@ class Transport:
         headers: Mapping[str, str] = NO_HEADERS,
     ) -> bytes:
         """One try, with `headers` in addition to those of every request. Raises ApiError."""
-        async with self._semaphore:
+        async with self._take_connection() as connection:
             # Last, right before the request: slots that are taken early would end in a burst.
             await self._wait_for_slot()
             path = endpoint.format(**ids)
-            request = self._build_request(method, path, params, headers)
+            every = self._authorize() | self._stack.headers()
+            request = self._client.build_request(method, path, params, {**every, **headers}, connection)
             query = "&".join(f"{name}={value}" for name, value in params)
             exchange = Exchange(endpoint, f"{path}?{query}" if query else path, attempt, request)
             request.extensions["trace"] = exchange.trace
             # httpx limits the time of each read; a body that drips forever needs a limit on the whole.
             with self._observe(exchange):
                 async with asyncio.timeout(self._timeout):
-                    response = await self._client.send(request, stream=True, follow_redirects=False)
+                    response = await self._client.transport.handle_async_request(request)
                     exchange.status = str(response.status_code)
                     async with aclosing(response):
                         body = await read_body(response)
@@ -250,7 +249,7 @@ class Transport:
 
     def _check_api(self, exchange: Exchange, response: httpx.Response, body: bytes) -> None:
         """Raises ApiError for a response that may not be from k6 Cloud, since api.url is wrong."""
-        base = str(self._client.base_url).rstrip("/")
+        base = self._client.base_url
         # An endpoint without ids is a list, which exists wherever the API does.
         if response.status_code == 404 and not self._has_answered and "{" not in exchange.endpoint:
             error = describe_status(exchange, response, body)
@@ -259,15 +258,6 @@ class Transport:
             raise errors.DecodeError(
                 f"{base} is not k6 Cloud: the response is not JSON ({exchange.where}); check api.url"
             )
-
-    def _build_request(
-        self, method: str, path: str, params: Params, headers: Mapping[str, str]
-    ) -> httpx.Request:
-        # httpx itself would accept every encoding for which a library is installed.
-        common = {"Accept-Encoding": decoding.ACCEPTED} | self._authorize() | self._stack.headers()
-        return self._client.build_request(
-            method, path, params=list(params) or None, headers=common | dict(headers)
-        )
 
     @contextmanager
     def _observe(self, exchange: Exchange) -> Iterator[None]:
@@ -331,6 +321,15 @@ class Transport:
         url = exchange.request.url
         default = "" if is_loopback(url.host) else f"{url.scheme.upper()}_PROXY"
         return Target(url.host, self._proxy.variable if self._proxy else default, self._proxy is not None)
+
+    @asynccontextmanager
+    async def _take_connection(self) -> AsyncIterator[int]:
+        """Waits for a free connection, and has it during the block."""
+        number = await self._free_connections.get()
+        try:
+            yield number
+        finally:
+            self._free_connections.put_nowait(number)
 
     async def _wait_for_slot(self) -> None:
         applied = None

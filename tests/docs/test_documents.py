@@ -9,13 +9,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import click
 import pytest
 import trustme
 import yaml
 
 import exporter
-from exporter.cli import main
 from exporter.commands.runs import exit_codes
 from exporter.config import TestSelector, load, settings
 from exporter.config.load import variable
@@ -80,10 +78,12 @@ def first_paragraph(text: str | None) -> str:
 
 
 def command_table() -> str:
-    assert isinstance(main, click.Group)
     return format_table(
         ("command", "what it does"),
-        ((f"`{name}`", first_paragraph(command.help)) for name, command in main.commands.items()),
+        (
+            (f"`{name}`", first_paragraph(command.help))
+            for name, command in public_names.load_commands().items()
+        ),
     )
 
 

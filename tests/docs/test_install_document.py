@@ -6,16 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 
 from bench import report, sizing
 from exporter import PROJECT_URL
-from exporter.cli import main
 from exporter.config.load import variable
 from tests.support.documents import DOCS, ROOT, read_document
 from tests.support.exporter_process import TOKEN, Process
 from tests.support.golden import assert_section
+from tests.support.public_names import load_commands
 
 PAGE = DOCS / "install-and-upgrade.md"
 UNIT = DOCS / "k6-cloud-exporter.service"
@@ -66,8 +65,7 @@ def test_unit_exposure_is_the_documented_one() -> None:
 
 
 def test_unit_uses_existing_flags_and_settings() -> None:
-    assert isinstance(main, click.Group)
-    known = {option for parameter in main.commands["serve"].params for option in parameter.opts}
+    known = {option for parameter in load_commands()["serve"].params for option in parameter.opts}
     variables = {name for name in unit_environment() if name.startswith("K6_")}
 
     assert {flag.split("=")[0] for flag in unit_flags()} <= known

@@ -10,11 +10,9 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import click
 import pytest
 import yaml
 
-from exporter.cli import main
 from exporter.config import load
 from tests.support import compose
 from tests.support.compose import ACCOUNT, CLOUD_FILES, find_mounts, run_compose
@@ -23,6 +21,7 @@ from tests.support.documents import DOCS, read_example
 from tests.support.exporter_process import Process
 from tests.support.processes import eventually, free_port, run_process
 from tests.support.programs import require_program
+from tests.support.public_names import load_commands
 
 PROVISIONED = ROOT / "grafana" / "provisioning"
 PORTS = {"exporter": 10565, "simulator": 10566, "prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
@@ -160,9 +159,8 @@ def test_health_check_of_grafana_uses_no_proxy() -> None:
 
 @pytest.mark.parametrize("service", ["simulator", "exporter"])
 def test_commands_and_flags_of_the_exporter_exist(service: str) -> None:
-    assert isinstance(main, click.Group)
     name, *flags = compose.demo()["services"][service]["command"]
-    known = {option for parameter in main.commands[name].params for option in parameter.opts}
+    known = {option for parameter in load_commands()[name].params for option in parameter.opts}
 
     assert {flag.split("=")[0] for flag in flags} <= known
     assert f"--web.listen-address=:{PORTS[service]}" in flags

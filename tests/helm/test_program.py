@@ -6,13 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from starlette.routing import Route
 
 import exporter
-from exporter.cli import main
 from exporter.config import Config, TestSelector, settings
 from exporter.config.load import variable
 from exporter.web.app import Sources, application
@@ -29,6 +27,7 @@ from tests.support.chart import (
     settings_file,
     with_secret,
 )
+from tests.support.public_names import load_commands
 
 SETTINGS = {setting.name: setting for setting in settings()}
 # Set by the chart. The schema has them, so that the error is ours and not that of the schema.
@@ -132,8 +131,7 @@ def test_probes_and_monitors_use_existing_paths() -> None:
 
 def flags() -> set[str]:
     """The flags of `serve`."""
-    assert isinstance(main, click.Group)
-    return {flag for parameter in main.commands["serve"].params for flag in parameter.opts}
+    return {flag for parameter in load_commands()["serve"].params for flag in parameter.opts}
 
 
 @pytest.mark.parametrize("name", CI)

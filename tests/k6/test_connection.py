@@ -18,7 +18,8 @@ from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.k6.connection import find_connection_problems, find_usable_proxy
 from exporter.k6.errors import NetworkError
-from exporter.k6.factory import HttpClient, build_http_client, build_transport
+from exporter.k6.factory import build_http_client, build_transport
+from exporter.k6.http import HttpClient
 from exporter.k6.transport import NullObserver, Transport
 from exporter.simulator import Simulator, World
 from tests.support.k6_server import RUNS, TOKEN
@@ -230,6 +231,20 @@ def test_requests_at_the_same_time_share_connections() -> None:
                 await transport.get("/v3/organizations")
             assert len(server.clients) == 10
             assert len(set(server.clients)) <= 5
+
+    run(scene())
+
+
+def test_many_requests_at_the_same_time_share_connections() -> None:
+    async def scene() -> None:
+        async with Server().run() as server, build_http_client(environ={}) as client:
+            api = {"url": f"http://127.0.0.1:{server.port}", "concurrency": 40, "requests_per_minute": 1000}
+            transport = connect(client, Config.model_validate({"api": api}))
+            for _ in range(3):
+                await asyncio.gather(*(transport.get("/v3/organizations") for _ in range(40)))
+            assert len(server.clients) == 3 * 40
+            # A pool of httpx keeps 20 connections open, and would open others for each round.
+            assert len(set(server.clients)) == 40
 
     run(scene())
 

@@ -21,6 +21,7 @@ from exporter.credentials import Secret
 from exporter.k6.connection_errors import Target, explain
 from exporter.k6.errors import ApiError, NetworkError
 from exporter.k6.factory import build_http_client, build_transport
+from exporter.k6.http import HttpClient
 from exporter.k6.proxies import parse_proxy
 from exporter.k6.transport import Transport
 from tests.support.golden import assert_golden
@@ -40,7 +41,7 @@ async def no_sleep(_: float) -> None:
     await asyncio.sleep(0)
 
 
-def build_plain_transport(client: httpx.AsyncClient, limit: float, proxy: str = "") -> Transport:
+def build_plain_transport(client: HttpClient, limit: float, proxy: str = "") -> Transport:
     return Transport(
         client,
         lambda: {"Authorization": f"Token {TOKEN}"},
@@ -57,9 +58,8 @@ async def error_of(
     url: str, *, proxy: str = "", trust: ssl.SSLContext | None = None, limit: float = 5.0
 ) -> str:
     """The error of a request, with the port as PORT."""
-    async with httpx.AsyncClient(
-        base_url=url, proxy=proxy or None, verify=trust or True, trust_env=False, timeout=limit
-    ) as client:
+    network = httpx.AsyncHTTPTransport(proxy=proxy or None, verify=trust or True, trust_env=False)
+    async with HttpClient(network, base_url=url, timeout=limit) as client:
         transport = build_plain_transport(client, limit, proxy)
         with pytest.raises(ApiError) as raised:
             await transport.get(ENDPOINT)
@@ -214,7 +214,7 @@ def test_requests_to_one_dead_host_fail_with_one_sentence() -> None:
 )
 def test_loopback_error_does_not_advise_a_proxy(host: str, is_proxied: bool) -> None:
     client = TransportClient(Script(wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "no"))))
-    client.client.base_url = httpx.URL(f"https://{host}:8443")
+    client.client.base_url = f"https://{host}:8443"
 
     with pytest.raises(NetworkError) as raised:
         client.get()
@@ -225,7 +225,7 @@ def test_loopback_error_does_not_advise_a_proxy(host: str, is_proxied: bool) -> 
 @pytest.mark.parametrize("url", ["https://k6.test", "https://k6.test:443", "https://k6.test/prefix"])
 def test_connection_error_names_the_default_port(url: str) -> None:
     client = TransportClient(Script(wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "no"))))
-    client.client.base_url = httpx.URL(url)
+    client.client.base_url = url
 
     with pytest.raises(NetworkError, match=r"^cannot reach https://k6\.test:443: "):
         client.get()
@@ -260,7 +260,8 @@ def test_connection_without_answer_is_named_as_such() -> None:
 def test_request_that_is_cancelled_while_connecting_is_named() -> None:
     async def scene() -> str:
         with full_listener() as port:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            network = httpx.AsyncHTTPTransport(trust_env=False)
+            async with HttpClient(network, base_url=f"http://127.0.0.1:{port}") as client:
                 transport = build_plain_transport(client, 60.0)
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.1):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from exporter.clock import Clock
+from exporter.k6.http import HttpClient
 from exporter.k6.stack import Stack
 from exporter.k6.write import WriteTransport
 from tests.support.lab import START, ManualClock
@@ -69,9 +70,7 @@ class TransportClient:
         self.now = ManualClock()
         self.log = RequestLog()
         self.pauses: list[float] = []
-        self.client = httpx.AsyncClient(
-            transport=Network(server), base_url="https://k6.test", timeout=timeout
-        )
+        self.client = HttpClient(Network(server), base_url="https://k6.test", timeout=timeout)
         self.transport = WriteTransport(
             self.client,
             authorize,

@@ -9,7 +9,7 @@ import click
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from exporter.cli import main
+from exporter.cli import LazyCommand, main
 from exporter.config import TestSelector, settings
 from exporter.exposition.families import build_families, build_project_families
 from exporter.self_metrics import SelfMetrics
@@ -58,11 +58,19 @@ SELF_METRICS = [
 def commands(group: click.Command = main, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
     """Each command with its full name, such as `runs list`."""
     assert isinstance(group, click.Group)
-    for name, command in group.commands.items():
+    for name, command in load_commands(group).items():
         if isinstance(command, click.Group):
             yield from commands(command, f"{name} ")
         else:
             yield prefix + name, command
+
+
+def load_commands(group: click.Group = main) -> dict[str, click.Command]:
+    """The commands of a group by name, each imported."""
+    return {
+        name: command.load() if isinstance(command, LazyCommand) else command
+        for name, command in group.commands.items()
+    }
 
 
 def format_help(name: str, command: click.Command) -> str:

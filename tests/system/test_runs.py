@@ -152,11 +152,10 @@ def test_serving_imports_no_writing_code_and_no_rich(cloud: Cloud) -> None:
         process.ready()
         imported = {line.rpartition("|")[2].strip() for line in process.log.splitlines()}
 
-    assert {"exporter.cli", "exporter.commands.runs.command", "exporter.k6.v6.client"} <= imported
+    assert {"exporter.cli", "exporter.commands.serve.run", "exporter.k6.v6.client"} <= imported
     assert not {name for name in imported if name.split(".")[0] in ("rich", "pygments")}
-    assert not {name for name in imported if name.startswith("exporter.simulator")}
-    runs = {f"exporter.commands.runs.{name}" for name in ("command", "exit_codes", "select")}
-    assert (
-        not {name for name in imported if name.startswith(("exporter.k6.write", "exporter.commands.runs."))}
-        - runs
-    )
+    assert not {name for name in imported if name.startswith(("exporter.simulator", "exporter.k6.write"))}
+    commands = {name.split(".")[2] for name in imported if name.startswith("exporter.commands.")}
+    assert not commands & {"backfill", "check", "demo", "once", "simulator"}
+    runs = {name for name in imported if name.startswith("exporter.commands.runs.")}
+    assert runs == {"exporter.commands.runs.exit_codes"}

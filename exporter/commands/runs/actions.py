@@ -19,8 +19,8 @@ import click
 from rich.console import Console
 
 from exporter.clock import Clock
+from exporter.commands.configuration import load_config_or_exit
 from exporter.commands.names import AmbiguousName, describe_unresolved, find_test
-from exporter.commands.options import load_config_or_exit
 from exporter.commands.process import run_async
 from exporter.commands.runs import output
 from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient

@@ -5,7 +5,7 @@ Some parameters are not documented there but are used by Grafana's own clients. 
 is supported as well.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
@@ -15,6 +15,7 @@ import msgspec
 
 from exporter.k6.coerce import to_int_or_none
 from exporter.k6.errors import ApiError, BadRequest, DecodeError, NotFound
+from exporter.k6.http import Params
 from exporter.k6.legacy.schema import (
     RUN_FIELDS,
     SELECT_TEST,
@@ -30,8 +31,8 @@ from exporter.k6.legacy.schema import (
     parse_run,
     parse_test,
 )
-from exporter.k6.pagination import MAX_PAGES, I, PageCollector, PagedItems, check_id, decode
-from exporter.k6.transport import Params, Transport
+from exporter.k6.pagination import MAX_PAGES, I, PageCollector, PagedItems, PagesAhead, check_id, decode
+from exporter.k6.transport import Transport
 from exporter.model import LoadTest, Project, ProjectList, Run, RunList, TestList
 
 RUNS = "/loadtests/v2/runs"
@@ -59,6 +60,7 @@ class ListRequest(Generic[I]):
     order_by: str
     parse: Callable[[msgspec.Raw], I]
     is_enough: Callable[[Sequence[I]], bool] = lambda _: False
+    is_whole: bool = False  # all pages are wanted, so that several can be requested at a time
 
 
 class LegacyClient:
@@ -133,6 +135,7 @@ class LegacyClient:
             # A new test is the last one then, and moves no other test to another page.
             order_by="id",
             parse=lambda raw: parse_test(decode(raw, TestBody, TESTS), project_id),
+            is_whole=True,
         )
         parts: list[PagedItems[LoadTest]] = []
         for batch in batched(ids):
@@ -197,36 +200,43 @@ class LegacyClient:
         """
         endpoint = request.endpoint
         collector = PageCollector(endpoint, request.parse)
-        for page_number in range(1, MAX_PAGES + 1):
-            known = len(collector.items)
+
+        def get_page(page_number: int) -> Coroutine[None, None, bytes]:
             params = page_params(request, ids, page_number)
-            try:
-                body = await self._transport.get(endpoint, self._supported(endpoint, params))
-                self._accepts.setdefault(endpoint, True)
-            except NotFound:  # a page beyond the last one
-                if page_number == 1:
-                    raise
-                body = None
-            except BadRequest:
-                if endpoint in self._accepts:  # as in read_test
-                    raise
-                body = await self._transport.get(endpoint, documented_params(endpoint, params))
-                self._accepts[endpoint] = False
-            page = request.page_type([]) if body is None else decode(body, request.page_type, endpoint)
-            collector.check_limit(page.items)
-            collector.add(page.items)
-            total = to_int_or_none(page.meta.count) if page.meta else None
-            # A count alone does not end a full page: it may be the length of the page.
-            has_all = total is not None and len(collector) >= total
-            # When all requested ids are found, another page could only be empty.
-            if (ids and collector.items.keys() >= set(ids)) or (has_all and len(page.items) < PAGE_SIZE):
-                return collector.result(is_complete=True)
-            # The same page again means a server without pagination.
-            is_paged = ("page", page_number) in self._supported(endpoint, params)
-            if len(collector.items) == known or not is_paged:
-                return collector.result(is_complete=has_all or total is None)
-            if request.is_enough(tuple(collector.items.values())):
-                return collector.result(is_complete=False)
+            return self._transport.get(endpoint, self._supported(endpoint, params))
+
+        async with PagesAhead(get_page) as ahead:
+            for page_number in range(1, MAX_PAGES + 1):
+                known = len(collector.items)
+                params = page_params(request, ids, page_number)
+                try:
+                    body = await (ahead.pop(page_number) or get_page(page_number))
+                    self._accepts.setdefault(endpoint, True)
+                except NotFound:  # a page beyond the last one
+                    if page_number == 1:
+                        raise
+                    body = None
+                except BadRequest:
+                    if endpoint in self._accepts:  # as in read_test
+                        raise
+                    body = await self._transport.get(endpoint, documented_params(endpoint, params))
+                    self._accepts[endpoint] = False
+                page = request.page_type([]) if body is None else decode(body, request.page_type, endpoint)
+                collector.check_limit(page.items)
+                collector.add(page.items)
+                total = to_int_or_none(page.meta.count) if page.meta else None
+                # A count alone does not end a full page: it may be the length of the page.
+                has_all = total is not None and len(collector) >= total
+                # When all requested ids are found, another page could only be empty.
+                if (ids and collector.items.keys() >= set(ids)) or (has_all and len(page.items) < PAGE_SIZE):
+                    return collector.result(is_complete=True)
+                # The same page again means a server without pagination.
+                is_paged = ("page", page_number) in self._supported(endpoint, params)
+                if len(collector.items) == known or not is_paged:
+                    return collector.result(is_complete=has_all or total is None)
+                if request.is_enough(tuple(collector.items.values())):
+                    return collector.result(is_complete=False)
+                ahead.request(pages_after(request, page_number, len(page.items), total))
         raise DecodeError(f"GET {endpoint}: the list has more than {MAX_PAGES} pages")
 
     def _supported(self, endpoint: str, params: Params) -> Params:
@@ -243,6 +253,16 @@ def page_params(request: ListRequest[I], ids: Sequence[int], page_number: int) -
     """The parameters of one page of a list."""
     paging: Params = [("page", page_number), ("page_size", PAGE_SIZE), ("order_by", request.order_by)]
     return [*request.params, *(("ids[]", id_) for id_ in ids), *paging]
+
+
+def pages_after(request: ListRequest[I], page_number: int, page_length: int, total: int | None) -> range:
+    """The pages that will be requested after this one if the count of the list is right."""
+    # Not before a second page has shown that the server has pages.
+    if not request.is_whole or page_number == 1 or total is None:
+        return range(0)
+    # A full last page is followed by another request, see `_paginate`.
+    last_item = total if page_length == PAGE_SIZE else total - 1
+    return range(page_number + 1, last_item // page_length + 2)
 
 
 def merge_parts(parts: Sequence[PagedItems[Run]]) -> RunList:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from exporter.k6.errors import ApiError, DecodeError
+from exporter.k6.http import Params
 from exporter.k6.pagination import (
     MAX_PAGES,
     I,
@@ -20,7 +21,7 @@ from exporter.k6.pagination import (
     decode,
     decode_item,
 )
-from exporter.k6.transport import Params, Transport
+from exporter.k6.transport import Transport
 from exporter.k6.v6.schema import (
     LimitsBody,
     Page,

@@ -8,8 +8,8 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample, Timestamp
 
-from exporter.commands.backfill.command import run_backfill
 from exporter.commands.backfill.options import BackfillOptions, parse_options
+from exporter.commands.backfill.run import run_backfill
 from exporter.config import Config
 from exporter.credentials import Secret
 from exporter.polling.factory import open_source

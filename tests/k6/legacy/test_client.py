@@ -12,6 +12,7 @@ import pytest
 
 from exporter.k6.errors import BadRequest, DecodeError, Forbidden, NotFound
 from exporter.k6.legacy.client import LegacyClient, is_sorted_descending
+from exporter.k6.pagination import MAX_AHEAD
 from exporter.k6.write import LegacyWriter
 from exporter.model import LoadTest, Phase, Reason, Run, RunList
 from exporter.simulator import EndStatus, Fault, Options, Phases, Simulator, Timestamps, World, faults
@@ -422,6 +423,77 @@ def test_count_may_have_any_type_or_be_missing(meta: object) -> None:
     listing = run(client(lambda query: {**ordered(runs, 100)(query), "meta": meta}).list_runs(7))
 
     assert (len(listing.runs), listing.complete_since) == (250, WHOLE)
+
+
+class PagedTests:
+    """A server of 1,000 tests with this page size and count; `most` requests ran at the same time."""
+
+    def __init__(self, size: int, count: object) -> None:
+        self.size, self.count = size, count
+        self.pages: list[int] = []
+        self.running = self.most = 0
+
+    async def handle(self, request: httpx.Request) -> httpx.Response:
+        query = parse_qs(request.url.query.decode())
+        page = int(query["page"][0])
+        self.pages.append(page)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0)
+        self.running -= 1
+        tests = [{"id": id_, "name": "x"} for id_ in range(1, 1001)]
+        items = tests[(page - 1) * self.size : page * self.size]
+        return httpx.Response(200, content=json.dumps({"k6-tests": items, "meta": {"count": self.count}}))
+
+    @property
+    def api(self) -> LegacyClient:
+        server = httpx.MockTransport(self.handle)
+        return LegacyClient(TransportClient(server, requests_per_minute=100_000).transport)
+
+
+@pytest.mark.parametrize(("size", "pages"), [(100, 11), (70, 15), (50, 20)])
+def test_pages_of_tests_are_requested_at_the_same_time(size: int, pages: int) -> None:
+    server = PagedTests(size, count=1000)
+
+    listing = run(server.api.list_tests())
+
+    assert [test.id for test in listing.tests] == [*range(1, 1001)]
+    assert listing.is_complete
+    # The same requests as one after the other.
+    assert sorted(server.pages) == [*range(1, pages + 1)]
+    assert server.most == min(10, pages - 2)
+
+
+@pytest.mark.parametrize("count", [None, 100])
+def test_without_a_total_pages_follow_each_other(count: object) -> None:
+    server = PagedTests(100, count)
+
+    listing = run(server.api.list_tests())
+
+    assert len(listing.tests) == 1000
+    assert (server.pages, server.most) == ([*range(1, 12)], 1)
+
+
+def test_wrong_count_costs_few_requests() -> None:
+    server = PagedTests(100, count=10**15)
+
+    listing = run(server.api.list_tests())
+
+    assert (len(listing.tests), listing.is_complete) == (1000, False)
+    assert len(server.pages) <= 11 + MAX_AHEAD
+
+
+def test_page_ahead_that_fails_fails_the_list() -> None:
+    server = PagedTests(100, count=1000)
+
+    async def fail(request: httpx.Request) -> httpx.Response:
+        response = await server.handle(request)
+        return httpx.Response(403) if "page=7&" in str(request.url) else response
+
+    api = LegacyClient(TransportClient(httpx.MockTransport(fail), requests_per_minute=100_000).transport)
+
+    with pytest.raises(Forbidden):
+        run(api.list_tests())
 
 
 def test_repeated_page_ends_the_list_as_complete() -> None:

@@ -1,20 +1,16 @@
-"""The command `serve`: poll k6 Cloud and serve metrics."""
+"""Polling k6 Cloud and serving metrics until the process receives a signal."""
 
 import gc
 import logging
 import platform
-import signal
 import socket
-import sys
 from collections.abc import Sequence
 from typing import Any
-
-import click
 
 from exporter import __version__, logs
 from exporter.app import create_exporter
 from exporter.clock import Clock
-from exporter.commands.options import REVISION, config_options, config_reader, read_or_exit, web_options
+from exporter.commands.configuration import REVISION, config_reader, read_or_exit
 from exporter.commands.process import bind_or_exit, load_web_config_or_exit, run_async
 from exporter.config import Config
 from exporter.config.reload import Read
@@ -25,28 +21,14 @@ from exporter.web.server import Endpoint, base_url, bound_address, serve_endpoin
 log = logging.getLogger(__name__)
 
 
-@click.command()
-@config_options
-@web_options
-def serve(**flags: Any) -> None:
-    """Poll k6 Cloud and serve metrics until SIGTERM or SIGINT."""
-    # Until the server handles signals itself. The kernel ignores SIGTERM for the first process of a container
-    # unless there is a handler.
-    signal.signal(signal.SIGTERM, exit_with_success)
-    if hasattr(signal, "SIGHUP"):
-        # Its default action ends the process; a reload sent during the start must not do that.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def serve_until_signal(**flags: Any) -> None:
+    """Serve the exporter of these flags. Prints every error and exits with 2 if it cannot be started."""
     read = config_reader(**flags)
     config, token = read_or_exit(read)
     # Before the socket: the port never opens without the protection that the file describes.
     middleware = load_web_config_or_exit(config)
     listening = bind_or_exit(config.web.listen_address)
     run_async(serve_exporter(config, token, listening, read=read, middleware=middleware))
-
-
-def exit_with_success(*_: object) -> None:
-    """Ends the process while it starts, with the exit code that SIGTERM has later too."""
-    sys.exit(0)
 
 
 async def serve_exporter(
@@ -62,7 +44,10 @@ async def serve_exporter(
 
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
-    async with create_exporter(config, token, revision=REVISION, read=read, clock=clock) as exporter:
+    async with (
+        create_exporter(config, token, revision=REVISION, read=read, clock=clock) as exporter,
+        exporter.refreshed_self_metrics(),
+    ):
         logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
         # What is loaded by now is never garbage. Full collections, which delay scrapes, need not look at it.
         gc.freeze()

@@ -1,4 +1,4 @@
-"""The command `demo`: the exporter on a simulated k6 Cloud, both in this process."""
+"""The exporter on a simulated k6 Cloud, both in this process."""
 
 from collections.abc import Sequence
 
@@ -6,33 +6,22 @@ import click
 
 from exporter import PROJECT_URL, logs
 from exporter.clock import Clock
-from exporter.commands.options import DEMO_TOKEN, address_option, simulator_options
+from exporter.commands.options import DEMO_TOKEN
 from exporter.commands.process import bind_or_exit, run_async
-from exporter.commands.serve import serve_exporter
+from exporter.commands.serve.run import serve_exporter
 from exporter.config import Config
 from exporter.credentials import Secret
+from exporter.simulator import Simulator, demo_world, describe_access
 from exporter.web.server import Endpoint, base_url
 
 ALERT_PAGE = f"{PROJECT_URL}/blob/main/docs/dashboards-and-alerts.md#see-an-alert-fire"
 
 
-@click.command()
-# Only for this machine: the demo has no access control.
-@address_option("127.0.0.1:10565")
-@click.option(
-    "--api.version",
-    "version",
-    type=click.Choice(["legacy", "v6"]),
-    default="legacy",
-    show_default=True,
-    help="API version to poll",
-)
-@simulator_options
-def demo(addresses: Sequence[str], version: str, seed: int, speed: float, history: float) -> None:
-    """Run the exporter on a simulated k6 Cloud; no account needed."""
-    # Imported here, since the other commands would pay for it with memory and a slower start.
-    from exporter.simulator import Simulator, demo_world, describe_access  # noqa: PLC0415
+def serve_demo(addresses: Sequence[str], version: str, seed: int, speed: float, history: float) -> None:
+    """Serve the exporter and the simulated k6 Cloud until the process receives a signal.
 
+    `version` is the API version to poll; the others are the options of the simulator.
+    """
     logs.configure("warning", "logfmt")
     # Any free port for the simulator, so that its port is never in use.
     listening, [cloud] = bind_or_exit(addresses), bind_or_exit(["127.0.0.1:0"])

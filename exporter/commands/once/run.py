@@ -1,7 +1,6 @@
-"""The command `once`: one poll, and the metrics on standard output."""
+"""One poll, and the metrics on standard output."""
 
 import logging
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +8,8 @@ import click
 
 from exporter.app import create_exporter
 from exporter.clock import Clock
+from exporter.commands.configuration import REVISION, load_config_or_exit
 from exporter.commands.names import describe_unresolved
-from exporter.commands.options import REVISION, config_options, load_config_or_exit
 from exporter.commands.poll import poll_with_progress
 from exporter.commands.process import run_async
 from exporter.config import Config
@@ -19,17 +18,13 @@ from exporter.model import UnresolvedEntry
 from exporter.polling.factory import open_source
 
 
-@click.command(
-    epilog="Exit codes: 0 complete, 1 the poll failed in part or in full, 2 wrong flags or an ambiguous name."
-)
-@config_options
-def once(**flags: Any) -> None:
-    """Poll once and print the metrics."""
+def poll_and_print(**flags: Any) -> int:
+    """Poll once with the configuration of these flags, and print the metrics. Returns the exit code."""
     config, token = load_config_or_exit(**flags)
     if config.log.level == "info":
         # The default. cron mails every line, and these events are those of a process that goes on.
         logging.getLogger("exporter.polling").setLevel(logging.WARNING)
-    sys.exit(run_async(run_once(config, token)))
+    return run_async(run_once(config, token))
 
 
 async def run_once(config: Config, token: Secret) -> int:
@@ -38,7 +33,7 @@ async def run_once(config: Config, token: Secret) -> int:
         poll_result = await poll_with_progress(exporter, Clock())
         body = exporter.snapshot().text
         # Printed after a failure as well: the exporter's own metrics say what failed.
-        click.echo(b"".join(body.plain(exporter.self_metrics.render_text())), nl=False)
+        click.echo(b"".join(body.plain(exporter.latest_self_metrics(is_openmetrics=False))), nl=False)
         names = [
             entry for entry in exporter.poller.state.unresolved if entry.name is not None or entry.candidates
         ]

@@ -1,0 +1,1 @@
+"""The command `once`: one poll, and the metrics on standard output."""

@@ -1,0 +1,1 @@
+"""The command `serve`: polls k6 Cloud and serves metrics."""
