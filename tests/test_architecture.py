@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands.poll": {"app", "clock", "commands.progress", "polling"},
     "commands.progress": {"clock"},
     "commands.serve": {
-        *("__init__", "app", "commands.options", "commands.process", "config", "config.reload"),
+        *("__init__", "app", "clock", "commands.options", "commands.process", "config", "config.reload"),
         *("credentials", "logs", "web", "web.security"),
     },
     "commands.demo": {

@@ -174,6 +174,6 @@ def test_air_gapped_images_come_from_the_mirror() -> None:
 def test_dual_stack_service_and_exporter_have_both_families() -> None:
     service = one("Service", ci("dual-stack"))["spec"]
 
-    assert (service["ipFamilyPolicy"], service["ipFamilies"]) == ("PreferDualStack", ["IPv6", "IPv4"])
+    assert (service["ipFamilyPolicy"], service["ipFamilies"]) == ("RequireDualStack", ["IPv6", "IPv4"])
     # Without a host, the exporter listens on IPv4 and IPv6.
     assert settings_file(ci("dual-stack"))["web"]["listen_address"] == ":10565"

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import httpx
 import pytest
+import yaml
 
-from tests.support.chart import Tree, ci, container, objects, one, pod, with_secret
+from tests.support.chart import CHART, Tree, ci, container, objects, one, pod, with_secret
+from tests.support.documents import read_example
+from tests.support.exporter_process import Process
+from tests.support.processes import free_port
 
 
 def probes(**values: Any) -> Tree:
@@ -26,6 +31,19 @@ def test_readiness_path_alone_can_be_replaced() -> None:
 
     assert made["httpGet"] == probes()["liveness"]["httpGet"]
     assert made["failureThreshold"] == 3
+
+
+@pytest.mark.parametrize("total", [1, 3])
+def test_readiness_of_the_readme_ignores_an_outage(total: int) -> None:
+    values = yaml.safe_load(read_example(CHART / "README.md", "example: readiness"))
+    default = container(with_secret())["readinessProbe"]["httpGet"]["path"]
+    changed = container(values | {"sharding": {"total": total}})["readinessProbe"]["httpGet"]["path"]
+    unreachable = {"K6_CLOUD_TOKEN": "x", "K6_CLOUD_EXPORTER_API__URL": f"http://127.0.0.1:{free_port()}"}
+
+    with Process("--web.listen-address", "127.0.0.1:0", **unreachable) as process:
+        url = process.url()
+        assert httpx.get(url + changed, trust_env=False).status_code == 200
+        assert httpx.get(url + default, trust_env=False).status_code == 503
 
 
 def test_startup_probe_requests_the_health_by_default() -> None:
@@ -84,9 +102,9 @@ def test_templates_in_labels_reach_objects_and_pods() -> None:
     assert token["secret"]["secretName"] == "rel-token"
 
 
-def test_template_for_another_program_can_be_escaped() -> None:
-    """The README shows this for the annotations of Vault."""
-    text = '{{ with secret "k6/token" }}{{ .Data.data.token }}{{ end }}'
-    made = one("Deployment", with_secret(podAnnotations={"a": f"{{{{ `{text}` }}}}"}))
+def test_template_of_vault_is_kept_as_the_readme_shows() -> None:
+    values = yaml.safe_load(read_example(CHART / "README.md", "example: vault"))
+    annotations = one("Deployment", values)["spec"]["template"]["metadata"]["annotations"]
 
-    assert made["spec"]["template"]["metadata"]["annotations"]["a"] == text
+    text = annotations["vault.hashicorp.com/agent-inject-template-token"]
+    assert text == '{{ with secret "secret/data/k6" }}{{ .Data.data.token }}{{ end }}'

@@ -143,6 +143,14 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         "podMonitor.jobLabel",
     ),
     "label of the chart": ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels"),
+    "label of the chart on an Ingress": (
+        {"ingress": {"labels": {"app.kubernetes.io/name": "mine"}}},
+        "ingress.labels",
+    ),
+    "label of the chart on an HTTPRoute": (
+        {"httpRoute": {"labels": {"app.kubernetes.io/name": "mine"}}},
+        "httpRoute.labels",
+    ),
     "timeout above interval": (
         {"serviceMonitor": {"enabled": True, "interval": "1m30s", "scrapeTimeout": "90001ms"}},
         "serviceMonitor.scrapeTimeout",

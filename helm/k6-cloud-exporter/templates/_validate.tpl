@@ -145,7 +145,7 @@
 {{- end -}}
 {{- end -}}
 {{- $chartLabels := include "k6-cloud-exporter.labels" . | fromYaml -}}
-{{- $userLabels := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "helmTest.labels" $values.helmTest.labels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
+{{- $userLabels := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "helmTest.labels" $values.helmTest.labels "service.labels" $values.service.labels "ingress.labels" $values.ingress.labels "httpRoute.labels" $values.httpRoute.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
 {{- range $name, $labels := $userLabels -}}
 {{- range $label, $_ := $labels -}}
 {{- if hasKey $chartLabels $label -}}
