@@ -13,7 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.chart import CHART, HELMS, Tree, ci, defaults, errors, objects, pod, template, with_secret
+from tests.support.chart import (
+    CHART,
+    CI,
+    HELMS,
+    Tree,
+    ci,
+    defaults,
+    errors,
+    objects,
+    pod,
+    template,
+    with_secret,
+)
 
 # Values that are removed, and not replaced by the default.
 REMOVABLE = {
@@ -21,6 +33,8 @@ REMOVABLE = {
     *("probes.liveness", "probes.readiness", "probes.startup"),
     *("serviceMonitor.interval", "serviceMonitor.jobLabel", "podMonitor.interval", "podMonitor.jobLabel"),
 }
+# Required if the section is enabled.
+REQUIRED = ["ingress.hosts", "httpRoute.parentRefs"]
 # Set in ci/full-values.yaml, and rejected without the value that is null.
 DEPENDENT = {
     "webConfig": ["webConfig"],
@@ -39,7 +53,7 @@ def walk(tree: Tree, place: str = "") -> Iterator[str]:
 
 
 NAMES = list(walk(defaults()))
-WITH_DEFAULT = [name for name in NAMES if not name.startswith(tuple(REMOVABLE))]
+WITH_DEFAULT = [name for name in NAMES if not name.startswith((*REMOVABLE, *REQUIRED))]
 
 
 def at(tree: Tree, name: str) -> object:
@@ -73,10 +87,17 @@ def remove(tree: Tree, name: str) -> Tree:
     return copy
 
 
+def enables(values: Tree, section: str) -> bool:
+    found = values.get(section)
+    return isinstance(found, dict) and found.get("enabled", False)
+
+
 def around(name: str) -> Tree:
     """The values in which one is null: everything enabled, but for what takes longest to render."""
     section = name.partition(".")[0]
-    values = ci("pod-monitor" if section == "podMonitor" else "full")
+    values = ci("full")
+    if not enables(values, section):
+        values = next((ci(file) for file in CI if enables(ci(file), section)), values)
     if section == "k6":
         values = assign(remove(values, "k6"), "config.api.token_file", "/token")
     for dependent in DEPENDENT.get(section, []):
@@ -131,7 +152,7 @@ def test_null_is_the_same_as_the_default(program: str, tmp_path: Path) -> None:
 
     rendered = render_all(null + left_out, program, tmp_path)
 
-    assert all("kind: Deployment" in text for text in rendered)
+    assert all("kind: Service\n" in text for text in rendered)
     pairs = zip(WITH_DEFAULT, rendered[: len(null)], rendered[len(null) :], strict=True)
     assert [name for name, one, other in pairs if one != other] == []
 
@@ -176,6 +197,11 @@ def test_all_values_can_be_null_at_once(program: str) -> None:
 @pytest.mark.parametrize("name", ["k6", "k6.existingSecret", "k6.existingSecret.name"])
 def test_token_that_is_null_is_reported_as_missing(name: str) -> None:
     assert errors(assign(with_secret(), name, None))[1].startswith("k6.existingSecret.name: required")
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_required_value_that_is_null_is_reported(name: str) -> None:
+    assert [line for line in errors(assign(around(name), name, None)) if line.startswith(f"{name}: required")]
 
 
 def test_each_template_sets_the_defaults_first() -> None:

@@ -16,6 +16,10 @@ TLS = {"cert_file": "tls.crt", "key_file": "tls.key"}
 # Values beside a Secret with the token, and the value that the error names.
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "disabled dependency": ({"enabled": False}, "enabled"),
+    "value of other charts": (
+        {"prometheusRule": {"additionalLabels": {"release": "prometheus"}}},
+        "prometheusRule.additionalLabels",
+    ),
     "tag with dropped zero": ({"image": {"tag": 1.10}}, "image.tag"),
     "tag with exponent": ({"image": {"tag": 1234e56}}, "image.tag"),
     "hook annotation": (

@@ -7,6 +7,14 @@
 {{- $api := $values.config.api | default dict -}}
 {{- $web := $values.config.web | default dict -}}
 
+{{- range $name, $own := .Files.Get "files/other-charts.yaml" | fromYaml -}}
+{{- $place := $values -}}
+{{- range splitList "." $name }}{{ $place = index $place . }}{{ end -}}
+{{- if not (kindIs "invalid" $place) -}}
+{{- $errors = append $errors (printf "%s: known from other charts; use %s" $name $own) -}}
+{{- end -}}
+{{- end -}}
+
 {{- if eq (get $values "enabled" | toString) "false" -}}
 {{- $errors = append $errors "enabled: only for the condition of a dependency in a parent chart; to stop the exporter, set replicas to 0" -}}
 {{- end -}}
