@@ -143,7 +143,7 @@ def test_deployment_never_runs_two_pods() -> None:
 @pytest.mark.parametrize("name", CI)
 def test_objects_have_common_labels_and_namespace(name: str) -> None:
     usual = {f"app.kubernetes.io/{label}" for label in ("name", "instance", "version", "managed-by")}
-    of_users = {"rel-k6-proxies", "rel-text", "rel-tls", "gvisor"}
+    of_users = {"rel-k6-proxies", "rel-text", "rel-tls"}
 
     for found in objects(ci(name)):
         if found["metadata"]["name"] not in of_users:
