@@ -69,6 +69,17 @@ def test_update_strategy_is_passed_through(name: str, kind: str, key: str) -> No
     assert one(kind, ci(name))["spec"][key] == ci(name)[key]
 
 
+def test_rolling_update_has_all_fields() -> None:
+    """Helm 4 removes only fields that it has set; the API server rejects any of these with Recreate."""
+    updates = [{"type": "RollingUpdate"}, {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0}}]
+    made = [one("Deployment", with_secret(strategy=update))["spec"]["strategy"] for update in updates]
+
+    assert [strategy["rollingUpdate"] for strategy in made] == [
+        {"maxSurge": "25%", "maxUnavailable": "25%"},
+        {"maxSurge": "25%", "maxUnavailable": 0},
+    ]
+
+
 def test_further_containers_are_beside_the_exporter() -> None:
     made = pod(ci("extras"))
 
