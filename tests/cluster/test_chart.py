@@ -124,6 +124,16 @@ def test_shards_replace_the_workload_and_back(release: Release) -> None:
     release.uninstall()
 
 
+def test_strategy_changes_and_back(release: Release) -> None:
+    # Fields of one strategy are invalid in the other, and Helm 4 removes only fields that it has set.
+    release.install(with_secret())
+    release.upgrade(with_secret(strategy={"type": "RollingUpdate"}), "upgrade to RollingUpdate")
+    assert release.workload()["spec"]["strategy"]["type"] == "RollingUpdate"
+    release.upgrade(with_secret(), "upgrade to Recreate")
+    assert release.workload()["spec"]["strategy"] == {"type": "Recreate"}
+    release.uninstall()
+
+
 def test_quota_admits_the_exporter_and_its_test(release: Release) -> None:
     set_quota(release)
 
