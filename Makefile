@@ -4,7 +4,9 @@
 # make lint               style, types and replaced words
 # make golden             rewrite golden files and the generated parts of documents
 # make dashboards         rewrite grafana/dashboards from grafana/builder
+# make chart-files        copy alerts, dashboards and default values into the folder of the chart that its templates read
 # make image              build the container image; CONTAINER=podman for another program than docker
+# make packages           build what a release publishes into dist: wheel, sdist, chart and bill of materials
 # make pictures           retake the pictures of the documents; needs Chromium, Prometheus and Node.js
 # make test-preview       draw the dashboards with Grafana's components and test what is shown; 480 MB of packages
 # make test-lowest        the unit tests with the lowest allowed version of each dependency, on Python 3.11
@@ -12,6 +14,7 @@
 # make test-prometheus-3  alerts and end-to-end tests with Prometheus 3, which is built first; needs Go
 # make test-engines       alerts on all rule engines: promtool 2 and 3, and vmalert-tool; needs Go
 # make alert-campaign     real programs and alerts through outages, 30 times as fast; 12 minutes for each Prometheus
+# make sizing             measure series, requests and memory by number of tests, and write the table of docs/install-and-upgrade.md; five minutes
 # make bench              measure speed and memory, and write bench/RESULTS.md; ten minutes on an idle machine
 # make faults             inject faults at length, and write tests/faults/RESULTS.md; ten minutes
 # make soak               200 scrapers for ten minutes on each API version, on an idle machine
@@ -25,7 +28,8 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 dashboards golden image bench faults soak alert-campaign pictures lock upgrade clean
+.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 \
+	dashboards chart-files golden image packages bench sizing faults soak alert-campaign pictures lock upgrade clean
 
 demo: $(VENV)/runtime
 	@echo "Command:            $(BIN)/python -m exporter (k6-cloud-exporter once it is installed)"
@@ -91,20 +95,59 @@ test-engines: tools tools-prometheus-3
 	$(BIN)/python -m pytest tests/alerts --numprocesses=2 --dist=loadgroup
 
 # Expected output as literal text, and the parts of documents that are made of the code.
-golden: $(VENV)/dev
+golden: $(VENV)/dev chart-files
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -k "golden or readme or document" $(UNIT)
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/helm/test_readme.py tests/helm/test_messages.py tests/alerts/test_messages.py
 
 dashboards: $(VENV)/dev
 	$(BIN)/python -m grafana.builder
+	@$(MAKE) --no-print-directory chart-files
 
-# podman and buildah drop the health check unless the format is docker.
+# Copies and not links: a chart is often taken without the rest of the repository, or by tools that drop links.
+CHART_FILES := helm/k6-cloud-exporter/files
+chart-files:
+	rm -rf $(CHART_FILES)/dashboards
+	mkdir $(CHART_FILES)/dashboards
+	cp grafana/dashboards/*.json $(CHART_FILES)/dashboards
+	cp grafana/alerts.yaml $(CHART_FILES)
+	cp helm/k6-cloud-exporter/values.yaml $(CHART_FILES)/defaults.yaml
+
+# podman and buildah drop the health check unless the format is docker. The time is that of the commit, so that a second
+# build has the same metadata; BuildKit also sets the times of files to SOURCE_DATE_EPOCH.
+image: export BUILDAH_FORMAT = docker
+image: export SOURCE_DATE_EPOCH = $(COMMIT_TIME)
 image:
-	BUILDAH_FORMAT=docker $(CONTAINER) build --tag k6-cloud-exporter:latest --build-arg REVISION=$$(git rev-parse --short HEAD) .
+	$(CONTAINER) build --tag $(IMAGE) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse --short HEAD) \
+		--build-arg CREATED=$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd) $(IMAGE_FLAGS) .
+IMAGE ?= k6-cloud-exporter:latest
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' exporter/__init__.py)
+COMMIT_TIME = $(shell git log -1 --format=%ct)
+
+# sed: cyclonedx-py does not know dynamic versions.
+packages: export SOURCE_DATE_EPOCH = $(COMMIT_TIME)
+packages: .tools/helm-4 $(VENV)/dev
+	rm -rf $(DIST)
+	$(BIN)/python -m build --quiet --no-isolation --outdir $(DIST)/python
+	$(BIN)/twine check --strict $(DIST)/python/*
+	.tools/helm-4 package helm/k6-cloud-exporter --destination $(DIST)
+	sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml >$(DIST)/pyproject.toml
+	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject $(DIST)/pyproject.toml --output-reproducible \
+		--output-file $(DIST)/sbom.cdx.json requirements.txt
+	rm $(DIST)/pyproject.toml
+DIST ?= dist
+
+.tools/helm-4: | $(VENV)/dev
+	@mkdir -p $(@D)
+	$(BIN)/python tests/helm/get_helm.py $(@D)
 
 bench: $(VENV)/dev
 	@(cd bench/go && go build -o ../../.tools/client_golang .) || echo "Without Go, client_golang is not measured."
 	$(BIN)/python -m bench
+
+# An hour with `make sizing HOUR=--hour`.
+sizing: $(VENV)/dev
+	$(BIN)/python -m bench sizing $(HOUR)
 
 faults: $(VENV)/dev
 	$(BIN)/python -m tests.faults campaign fuzz

@@ -2,6 +2,9 @@
 
 `python -m bench NAME...` only prints the results of these, so that everything written comes from one run.
 `python -m bench report` writes the documents again from results.json.
+
+`python -m bench sizing` measures what many tests need, and writes sizing.json and the table of
+docs/install-and-upgrade.md. It takes five minutes, with `--hour` an hour.
 """
 
 import json
@@ -9,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from bench import cycle, flood, history, memory, report, requests, scrape, stall, trigger, update
+from bench import cycle, flood, history, memory, report, requests, scrape, sizing, stall, trigger, update
 from bench.measure import describe_machine
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
@@ -27,6 +30,9 @@ BENCHMARKS: Mapping[str, Callable[[], object]] = {
 
 def main() -> None:
     names = sys.argv[1:]
+    if names[:1] == ["sizing"]:
+        sizing.write(sizing.run(is_real=names[1:] == ["--hour"]))
+        return
     if names and names != ["report"]:
         print(json.dumps(run_benchmarks(names), indent=1))
         return

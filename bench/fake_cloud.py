@@ -25,8 +25,8 @@ SHORT = Phases(created=1, validated=1, queued=4, initializing=10, running=40, pr
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The runs of each test start `hours_ago` hours ago, `pause` hours apart; with `churn` new runs keep
-    starting.
+    """The runs of each test start `hours_ago` hours before `now`, `pause` hours apart; with `churn` new runs
+    keep starting.
     """
 
     tests: int
@@ -37,6 +37,7 @@ class Plan:
     latency: float = 0.0
     recorded: bool = False
     options_bytes: int = 0
+    now: float = NOW  # Unix seconds
 
     def to_json(self) -> str:
         """The argument of `python -m bench.fake_cloud`."""
@@ -49,8 +50,8 @@ def make_world(plan: Plan) -> World:
     projects = [made.default_project_id, *(made.add_project(f"team {i}") for i in range(1, plan.projects))]
     for i in range(plan.tests):
         project = projects[i % plan.projects]
-        test = made.add_test(f"checkout-soak-{i:05d}", project_id=project, created=NOW - 90 * 24 * HOUR)
-        first = NOW - (plan.hours_ago - i / plan.tests * plan.pause) * HOUR
+        test = made.add_test(f"checkout-soak-{i:05d}", project_id=project, created=plan.now - 90 * 24 * HOUR)
+        first = plan.now - (plan.hours_ago - i / plan.tests * plan.pause) * HOUR
         if plan.churn:
             made.schedule(test, every=plan.pause * HOUR, first=first, phases=SHORT)
             continue

@@ -7,7 +7,7 @@ size is measured with pages and, if PAGES is 0, without: memory for runs, and me
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import httpx
@@ -128,11 +128,9 @@ def summarize(made: Exporter, after: Sequence[int]) -> Held:
 
 
 def rendered_bytes(made: Exporter) -> int:
-    """Bytes of the exposition and of both pages, each object counted once."""
-    exposition, pages = made._exposition, made._snapshot
-    chunks: Mapping[int, Sequence[bytes]] = exposition.chunks
-    parts = [part for test in chunks.values() for part in test]
-    parts += [*exposition.bodies, pages.text._head, pages.openmetrics._head]
+    """Bytes of the blocks and of both pages, each object counted once."""
+    pages = made._snapshot
+    parts = [*pages.text.body, *pages.openmetrics.body, pages.text._head, pages.openmetrics._head]
     return sum(map(sys.getsizeof, {id(part): part for part in parts}.values()))
 
 

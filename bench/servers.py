@@ -47,7 +47,7 @@ async def start_exporter(tests: int) -> AsyncIterator[Exporter]:
 async def serve_exporter(tests: int) -> None:
     """The web app of the exporter."""
     listening = bind("127.0.0.1:0")
-    async with start_exporter(tests) as exporter_:
+    async with start_exporter(tests) as exporter_, exporter_.refreshed_self_metrics():
         print(base_url(listening), flush=True)
         await serve_endpoints(Endpoint(exporter_.web, [listening]))
 
@@ -55,7 +55,7 @@ async def serve_exporter(tests: int) -> None:
 async def serve_static(tests: int) -> None:
     """The bytes of our page from memory, over the same HTTP server: the lower limit."""
     async with start_exporter(tests) as exporter_:
-        page, self_metrics = exporter_.snapshot().text, exporter_.render_self_metrics(False)  # noqa: FBT003
+        page, self_metrics = exporter_.snapshot().text, exporter_.latest_self_metrics(is_openmetrics=False)
         identity, gzip = b"".join(page.plain(self_metrics)), b"".join(page.gzip(self_metrics))
 
     async def metrics(request: Request) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.reload import ConfigReloader, Read, record_reload_success
 from exporter.credentials import Secret, WebhookSecret
-from exporter.exposition.body import ResponseBody
+from exporter.exposition.body import ResponseBody, Tail
 from exporter.exposition.families import build_families, build_project_families
 from exporter.exposition.render import Exposition
 from exporter.k6.factory import build_api_client, build_http_client, build_transport
@@ -32,9 +33,21 @@ from exporter.web.webhook import webhook_handler
 if TYPE_CHECKING:
     import httpx  # only its types; see exporter/k6/__init__.py
 
-SELF_METRICS_MAX_AGE = 1.0  # seconds
+# While serving, the self metrics are rendered once a second, so that no scrape has to wait for it. A scrape
+# renders them only if that does not happen.
+SELF_METRICS_INTERVAL = 1.0  # seconds
+SELF_METRICS_MAX_AGE = 2.0  # seconds
 # Webhooks can arrive in bursts, and one poll fetches the runs of all of them.
 MIN_TRIGGER_INTERVAL = 5.0  # seconds between the starts of two polls, however often one is triggered
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedSelfMetrics:
+    """The self metrics at a monotonic time, and whether the series of tests and runs were stale."""
+
+    at: float
+    is_stale: bool
+    tail: Tail
 
 
 class Exporter:
@@ -60,7 +73,7 @@ class Exporter:
         self._client = client
         self._clock = clock
         self._transport: Transport | None = None
-        self._self_metrics_cache: dict[tuple[bool, bool], tuple[float, bytes]] = {}
+        self._self_metrics: dict[bool, RenderedSelfMetrics] = {}  # by whether it is OpenMetrics
         self.poller = Poller(
             self._configure(config, token), self_metrics=self_metrics, clock=clock, publish=self._publish
         )
@@ -83,7 +96,7 @@ class Exporter:
         self.web: Starlette = application(
             Sources(
                 self.snapshot,
-                self.render_self_metrics,
+                self.latest_self_metrics,
                 self._status,
                 self._liveness_problem,
                 self._readiness_problem,
@@ -148,18 +161,41 @@ class Exporter:
     def _is_up(self) -> bool:
         return self.poller.last_outcome == "success" and not self._is_stale()
 
-    def render_self_metrics(self, is_openmetrics: bool) -> bytes:  # noqa: FBT001 (one of two formats)
-        """The exporter's metrics about itself, at most a second old."""
-        # prometheus-client takes about a millisecond for them, more than all the rest of a scrape.
+    def latest_self_metrics(self, is_openmetrics: bool) -> Tail:  # noqa: FBT001 (one of two formats)
+        """The exporter's metrics about itself as they were last rendered, at most two seconds ago."""
+        rendered = self._self_metrics.get(is_openmetrics)
         # Not across the moment in which the data becomes stale: k6_cloud_up must agree with the series.
-        key = (is_openmetrics, self._is_stale())
-        rendered_at, body = self._self_metrics_cache.get(key, (float("-inf"), b""))
-        if self._clock.monotonic() - rendered_at >= SELF_METRICS_MAX_AGE:
-            body = (
-                self.self_metrics.render_openmetrics() if is_openmetrics else self.self_metrics.render_text()
-            )
-            self._self_metrics_cache[key] = (self._clock.monotonic(), body)
-        return body
+        if (
+            rendered is None
+            or rendered.is_stale != self._is_stale()
+            or self._clock.monotonic() - rendered.at >= SELF_METRICS_MAX_AGE
+        ):
+            rendered = self._render_self_metrics(is_openmetrics)
+        return rendered.tail
+
+    @asynccontextmanager
+    async def refreshed_self_metrics(self) -> AsyncIterator[None]:
+        """Renders the self metrics once a second during the block, in the formats that were scraped."""
+        refreshing = asyncio.create_task(self._refresh_regularly())
+        try:
+            yield
+        finally:
+            refreshing.cancel()
+
+    async def _refresh_regularly(self) -> None:
+        while True:
+            await self._clock.sleep(SELF_METRICS_INTERVAL)
+            self._refresh_self_metrics()
+
+    def _refresh_self_metrics(self) -> None:
+        for is_openmetrics in list(self._self_metrics):
+            self._render_self_metrics(is_openmetrics)
+
+    def _render_self_metrics(self, is_openmetrics: bool) -> RenderedSelfMetrics:  # noqa: FBT001 (as above)
+        render = self.self_metrics.render_openmetrics if is_openmetrics else self.self_metrics.render_text
+        rendered = RenderedSelfMetrics(self._clock.monotonic(), self._is_stale(), Tail(render()))
+        self._self_metrics[is_openmetrics] = rendered
+        return rendered
 
     async def _publish(self, state: State) -> Callable[[], None]:
         # In a thread, so that scrapes need not wait: many series take a while to render and compress.
@@ -168,17 +204,17 @@ class Exporter:
         def show() -> None:
             self._exposition, self._snapshot = exposition, snapshot
             # A scrape must not combine the new series with self-metrics from before the poll.
-            self._self_metrics_cache.clear()
+            self._refresh_self_metrics()
             self._heartbeat = self._clock.monotonic()
 
         return show
 
     def _render(self, state: State) -> tuple[Exposition, Snapshot]:
         exposition = self._exposition.update(state)
-        # Equal bodies need not be compressed again.
-        is_same = (exposition.bodies, exposition.project_bodies) == (
-            self._exposition.bodies,
-            self._exposition.project_bodies,
+        # The same blocks need not be compressed again.
+        is_same = (exposition.groups, exposition.project_blocks) == (
+            self._exposition.groups,
+            self._exposition.project_blocks,
         )
         return exposition, self._snapshot if is_same else build_snapshot(exposition)
 

@@ -44,7 +44,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "k6.proxies": {"config"},
     "k6.tls": {"files"},
     "exposition": {"model", "store"},
-    "exposition.body": set(),
+    "exposition.body": {"exposition.compression"},
+    "exposition.compression": set(),
     "polling": {"clock", "formatting", "k6", "model", "regex", "self_metrics", "store"},
     "polling.factory": {"clock", "config", "credentials", "k6", "k6.factory", "polling", "regex"},
     "web": {
@@ -79,8 +80,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands.poll": {"app", "clock", "commands.progress", "polling"},
     "commands.progress": {"clock"},
     "commands.serve": {
-        *("__init__", "app", "commands.configuration", "commands.options", "commands.process", "config"),
-        *("config.reload", "credentials", "logs", "web", "web.security"),
+        *("__init__", "app", "clock", "commands.configuration", "commands.options", "commands.process"),
+        *("config", "config.reload", "credentials", "logs", "web", "web.security"),
     },
     "commands.demo": {
         "__init__",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import cycle, flood, history, memory, report, requests, scrape, stall, trigger, update
+from bench import cycle, flood, history, memory, report, requests, scrape, sizing, stall, trigger, update
 from bench.client import fetch_samples
 from bench.measure import CLIENT_GOLANG
 from bench.plot import plot
@@ -72,6 +72,16 @@ def test_memory_benchmark_runs() -> None:
     [row] = memory.run(memory.SMALL)
 
     assert (row["tests"], row["polls"]) == (1, 2)
+
+
+@pytest.mark.parametrize("is_real", [False, True])
+def test_sizing_benchmark_runs(is_real: bool) -> None:
+    row = sizing.measure_memory(1, is_real=is_real, minutes=0 if is_real else 5)
+
+    assert row["tests"] == 1
+    assert row["runs"] >= 3  # type: ignore[operator]
+    assert 0 < row["first_poll_bytes"] <= row["max_bytes"]  # type: ignore[operator]
+    assert row["check_max_bytes"] > 0  # type: ignore[operator]
 
 
 def test_stall_benchmark_runs() -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from prometheus_client.utils import floatToGoString
 
+from exporter.exposition.block import Block, split_groups
 from exporter.exposition.families import Family, Labels
 from exporter.model import LoadTest, Project, Run
 from exporter.store import State, TestState
@@ -26,9 +27,9 @@ LINE_BREAKS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029\ud800-\udfff]")
 class Exposition:
     """A rendered state, from which that of the next state is made.
 
-    `chunks` are the sample lines by test id and family, and `bodies` the joined chunks of each family. All
-    are reused as long as they are the same, so that the cost of an update depends on how much has changed and
-    not on the number of tests.
+    `groups` are the ids of the exposed tests in groups, with the blocks of each family of a group. Blocks are
+    reused as long as they are the same, so that the cost of an update depends on how much has changed and not
+    on the number of tests.
     """
 
     families: tuple[Family, ...]
@@ -36,9 +37,8 @@ class Exposition:
     tests: Mapping[int, TestState] = field(default_factory=dict)
     projects: Mapping[int, Project] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
-    chunks: Mapping[int, Chunks] = field(default_factory=dict)
-    bodies: tuple[bytes, ...] = ()
-    project_bodies: tuple[bytes, ...] = ()
+    groups: Mapping[tuple[int, ...], tuple[Block, ...]] = field(default_factory=dict)
+    project_blocks: tuple[Block, ...] = ()
 
     def update(self, state: State) -> "Exposition":
         """The exposition of another state without its stale tests; the same object if nothing has changed."""
@@ -48,32 +48,33 @@ class Exposition:
         if state.projects is self.projects:
             return self
         # There are few projects, so all of them are rendered again.
-        bodies = tuple(render_projects(family, state.projects) for family in self.project_families)
-        return replace(self, projects=state.projects, project_bodies=bodies)
+        blocks = tuple(Block.join([render_projects(one, state.projects)]) for one in self.project_families)
+        return replace(self, projects=state.projects, project_blocks=blocks)
 
     def _update_tests(self, state: State) -> "Exposition":
         if state.tests is self.tests and state.stale_tests == self.stale_tests:
             return self
         # Sorted by id, so that the order of the series does not depend on when tests were found.
-        tests = {id_: state.tests[id_] for id_ in sorted(state.tests.keys() - state.stale_tests)}
-        # A test that was stale has no chunks to reuse.
-        changed = {
-            id_: render_test(test_state, self.families)
-            for id_, test_state in tests.items()
-            if self.tests.get(id_) is not test_state or id_ in self.stale_tests
-        }
-        chunks = {id_: changed[id_] if id_ in changed else self.chunks[id_] for id_ in tests}
-        bodies = self._join_bodies(chunks, changed)
-        return replace(self, tests=state.tests, stale_tests=state.stale_tests, chunks=chunks, bodies=bodies)
+        ids = sorted(state.tests.keys() - state.stale_tests)
+        groups = {group: self._render_group(group, state.tests) for group in split_groups(ids)}
+        return replace(self, tests=state.tests, stale_tests=state.stale_tests, groups=groups)
 
-    def _join_bodies(self, chunks: Mapping[int, Chunks], changed: Mapping[int, Chunks]) -> tuple[bytes, ...]:
-        """The joined chunks of each family; joined again only if one of them differs."""
-        has_same_tests = self.bodies and chunks.keys() == self.chunks.keys()
+    def _render_group(self, group: tuple[int, ...], tests: Mapping[int, TestState]) -> tuple[Block, ...]:
+        """The blocks of a group, one for each family. Only changed tests of a known group are rendered."""
+        before = self.groups.get(group)
+        if before is None:
+            rendered = [render_test(tests[id_], self.families) for id_ in group]
+            return tuple(map(Block.join, zip(*rendered, strict=True)))
+        changed = {
+            i: render_test(tests[id_], self.families)
+            for i, id_ in enumerate(group)
+            if tests[id_] is not self.tests[id_]
+        }
+        if not changed:
+            return before
         return tuple(
-            self.bodies[i]
-            if has_same_tests and all(self.chunks[id_][i] == new[i] for id_, new in changed.items())
-            else b"".join([test_chunks[i] for test_chunks in chunks.values()])
-            for i in range(len(self.families))
+            block.replace({i: chunks[number] for i, chunks in changed.items()})
+            for number, block in enumerate(before)
         )
 
     def text(self) -> tuple[bytes, ...]:
@@ -86,19 +87,24 @@ class Exposition:
 
     def series(self) -> int:
         """The number of series."""
-        # Each sample is one line, because newlines in label values are escaped.
-        return sum(body.count(b"\n") for body in (*self.bodies, *self.project_bodies))
+        return sum(
+            block.series for blocks in (*self.groups.values(), self.project_blocks) for block in blocks
+        )
+
+    def _family_blocks(self) -> list[tuple[Block, ...]]:
+        """The blocks of each family. Before the first poll, and when all series are stale, there are none."""
+        none: tuple[Block, ...] = ()
+        of_tests = list(zip(*self.groups.values(), strict=True)) or [none] * len(self.families)
+        of_projects = [(block,) for block in self.project_blocks] or [none] * len(self.project_families)
+        return [*of_tests, *of_projects]
 
     def _add_metadata(self, format_metadata: Callable[[Family], bytes]) -> tuple[bytes, ...]:
-        """HELP and TYPE of each family, each followed by its body. Both formats share the bodies."""
-        # Before the first poll, and when all series are stale, only HELP and TYPE are served.
-        bodies = self.bodies or (b"",) * len(self.families)
-        project_bodies = self.project_bodies or (b"",) * len(self.project_families)
+        """HELP and TYPE of each family, each followed by its blocks. Both formats share the blocks."""
         families = (*self.families, *self.project_families)
         return tuple(
             part
-            for family, body in zip(families, (*bodies, *project_bodies), strict=True)
-            for part in (format_metadata(family), body)
+            for family, blocks in zip(families, self._family_blocks(), strict=True)
+            for part in (format_metadata(family), *(block.lines for block in blocks))
         )
 
 

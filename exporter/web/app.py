@@ -1,6 +1,6 @@
 """The routes of the exporter: metrics, status page, health checks, reload and webhook."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from exporter.exposition.body import ResponseBody
+from exporter.exposition.body import ResponseBody, Tail
 from exporter.web.page_cache import StatusPages
 from exporter.web.page_view import parse_view
 from exporter.web.status_page import POLICY, Status
@@ -36,6 +36,7 @@ RETRY_HEADERS = {"Retry-After": "1", "Refresh": "2", "Cache-Control": "no-store"
 # client, while plain HTTP sends all clients the same memory.
 MAX_CHUNK = 1024 * 1024
 MAX_CHUNK_TLS = 128 * 1024
+MAX_JOINED = 128 * 1024  # bytes up to which parts are joined, since sending each costs more than a copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ class Snapshot:
 class Sources:
     """Where the content of each response comes from.
 
-    `self_metrics` renders what the exporter counts about itself, in OpenMetrics if its argument is true.
+    `self_metrics` returns what the exporter counts about itself, in OpenMetrics if its argument is true.
     `liveness_problem` and `readiness_problem` return None, or a sentence that says what is wrong.
     """
 
     snapshot: Callable[[], Snapshot]
-    self_metrics: Callable[[bool], bytes]
+    self_metrics: Callable[[bool], Tail]
     status: Callable[[], Status]
     liveness_problem: Callable[[], str | None]
     readiness_problem: Callable[[], str | None]
@@ -75,18 +76,30 @@ class ChunkedResponse(Response):
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         chunk_size = MAX_CHUNK_TLS if scope.get("scheme") == "https" else MAX_CHUNK
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        last: bytes | memoryview = b""
         # A response to HEAD has the Content-Length of GET, but no body.
-        for part in self.parts if scope["method"] != "HEAD" else ():
-            for chunk in split_chunk(part, chunk_size):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        for chunk in split_chunks(self.parts, chunk_size) if scope["method"] != "HEAD" else ():
+            if last:
+                await send({"type": "http.response.body", "body": last, "more_body": True})
+            last = chunk
+        await send({"type": "http.response.body", "body": last})
 
 
-def split_chunk(part: bytes, size: int) -> Iterable[bytes | memoryview]:
-    """Chunks of at most `size` bytes that share the memory of the part; the part itself if it is shorter."""
-    if len(part) <= size:
-        return (part,)
-    return (memoryview(part)[start : start + size] for start in range(0, len(part), size))
+def split_chunks(parts: Iterable[bytes], size: int) -> Iterator[bytes | memoryview]:
+    """Chunks of at most `size` bytes. Small parts are joined; large ones are sent from where they are."""
+    small: list[bytes] = []
+    length = 0
+    for part in parts:
+        if small and length + len(part) > MAX_JOINED:
+            yield b"".join(small)
+            small, length = [], 0
+        if len(part) <= MAX_JOINED:
+            small.append(part)
+            length += len(part)
+        else:
+            yield from (memoryview(part)[start : start + size] for start in range(0, len(part), size))
+    if small:
+        yield b"".join(small)
 
 
 def application(

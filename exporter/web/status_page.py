@@ -36,7 +36,8 @@ Badge = tuple[str, str, str, str]
 
 MAX_TESTS = 1000  # rows; a page with tens of thousands is of no use
 MAX_UNFOLDED = 20  # passing tests; more are folded unless the client filters
-START_TOLERANCE = 30.0  # seconds; k6 Cloud may create a scheduled run a little late
+# Seconds, as in the alert and the dashboards: k6 Cloud may create a scheduled run a little late, or early.
+LATE_START, EARLY_START = 600.0, 60.0
 OVERRUN_TOLERANCE = 60.0  # seconds; a run may exceed its planned duration while it winds down
 MIN_REFRESH = 2  # seconds
 
@@ -232,13 +233,13 @@ def build_rows(status: Status, view: PageView) -> list[Row]:
 
 
 def missed_start(status: Status, test_state: TestState) -> float | None:
-    """The time of the last scheduled start in Unix seconds, if it has passed and no run was created since."""
+    """The last scheduled start in Unix seconds, if it is 10 minutes ago and no run was created since."""
     due, newest = test_state.schedule_due, test_state.last_run
     # Only what was fetched after the start can say that there is no run.
     fetched = min(known_time(status, test_state.test.id), status.data_time)
-    if due is None or fetched < due + START_TOLERANCE:
+    if due is None or fetched < due + LATE_START:
         return None
-    if newest and (newest.created is None or newest.created >= due):
+    if newest and (newest.created is None or newest.created >= due - EARLY_START):
         return None
     return due
 

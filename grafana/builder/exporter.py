@@ -64,7 +64,7 @@ def build_exporter_dashboard() -> Dashboard:
             panel_line(4, *content_tiles()),
             "Polling",
             panel_line(8, poll_durations(), poll_outcomes(), data_ages()),
-            panel_line(8, poll_failures(), unusable_data()),
+            panel_line(6, poll_failures(), unusable_data()),
             "k6 Cloud API",
             panel_line(8, requests_by_status(), errors_by_endpoint(), request_durations()),
             panel_line(8, throttling_and_retries(), webhook_requests(), endpoints_table(), widths=(6, 6, 12)),
@@ -84,15 +84,16 @@ def health_tiles() -> list[Panel]:
             "Target",
             "Whether Prometheus can scrape the exporter. Down if any of several exporters is down.",
             f"min({select('up')})",
-            mappings=text.build_mappings(text.TARGET, no_value="not scraped", colour="red"),
+            texts=text.TARGET,
             no_value="not scraped",
+            no_value_colour="red",
         ),
         tile(
             "Last poll",
             "Whether the last poll of k6 Cloud was fully successful. With several exporters, the worst one"
             " is shown.",
             f"min({select('k6_cloud_up')})",
-            mappings=text.build_mappings(text.POLL),
+            texts=text.POLL,
         ),
         tile(
             "Last poll ended",
@@ -114,7 +115,7 @@ def health_tiles() -> list[Panel]:
             "failed reload the previous configuration stays in use.",
             f"min({self_metric('config_last_reload_successful')})"
             f" * min({self_metric('web_config_last_reload_successful')})",
-            mappings=text.build_mappings(text.RELOAD),
+            texts=text.RELOAD,
         ),
     ]
 
@@ -154,11 +155,10 @@ def content_tiles() -> list[Panel]:
             "Version of the exporter. Several exporters can have different ones.",
             f"max by (version) ({self_metric('build_info')})",
             label="version",
-            mappings=[text.map_null(text.DASH, "transparent")],
             filled=False,
         ),
         tile(
-            "Configuration loaded",
+            "Config loaded",
             "When the current configuration was loaded.",
             to_milliseconds(f"max({self_metric('config_last_reload_success_timestamp_seconds')})"),
             unit="dateTimeFromNow",
@@ -185,7 +185,7 @@ def poll_outcomes() -> Panel:
         "Polls per minute. A partial poll received only some of the requested data.",
         build_series((per_minute("polls_total", "outcome"), "{{outcome}}")),
         unit="opm",
-        no_value="none",
+        no_value=text.NONE_RECORDED,
         colours={"success": "green", "partial": "orange", "failure": "red"},
     )
 
@@ -212,7 +212,7 @@ def poll_failures() -> Panel:
         "Failures per minute. One poll can have several.",
         build_series((per_minute("poll_failures_total", "reason"), "{{reason}}")),
         unit="opm",
-        no_value="none",
+        no_value=text.NONE_RECORDED,
         bars=True,
     )
 
@@ -228,7 +228,7 @@ def unusable_data() -> Panel:
             (per_minute("log_lines_dropped_total", ""), "dropped log lines"),
         ),
         unit="opm",
-        no_value="none",
+        no_value=text.NONE_RECORDED,
         bars=True,
     )
 
@@ -240,7 +240,7 @@ def requests_by_status() -> Panel:
         "response.",
         build_series((per_minute("api_requests_total", "code"), "{{code}}")),
         unit="reqpm",
-        no_value="none",
+        no_value=text.NONE_RECORDED,
         colour_patterns={"/^2/": "green", "/^3/": "blue", "/^4/": "orange", "/^[^234]/": "red"},
     )
 
@@ -253,7 +253,7 @@ def errors_by_endpoint() -> Panel:
         "Share of failed requests to each endpoint.",
         build_series((f"{failed} / {every} > 0", "{{api}} {{endpoint}}")),
         unit="percentunit",
-        no_value="none",
+        no_value=text.NONE_RECORDED,
         maximum=1,
     )
 
@@ -281,7 +281,7 @@ def throttling_and_retries() -> Panel:
             (per_minute("api_retries_total", ""), "retried"),
         ),
         unit="reqpm",
-        no_value="none",
+        no_value=text.NONE_RECORDED,
         colours={"throttled": "orange", "retried": "blue"},
     )
 
@@ -293,7 +293,7 @@ def webhook_requests() -> Panel:
         " (wrong path).",
         build_series((per_minute("webhook_requests_total", "outcome"), "{{outcome}}")),
         unit="reqpm",
-        no_value="none",
+        no_value=text.NONE_RECORDED,
         colours={"accepted": "green", "ignored": "blue", "rejected": "orange"},
     )
 
@@ -307,16 +307,16 @@ def endpoints_table() -> Panel:
         "Endpoints",
         "Number and duration of the requests to each endpoint in the selected time range.",
         (
-            Column("Endpoint", label="endpoint", more_properties={"custom.minWidth": 220}),
-            Column("API", label="api", width=70),
-            Column("Requests", sent, unit="none", width=90, more_properties={"decimals": 0}),
-            Column("p50", f"histogram_quantile(0.5, {buckets}) >= 0", unit="s", width=90, no_value=text.DASH),
+            Column("Endpoint", label="endpoint", more_properties={"custom.minWidth": 270}),
+            Column("API", label="api", width=60),
+            Column("Requests", sent, unit="none", width=95, more_properties={"decimals": 0}),
+            Column("p50", f"histogram_quantile(0.5, {buckets}) >= 0", unit="s", width=85, no_value=text.DASH),
             Column(
-                "p95", f"histogram_quantile(0.95, {buckets}) >= 0", unit="s", width=90, no_value=text.DASH
+                "p95", f"histogram_quantile(0.95, {buckets}) >= 0", unit="s", width=85, no_value=text.DASH
             ),
         ),
         sort_by=("Requests",),
-        no_value="No requests in this time range.",
+        no_value="No requests recorded in this time range.",
     )
 
 

@@ -87,8 +87,13 @@ def name_variable() -> builders.TextBoxVariable:
 
 
 def test_variable() -> builders.QueryVariable:
-    """One test. Name and id are shown, because several tests can have the same name."""
-    tests = f'max by (test_id, test_name) ({TEST_INFO}{{job=~"$job", project_id=~"$project"}})'
+    """One test. Name and id are shown, because several tests can have the same name.
+
+    Tests without current data are included, so that the selected one stays selected in an outage.
+    """
+    info = f'{TEST_INFO}{{job=~"$job", project_id=~"$project"}}'
+    in_range = f"max by (test_id, test_name) (last_over_time({info}[$__range]))"
+    tests = f"(max by (test_id, test_name) ({info}) or on (test_id) {in_range})"
     shown = f'label_join({tests}, "text", " · ", "test_name", "test_id")'
     return (
         builders.QueryVariable("test")

@@ -24,6 +24,7 @@ from grafana.builder.queries import (
     Scope,
     count_exactly,
     seconds_since_poll,
+    select_last,
 )
 
 # The name is any text, so `regex` escapes it, and backticks keep its quotes and backslashes.
@@ -74,16 +75,15 @@ def current_tiles() -> list[Panel]:
             f"sum({SCOPE.by_test(outcome, outcome=FAILED_OUTCOMES)})",
             unit="short",
             steps=RED_FROM_ONE,
-            no_value="no data",
         ),
         tile(
-            "Missed starts",
+            "Missed start",
             "Tests for which a schedule planned a start more than 10 minutes ago, and no run was created. "
             "Requires the v6 API and a token with access to schedules.",
             f"count({SCOPE.missed_starts()}) or 0 * count({due})",
             unit="short",
             steps=((None, text.GREY), (1, "red")),
-            no_value="not known",
+            no_value=text.NOT_KNOWN,
         ),
         tile(
             "Passing",
@@ -91,7 +91,6 @@ def current_tiles() -> list[Panel]:
             f"sum({SCOPE.by_test(outcome, outcome='passed')})",
             unit="short",
             filled=False,
-            no_value="no data",
         ),
         tile(
             "No result",
@@ -100,7 +99,6 @@ def current_tiles() -> list[Panel]:
             f"sum({SCOPE.by_test(outcome, outcome=NO_RESULT_OUTCOMES)})",
             unit="short",
             filled=False,
-            no_value="no data",
         ),
         tile(
             "Running",
@@ -108,7 +106,6 @@ def current_tiles() -> list[Panel]:
             f"sum({SCOPE.by_test(active, and_by='status', status='running')})",
             unit="short",
             steps=((None, text.GREY), (1, "blue")),
-            no_value="no data",
         ),
         tile(
             "Waiting",
@@ -116,14 +113,14 @@ def current_tiles() -> list[Panel]:
             f"sum({SCOPE.by_test(active, and_by='status', status=WAITING_STATUSES)})",
             unit="short",
             filled=False,
-            no_value="no data",
         ),
         tile(
             "Longest wait",
             "Time since the creation of the oldest waiting run: orange after 15 minutes, red after an "
             "hour. A dash means that no run is waiting.",
-            f"max({WAITS})",
+            f"max({WAITS}) or 0 * sum({SCOPE.by_test(active, and_by='status', status=WAITING_STATUSES)})",
             unit="s",
+            texts={0: (text.DASH, text.GREY)},
             steps=((None, text.GREY), (900, "orange"), (3600, "red")),
         ),
     ]
@@ -189,7 +186,7 @@ def tests_table() -> Panel:
         " links to the dashboard of the test, the outcome to the run in the k6 app. Columns can be filtered.",
         columns,
         sort_by=("Finished", "Missed start", "Failing since"),
-        no_value="No tests found. Check that the exporter is scraped, and the filters above.",
+        no_value="No current data about tests. Check the data age and the filters above.",
     )
 
 
@@ -207,12 +204,13 @@ def relative_time_column(title: str, expr: str, *, width: int = 125, colour: str
 
 def state_history() -> Panel:
     failures = SCOPE.select("k6_cloud_test_consecutive_failures")
-    failing = f"on (test_id) {failures} @ end() > 0"
+    # The last known number: in an outage there is none at the end.
+    failing = f"on (test_id) {select_last(failures)} > 0"
     state, legend = SCOPE.newest_run_state(), "{{test_name}} · {{test_id}}"
     return state_timeline(
         "Test states",
         "State of the newest run of each test over time: while it is active, its status, then its outcome."
-        " Tests that are failing at the end of the time range come first, 20 tests per page. A gap means "
+        " Tests that were last known to be failing come first, 20 tests per page. A gap means "
         "that there was no data, because the exporter was down or had dropped stale series. Over long "
         "ranges, short runs may not be visible.",
         build_series((f"({state}) and {failing}", legend), (f"({state}) unless {failing}", legend)),
@@ -237,7 +235,7 @@ def vus_by_project() -> Panel:
         "provide the current number. The scale is logarithmic.",
         build_series((SCOPE.with_project_name(f"sum by (project_id) ({running})"), "{{project_name}}")),
         unit="short",
-        no_value="none",
+        no_value=text.NONE_RECORDED,
         steps=True,
         logarithmic=True,
     )
@@ -249,8 +247,8 @@ def vu_hours_by_project() -> Panel:
         "VU hours by project",
         "Virtual user hours of the runs that finished, in steps of at least an hour (v6 API only).",
         build_series((SCOPE.with_project_name(f"(sum by (project_id) ({used}) > 0)"), "{{project_name}}")),
-        unit="none",
-        no_value="none",
+        unit="short",
+        no_value=text.NONE_RECORDED,
         bars=True,
         min_interval="1h",
     )

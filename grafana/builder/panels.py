@@ -34,7 +34,15 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.builder.queries import Scope, count_exactly
-from grafana.builder.text import DASH, OUTCOME, map_from, map_null
+from grafana.builder.text import (
+    GREY,
+    NO_DATA,
+    NONE_RECORDED,
+    OUTCOME,
+    ValueTexts,
+    build_mappings,
+    map_from,
+)
 
 DATA_SOURCE = DataSourceRef("prometheus", "${datasource}")
 COLUMNS = 24
@@ -119,18 +127,23 @@ def tile(
     expr: str,
     *,
     unit: str | None = None,
-    mappings: Sequence[ValueMapping] = (),
+    texts: ValueTexts | None = None,
+    more_mappings: Sequence[ValueMapping] = (),
     steps: Steps = NO_COLOUR_STEPS,
-    no_value: str = DASH,
+    no_value: str = NO_DATA,
+    no_value_colour: str = "",
     label: str = "",
     legend: str = "",
     links: Sequence[DashboardLink] = (),
     filled: bool = True,
 ) -> Panel:
-    """One number, with a coloured background if `filled`.
+    """One number, with a coloured background if `filled`. `texts` are shown instead of some numbers.
 
+    No value has a neutral colour by default: thresholds alone would give it that of the lowest number.
     With `label`, the value of that label instead. With `legend`, all numbers of the result with their names.
     """
+    neutral = GREY if filled else NEUTRAL
+    mappings = build_mappings(texts or {}, no_value=no_value, colour=no_value_colour or neutral)
     reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(bool(label))
     builder = (
         stat.Panel()
@@ -145,12 +158,15 @@ def tile(
         .justify_mode(looks.BigValueJustifyMode.CENTER)
         .orientation(looks.VizOrientation.AUTO)
         .no_value(no_value)
-        .mappings(list(mappings))
+        .mappings([*mappings, *more_mappings])
         .thresholds(build_thresholds(steps))
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
     )
     if unit:
         builder = builder.unit(unit)
+    if legend:
+        # Otherwise each number has a size of its own.
+        builder = builder.text(common.VizTextDisplayOptions().title_size(14).value_size(22))
     panel = builder.build()
     if links and panel.field_config:
         panel.field_config.defaults.links = list(links)
@@ -168,9 +184,10 @@ def data_age_tile(expr: str) -> Panel:
         "data.",
         expr,
         unit="s",
-        mappings=[map_null("no exporter", "red"), map_from(1e9, "never", "red")],
+        more_mappings=[map_from(1e9, "never", "red")],
         steps=AGE_STEPS,
         no_value="no exporter",
+        no_value_colour="red",
     )
 
 
@@ -180,7 +197,7 @@ def time_series(
     series: Sequence[Series],
     *,
     unit: str,
-    no_value: str = DASH,
+    no_value: str = NO_DATA,
     bars: bool = False,
     steps: bool = False,
     thresholds: Steps = (),
@@ -190,7 +207,7 @@ def time_series(
     colour_patterns: Mapping[str, str] | None = None,
     min_interval: str = "",
 ) -> Panel:
-    """Lines or stacked bars over time, from 0 to `maximum` or to at least 1.
+    """Lines or stacked bars over time, from 0 to `maximum` or to at least 1; from 1 to 10 if `logarithmic`.
 
     `colours` are by the name of the series, `colour_patterns` by a regular expression for it. `thresholds`
     are shown as dashed lines.
@@ -201,7 +218,7 @@ def time_series(
         .description(description)
         .datasource(DATA_SOURCE)
         .unit(unit)
-        .min(0)
+        .min(1 if logarithmic else 0)
         .no_value(no_value)
         .draw_style(looks.GraphDrawStyle.BARS if bars else looks.GraphDrawStyle.LINE)
         .fill_opacity(80 if bars else 5)
@@ -211,19 +228,25 @@ def time_series(
         .legend(legend_below())
     )
     # Otherwise the axis of an empty panel ends at 100, or at 10,000 %.
-    builder = builder.axis_soft_max(1) if maximum is None else builder.max(maximum)
+    builder = builder.axis_soft_max(10 if logarithmic else 1) if maximum is None else builder.max(maximum)
     if bars:
         builder = builder.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL).group("A"))
     if steps:
-        builder = builder.line_interpolation(looks.LineInterpolation.STEP_AFTER)
+        # Stronger than other lines, since a step can be short.
+        builder = (
+            builder.line_interpolation(looks.LineInterpolation.STEP_AFTER).line_width(2).fill_opacity(20)
+        )
     if logarithmic:
-        scale = common.ScaleDistributionConfig().type(looks.ScaleDistribution.SYMLOG)
-        builder = builder.scale_distribution(scale.log(10).linear_threshold(1))
+        # Not "symlog": its axis has a tick below 0.
+        scale = common.ScaleDistributionConfig().type(looks.ScaleDistribution.LOG)
+        builder = builder.scale_distribution(scale.log(10))
     if thresholds:
         style = common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.DASHED)
         builder = builder.thresholds(build_thresholds(thresholds)).thresholds_style(style)
-    if unit == "short":
-        builder = builder.decimals(0)
+    if unit == "none":
+        builder = builder.decimals(
+            0
+        )  # whole numbers; not with "short", which would show 1.2 K and 1.4 K as 1 K
     if min_interval:
         builder = builder.interval(min_interval)
     for one in series:
@@ -250,8 +273,8 @@ def runs_by_outcome(scope: Scope, description: str) -> Panel:
             (count_runs("passed"), "{{outcome}}"),
             (count_runs("failed|aborted|timed_out|error|none"), "{{outcome}}"),
         ),
-        unit="short",
-        no_value="none",
+        unit="none",
+        no_value=NONE_RECORDED,
         bars=True,
         colours={str(code): colour for code, (_, colour) in OUTCOME.items()},
         min_interval="5m",
@@ -283,7 +306,7 @@ def state_timeline(
         .mappings(list(mappings))
         .thresholds(build_thresholds(NO_COLOUR_STEPS))
         .color_scheme(dashboard.FieldColor().mode(FieldColorModeId.THRESHOLDS))
-        .no_value(DASH)
+        .no_value(NO_DATA)
         .merge_values(True)
         .per_page(20)
         .show_value(looks.VisibilityMode.AUTO)
@@ -377,13 +400,17 @@ def build_table(
 
 
 def build_with_columns(
-    builder: table.Panel | barchart.Panel, columns: Sequence[Column], sort_by: Sequence[str]
+    builder: table.Panel | barchart.Panel,
+    columns: Sequence[Column],
+    sort_by: Sequence[str],
+    *,
+    descending: bool = True,
 ) -> Panel:
     """Adds the queries, transformations and overrides of the columns to a panel, and builds it."""
     queried = [column for column in columns if column.expr]
     for index, column in enumerate(queried):
         builder = builder.with_target(instant_query(column.expr, build_ref_id(index), as_table=True))
-    for transformation in build_transformations(columns, queried, sort_by):
+    for transformation in build_transformations(columns, queried, sort_by, descending=descending):
         builder = builder.with_transformation(transformation)
     for column in columns:
         if properties := column.override_properties():
@@ -392,7 +419,7 @@ def build_with_columns(
 
 
 def build_transformations(
-    columns: Sequence[Column], queried: Sequence[Column], sort_by: Sequence[str]
+    columns: Sequence[Column], queried: Sequence[Column], sort_by: Sequence[str], *, descending: bool
 ) -> list[DataTransformerConfig]:
     """Merges the results, sorts the rows, then renames and orders the columns."""
     values = {column.title: f"Value #{build_ref_id(index)}" for index, column in enumerate(queried)}
@@ -403,7 +430,9 @@ def build_transformations(
     return [
         DataTransformerConfig(id_val="merge", options={}),
         *(
-            DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": names[title], "desc": True}]})
+            DataTransformerConfig(
+                id_val="sortBy", options={"sort": [{"field": names[title], "desc": descending}]}
+            )
             for title in sort_by
         ),
         DataTransformerConfig(
@@ -428,7 +457,7 @@ def bar_chart(
     sort_by: Sequence[str],
     colours: Mapping[str, str],
 ) -> Panel:
-    """A group of bars for each row. The column with the title `x_column` names the groups."""
+    """A group of bars for each row, in ascending order. The column `x_column` names the groups."""
     builder = (
         barchart.Panel()
         .title(title)
@@ -436,7 +465,7 @@ def bar_chart(
         .datasource(DATA_SOURCE)
         .unit(unit)
         .min(0)
-        .no_value(DASH)
+        .no_value(NO_DATA)
         .x_field(x_column)
         .x_tick_label_max_length(12)
         .x_tick_label_spacing(80)
@@ -451,7 +480,7 @@ def bar_chart(
     )
     for name, colour in colours.items():
         builder = builder.override_by_name(name, [fixed_colour(colour)])
-    return build_with_columns(builder, columns, sort_by)
+    return build_with_columns(builder, columns, sort_by, descending=False)
 
 
 def markdown(title: str, description: str, content: str) -> Panel:

@@ -90,6 +90,10 @@ class Scope:
         names = ("status", "processing_status", "result_status")
         return build_state(*(self.by_test(f"k6_cloud_test_last_run_{name}") for name in names))
 
+    def newest_run_state_or_never(self) -> str:
+        """The same, with a code for tests without runs, which distinguishes them from a lack of data."""
+        return f"{self.newest_run_state()} or 0 * {self.by_test('k6_cloud_test_info')} - 3"
+
     def run_states_in_range(self) -> str:
         """The last known state of each run with data in the time range, as a code of `text.STATE`."""
         names = ("status", "processing_status", "result_status")
@@ -100,6 +104,16 @@ class Scope:
         names = ("status", "processing_status", "result_status")
         selected = (select_last(self.select(f"k6_cloud_run_{name}")) for name in names)
         return build_state(*(f"max by ({self.run}) ({one})" for one in selected))
+
+    def newest_runs_first(self, limit: int) -> str:
+        """The newest runs in the time range, with value 1 at every step.
+
+        Prometheus sorts the result of a range query by its labels, and Grafana keeps that order. So the label
+        `newest_first` is a number of ten digits that is smaller for newer runs.
+        """
+        created = select_last(self.select("k6_cloud_run_created_timestamp_seconds"))
+        newest = f"topk({limit}, max by ({self.run}) ({created}))"
+        return f'count_values by ({self.run}) ("newest_first", 1e10 - floor({newest}))'
 
     def or_zero(self, by_test: str) -> str:
         """The expression, or 0 for the other tests. Grafana cannot sort a column with missing values."""

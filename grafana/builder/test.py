@@ -17,12 +17,13 @@ from grafana.builder.panels import (
     state_timeline,
     tile,
 )
-from grafana.builder.queries import Scope, seconds_since_poll, select_last, to_milliseconds
+from grafana.builder.queries import Scope, seconds_since_poll, to_milliseconds
 
 # Runs are distinguished by their ids only, so that renaming the test does not split its series.
 SCOPE = Scope('job=~"$job", test_id="$test"', test="", run="run_id")
 
 NEWEST_RUN = "k6_cloud_test_last_run"
+NOT_YET: text.ValueTexts = {0: ("not yet", "text")}
 
 EXPLANATION = """\
 - **Planned** is the duration that k6 Cloud expects for a run. **Duration** is how long it generated load.
@@ -52,9 +53,10 @@ def build_test_dashboard() -> Dashboard:
         ],
         panels=arrange(
             "Outcome",
-            panel_line(4, *result_tiles()),
+            panel_line(3, *outcome_tiles(), widths=(4, 8, 4, 8)),
+            panel_line(3, *reliability_tiles()),
             "Newest run",
-            panel_line(4, *newest_run_tiles()),
+            panel_line(3, *newest_run_tiles()),
             "Runs",
             panel_line(10, runs_table()),
             panel_line(10, run_states()),
@@ -64,10 +66,7 @@ def build_test_dashboard() -> Dashboard:
     )
 
 
-def result_tiles() -> list[Panel]:
-    finished = "k6_cloud_test_runs_finished_total"
-    ended = SCOPE.select(finished, outcome="passed|failed|timed_out|error")
-    passed = SCOPE.select(finished, outcome="passed")
+def outcome_tiles() -> list[Panel]:
     return [
         data_age_tile(seconds_since_poll('job=~"$job"')),
         tile(
@@ -75,35 +74,43 @@ def result_tiles() -> list[Panel]:
             "The name of the test. It links to its page in the k6 app.",
             SCOPE.by_test("k6_cloud_test_info", and_by="test_name, url"),
             label="test_name",
-            mappings=[text.map_null(text.DASH, "transparent")],
             links=[link("Test in the k6 app", "${__data.fields.url}", new_tab=True)],
             filled=False,
-            no_value="no such test",
         ),
         tile(
             "Outcome",
             "Outcome of the last finished run. It links to the page of the run in the k6 app.",
             SCOPE.last_outcome_of_test(),
             label="outcome",
-            mappings=text.build_mappings(text.OUTCOME),
+            texts=text.OUTCOME,
             links=[link("Run in the k6 app", "${__data.fields.url}", new_tab=True)],
-            no_value="no result",
+            no_value=text.NOT_KNOWN,
         ),
         tile(
             "Reason",
             "Why the last finished run did not pass.",
             SCOPE.last_outcome_of_test(),
             label="reason",
-            mappings=[text.map_null(text.DASH, "transparent")],
             filled=False,
+            no_value=text.DASH,
         ),
+    ]
+
+
+def reliability_tiles() -> list[Panel]:
+    """How often the test fails, and whether its schedule starts it."""
+    finished = "k6_cloud_test_runs_finished_total"
+    ended = SCOPE.select(finished, outcome="passed|failed|timed_out|error")
+    passed = SCOPE.select(finished, outcome="passed")
+    due = SCOPE.by_test("k6_cloud_test_schedule_due_timestamp_seconds")
+    return [
         tile(
             "Failures",
             "Number of runs that failed in a row, as far as is known. Runs aborted by a user do not matter.",
             SCOPE.by_test("k6_cloud_test_consecutive_failures"),
             unit="short",
             steps=RED_FROM_ONE,
-            no_value="no result",
+            no_value=text.NOT_KNOWN,
         ),
         relative_time_tile(
             "Failing since",
@@ -114,7 +121,7 @@ def result_tiles() -> list[Panel]:
             "Last passed",
             "When the last run that passed ended, as far as it is known.",
             SCOPE.by_test("k6_cloud_test_last_passed_timestamp_seconds"),
-            absent="not known",
+            no_value=text.NOT_KNOWN,
         ),
         tile(
             "Pass rate",
@@ -123,42 +130,58 @@ def result_tiles() -> list[Panel]:
             f"sum(max by (outcome) (increase({passed}[$__range])))"
             f" / sum(max by (outcome) (increase({ended}[$__range])))",
             unit="percentunit",
-            mappings=[text.map_null("no run ended", text.GREY)],
             steps=((None, "red"), (0.5, "orange"), (0.9, "green")),
-            no_value="no run ended",
+            no_value=text.DASH,
+        ),
+        relative_time_tile(
+            "Next start",
+            "When a schedule will start the test next. Requires the v6 API and a token with access to "
+            "schedules.",
+            f"({SCOPE.next_start()})",
+            no_value=text.NOT_KNOWN,
+        ),
+        tile(
+            "Missed start",
+            "When a schedule should have started the test, if no run was created within 10 minutes.",
+            f"1000 * ({SCOPE.missed_starts()} or 0 * {due})",
+            unit="dateTimeFromNow",
+            texts={0: ("none", text.GREY)},
+            steps=((None, "red"),),
+            no_value=text.NOT_KNOWN,
         ),
     ]
 
 
 def newest_run_tiles() -> list[Panel]:
+    # Of a run that has not started or ended, these are 0.
+    not_yet = f"0 * {SCOPE.by_test(f'{NEWEST_RUN}_created_timestamp_seconds')}"
     return [
         tile(
             "Run",
             "The newest run of the test, finished or not. It links to its page in the k6 app.",
             SCOPE.run_with_id(f"{NEWEST_RUN}_id"),
             label="run_id",
-            mappings=[text.map_null(text.DASH, "transparent")],
             links=[link("Run in the k6 app", "${__data.fields.url}", new_tab=True)],
             filled=False,
-            no_value="never run",
+            no_value=text.DASH,
         ),
         tile(
             "State",
             "State of the newest run: its status while it is active, then its outcome.",
-            SCOPE.newest_run_state(),
-            mappings=text.build_mappings(text.STATE, no_value="never run"),
-            no_value="never run",
+            SCOPE.newest_run_state_or_never(),
+            texts=text.STATE,
         ),
         relative_time_tile(
             "Started",
             "When the newest run started to generate load.",
-            SCOPE.by_test(f"{NEWEST_RUN}_started_timestamp_seconds"),
+            f"({SCOPE.by_test(f'{NEWEST_RUN}_started_timestamp_seconds')} or {not_yet})",
+            texts=NOT_YET,
         ),
         relative_time_tile(
             "Ended",
             "When the newest run ended.",
-            SCOPE.by_test(f"{NEWEST_RUN}_ended_timestamp_seconds"),
-            absent="not yet",
+            f"({SCOPE.by_test(f'{NEWEST_RUN}_ended_timestamp_seconds')} or {not_yet})",
+            texts=NOT_YET,
         ),
         tile(
             "Planned",
@@ -166,6 +189,7 @@ def newest_run_tiles() -> list[Panel]:
             SCOPE.by_test(f"{NEWEST_RUN}_duration_seconds"),
             unit="dthms",
             filled=False,
+            no_value=text.DASH,
         ),
         tile(
             "VUs",
@@ -173,52 +197,43 @@ def newest_run_tiles() -> list[Panel]:
             SCOPE.by_test(f"{NEWEST_RUN}_vus"),
             unit="short",
             filled=False,
-        ),
-        relative_time_tile(
-            "Next start",
-            "When a schedule will start the test next. Requires the v6 API and a token with access to "
-            "schedules.",
-            f"({SCOPE.next_start()})",
-            absent="not known",
-        ),
-        tile(
-            "Missed start",
-            "When a schedule should have started the test, if no run was created within 10 minutes.",
-            f"1000 * ({SCOPE.missed_starts()})",
-            unit="dateTimeFromNow",
-            mappings=[text.map_null("none", "transparent")],
-            steps=((None, "red"),),
-            no_value="none",
+            no_value=text.DASH,
         ),
     ]
 
 
-def relative_time_tile(title: str, description: str, expr: str, *, absent: str = text.DASH) -> Panel:
+def relative_time_tile(
+    title: str,
+    description: str,
+    expr: str,
+    *,
+    texts: text.ValueTexts | None = None,
+    no_value: str = text.DASH,
+) -> Panel:
     """A tile with a time relative to now, in the past or the future."""
     return tile(
         title,
         description,
         to_milliseconds(expr),
         unit="dateTimeFromNow",
+        texts=texts,
         filled=False,
-        no_value=absent,
+        no_value=no_value,
     )
 
 
 def run_states() -> Panel:
     status = SCOPE.select("k6_cloud_run_status")
-    created = SCOPE.select("k6_cloud_run_created_timestamp_seconds")
     ended_recently = f"min by (run_id) (min_over_time({status}[$__rate_interval])) <= 2"
     running = f"max by (run_id) ({status}) >= 2 and {ended_recently}"
-    newest = f"topk(20, max by (run_id) ({select_last(created)}))"
     return state_timeline(
         "Run history",
-        "The newest 20 runs: how long each was queued and initializing, then how long it ran, in the colour"
-        " of its outcome. A run ends where its bar ends.",
+        "The newest 20 runs, newest first: how long each was queued and initializing, then how long it ran,"
+        " in the colour of its outcome. A run ends where its bar ends.",
         build_series(
             (
                 f"(({SCOPE.last_run_state()}) and {running} or max by (run_id) ({status}) < 2)"
-                f" and on (run_id) {newest}",
+                f" * on (run_id) group_left (newest_first) {SCOPE.newest_runs_first(20)}",
                 "{{run_id}}",
             )
         ),
@@ -264,7 +279,7 @@ def runs_table() -> Panel:
         "reason is known for runs that finished while the exporter was running.",
         columns,
         sort_by=("Created",),
-        no_value="No run of this test in this time range.",
+        no_value="No data about runs of this test in this time range.",
     )
 
 
@@ -296,8 +311,8 @@ def run_durations() -> Panel:
     created = SCOPE.by_run_in_range("k6_cloud_run_created_timestamp_seconds")
     return panels.bar_chart(
         "Waiting and run duration",
-        "Waiting time, run duration and planned duration of each run in the selected time range, newest "
-        "first, by the time of its creation.",
+        "Waiting time, run duration and planned duration of each run in the selected time range, by the time"
+        " of its creation.",
         (
             Column("Created", to_milliseconds(created), unit="time:MM-DD HH:mm"),
             Column("Waiting", waiting_time(SCOPE)),
@@ -322,7 +337,7 @@ def finished_runs_of_test() -> Panel:
 
 def newest_run_phases() -> Panel:
     return tile(
-        "Newest run",
+        "Phases",
         "How long each completed phase of the newest run took. The legacy API provides only the phase "
         "running.",
         SCOPE.by_test(f"{NEWEST_RUN}_phase_seconds", and_by="phase"),

@@ -18,6 +18,10 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 DASH = "–"  # noqa: RUF001 (shown for no value; a hyphen is hard to see)
+NO_DATA = "no data"
+NOT_KNOWN = "not known"
+NONE_RECORDED = "none recorded"  # of series that are left out while they are 0, so also if there is no data
+
 GREY = "#8e8e8e"
 LIGHT_GREY = "#b8b8b8"
 
@@ -34,8 +38,9 @@ OUTCOME: ValueTexts = {
 
 # The state of a run: what it does while it is active, then its outcome, in the same words and colours. The
 # codes are those of `queries.build_state`: the status, or for status 3 (finished) with a result
-# 13 + 10 * result, plus 20 if processing failed.
+# 13 + 10 * result, plus 20 if processing failed. -3 is a test without runs.
 STATE: ValueTexts = {
+    -3: ("never run", GREY),
     -2: ("created", LIGHT_GREY),
     -1: ("validated", LIGHT_GREY),
     0: ("queued", "super-light-blue"),
@@ -65,11 +70,12 @@ def build_mappings(
     texts: ValueTexts, *, no_value: str = DASH, colour: str = "transparent"
 ) -> list[ValueMapping]:
     """The texts as value mappings of Grafana, and a text for no value."""
+    null = map_null(no_value, colour, index=len(texts))
     known = {
         str(code): ValueMappingResult(text=text, color=shade, index=index)
         for index, (code, (text, shade)) in enumerate(texts.items())
     }
-    return [ValueMap(known), map_null(no_value, colour, index=len(known))]
+    return [ValueMap(known), null] if known else [null]
 
 
 def map_null(text: str, colour: str, *, index: int = 0) -> SpecialValueMap:

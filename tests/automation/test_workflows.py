@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter import PROJECT_URL
+
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+RELEASE = ROOT / ".github" / "workflows" / "release.yml"
 ACTIONLINT = ROOT / ".tools" / "actionlint"
 DEPENDABOT = ROOT / ".github" / "dependabot.yml"
 
@@ -115,8 +118,73 @@ def test_an_action_has_one_version() -> None:
 def test_checkout_keeps_no_credentials() -> None:
     steps = [step for _, job in list_jobs() for step in job["steps"] if "checkout@" in step.get("uses", "")]
 
-    assert len(steps) == len(list(list_jobs()))
+    assert len(steps) >= len(WORKFLOWS)
     assert all(step["with"]["persist-credentials"] is False for step in steps)
+
+
+def test_scripts_of_workflows_have_valid_syntax() -> None:
+    scripts = [step["run"] for _, job in list_jobs() for step in job["steps"] if "run" in step]
+
+    assert len(scripts) > 20
+    for script in scripts:
+        result = run_program("bash", "-n", "-c", script)
+        assert (result.returncode, result.stderr) == (0, ""), script
+
+
+def list_jobs_before(jobs: dict[str, Any], name: str) -> set[str]:
+    """The jobs that must have succeeded before a job starts."""
+    needed = jobs[name].get("needs", [])
+    direct = [needed] if isinstance(needed, str) else needed
+    return set(direct).union(*(list_jobs_before(jobs, one) for one in direct))
+
+
+def test_release_checks_the_tag_before_anything_else() -> None:
+    workflow = read_yaml(RELEASE)
+    jobs = workflow["jobs"]
+
+    assert workflow[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 reads "on" as true
+    assert [name for name in jobs if "needs" not in jobs[name]] == ["check"]
+    assert list_jobs_before(jobs, "pypi") == {"check", "build", "registry"}
+    assert list_jobs_before(jobs, "release") == {"check", "build", "registry", "pypi"}
+
+
+def test_release_gives_each_job_its_permissions_only() -> None:
+    workflow = read_yaml(RELEASE)
+    written = {
+        name: {scope for scope, access in job["permissions"].items() if access == "write"}
+        for name, job in workflow["jobs"].items()
+    }
+
+    assert workflow["permissions"] == {}
+    assert written == {
+        "check": set(),
+        "build": set(),
+        "registry": {"attestations", "id-token", "packages"},
+        "pypi": {"id-token"},
+        "release": {"contents"},
+    }
+    assert workflow["jobs"]["pypi"]["environment"]["name"] == "pypi"
+
+
+def test_release_pushes_where_the_chart_pulls_from() -> None:
+    values = read_yaml(ROOT / "helm" / "k6-cloud-exporter" / "values.yaml")["image"]
+    repository = PROJECT_URL.removeprefix("https://github.com/")
+    environment = read_yaml(RELEASE)["env"]
+
+    pushed = environment["IMAGE"].replace("${{ github.repository }}", repository)
+    assert pushed == f"{values['registry']}/{values['repository']}"
+
+
+def test_release_finds_the_base_image() -> None:
+    """The script reads it from the Dockerfile, whose stages all use it."""
+    steps = read_yaml(RELEASE)["jobs"]["registry"]["steps"]
+    (script,) = [step["run"] for step in steps if step.get("id") == "image"]
+    first_line = script.splitlines()[0]
+
+    base = run_program("bash", "-c", f'{first_line}; echo "$base"').stdout.strip()
+
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {base}
 
 
 def test_each_job_has_a_timeout() -> None:
@@ -127,7 +195,7 @@ def test_workflows_run_make_targets_that_exist() -> None:
     used = {target for _, job in list_jobs() for target in list_make_targets(job)}
 
     long = {"faults", "soak", "alert-campaign", "bench"}
-    assert {"test", "test-lowest", "test-newest", "image", "upgrade"} | long <= used
+    assert {"test", "test-lowest", "test-newest", "image", "packages", "upgrade"} | long <= used
     for target in sorted(used):
         result = run_program("make", "--dry-run", target)
         assert result.returncode == 0, result.stderr

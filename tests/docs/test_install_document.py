@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from bench import report
+from bench import report, sizing
+from exporter import PROJECT_URL
 from exporter.config.load import variable
-from tests.support.documents import DOCS
+from tests.support.documents import DOCS, ROOT, read_document
 from tests.support.exporter_process import TOKEN, Process
 from tests.support.golden import assert_section
 from tests.support.public_names import load_commands
 
 PAGE = DOCS / "install-and-upgrade.md"
 UNIT = DOCS / "k6-cloud-exporter.service"
+MIB = 2**20
 PROGRAM = "/opt/k6-cloud-exporter/bin/k6-cloud-exporter"
 
 
@@ -71,6 +73,20 @@ def test_unit_uses_existing_flags_and_settings() -> None:
     assert unit_values("LoadCredential") == ["token:/etc/k6-cloud-exporter/token"]
 
 
+def test_unit_starts_after_network_and_time() -> None:
+    ordered = {target for line in unit_values("After") for target in line.split()}
+
+    assert ordered == {"network-online.target", "time-sync.target"}
+    assert unit_values("Wants") == ["network-online.target"]
+
+
+def test_unit_links_to_documents_of_this_project() -> None:
+    links = unit_values("Documentation")
+
+    assert links
+    assert all(link.startswith(f"{PROJECT_URL}/blob/main/docs/") for link in links)
+
+
 def test_unit_leaves_process_metrics_readable() -> None:
     assert unit_values("ProcSubset") == []
     assert unit_values("ProtectProc") == ["invisible"]
@@ -97,35 +113,41 @@ def test_unit_command_polls_with_the_credential(tmp_path: Path) -> None:
         assert process.value("k6_cloud_up") == 1
 
 
-def size() -> str:
-    """Series, memory and requests of 1,000 tests, as measured."""
-    results = report.read()
-    [memory] = [row for row in results["memory"] if row["tests"] == 1_000]
-    largest = max(results["memory"], key=lambda row: row["tests"])
-    step = report.find(results["update"], tests=2_000, share=0.01)
-    requests = {
-        api: report.find(results["requests"], api=api, tests=1_000)["a_minute"] for api in ("v6", "legacy")
-    }
-    first = {api: report.find(results["cycle"], api=api, projects=1) for api in ("v6", "legacy")}
-    rows = [
-        ("series", f"{step['series'] / step['tests'] * 1_000:,.0f}, on the v6 API"),
-        (
-            "resident memory",
-            f"{report.mib(memory['resident_bytes'])}; {report.mib(memory['base_bytes'])} of it is the "
-            f"process itself; {largest['tests']:,} tests take {report.mib(largest['resident_bytes'])}",
-        ),
-        ("requests a minute, all idle", f"v6 {requests['v6']:.1f}, legacy {requests['legacy']:.1f}"),
-        *(
-            (
-                f"the first poll, {api}",
-                f"{row['requests']:,} requests, {report.seconds(row['seconds']['median'])} with responses "
-                f"after {report.seconds(row['latency'])}",
-            )
-            for api, row in first.items()
-        ),
-    ]
-    return report.table(("for 1,000 tests", ""), rows)
-
-
 def test_document_has_the_measured_sizes() -> None:
-    assert_section(PAGE, "size", size())
+    assert_section(PAGE, "size", sizing.size_table(sizing.read()))
+
+
+@pytest.mark.parametrize("api", ["v6", "legacy"])
+def test_series_per_test_are_the_measured_ones(api: str) -> None:
+    assert sizing.count_series(api) == sizing.read()["series"][api]
+
+
+@pytest.mark.parametrize("tests", [100, 1_000])
+def test_requests_at_start_are_the_measured_ones(tests: int) -> None:
+    row = report.find(sizing.read()["requests"], tests=tests)
+
+    assert sizing.count_requests_at_start(tests).items() <= row.items()
+
+
+def test_memory_is_measured_as_the_exporter_is_deployed() -> None:
+    name, value = sizing.MALLOC.split("=")
+
+    assert unit_environment()[name] == value
+    assert f"{name}={value} " in read_document(ROOT / "Dockerfile")
+
+
+def test_half_of_the_limit_is_enough_without_check() -> None:
+    memory = [row for row in sizing.read()["memory"] if row["tests"]]
+
+    assert [row["tests"] for row in memory if row["max_bytes"] > sizing.memory_limit(row) / 2] == []
+
+
+def test_memory_limits_hold_for_1000_tests() -> None:
+    row = report.find(sizing.read()["memory"], tests=1_000)
+    values = read_document(ROOT / "helm" / "k6-cloud-exporter" / "values.yaml")
+    [container] = re.findall(r"--memory (\d+)m", read_document(PAGE))
+    [chart] = re.findall(r"limits: {memory: (\d+)Mi}", values)
+    [request] = re.findall(r"requests: {cpu: 50m, memory: (\d+)Mi}", values)
+
+    assert min(int(container), int(chart)) * MIB >= sizing.memory_limit(row)
+    assert int(request) * MIB >= row["max_bytes"]

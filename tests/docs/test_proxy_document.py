@@ -10,8 +10,9 @@ import yaml
 from exporter.config import load
 from exporter.config.load import variable
 from exporter.k6.proxies import find_proxy, find_variable
+from tests.support import compose
 from tests.support.chart import objects
-from tests.support.documents import DOCS, ROOT, read_document, read_example, read_section
+from tests.support.documents import DOCS, read_document, read_example, read_section
 
 PAGE = DOCS / "proxy-and-ca.md"
 PROXY = "http://proxy.example.com:3128"
@@ -51,14 +52,20 @@ def test_configuration_with_a_ca_file_is_valid(tmp_path: Path) -> None:
     assert config.api.ca_file == Path("/etc/k6-cloud-exporter/ca.pem")
 
 
-def test_drop_in_of_systemd_names_the_written_files() -> None:
-    drop_in = read_example(PAGE, "drop-in")
-    environment_file, ca_file = re.findall(r"=(/\S+)", drop_in)
+def test_systemd_reads_the_documented_environment_file() -> None:
     section = read_document(PAGE).split("## systemd")[1].split("## Docker")[0]
+    unit = read_document(DOCS / "k6-cloud-exporter.service")
+    [(written, text)] = re.findall(
+        r"install -m 600 /dev/stdin (\S+) <<'EOF'\n(.*?)^EOF", section, re.MULTILINE | re.DOTALL
+    )
+    environment = dict(line.split("=", 1) for line in text.splitlines())
 
-    assert f"{variable('api.ca_file')}={ca_file}\n" in drop_in
-    assert f"{environment_file} <<" in section
-    assert f"company-ca.pem {ca_file}\n" in section
+    config, _ = load(None, environment | {"K6_CLOUD_TOKEN": "x"}, {})
+
+    assert f"\nEnvironmentFile=-{written}\n" in unit
+    assert find_proxy("https://api.k6.io", environment)
+    assert find_proxy("https://k6.example.com", environment) is None
+    assert f"company-ca.pem {config.api.ca_file}\n" in section
 
 
 def test_shell_commands_have_valid_syntax() -> None:
@@ -81,7 +88,7 @@ def test_compose_example_uses_existing_names() -> None:
 
 
 def test_demo_of_compose_excludes_its_own_hosts() -> None:
-    services = yaml.safe_load(read_document(ROOT / "compose.yaml"))["services"]
+    services = compose.demo()["services"]
     url = services["exporter"]["environment"]["K6_CLOUD_EXPORTER_API__URL"]
     # Docker adds each in both cases.
     injected = {"HTTP_PROXY": PROXY, "http_proxy": PROXY, "NO_PROXY": "corp", "no_proxy": "corp"}
@@ -89,6 +96,12 @@ def test_demo_of_compose_excludes_its_own_hosts() -> None:
     assert find_proxy(url, injected)
     assert find_proxy(url, injected | services["exporter"]["environment"]) is None
     assert services["grafana"]["environment"]["NO_PROXY"] in services
+
+
+def test_account_in_compose_uses_the_proxy_of_docker() -> None:
+    environment = compose.cloud()["services"]["exporter"]["environment"]
+
+    assert find_proxy("https://api.k6.io", {"HTTPS_PROXY": PROXY} | environment)
 
 
 def test_chart_mounts_the_ca_where_the_exporter_reads_it() -> None:

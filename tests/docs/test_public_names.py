@@ -151,7 +151,7 @@ REPLACED = {
     ),
     "API version": r"(?i)\bgenerations? of the API|\bAPI generations?|\b(?:both|each|two) generations?\b",
 }
-SEARCHED = ("docs/**/*.md", "*.md", "helm/**/*", "grafana/**/*", ".github/**/*.md", "compose.yaml")
+SEARCHED = ("docs/**/*.md", "*.md", "helm/**/*", "grafana/**/*", ".github/**/*.md", "compose*.yaml")
 
 
 def searched_files() -> list[Path]:

@@ -1,28 +1,53 @@
 """A response body that is compressed once, with different self metrics in each response."""
 
 import gzip
+import json
+import shutil
+import subprocess
+import sys
 import zlib
+from importlib.util import find_spec
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.body import ResponseBody
+from exporter.exposition.body import ResponseBody, Tail
+
+# A page with parts of some length, empty parts, and parts that are too short to compress.
+LINES = "".join(f'k6_cloud_run_vus{{test_id="{i}"}} {i % 7}\n' for i in range(9000))
+PARTS = ["# HELP\n", LINES, "", "#\n"]
+SELF_METRICS = "k6_cloud_up 1\n" * 200
+# Compresses this page where ISA-L cannot be imported.
+WITHOUT_ISAL = """
+import json, sys
+sys.modules["isal"] = None
+from exporter.exposition.body import ResponseBody, Tail
+parts, self_metrics = json.load(sys.stdin)
+assert "isal.isal_zlib" not in sys.modules
+page = ResponseBody(part.encode() for part in parts)
+sys.stdout.buffer.write(b"".join(page.gzip(Tail(self_metrics.encode()))))
+"""
+
+
+def compress(parts: list[bytes], self_metrics: bytes) -> bytes:
+    return b"".join(ResponseBody(parts).gzip(Tail(self_metrics)))
 
 
 @given(st.lists(st.binary(max_size=50_000), max_size=5), st.binary(max_size=20_000))
 def test_gzip_is_one_member_of_body_and_self_metrics(body: list[bytes], self_metrics: bytes) -> None:
-    compressed = b"".join(ResponseBody(body).gzip(self_metrics))
-
     member = zlib.decompressobj(wbits=31)
-    assert member.decompress(compressed) == b"".join(body) + self_metrics
+
+    assert member.decompress(compress(body, self_metrics)) == b"".join(body) + self_metrics
     assert (member.eof, member.unused_data) == (True, b"")
 
 
 def test_body_can_be_sent_with_changing_self_metrics() -> None:
     response = ResponseBody([b"runs\n"])
+    tails = [Tail(b"%d\n" % i) for i in range(3)]
 
-    assert b"".join(response.plain(b"1\n")) == b"runs\n1\n"
-    assert [gzip.decompress(b"".join(response.gzip(b"%d\n" % i))) for i in range(3)] == [
+    assert b"".join(response.plain(tails[1])) == b"runs\n1\n"
+    assert [gzip.decompress(b"".join(response.gzip(tail))) for tail in tails] == [
         b"runs\n0\n",
         b"runs\n1\n",
         b"runs\n2\n",
@@ -33,3 +58,32 @@ def test_bodies_share_equal_parts() -> None:
     part = b"k6_cloud_up 1\n" * 100_000
 
     assert ResponseBody([part]).body[0] is ResponseBody([b"# HELP", part]).body[1] is part
+
+
+@pytest.fixture(params=["isal", "zlib"])
+def compressed(request: pytest.FixtureRequest) -> bytes:
+    """The page, compressed with and without ISA-L."""
+    if request.param == "isal":
+        if find_spec("isal") is None:
+            pytest.skip("no ISA-L for this platform")
+        return compress([part.encode() for part in PARTS], SELF_METRICS.encode())
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_ISAL],
+        input=json.dumps([PARTS, SELF_METRICS]).encode(),
+        capture_output=True,
+        check=True,
+    ).stdout
+
+
+def test_page_is_compressed_with_and_without_isal(compressed: bytes) -> None:
+    page = ("".join(PARTS) + SELF_METRICS).encode()
+    member = zlib.decompressobj(wbits=31)
+
+    assert member.decompress(compressed) == page
+    assert (member.eof, member.unused_data) == (True, b"")
+    assert len(compressed) < len(page) / 5
+
+
+@pytest.mark.skipif(not shutil.which("gzip"), reason="no gzip")
+def test_gzip_accepts_checksum_and_size(compressed: bytes) -> None:
+    subprocess.run(["gzip", "--test"], input=compressed, check=True)

@@ -1,7 +1,7 @@
 """Rendering of the state, compared with prometheus-client's rendering of the same samples."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from exporter.exposition.block import BLOCK_SIZE, split_groups
 from exporter.exposition.families import Family, Labels, build_families, build_project_families
 from exporter.exposition.render import Exposition
 from exporter.model import LoadTest, PhaseSeconds, Project, ProjectLimits, Reason, Run
@@ -162,7 +163,8 @@ def test_updated_exposition_equals_a_new_one(first: StateUpdate, second: StateUp
 
     updated = Exposition(TABLE, PROJECT_TABLE).update(state).update(after)
 
-    assert updated.text() == Exposition(TABLE, PROJECT_TABLE).update(after).text()
+    new = Exposition(TABLE, PROJECT_TABLE).update(after)
+    assert (updated.text(), updated.series()) == (new.text(), new.series())
 
 
 @settings(max_examples=100, deadline=None)
@@ -179,17 +181,66 @@ def test_no_series_is_exposed_twice(poll: StateUpdate) -> None:
     assert Exposition(TABLE, PROJECT_TABLE).update(State().apply(poll)).series() == len(series)
 
 
-def test_only_changed_tests_are_rendered() -> None:
-    one, two = LoadTest(1, "one"), LoadTest(2, "two")
-    state = State().apply(StateUpdate(monotonic=0, now=0, updates={1: TestUpdate(one), 2: TestUpdate(two)}))
-    before = Exposition(TABLE, PROJECT_TABLE).update(state)
-
-    after = before.update(
-        state.apply(StateUpdate(monotonic=1, now=1, updates={1: TestUpdate(LoadTest(1, "uno"))}))
+def poll_names(*test_ids: int, suffix: str = "") -> StateUpdate:
+    """A poll that finds these tests, with names that end in the suffix."""
+    return StateUpdate(
+        updates={id_: TestUpdate(LoadTest(id_, f"test {id_}{suffix}")) for id_ in test_ids},
+        members={id_: LoadTest(id_, f"test {id_}{suffix}") for id_ in test_ids},
     )
 
-    assert after.chunks[2] is before.chunks[2]
-    assert after.chunks[1] is not before.chunks[1]
+
+def count_renders(exposition: Exposition) -> tuple[Exposition, list[int]]:
+    """The exposition with a family without samples that appends the id of each test that is rendered."""
+    rendered: list[int] = []
+
+    def count(test_state: TestState) -> None:
+        rendered.append(test_state.test.id)
+
+    counting = Family("k6_cloud_counting", "", "test", count)
+    return replace(exposition, families=(*exposition.families, counting)), rendered
+
+
+def test_only_changed_tests_are_rendered() -> None:
+    state = State().apply(poll_names(*range(1, 1001)))
+    counting, rendered = count_renders(Exposition(TABLE, PROJECT_TABLE))
+    before = counting.update(state)
+    assert rendered == list(range(1, 1001))
+    rendered.clear()
+
+    before.update(state.apply(StateUpdate(updates={7: TestUpdate(LoadTest(7, "seven"))})))
+
+    assert rendered == [7]
+
+
+def test_only_blocks_of_changed_tests_are_joined() -> None:
+    state = State().apply(poll_names(*range(1, 1001)))
+    before = Exposition(TABLE).update(state)
+    run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0)
+
+    after = before.update(state.apply(StateUpdate(updates={7: TestUpdate(LoadTest(7, "test 7"), (run,))})))
+
+    assert len(after.groups) > 5
+    changed = [
+        (group, family.name)
+        for group, blocks in after.groups.items()
+        for family, old, new in zip(TABLE, before.groups[group], blocks, strict=True)
+        if old is not new
+    ]
+    assert {group for group, _ in changed} == {group for group in after.groups if 7 in group}
+    names = {name for _, name in changed}
+    assert "k6_cloud_run_status" in names
+    assert "k6_cloud_test_info" not in names
+
+
+@pytest.mark.parametrize("ids", [range(1, 1001), range(500_000, 5_000_000, 4500)], ids=["in a row", "apart"])
+def test_new_and_removed_tests_change_their_groups_only(ids: Sequence[int]) -> None:
+    groups = set(split_groups(ids))
+    assert len(ids) / len(groups) == pytest.approx(BLOCK_SIZE, rel=0.5)
+
+    for i in (0, 499, 999):
+        without = set(split_groups(id_ for id_ in ids if id_ != ids[i]))
+        assert len(groups - without) <= 2
+        assert sum(map(len, groups - without)) < 4 * BLOCK_SIZE
 
 
 @pytest.mark.parametrize("family", [*TABLE, *PROJECT_TABLE], ids=lambda family: family.name)

@@ -124,6 +124,40 @@ def test_value_has_unit_or_mapping_and_text_for_no_value(case: tuple[str, dict[s
         assert defaults.get("unit") or defaults.get("mappings")
 
 
+TILES = [case for case in query_panels() if case[1]["type"] == "stat"]
+ALARMING = {"no exporter", "not scraped"}  # the only lack of data that is itself a fault
+
+
+@pytest.mark.parametrize("case", TILES, ids=panel_id)
+def test_tile_without_data_is_neutral(case: tuple[str, dict[str, Any]]) -> None:
+    """Without a mapping, it would have the colour of the lowest threshold, which is often green."""
+    defaults = case[1]["fieldConfig"]["defaults"]
+    (absent,) = (
+        one["options"]["result"]
+        for one in defaults["mappings"]
+        if one["type"] == "special" and one["options"]["match"] == "null+nan"
+    )
+
+    assert absent["text"] == defaults["noValue"]
+    assert absent["color"] == "red" if absent["text"] in ALARMING else absent["color"] in {text.GREY, "text"}
+
+
+@QUERY_PANELS
+def test_panel_without_data_claims_nothing(case: tuple[str, dict[str, Any]]) -> None:
+    """In an outage, "no tests" or "never run" would be wrong."""
+    shown = case[1]["fieldConfig"]["defaults"]["noValue"]
+
+    assert shown in {text.DASH, text.NOT_KNOWN, *ALARMING} or re.search("data|recorded", shown)
+
+
+@pytest.mark.parametrize("case", TILES, ids=panel_id)
+def test_title_of_tile_fits_into_1280_pixels(case: tuple[str, dict[str, Any]]) -> None:
+    """With about 7 pixels for each letter, and 66 for the margins and the icon of the description."""
+    title, width = case[1]["title"], case[1]["gridPos"]["w"] * 1272 / 24 - 8
+
+    assert 7 * len(title) + 66 <= width
+
+
 def test_numbers_in_tables_have_a_unit_or_a_mapping() -> None:
     for _, panel in query_panels():
         if panel["type"] != "table":
@@ -159,11 +193,35 @@ def test_columns_of_tables_fit_into_1280_pixels() -> None:
         assert sum(widths) <= TABLE_WIDTH * panel["gridPos"]["w"] / 24
 
 
-def test_axis_without_data_ends_at_one() -> None:
+GRAPHS = [case for case in query_panels() if case[1]["type"] == "timeseries"]
+
+
+@pytest.mark.parametrize("case", GRAPHS, ids=panel_id)
+def test_axis_without_data_is_short(case: tuple[str, dict[str, Any]]) -> None:
+    defaults = case[1]["fieldConfig"]["defaults"]
+    scale = defaults["custom"].get("scaleDistribution", {"type": "linear"})["type"]
+
+    # A logarithmic axis that includes 0 has a tick below it.
+    assert (scale, defaults["min"]) in {("linear", 0), ("log", 1)}
+    assert defaults["custom"].get("axisSoftMax", defaults.get("max")) == {"linear": 1, "log": 10}[scale]
+
+
+@pytest.mark.parametrize("case", GRAPHS, ids=panel_id)
+def test_ticks_of_an_axis_differ(case: tuple[str, dict[str, Any]]) -> None:
+    """Without decimals, "short" shows 1200 and 1400 as 1 K."""
+    defaults = case[1]["fieldConfig"]["defaults"]
+
+    assert ("decimals" in defaults) is (defaults["unit"] == "none")
+
+
+def test_tables_start_with_the_newest_and_charts_end_with_it() -> None:
     for _, panel in query_panels():
-        if panel["type"] == "timeseries":
-            defaults = panel["fieldConfig"]["defaults"]
-            assert defaults["custom"].get("axisSoftMax") == 1 or defaults["max"] == 1
+        orders = {
+            one["options"]["sort"][0]["desc"]
+            for one in panel.get("transformations", [])
+            if one["id"] == "sortBy"
+        }
+        assert orders <= {panel["type"] == "table"}
 
 
 def test_overrides_refer_to_existing_columns() -> None:
@@ -306,4 +364,4 @@ def test_mappings_of_codes_are_the_same_everywhere() -> None:
                 collect(value)
 
     collect([dashboard["panels"] for dashboard in DASHBOARDS.values()])
-    assert {size: len(texts) for size, texts in found.items() if size > 2} == {18: 1, 6: 1}
+    assert {size: len(texts) for size, texts in found.items() if size > 2} == {19: 1, 6: 1}

@@ -224,7 +224,7 @@ def test_states_show_their_text_and_unknown_ones_their_number(node: str) -> None
 
     assert [cell["text"] for cell in cells[:-2]] == [shown for shown, _ in text.STATE.values()]
     assert cells[-2]["text"] == "42"
-    assert cells[-1]["text"] == "never run"
+    assert cells[-1]["text"] == "no data"
     assert (
         cells[values.index(23)]["color"]
         == cells[values.index(8)]["color"]

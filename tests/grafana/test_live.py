@@ -102,6 +102,23 @@ def find_choices(prometheus: Prometheus, name: str) -> dict[str, str]:
     return choices
 
 
+def test_run_history_lists_the_newest_run_first(prometheus: Prometheus, finished_test: str) -> None:
+    (query,) = (query for query in panel_queries() if query.title == "Run history")
+    created = "max by (run_id) (last_over_time(k6_cloud_run_created_timestamp_seconds[10m]))"
+    # Runs that ended before the first scrape have no bar, so here all bars are kept.
+    expression = re.sub(r" <= 2\b", " <= 3", query.with_variables(test=finished_test))
+
+    def find_order() -> list[str]:
+        series = prometheus.query_range(expression, seconds=60, step=1)
+        shown = [one["metric"]["run_id"] for one in series]
+        return shown if len(shown) > 1 else []
+
+    shown = eventually(find_order, seconds=60)
+    times = {one["metric"]["run_id"]: float(one["value"][1]) for one in prometheus.query(created)}
+
+    assert shown == sorted(shown, key=times.__getitem__, reverse=True)
+
+
 def test_overview_tiles_show_no_zero_without_data(prometheus: Prometheus) -> None:
     """Without an exporter, tiles have no value, and the age of the data is NaN."""
     tiles = [

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter.web import status_page
+from grafana.builder import queries
+from tests.grafana.test_metrics import read_alert_expressions
 from tests.support.dashboards import DashboardQuery, panel_queries
 
 LABELS = 'job="k6", instance="a", project_id="1", test_id="7", test_name="checkout"'
@@ -95,6 +98,14 @@ def test_bar_of_run_has_outcome_and_ends(
     assert_value(promtool, tmp_path, step, FAILED_RUN, at="40m", expected=state)
 
 
+def test_starts_are_missed_after_the_same_time_everywhere() -> None:
+    (alert,) = (expr for expr in read_alert_expressions() if "schedule_due" in expr)
+
+    assert (queries.LATE_START, queries.EARLY_START) == (status_page.LATE_START, status_page.EARLY_START)
+    assert f"offset {queries.LATE_START // 60}m" in alert
+    assert f"- {queries.EARLY_START}\n" in alert
+
+
 @pytest.mark.parametrize(
     ("created", "at", "missed"),
     [
@@ -121,3 +132,28 @@ def test_start_is_missed_without_a_run_in_time(
         at=at,
         expected=missed,
     )
+
+
+INFO = {f"k6_cloud_test_info{{{LABELS}}}": "1x60"}
+DUE = {f"k6_cloud_test_schedule_due_timestamp_seconds{{{LABELS}}}": "600x60"}
+CREATED = {f"k6_cloud_test_last_run_created_timestamp_seconds{{{LABELS}}}": "600x60"}
+
+
+@pytest.mark.parametrize(
+    ("title", "samples", "shown"),
+    [
+        ("State", INFO, [-3]),  # never run
+        ("State", {}, []),
+        ("Missed start", DUE | CREATED, [0]),  # none
+        ("Missed start", DUE, [600_000]),
+        ("Missed start", INFO, []),  # not known
+        ("Ended", CREATED, [0]),  # not yet
+        ("Ended", INFO, []),
+    ],
+)
+def test_tile_distinguishes_nothing_from_no_data(
+    promtool: str, tmp_path: Path, title: str, samples: dict[str, str], shown: list[float]
+) -> None:
+    query = find_query("k6-cloud-test", title, "")
+
+    assert_value(promtool, tmp_path, query.with_variables(test="7"), samples, at="30m", expected=shown)

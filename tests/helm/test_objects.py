@@ -367,6 +367,9 @@ def test_extra_objects_can_be_maps_text_and_templates() -> None:
             "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:1.2@sha256:" + "a" * 64,
         ),
         ({"registry": "localhost", "repository": "x"}, "localhost/x:0.1.0"),
+        ({"tag": 20261125}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:20261125"),
+        ({"tag": 20261125143000}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:20261125143000"),
+        ({"tag": 0}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:0"),
     ],
 )
 def test_image_is_named_by_tag_or_digest(values: Tree, image: str) -> None:
@@ -377,7 +380,8 @@ def test_long_names_are_truncated_to_63_characters() -> None:
     values = with_secret(fullnameOverride="x" * 90, k6={"apiToken": "x"}, dashboards={"enabled": True})
 
     for found in objects(values):
-        assert len(found["metadata"]["name"]) <= 63
+        # Only the name of a ConfigMap is used in no label.
+        assert len(found["metadata"]["name"]) <= (253 if found["kind"] == "ConfigMap" else 63)
 
 
 def helm_test_arguments(values: Tree) -> list[str]:

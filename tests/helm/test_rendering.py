@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import tarfile
 from functools import cache
 from pathlib import Path
 
@@ -98,33 +97,3 @@ def test_unknown_operator_field_is_found() -> None:
 
     assert operator_errors([monitor, rule])[0] == ["/spec/joblabel is unknown"]
     assert operator_errors([rule])[0]
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("package")
-    packed = run("package", CHART, "--destination", folder)
-    assert packed.returncode == 0, packed.stderr
-    (made,) = folder.glob("*.tgz")
-    return made
-
-
-@pytest.mark.parametrize("name", CI)
-def test_package_renders_the_same_as_the_folder(name: str, package: Path) -> None:
-    assert objects(ci(name), chart=package) == objects(ci(name))
-
-
-def test_package_has_real_files_and_no_ci_values(package: Path) -> None:
-    with tarfile.open(package) as archive:
-        members = {member.name.removeprefix("k6-cloud-exporter/"): member for member in archive}
-        alerts = archive.extractfile(members["files/alerts.yaml"])
-        assert alerts is not None
-        assert alerts.read() == (ROOT / "grafana" / "alerts.yaml").read_bytes()
-
-    dashboards = {
-        f"files/dashboards/{path.name}" for path in (ROOT / "grafana" / "dashboards").glob("*.json")
-    }
-    assert all(member.isfile() for member in members.values())
-    assert {name for name in members if name.startswith("files/dashboards/")} == dashboards
-    assert not [name for name in members if name.startswith("ci/")]
-    assert {"Chart.yaml", "values.yaml", "values.schema.json", "README.md"} <= set(members)

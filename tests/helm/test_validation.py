@@ -15,6 +15,13 @@ TLS = {"cert_file": "tls.crt", "key_file": "tls.key"}
 
 # Values beside a Secret with the token, and the value that the error names.
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
+    "disabled dependency": ({"enabled": False}, "enabled"),
+    "tag with dropped zero": ({"image": {"tag": 1.10}}, "image.tag"),
+    "tag with exponent": ({"image": {"tag": 1234e56}}, "image.tag"),
+    "hook annotation": (
+        {"helmTest": {"annotations": {"helm.sh/hook-delete-policy": "hook-succeeded"}}},
+        "helmTest.annotations",
+    ),
     "two tokens": (
         {"k6": {"existingSecret": {"name": "k6-cloud"}, "apiToken": "x"}},
         "k6.apiToken and k6.existingSecret.name",

@@ -24,6 +24,7 @@ OTHERS: dict[str, Any] = {
     "service.type": "LoadBalancer",
     "replicas": 0,
     "imagePullSecrets": [{"name": "other"}],
+    "global.imagePullSecrets": ["other"],
     "service.labels": {"job": "other"},
     "extraArgs": ["--log.format=logfmt"],
     "serviceMonitor.jobLabel": "app.kubernetes.io/instance",
@@ -45,7 +46,7 @@ OTHERS: dict[str, Any] = {
 # Maps that are passed through, or that the exporter reads. All others reject unknown keys.
 PASSED_THROUGH = {
     *("webConfig.content", "resources", "podSecurityContext", "securityContext", "affinity", "dnsConfig"),
-    *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "global"),
+    *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "helmTest.resources"),
 }
 
 
@@ -162,7 +163,7 @@ def declared(schema: Tree, place: str = "") -> Iterator[str]:
 
 
 def test_schema_has_exactly_the_declared_values() -> None:
-    named = {name for name in declared(SCHEMA) if name != "global"}
+    named = {name for name in declared(SCHEMA) if name != "enabled"}
 
     assert named == set(LEAVES)
 
@@ -180,11 +181,11 @@ def opened(schema: Tree, place: str = "") -> Iterator[str]:
 def test_only_passed_through_maps_accept_any_key() -> None:
     of_text = {name for name, value in LEAVES.items() if value == {}} - {"config"}
 
-    assert set(opened(SCHEMA)) <= PASSED_THROUGH | of_text | {"prometheusRule.overrides"}
-    assert PASSED_THROUGH - {"global"} <= set(opened(SCHEMA))
+    assert set(opened(SCHEMA)) <= PASSED_THROUGH | of_text | {"prometheusRule.overrides", "global"}
+    assert set(opened(SCHEMA)) >= PASSED_THROUGH
 
 
-MISSPELLED = [f"{name}x" for name in LEAVES] + [
+MISSPELLED = [f"{name}x" for name in LEAVES if not name.startswith("global.")] + [
     *("config.api.stackid", "config.tset", "config.poll.intervall"),
     *("prometheusRule.overrides.K6CloudTestFailing.sevrity", "serviceMonitor.basicAuth.user"),
 ]
@@ -216,7 +217,7 @@ def test_helm_3_rejects_a_misspelled_value() -> None:
         ("replicas", 2),
         ("sharding.total", 0),
         ("containerPort", 70000),
-        ("image.tag", 1.2),
+        ("image.tag", True),
         ("image.digest", "latest"),
         ("dashboards.labelValue", 1),
         ("prometheusRule.overrides", {"K6CloudTestFailing": {"for": "5 minutes"}}),
@@ -232,8 +233,8 @@ def test_invalid_value_is_rejected_by_the_schema(name: str, value: Any) -> None:
     assert f"- at '/{name.replace('.', '/')}" in "\n".join(errors(changed(with_secret(), name, value)))
 
 
-def test_parent_chart_can_set_globals() -> None:
-    assert objects(with_secret(**{"global": {"imageRegistry": "x"}})) == objects(with_secret())
+def test_globals_of_other_charts_are_accepted() -> None:
+    assert objects(with_secret(**{"global": {"storageClass": "x"}})) == objects(with_secret())
 
 
 def test_large_numbers_stay_integers() -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -47,14 +48,23 @@ def engine() -> Iterator[Engine]:
     pytest.skip(f"containers cannot run: {reason}")
 
 
+@dataclass(frozen=True)
+class Revision:
+    """The commit of the image, abbreviated, and its Unix time in seconds."""
+
+    commit: str
+    time: int
+
+
 @pytest.fixture(scope="session")
-def revision() -> str:
+def revision() -> Revision:
     """The commit of the image, read before the build: commits may be made meanwhile."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    return subprocess.check_output(command, text=True).strip()
+    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%h %ct"]
+    commit, time = subprocess.check_output(command, text=True).split()
+    return Revision(commit, int(time))
 
 
 @pytest.fixture(scope="session")
-def image(engine: Engine, revision: str) -> Image:  # noqa: ARG001 (the revision is read first)
+def image(engine: Engine, revision: Revision) -> Image:  # noqa: ARG001 (the revision is read first)
     """The image that `make image` builds; a failed build fails the tests."""
     return engine.build(ROOT)

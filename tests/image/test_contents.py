@@ -4,13 +4,14 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from exporter import __version__
-from tests.image.conftest import ROOT
+from tests.image.conftest import ROOT, Revision
 from tests.support.container_engine import Engine, Image
 
 TOOLS = {"pip", "hatchling", "gcc", "cc", "ld", "make", "git", "uv", "setuptools", "wheel"}
@@ -64,6 +65,19 @@ def test_image_has_no_build_tools(files: Path) -> None:
     assert not (files / "src").exists()
 
 
+def test_image_has_no_scripts_of_dependencies(files: Path) -> None:
+    scripts = {re.sub(r"[\d.]+$", "", path.name) for path in (files / "opt/app/bin").iterdir()}
+    others = {re.sub(r"[\d.]+$", "", path.name) for path in (files / "usr/local/bin").iterdir()}
+
+    assert scripts == {"k6-cloud-exporter", "python"}
+    assert not others & {"pip", "idle", "pydoc"}
+
+
+def test_image_cannot_install_pip(files: Path) -> None:
+    assert list(files.glob("usr/**/encodings/idna.py"))
+    assert list(files.glob("**/ensurepip")) == []
+
+
 def test_image_files_are_not_writable_by_its_user(files: Path) -> None:
     paths = [path for path in walk(files / "opt") if not path.is_symlink()]
 
@@ -86,7 +100,7 @@ def test_image_size_is_the_documented_one(image: Image, engine: Engine) -> None:
     assert abs(added - int(documented)) < int(documented) / 10
 
 
-def test_image_has_labels_user_and_health_check(image: Image, revision: str) -> None:
+def test_image_has_labels_user_and_health_check(image: Image, revision: Revision) -> None:
     config = image.inspect()["Config"]
 
     assert config["User"] == "10001:10001"
@@ -98,4 +112,6 @@ def test_image_has_labels_user_and_health_check(image: Image, revision: str) -> 
         f"org.opencontainers.image.{name}"
         for name in ("title", "description", "licenses", "source", "url", "documentation")
     }
-    assert config["Labels"]["org.opencontainers.image.revision"] == revision
+    labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
+    assert (labels["version"], labels["revision"]) == (__version__, revision.commit)
+    assert labels["created"] == datetime.fromtimestamp(revision.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -38,6 +38,7 @@ def test_build_context_has_only_needed_files() -> None:
         "requirements.txt",
         "requirements-build.txt",
         "pyproject.toml",
+        "hatch_build.py",
         "README.md",
         "LICENSE",
         "exporter",

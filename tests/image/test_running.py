@@ -7,6 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text
 
 from exporter import __version__
+from tests.image.conftest import Revision
 from tests.support.container_engine import Container, Image
 from tests.support.processes import eventually
 
@@ -22,7 +23,7 @@ def address(container: Container) -> str:
     return eventually(lambda: re.search(r"(http://\S+:\d+)/metrics\b", container.log()))[1]
 
 
-def test_demo_runs_unprivileged_and_is_scraped(image: Image, revision: str) -> None:
+def test_demo_runs_unprivileged_and_is_scraped(image: Image, revision: Revision) -> None:
     with image.running("demo", "--web.listen-address=127.0.0.1:0", network="host") as container:
         url = address(container)
         eventually(lambda: httpx.get(f"{url}/-/ready", trust_env=False).is_success)
@@ -41,7 +42,7 @@ def test_demo_runs_unprivileged_and_is_scraped(image: Image, revision: str) -> N
         "k6_cloud_test_last_run_status",
     }
     assert "\nk6_cloud_up 1.0\n" in page
-    assert f'revision="{revision}",version="{__version__}"' in page
+    assert f'revision="{revision.commit}",version="{__version__}"' in page
     assert (code, took < 1) == (0, True)
 
 

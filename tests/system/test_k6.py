@@ -171,5 +171,5 @@ def test_ctrl_c_in_k6_aborts_the_uploaded_run(scene: Scene) -> None:
     finally:
         k6.kill()
 
-    assert k6.returncode != 0, output
+    assert k6.returncode == 97, output
     eventually(lambda: scene.statuses("interrupted") == [5])

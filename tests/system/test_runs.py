@@ -7,13 +7,17 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.exporter_process import Cloud, Process, environment, run_exporter
+from exporter.simulator import Simulator, faults
+from tests.commands.runs.worlds import one_test
+from tests.support.exporter_process import TOKEN, Cloud, Process, environment, run_exporter
 from tests.support.processes import eventually
+from tests.support.simulator_server import serve_simulator
 
 STACKS = {"legacy": {}, "v6": {"K6_CLOUD_STACK_ID": "1"}}
 
@@ -38,14 +42,15 @@ def test_run_is_started_listed_and_stopped(api_version: str, cloud: Cloud) -> No
     assert "aborted by user" in watched.stdout
 
 
-def test_ctrl_c_leaves_the_run_active(cloud: Cloud) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_leaves_the_watched_run_active(number: signal.Signals, cloud: Cloud) -> None:
     headers = {"Authorization": "Token demo"}
     started = cloud.client.post(f"/loadtests/v2/tests/{cloud.test_ids()[0]}/start-testrun", headers=headers)
     run = started.json()["k6-run"]["id"]
 
     with Process("runs", "show", str(run), "--watch", **cloud.environment(**STACKS["v6"])) as watch:
         eventually(lambda: watch.output)
-        code = watch.end(signal.SIGINT)
+        code = watch.end(number)
         part = watch.log
 
     assert code == 130
@@ -53,6 +58,22 @@ def test_ctrl_c_leaves_the_run_active(cloud: Cloud) -> None:
     assert f"runs stop {run}" in part
     state = cloud.client.get(f"/loadtests/v2/runs/{run}", headers=headers).json()["k6-run"]["run_status"]
     assert state < 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_during_a_start_says_that_it_may_run(number: signal.Signals) -> None:
+    simulator = Simulator(one_test(), tokens=[TOKEN], clock=time.time)
+    simulator.faults.add(faults.hang().on("*", method="POST"))
+
+    with serve_simulator(simulator) as url:
+        given = {"K6_CLOUD_TOKEN": TOKEN, "K6_CLOUD_EXPORTER_API__URL": url, **STACKS["v6"]}
+        with Process("runs", "start", "400001", "--yes", **given) as start:
+            eventually(lambda: any(request.method == "POST" for request in simulator.requests))
+            code = start.end(number)
+            log = start.log
+
+    assert code == 130, log
+    assert "runs list --test 400001" in log
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,17 @@
 
 import asyncio
 import gc
+import math
 import weakref
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
 
 from exporter.simulator import World
-from exporter.web.app import ChunkedResponse
-from tests.support.lab import START, Lab
+from exporter.web.app import MAX_CHUNK, MAX_CHUNK_TLS, ChunkedResponse
+from tests.support.lab import START, Lab, Message
 
 
 def create_world() -> World:
@@ -27,7 +31,7 @@ def test_unchanged_data_is_not_rendered_again() -> None:
         assert lab.exporter.snapshot() is page
 
 
-def test_only_changed_families_are_rendered_again() -> None:
+def test_only_changed_families_are_joined_again() -> None:
     world = create_world()
     with Lab(world) as lab:
         lab.poll()
@@ -73,35 +77,128 @@ def test_old_response_is_freed_after_its_last_reader() -> None:
         assert pages() is None
 
 
-def test_response_is_sent_in_parts_without_copies() -> None:
-    sent: list[MutableMapping[str, Any]] = []
+class CollectionCounter(Collector):
+    """Counts how often the self metrics are rendered."""
 
-    async def send(message: MutableMapping[str, Any]) -> None:
+    count = 0
+
+    def collect(self) -> Iterator[Metric]:
+        self.count += 1
+        return iter(())
+
+
+def count_renders(lab: Lab) -> CollectionCounter:
+    counter = CollectionCounter()
+    lab.exporter.self_metrics.registry.register(counter)
+    counter.count = 0
+    return counter
+
+
+async def send_chunks(response: ChunkedResponse, scheme: str = "http") -> list[Message]:
+    """The ASGI messages of a response."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
         sent.append(message)
 
-    async def receive() -> MutableMapping[str, Any]:
+    async def receive() -> Message:
         raise AssertionError("a response reads nothing")
 
-    body = b"k6_cloud_up 1\n" * 1000
-    asyncio.run(
-        ChunkedResponse((body, b"self metrics\n"), {"Content-Type": "text/plain"})(
-            {"method": "GET"}, receive, send
-        )
+    await response({"method": "GET", "scheme": scheme}, receive, send)
+    return sent
+
+
+def test_large_part_is_sent_without_copies() -> None:
+    body = b"k6_cloud_up 1\n" * 100_000
+    start, *messages = asyncio.run(send_chunks(ChunkedResponse((body, b"self metrics\n"), {})))
+
+    assert dict(start["headers"])[b"content-length"] == b"1400013"
+    assert [getattr(message["body"], "obj", None) is body for message in messages] == [True, True, False]
+    assert b"".join(message["body"] for message in messages) == body + b"self metrics\n"
+    assert [message.get("more_body", False) for message in messages] == [True, True, False]
+
+
+@pytest.mark.parametrize(("scheme", "limit"), [("http", MAX_CHUNK), ("https", MAX_CHUNK_TLS)])
+def test_small_parts_are_joined(scheme: str, limit: int) -> None:
+    sizes = [10, 3000, 0, 200_000, 1, 90_000, 60_000, 5_000_000, 7]
+    parts = [bytes([i]) * size for i, size in enumerate(sizes)]
+    _, *messages = asyncio.run(send_chunks(ChunkedResponse(parts, {}), scheme))
+
+    assert b"".join(message["body"] for message in messages) == b"".join(parts)
+    assert max(len(message["body"]) for message in messages) == limit
+    assert len(messages) == sum(
+        math.ceil(size / limit) for size in (3010, 200_000, 90_001, 60_000, 5_000_000, 7)
     )
 
-    assert dict(sent[0]["headers"])[b"content-length"] == b"14013"
-    assert sent[1]["body"] is body
-    assert [message.get("body") for message in sent[2:]] == [b"self metrics\n", b""]
-    assert [message.get("more_body", False) for message in sent[1:]] == [True, True, False]
+
+def test_empty_response_is_sent() -> None:
+    _, *messages = asyncio.run(send_chunks(ChunkedResponse((), {})))
+
+    assert [message["body"] for message in messages] == [b""]
 
 
-def test_self_metrics_are_at_most_a_second_old() -> None:
+def test_scrapes_do_not_render_self_metrics() -> None:
+    with Lab(create_world()) as lab:
+        lab.poll()
+        lab.get()
+        renders = count_renders(lab)
+        lab.now.value += 1.9
+        lab.get()
+        lab.get()
+
+        assert renders.count == 0
+
+
+def test_self_metrics_are_rendered_once_after_a_poll() -> None:
+    with Lab(create_world()) as lab:
+        lab.poll()
+        lab.get()
+        renders = count_renders(lab)
+        lab.at(60).poll()
+
+        assert renders.count == 1
+        assert lab.value('k6_cloud_exporter_polls_total{outcome="success"}') == 2
+        assert renders.count == 1
+
+
+def test_self_metrics_are_refreshed_while_serving() -> None:
+    with Lab(create_world()) as lab:
+        renders = count_renders(lab)
+
+        async def serve() -> None:
+            async with lab.exporter.refreshed_self_metrics():
+                for _ in range(10):
+                    await asyncio.sleep(0)
+
+        lab.run(serve())
+        assert renders.count == 0  # no one has scraped
+        lab.get()
+        lab.exporter.self_metrics.api_retries.inc()
+        lab.run(serve())
+        assert renders.count > 0
+        before = renders.count
+        assert lab.value("k6_cloud_exporter_api_retries_total") == 1
+        assert renders.count == before
+
+
+def test_self_metrics_are_at_most_two_seconds_old() -> None:
     with Lab(create_world()) as lab:
         lab.poll()
         lab.exporter.self_metrics.api_retries.inc()
         assert lab.value("k6_cloud_exporter_api_retries_total") == 1
         lab.exporter.self_metrics.api_retries.inc()
-        lab.now.value += 0.9
+        lab.now.value += 1.9
         assert lab.value("k6_cloud_exporter_api_retries_total") == 1
         lab.now.value += 0.2
         assert lab.value("k6_cloud_exporter_api_retries_total") == 2
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
+def test_compressed_page_equals_plain_page(accept: str) -> None:
+    with Lab(create_world()) as lab:
+        lab.poll()
+        compressed = lab.get(Accept=accept, **{"Accept-Encoding": "gzip"})
+        plain = lab.get(Accept=accept, **{"Accept-Encoding": "identity"})
+
+        assert compressed.headers["Content-Encoding"] == "gzip"
+        assert compressed.content == plain.content

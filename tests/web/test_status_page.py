@@ -146,7 +146,7 @@ def poll_with_partial_outage(lab: Lab) -> str:
 
 def poll_before_and_after_start(lab: Lab) -> str:
     """The first poll knows of a scheduled start, and the second comes later than that."""
-    lab.at(-100).poll()
+    lab.at(-1000).poll()
     lab.at(0).poll()
     return get_page(lab)
 
@@ -168,7 +168,7 @@ def create_world(*runs: dict[str, Any]) -> World:
 
 def create_schedule(**schedule: Any) -> World:
     """A world with one test that has this schedule, and a run that passed."""
-    world = create_world({"created": START - 600})
+    world = create_world({"created": START - 1200})
     world.schedule(400_001, **{"every": 3600.0, "first": START + 3000} | schedule)
     return world
 
@@ -215,7 +215,7 @@ def test_golden_sentences() -> None:
         "failing and then stopped": (create_world(failed, stopped), poll_and_wait(0)),
         "next start": (create_schedule(), poll_and_wait(0)),
         "deactivated schedule": (create_inactive_schedule(), poll_and_wait(0)),
-        "missed start": (create_schedule(first=START - 50, endings=[None]), poll_before_and_after_start),
+        "missed start": (create_schedule(first=START - 700, endings=[None]), poll_before_and_after_start),
         "filters": (create_two_running_tests(), poll_and_filter("state=active&q=SEARCH&project=30001")),
         "filters without a match": (create_two_running_tests(), poll_and_filter("state=<b>&q=x")),
     }
@@ -362,10 +362,12 @@ def test_run_links_to_the_page_that_k6_cloud_names() -> None:
 @pytest.mark.parametrize(
     ("schedule", "runs", "is_missed"),
     [
-        ({"first": START - 50, "endings": [None]}, [], True),
-        ({"first": START - 50}, [], False),
-        ({"first": START - 50, "endings": [None]}, [START - 40], False),  # started by hand
-        ({"first": START - 10, "endings": [None]}, [], False),  # k6 Cloud may be a little late
+        ({"first": START - 700, "endings": [None]}, [], True),
+        ({"first": START - 700}, [], False),
+        ({"first": START - 700, "endings": [None]}, [START - 400], False),  # started by hand
+        ({"first": START - 700, "endings": [None]}, [START - 750], False),  # k6 Cloud may be a little early
+        ({"first": START - 700, "endings": [None]}, [START - 770], True),
+        ({"first": START - 500, "endings": [None]}, [], False),  # or late
         ({"first": START + 50, "endings": [None]}, [], False),
     ],
 )
@@ -380,8 +382,8 @@ def test_missed_start_is_shown(schedule: dict[str, Any], runs: list[float], is_m
 
 
 def test_no_start_is_missed_in_an_outage() -> None:
-    with Lab(create_schedule(first=START - 50), api=V6) as lab:
-        lab.at(-100).poll()
+    with Lab(create_schedule(first=START - 700), api=V6) as lab:
+        lab.at(-1000).poll()
         lab.simulator.tokens.clear()
         lab.at(0).poll()
         assert "missed start" not in get_page(lab)

@@ -33,7 +33,7 @@ async def run_once(config: Config, token: Secret) -> int:
         poll_result = await poll_with_progress(exporter, Clock())
         body = exporter.snapshot().text
         # Printed after a failure as well: the exporter's own metrics say what failed.
-        click.echo(b"".join(body.plain(exporter.self_metrics.render_text())), nl=False)
+        click.echo(b"".join(body.plain(exporter.latest_self_metrics(is_openmetrics=False))), nl=False)
         names = [
             entry for entry in exporter.poller.state.unresolved if entry.name is not None or entry.candidates
         ]

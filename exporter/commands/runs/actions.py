@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial, wraps
 from math import inf
 from pathlib import Path
+from types import FrameType
 from typing import Any, Concatenate, ParamSpec, TextIO, TypeVar
 
 import click
@@ -25,7 +27,7 @@ from exporter.commands.runs.client import AMBIGUOUS_ERRORS, RunsClient
 from exporter.commands.runs.cost import StartCost, fetch_cost
 from exporter.commands.runs.exit_codes import ERROR, FAILED, INTERRUPTED, PASSED, TIMED_OUT, USAGE
 from exporter.commands.runs.list import ListQuery, RunRow, build_row, fetch_projects, list_runs
-from exporter.commands.runs.select import legacy_fields
+from exporter.commands.runs.select import PROJECT_KEYS, TEST_KEYS, legacy_fields
 from exporter.commands.runs.watch import LineView, ProgressView, View, WatchTimeout, watch_run
 from exporter.config import Config
 from exporter.formatting import (
@@ -130,8 +132,15 @@ class RunsCommand:
             self.print_message(f"error: {NO_PUBLIC_ID}")
             return USAGE
         result = PollResult()
-        fields = legacy_fields(select, active=active) if select else RUN_FIELDS
-        query = ListQuery(limit, active, run_ids, public_id, fields)
+        query = ListQuery(
+            limit,
+            active,
+            run_ids,
+            public_id,
+            legacy_fields(select, active=active) if select else RUN_FIELDS,
+            with_tests=not select or bool(TEST_KEYS & set(select)),
+            with_projects=not select or bool(PROJECT_KEYS & set(select)),
+        )
         (rows, since), now = self.call(lambda client: list_runs(client, result, query))
         is_failed = bool(result.failures) and not rows
         if self.is_json and not is_failed:
@@ -204,12 +213,15 @@ class RunsCommand:
             return USAGE
         if declined := self._confirm("\n".join(sentences), yes=yes):
             return declined
+        advice = f"test {test.id} may have been started; check with: runs list --test {test.id}"
         try:
             run, _ = self.call(lambda client: client.start_run(test.id))
         except AMBIGUOUS_ERRORS as error:
             # Not repeated any more: a request without the same key could start a second run.
-            advice = f"test {test.id} may have been started; check with: runs list --test {test.id}"
             raise type(error)(f"{error}; {advice}") from error
+        except KeyboardInterrupt:
+            self.print_message(advice)
+            raise
         self.print_message(f"started run {run.id}: {run.page_url(self.config.app_url)}")
         row = RunRow(run, test)
         if watch:
@@ -308,8 +320,17 @@ class RunsCommand:
         click.echo(self.redact(message), file=self.stderr)
 
 
+def interrupt(_: int, frame: FrameType | None) -> None:
+    """Ends the command as Ctrl-C does, also where Ctrl-C is ignored, as in the background of a shell."""
+    handler = signal.getsignal(signal.SIGINT)
+    (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)
+
+
 def create_command(*, is_json: bool, **flags: Any) -> RunsCommand:
     """The command on this process's terminal. Exits with 2 if the configuration is not valid."""
+    # CI services send it to a job that is cancelled. By default the process would end without a message, and
+    # the kernel ignores it for the first process of a container.
+    signal.signal(signal.SIGTERM, interrupt)
     config, token = load_config_or_exit(**flags)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -34,6 +34,8 @@ class ListQuery:
 
     `limit` is the number of the newest runs, and `active` selects active ones only. `public_id` selects one
     run (legacy only). `fields` are those that are requested of the legacy API; v6 always sends all.
+    `with_tests` and `with_projects`: whether what the rows have of their tests and projects is used. It takes
+    requests of its own.
     """
 
     limit: int
@@ -41,6 +43,8 @@ class ListQuery:
     run_ids: Sequence[int] = ()
     public_id: str = ""
     fields: Sequence[str] = RUN_FIELDS
+    with_tests: bool = True
+    with_projects: bool = True
 
 
 class RunRow(NamedTuple):
@@ -86,7 +90,7 @@ async def list_newest(
         runs, since = await list_runs_of_all(client, client.api, tests, result, limit=limit, active=active)
     selected = [run for run in runs if run.test_id in tests and not (active and run.is_finished)]
     newest = sorted(selected, key=lambda run: run.sort_key)[: -limit - 1 : -1]
-    projects = await fetch_projects(client, result.projects) if newest else {}
+    projects = await fetch_projects(client, result.projects) if newest and query.with_projects else {}
     return [build_row(client, run, tests[run.test_id], projects) for run in newest], since
 
 
@@ -185,7 +189,7 @@ async def list_by_id(client: RunsClient, result: PollResult, query: ListQuery) -
         for run_id in run_ids:
             if run_id not in runs:
                 result.add_failure(NotFound(f"run {run_id} not found, or not visible to this token"))
-    return await build_rows(client, result, runs.values())
+    return await build_rows(client, result, query, runs.values())
 
 
 async def list_by_public_id(
@@ -197,20 +201,22 @@ async def list_by_public_id(
     if not listing.runs and not listing.skipped:
         quoted = quote_value(query.public_id)
         result.add_failure(NotFound(f"no run has the public ID {quoted}, or it is not visible to this token"))
-    return await build_rows(client, result, listing.runs)
+    return await build_rows(client, result, query, listing.runs)
 
 
-async def build_rows(client: RunsClient, result: PollResult, runs: Collection[Run]) -> list[RunRow]:
+async def build_rows(
+    client: RunsClient, result: PollResult, query: ListQuery, runs: Collection[Run]
+) -> list[RunRow]:
     """The rows of these runs, newest first; takes a request for each test, and those for projects."""
-    tests: dict[int, LoadTest] = {}
+    # A test without a name is one that was deleted meanwhile, or is not visible.
+    tests = {run.test_id: LoadTest(run.test_id, str(run.test_id)) for run in runs}
 
     async def fetch(test_id: int) -> None:
-        tests[test_id] = LoadTest(test_id, str(test_id))  # if it was deleted meanwhile, or is not visible
         with suppress(NotFound):
             tests[test_id] = await client.api.read_test(test_id)
 
-    test_ids = {run.test_id: None for run in runs}
-    await for_each(test_ids, fetch, result, concurrency=client.config.api.concurrency)
-    projects = await fetch_projects(client) if runs else {}
+    if query.with_tests:
+        await for_each(list(tests), fetch, result, concurrency=client.config.api.concurrency)
+    projects = await fetch_projects(client) if runs and query.with_projects else {}
     newest = sorted(runs, key=lambda run: run.sort_key, reverse=True)
     return [build_row(client, run, tests[run.test_id], projects) for run in newest]

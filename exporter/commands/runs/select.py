@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 STATE = ("run_status", "processing_status", "result_status", "ended")
 # Without these a run could not be recognized and sorted.
 ALWAYS = ("id", "test_id", "created")
+# These are made of the project, and of the test, instead of the run.
+PROJECT_KEYS = {"project_name"}
+TEST_KEYS = {"test_name", "project_id", *PROJECT_KEYS}
 # The keys of `output.as_json`, each with the fields of the legacy API that it is made of besides those above.
 FIELDS: Mapping[str, Sequence[str]] = {
     "id": (),

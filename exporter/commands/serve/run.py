@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter import __version__, logs
 from exporter.app import create_exporter
+from exporter.clock import Clock
 from exporter.commands.configuration import REVISION, config_reader, read_or_exit
 from exporter.commands.process import bind_or_exit, load_web_config_or_exit, run_async
 from exporter.config import Config
@@ -39,12 +40,16 @@ async def serve_exporter(
     *others: Endpoint,
     read: Read | None = None,
     middleware: "WebConfigMiddleware | None" = None,
+    clock: Clock | None = None,
 ) -> None:
     """Serve an exporter, and other endpoints beside it, until the process receives a signal to end.
 
     `read` enables reloads of the configuration; `middleware` enforces the web configuration.
     """
-    async with create_exporter(config, token, revision=REVISION, read=read) as exporter:
+    async with (
+        create_exporter(config, token, revision=REVISION, read=read, clock=clock) as exporter,
+        exporter.refreshed_self_metrics(),
+    ):
         logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
         # What is loaded by now is never garbage. Full collections, which delay scrapes, need not look at it.
         gc.freeze()

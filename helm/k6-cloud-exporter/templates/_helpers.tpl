@@ -1,3 +1,28 @@
+{{/* Gives each value that is missing its default, since Helm removes a value that is null. Every template starts with
+     this: Helm does not say in which order it renders them. The first one has done it for all. */}}
+{{- define "k6-cloud-exporter.setDefaults" -}}
+{{- if not .HasDefaults -}}
+{{- include "k6-cloud-exporter.fillMissing" (dict "values" .Values "defaults" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
+{{- $_ := set . "HasDefaults" true -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a dict: values, which are changed, and defaults. Null removes what Kubernetes or Prometheus can do without, so
+     these values become empty; maps among them belong to the user, and a field that is removed there stays removed. */}}
+{{- define "k6-cloud-exporter.fillMissing" -}}
+{{- $removable := list "podSecurityContext" "securityContext" "liveness" "readiness" "startup" "resources" "interval" "jobLabel" -}}
+{{- range $key, $default := .defaults -}}
+{{- $value := index $.values $key -}}
+{{- if and (kindIs "invalid" $value) (has $key $removable) -}}
+{{- $_ := set $.values $key (kindIs "map" $default | ternary dict "") -}}
+{{- else if kindIs "invalid" $value -}}
+{{- $_ := set $.values $key $default -}}
+{{- else if and (kindIs "map" $default) (not (has $key $removable)) -}}
+{{- include "k6-cloud-exporter.fillMissing" (dict "values" $value "defaults" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Name of the chart. */}}
 {{- define "k6-cloud-exporter.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
@@ -53,15 +78,44 @@ metadata:
   {{- end }}
 {{- end -}}
 
+{{/* An unquoted tag such as 20261126 is a number, which would be printed with an exponent. */}}
+{{- define "k6-cloud-exporter.imageTag" -}}
+{{- kindIs "float64" .Values.image.tag | ternary (int64 .Values.image.tag) .Values.image.tag -}}
+{{- end -}}
+
 {{- define "k6-cloud-exporter.image" -}}
-{{- $image := printf "%s/%s" .Values.image.registry .Values.image.repository -}}
-{{- if or .Values.image.tag (not .Values.image.digest) -}}
-{{- $image = printf "%s:%s" $image (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- $tag := include "k6-cloud-exporter.imageTag" . -}}
+{{- $image := printf "%s/%s" (.Values.global.imageRegistry | default .Values.image.registry) .Values.image.repository -}}
+{{- if or $tag (not .Values.image.digest) -}}
+{{- $image = printf "%s:%s" $image ($tag | default .Chart.AppVersion) -}}
 {{- end -}}
 {{- with .Values.image.digest -}}
 {{- $image = printf "%s@%s" $image . -}}
 {{- end -}}
 {{- $image -}}
+{{- end -}}
+
+{{/* Image pull secrets, those of a parent chart first; each is a name or a map with the name. */}}
+{{- define "k6-cloud-exporter.imagePullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with uniq $secrets }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/* Without a selector, a constraint would match no pod. */}}
+{{- define "k6-cloud-exporter.topologySpreadConstraints" -}}
+{{- $selector := dict "matchLabels" (include "k6-cloud-exporter.selectorLabels" . | fromYaml) -}}
+{{- $constraints := list -}}
+{{- range .Values.topologySpreadConstraints -}}
+{{- $constraint := . -}}
+{{- if kindIs "invalid" .labelSelector -}}
+{{- $constraint = merge (dict "labelSelector" $selector) . -}}
+{{- end -}}
+{{- $constraints = append $constraints $constraint -}}
+{{- end -}}
+{{- with $constraints }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
 {{/* Name of the Secret with the token; empty if the chart mounts none. */}}

@@ -7,6 +7,17 @@
 {{- $api := $values.config.api | default dict -}}
 {{- $web := $values.config.web | default dict -}}
 
+{{- if eq (get $values "enabled" | toString) "false" -}}
+{{- $errors = append $errors "enabled: only for the condition of a dependency in a parent chart; to stop the exporter, set replicas to 0" -}}
+{{- end -}}
+
+{{- /* A number of which YAML has dropped digits, such as 1.10, or which it has read as one with an exponent. */ -}}
+{{- if kindIs "float64" $values.image.tag -}}
+{{- if or (ne $values.image.tag (floor $values.image.tag)) (gt $values.image.tag 9007199254740991.0) -}}
+{{- $errors = append $errors (printf "image.tag: %v is a number, and YAML may have changed its digits; quote the tag" $values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* The token. */ -}}
 {{- $tokens := list -}}
 {{- range $name, $value := dict "k6.existingSecret.name" $values.k6.existingSecret.name "k6.apiToken" $values.k6.apiToken "config.api.token_file" $api.token_file -}}
@@ -93,7 +104,7 @@
 {{- end -}}
 {{- end -}}
 {{- $chartLabels := include "k6-cloud-exporter.labels" . | fromYaml -}}
-{{- $userLabels := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
+{{- $userLabels := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "helmTest.labels" $values.helmTest.labels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
 {{- range $name, $labels := $userLabels -}}
 {{- range $label, $_ := $labels -}}
 {{- if hasKey $chartLabels $label -}}
@@ -104,6 +115,11 @@
 {{- range $annotation := list "checksum/config" "checksum/token" "checksum/web-config" -}}
 {{- if hasKey $values.podAnnotations $annotation -}}
 {{- $errors = append $errors (printf "podAnnotations: the annotation %s is set by the chart; remove it" $annotation) -}}
+{{- end -}}
+{{- end -}}
+{{- range $annotation := list "helm.sh/hook" "helm.sh/hook-delete-policy" -}}
+{{- if hasKey $values.helmTest.annotations $annotation -}}
+{{- $errors = append $errors (printf "helmTest.annotations: the annotation %s is set by the chart; remove it, or use helmTest.deletePolicy" $annotation) -}}
 {{- end -}}
 {{- end -}}
 {{- $serviceLabels := merge (deepCopy $chartLabels) $values.service.labels $values.commonLabels -}}

@@ -172,6 +172,33 @@ def ha_pair() -> Scenario:
     )
 
 
+def ha_pair_in_outage() -> Scenario:
+    """One exporter of a pair is down when k6 Cloud is down as well. Neither alert hides the other."""
+    end = FAULT + 30 + SETTLED
+
+    def play(stage: Stage) -> None:
+        cloud = stage.add_cloud()
+        add_tests(cloud, end)
+        first = stage.add_exporter(cloud, "exporter-0")
+        stage.add_exporter(cloud, "exporter-1")
+        stage.start()
+        stage.wait_until(FAULT)
+        first.stop()
+        cloud.fail(faults.error(503))
+        stage.wait_until(FAULT + 30)
+        cloud.heal()
+        first.start()
+        stage.wait_until(end + LAST)
+
+    down = from_to("ExporterDown", "exporter-0", FAULT + 5, FAULT + 30)
+    return Scenario(
+        "one exporter of a pair and k6 Cloud are down for 30 minutes",
+        end + LAST,
+        play,
+        (*alerts_on_tests(end), *stale(30), *down),
+    )
+
+
 def rename() -> Scenario:
     """The alert goes on under the new name. The message that announces it also resolves the old one."""
     end = FAULT + 20
@@ -339,6 +366,7 @@ def list_scenarios() -> Iterator[Scenario]:
         *from_to("ExporterDown", "exporter-0", FAULT + 5, FAULT + 30),
     )
     yield ha_pair()
+    yield ha_pair_in_outage()
     yield two_releases()
     yield rename()
     yield deletion()

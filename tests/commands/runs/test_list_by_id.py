@@ -123,6 +123,24 @@ def test_legacy_requests_only_selected_fields() -> None:
     assert [set(fields) for fields in selections(shell)] == [{"id", "test_id", "created", "run_status"}] * 3
 
 
+@both
+@pytest.mark.parametrize("run_ids", [(), (5000001,)], ids=["newest", "by ID"])
+def test_requests_for_names_follow_the_selected_keys(api_version: str, run_ids: tuple[int, ...]) -> None:
+    shell = Shell(several_tests(), api_version, tests=[{"id": 400001}])
+
+    def count_requests(key: str) -> dict[str, int]:
+        shell.take_requests()
+        command = shell.command(is_json=True)
+        assert command.list(limit=1, active=False, run_ids=run_ids, select=(key,)) == 0
+        requests = shell.take_requests()
+        return {kind: sum(kind in request for request in requests) for kind in ("/projects", "tests/4")}
+
+    of_test = 1 if run_ids else count_requests("id")["tests/4"]
+    assert count_requests("id") == {"/projects": 0, "tests/4": 0 if run_ids else of_test}
+    assert count_requests("test_name") == {"/projects": 0, "tests/4": of_test}
+    assert count_requests("project_name") == {"/projects": 1, "tests/4": of_test}
+
+
 def test_selected_key_keeps_active_runs_apart() -> None:
     shell = Shell(several_tests())
 
@@ -143,6 +161,9 @@ def test_selected_key_has_its_value(api_version: str, key: str) -> None:
     assert shell.command(is_json=True).list(limit=20, active=False, select=(key,)) == 0
     assert shell.json() == [{key: run[key]} for run in runs]
     assert list(runs[0]) == list(FIELDS)
+    ids = [run["id"] for run in runs]
+    assert shell.command(is_json=True).list(limit=20, active=False, run_ids=ids, select=(key,)) == 0
+    assert shell.json() == [{key: run[key]} for run in runs]
 
 
 def test_all_keys_need_all_fields_of_the_legacy_api() -> None:

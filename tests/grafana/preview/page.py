@@ -52,13 +52,15 @@ class View:
 class Word:
     """A text in a panel with the colours behind it and of it, as rgb(...).
 
-    `row` is the first cell of its row in a table, or its lane in a state timeline.
+    `row` is the first cell of its row in a table, or its lane in a state timeline. `size` is that of the
+    font in pixels.
     """
 
     text: str
     background: str
     colour: str
     row: str
+    size: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,11 @@ class Preview:
         """Open the dashboard and wait until each panel has its data and is drawn."""
         self.browser.set_screen(width=view.width, height=900, scheme=view.theme)
         self.browser.open(self.respond, view.path())
-        self.browser.evaluate(WAIT_UNTIL_DRAWN)
+        self.browser.evaluate(f"({WAIT_UNTIL_DRAWN})({json.dumps(WAITING)})")
         # Tables draw only what is on the screen, so the screen must be as high as the page.
         height = self.browser.evaluate("document.documentElement.scrollHeight")
         self.browser.set_screen(width=view.width, height=height, scheme=view.theme)
-        self.browser.evaluate(WAIT_UNTIL_DRAWN)
+        self.browser.evaluate(f"({WAIT_UNTIL_DRAWN})({json.dumps(UNFINISHED)})")
 
     def respond(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """A query goes to Prometheus; everything else is a file."""
@@ -132,6 +134,11 @@ class Preview:
         """Pixels by which the page is wider than the screen."""
         return int(self.browser.evaluate("window.preview.overflow()"))
 
+    def bar_widths(self, title: str) -> list[int]:
+        """The widths of the bars of a graph with this title, in pixels, at half of its height."""
+        widths = self.browser.evaluate(f"JSON.stringify(window.preview.measureBars({json.dumps(title)}))")
+        return list(json.loads(widths))
+
     def colour(self, name: str) -> str:
         """A colour of Grafana's theme as rgb(...)."""
         return str(self.browser.evaluate(f"window.preview.colour({json.dumps(name)})"))
@@ -150,12 +157,15 @@ def find_file(name: str) -> Path:
     return BUILT / Path(name).name
 
 
-# Two frames after the last panel has its data, since charts are drawn in an animation frame.
+WAITING = "[data-state=waiting]"
+UNFINISHED = f'{WAITING}, [data-type=table]:not([data-values="0"]):not(:has([role=gridcell]))'
+
+# Until no panel matches a selector, and two frames longer, since charts are drawn in an animation frame.
 WAIT_UNTIL_DRAWN = """
-new Promise((resolve, reject) => {
+(selector) => new Promise((resolve, reject) => {
   const deadline = performance.now() + 25000;
   const check = () => {
-    const waiting = document.querySelectorAll("[data-state=waiting]").length;
+    const waiting = document.querySelectorAll(selector).length;
     const panels = document.querySelectorAll("[data-panel]").length;
     if (panels && !waiting) requestAnimationFrame(() => setTimeout(resolve, 300));
     else if (performance.now() > deadline) reject(new Error(`${waiting} of ${panels} panels are waiting`));

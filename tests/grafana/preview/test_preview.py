@@ -11,6 +11,7 @@ from tests.grafana.conftest import Prometheus
 from tests.grafana.preview import scenes
 from tests.grafana.preview.conftest import Draw
 from tests.grafana.preview.page import Panel, Preview, View
+from tests.grafana.preview.recording import HOUR
 from tests.support.chromium import Chromium
 from tests.support.dashboards import DASHBOARDS
 from tests.support.lab import START
@@ -72,6 +73,28 @@ def test_no_exporter_panel_is_empty_or_overflows(
 
     check_panels("k6-cloud-exporter", preview.inspect())
     assert preview.overflow() <= 0
+
+
+@pytest.mark.parametrize("dashboard", ["k6-cloud-overview", "k6-cloud-test"])
+def test_texts_of_tiles_are_large(dashboard: str, preview_of: Draw) -> None:
+    preview = preview_of(scenes.shop)
+    preview.draw(View(dashboard, START, test=preview.find_test("search-load", START)))
+    tiles = [panel for panel in preview.inspect() if panel.type == "stat"]
+
+    assert {panel.title: word for panel in tiles for word in panel.words if word.size < 14} == {}
+
+
+def test_runs_are_newest_first_and_bars_equally_wide(preview_of: Draw) -> None:
+    preview = preview_of(scenes.shop)
+    preview.draw(View("k6-cloud-test", START, test=preview.find_test("search-load", START)))
+    (history,) = (panel for panel in preview.inspect() if panel.title == "Run history")
+    lanes = [int(row) for row in dict.fromkeys(word.row for word in history.words if word.row)]
+    widths = preview.bar_widths("Runs by outcome")
+
+    assert len(lanes) == 12
+    assert lanes == sorted(lanes, reverse=True)
+    assert len(widths) == 12
+    assert max(widths) - min(widths) <= 1  # pixel
 
 
 @pytest.mark.parametrize("dashboard", ["k6-cloud-overview", "k6-cloud-test"])
@@ -162,24 +185,52 @@ def find_mapped(source: Any) -> Iterator[tuple[str, str]]:
 def test_outage_shows_old_data_and_no_numbers(preview_of: Draw) -> None:
     preview = preview_of(scenes.outage)
     preview.draw(View("k6-cloud-overview", START, range="6h"))
-    tiles = {panel.title: panel for panel in preview.inspect() if panel.type == "stat"}
+    shown = preview.inspect()
+    tiles = {panel.title: panel for panel in shown if panel.type == "stat"}
+    (timeline,) = (panel for panel in shown if panel.type == "state-timeline")
     red = preview.colour("red")
 
     age = [one for one in tiles.pop("Data age").words if one.text in {"51", "50"}]
 
     assert [word.background for word in age] == [red]
-    assert [panel.title for panel in tiles.values() if any(text.isdigit() for text in panel.texts())] == []
+    assert [panel.title for panel in tiles.values() if not set(panel.texts()) <= NO_CLAIM] == []
+    lanes = list(dict.fromkeys(word.row.split(" ")[0] for word in timeline.words if word.row))
+    assert set(lanes[:3]) == {"search-load", "invoice-export", "metrics-flood"}
 
 
-def test_no_data_shows_no_numbers_and_no_green(preview_of: Draw) -> None:
+NO_CLAIM = {text.NO_DATA, text.NOT_KNOWN, text.NONE_RECORDED, text.DASH, "no exporter", "not scraped"}
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS)
+def test_no_data_shows_no_numbers_and_no_claims(dashboard: str, preview_of: Draw) -> None:
     preview = preview_of(scenes.no_data)
-    preview.draw(View("k6-cloud-overview", START))
-    tiles = [panel for panel in preview.inspect() if panel.type == "stat"]
+    preview.draw(View(dashboard, START))
+    shown = preview.inspect()
     green = find_greens(preview)
+    texts = {panel.title: panel.texts() for panel in shown if panel.type != "table"}
 
-    assert "no exporter" in tiles[0].texts()
-    assert [panel.title for panel in tiles if any(text.isdigit() for text in panel.texts())] == []
+    assert "no exporter" in shown[0].texts()
+    assert {title: words for title, words in texts.items() if not set(words) <= NO_CLAIM} == {}
+    assert all(
+        "data" in one or "recorded" in one
+        for panel in shown
+        if panel.type == "table"
+        for one in panel.texts()
+    )
+    assert [word.text for panel in shown for word in panel.words if word.background in green] == []
+
+
+def test_outage_shows_the_last_states_of_a_test(preview_of: Draw) -> None:
+    preview = preview_of(scenes.outage)
+    test = preview.find_test("search-load", START - HOUR)
+    preview.draw(View("k6-cloud-test", START, range="6h", test=test))
+    shown = {panel.title: panel for panel in preview.inspect()}
+    green = find_greens(preview)
+    tiles = [panel for panel in shown.values() if panel.type == "stat"]
+
     assert [word.text for panel in tiles for word in panel.words if word.background in green] == []
+    assert {one for panel in tiles for one in panel.texts()} - NO_CLAIM == {"51", "mins", "0", "%"}
+    assert {"running", "failed"} <= {word.text for word in shown["Run history"].words}
 
 
 def test_overview_of_200_tests_starts_with_failing_ones(preview_of: Draw) -> None:

@@ -7,6 +7,8 @@ interface Word {
   background: string;
   colour: string;
   row: string;
+  /** Height of the letters in pixels; 0 if they are drawn by us. */
+  size: number;
 }
 
 interface PanelReport {
@@ -57,6 +59,7 @@ function readWord(element: HTMLElement, panel: HTMLElement): Word {
     background: findBackground(element, panel),
     colour: getComputedStyle(element).color,
     row: element.closest("[role=row]")?.querySelector("[role=gridcell]")?.textContent?.trim() ?? "",
+    size: parseFloat(getComputedStyle(element).fontSize),
   };
 }
 
@@ -76,6 +79,7 @@ function readShapes(panel: HTMLElement): Word[] {
     background: toRgb(shape.dataset.colour!),
     colour: "",
     row: shape.closest<SVGElement>("[data-lane]")?.dataset.lane ?? "",
+    size: 0,
   }));
 }
 
@@ -94,8 +98,24 @@ function isCut(element: HTMLElement, panel: HTMLElement): boolean {
   return isClipped || (!mayScroll && isOutside);
 }
 
+/** The widths of the bars of a graph in device pixels, at half of its height. */
+function measureBars(title: string): number[] {
+  const canvas = document.querySelector<HTMLCanvasElement>(`[data-panel="${title}"] canvas`)!;
+  const { data } = canvas.getContext("2d")!.getImageData(0, Math.floor(canvas.height / 2), canvas.width, 1);
+  const isBar = (x: number) => {
+    const [red, green, blue] = data.slice(4 * x, 4 * x + 3);
+    return Math.max(red, green, blue) - Math.min(red, green, blue) > 50; // the grid and the axis are grey
+  };
+  const widths: number[] = [];
+  for (let x = 0; x < canvas.width; x += 1) {
+    if (isBar(x)) isBar(x - 1) ? (widths[widths.length - 1] += 1) : widths.push(1);
+  }
+  return widths;
+}
+
 (window as any).preview = {
   colour,
+  measureBars,
   inspect: () => [...document.querySelectorAll<HTMLElement>("[data-panel]")].map(inspectPanel),
   /** Pixels by which the page is wider than the screen. */
   overflow: () => document.documentElement.scrollWidth - window.innerWidth,

@@ -1,6 +1,6 @@
 // One panel: its queries are run, then its type is drawn by Grafana's component, or by ours where there is none.
 import React from "react";
-import { getFieldDisplayValues, renderMarkdown, type DataFrame } from "@grafana/data";
+import { applyNullInsertThreshold, getFieldDisplayValues, renderMarkdown, type DataFrame } from "@grafana/data";
 import { BigValue, PanelChrome, TimeSeries, VizRepeater } from "@grafana/ui";
 import { TableNG } from "@grafana/ui/unstable";
 import { VizOrientation } from "@grafana/schema";
@@ -127,8 +127,11 @@ function Text({ panel, height }: BodyProps) {
   return <div className="markdown-html" style={{ height, overflow: "auto" }} dangerouslySetInnerHTML={html} />;
 }
 
-function Graph({ panel, frames, width, height }: BodyProps) {
+function Graph({ panel, frames: given, width, height }: BodyProps) {
   const { options } = panel;
+  // As Grafana does before it draws: a step without a value is a gap, and all bars have the width of a step.
+  const [refFieldPseudoMin, refFieldPseudoMax] = [range.from.valueOf(), range.to.valueOf()];
+  const frames = given.map((frame) => applyNullInsertThreshold({ frame, refFieldPseudoMin, refFieldPseudoMax }));
   return (
     <TimeSeries
       {...{ frames, width, height, theme, options, timeRange: range, timeZone: "utc", structureRev: 1 }}
