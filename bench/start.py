@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from bench.fake_cloud import TOKEN, Plan
@@ -35,7 +35,6 @@ ENDING: Mapping[str, tuple[Sequence[str], Mapping[str, str]]] = {
     "completion of a command": (EXPORTER, COMPLETION),
     "serve --help": ((*EXPORTER, "serve", "--help"), {}),
 }
-IDLE_SECONDS = 5.0  # after the first poll
 # Waits until it is ended. The first import keeps httpx from importing what the exporter does not need.
 IMPORT_ONLY = """
 import importlib, sys
@@ -50,7 +49,7 @@ sys.stdin.read()
 """
 
 
-def run(times: int = 10) -> Json:
+def run(times: int = 10, idle_seconds: float = 5.0) -> Json:
     starts: dict[str, Start] = {
         name: lambda arguments=arguments, given=given: run_to_end(arguments, given)  # type: ignore[misc]
         for name, (arguments, given) in ENDING.items()
@@ -70,7 +69,7 @@ def run(times: int = 10) -> Json:
                 {"what": name, "seconds": spread(values), "ratio": spread(values)["median"] / nothing}
                 for name, values in took.items()
             ],
-            "idle": measure_idle(url, max(times // 2, 1)),
+            "idle": measure_idle(url, max(times // 2, 1), idle_seconds),
         }
 
 
@@ -103,16 +102,17 @@ def answer_scrape(api_url: str) -> float:
 
 def wait_for(port: int, path: str) -> None:
     """Requests a path until the response is a success."""
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        with suppress(OSError, http.client.HTTPException):
+    status = 0
+    while status != http.client.OK:
+        time.sleep(0.001)
+        with (
+            suppress(OSError, http.client.HTTPException),
+            closing(http.client.HTTPConnection("127.0.0.1", port)) as connection,
+        ):
             connection.request("GET", path)
             response = connection.getresponse()
             response.read()
-            if response.status == 200:
-                return
-        connection.close()
-        time.sleep(0.001)
+            status = response.status
 
 
 @contextmanager
@@ -135,8 +135,8 @@ def start_exporter(api_url: str, **given: str) -> Iterator[tuple[int, int, Path]
                 child.terminate()
 
 
-def measure_idle(api_url: str, times: int) -> Json:
-    """Resident memory of an exporter without tests, and of a process that imports the same libraries."""
+def measure_idle(api_url: str, times: int, seconds: float) -> Json:
+    """Resident memory some seconds after the first poll, and of a process that imports the same libraries."""
     print("  idle", flush=True)
     with start_exporter(api_url, PYTHONPROFILEIMPORTTIME="1") as (_, port, log):
         wait_for(port, "/-/ready")
@@ -147,7 +147,7 @@ def measure_idle(api_url: str, times: int) -> Json:
     for _ in range(times):
         with start_exporter(api_url) as (pid, port, _):
             wait_for(port, "/-/ready")
-            time.sleep(IDLE_SECONDS)
+            time.sleep(seconds)
             idle.append(resident(pid))
         imported.append(import_only(libraries))
     return {
