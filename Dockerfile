@@ -26,7 +26,8 @@ FROM python:3.13-slim
 RUN pip uninstall --quiet --yes --root-user-action=ignore pip \
     && stdlib="$(python -c "import sysconfig; print(sysconfig.get_path('stdlib'))")" \
     && rm -rf "$stdlib/ensurepip" /usr/local/bin/idle* /usr/local/bin/pydoc* \
-    && python -m compileall -q -x "/(idlelib|lib2to3|pydoc_data|.*-packages|tests?|tkinter)/" "$stdlib"
+    && python -m compileall -q --invalidation-mode unchecked-hash \
+        -x "/(idlelib|lib2to3|pydoc_data|.*-packages|tests?|tkinter)/" "$stdlib"
 ARG VERSION=unknown
 ARG REVISION=unknown
 ARG CREATED=unknown

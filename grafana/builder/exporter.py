@@ -48,7 +48,8 @@ def per_minute(name: str, by: str) -> str:
 
 
 def quantile(fraction: float, name: str) -> str:
-    return f"histogram_quantile({fraction}, {rate_by(f'{name}_bucket', 'le')})"
+    """Without observations the quantile is NaN, which `>= 0` leaves out: with it, the graph is empty."""
+    return f"histogram_quantile({fraction}, {rate_by(f'{name}_bucket', 'le')}) >= 0"
 
 
 def build_exporter_dashboard() -> Dashboard:
@@ -197,7 +198,8 @@ def data_ages() -> Panel:
         "are the limits of the tile above.",
         build_series(
             (
-                f"max by (instance) (time() - {self_metric('last_successful_poll_timestamp_seconds')} > 0)",
+                # 0 before the first one: its age would be decades.
+                f"max by (instance) (time() - ({self_metric('last_successful_poll_timestamp_seconds')} > 0))",
                 "{{instance}}",
             )
         ),

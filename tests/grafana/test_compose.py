@@ -183,7 +183,7 @@ def test_demo_polls_the_simulator() -> None:
     assert config.api.stack == 1
 
 
-def test_documented_steps_for_an_account_leave_no_demo_setting() -> None:
+def test_documented_steps_for_an_account_drop_demo_settings() -> None:
     """The demo's files may only add services and settings that the file for an account does not have."""
     example = read_example(DOCS / "install-and-upgrade.md", "compose-cloud")
     documented = tuple(re.findall(r"--file (\S+)", example))
@@ -314,7 +314,7 @@ def test_files_of_the_demo_differ_in_intervals_only(name: str) -> None:
     assert read_provisioned(demo) != read_provisioned(name)
 
 
-def test_grafana_of_the_demo_needs_no_login_but_cannot_be_changed() -> None:
+def test_grafana_of_the_demo_is_read_only_without_login() -> None:
     environment = compose.demo()["services"]["grafana"]["environment"]
 
     assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "true"

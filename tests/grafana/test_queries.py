@@ -157,3 +157,22 @@ def test_tile_distinguishes_nothing_from_no_data(
     query = find_query("k6-cloud-test", title, "")
 
     assert_value(promtool, tmp_path, query.with_variables(test="7"), samples, at="30m", expected=shown)
+
+
+@pytest.mark.parametrize(("last", "age"), [("0x60", []), ("600x60", [1200])])
+def test_data_age_is_not_drawn_before_the_first_poll(
+    promtool: str, tmp_path: Path, last: str, age: list[float]
+) -> None:
+    query = find_query("k6-cloud-exporter", "Data age", "max by (instance)")
+    metric = "k6_cloud_exporter_last_successful_poll_timestamp_seconds"
+    samples = {f'{metric}{{job="k6", instance="a"}}': last}
+
+    assert_value(promtool, tmp_path, query.with_variables(), samples, at="30m", expected=age)
+
+
+def test_quantiles_without_observations_are_left_out() -> None:
+    """They are NaN, with which a graph is empty."""
+    quantiles = [query.expr for query in panel_queries() if "histogram_quantile" in query.expr]
+
+    assert len(quantiles) == 8
+    assert all(expr.endswith(" >= 0") for expr in quantiles)
