@@ -142,12 +142,24 @@ def test_half_of_the_limit_is_enough_without_check() -> None:
     assert [row["tests"] for row in memory if row["max_bytes"] > sizing.memory_limit(row) / 2] == []
 
 
-def test_memory_limits_hold_for_1000_tests() -> None:
-    row = report.find(sizing.read()["memory"], tests=1_000)
+@pytest.mark.parametrize(
+    ("file", "pattern"),
+    [
+        ("docs/install-and-upgrade.md", r"--memory (\d+)m"),
+        ("compose.yaml", r"mem_limit: (\d+)m # for 1,000 tests"),
+        ("helm/k6-cloud-exporter/values.yaml", r"^#  limits: {memory: (\d+)Mi}"),
+        ("helm/k6-cloud-exporter/ci/full-values.yaml", r"^  limits: {memory: (\d+)Mi}"),
+        ("helm/k6-cloud-exporter/ci/restricted-values.yaml", r"^  limits: {.*memory: (\d+)Mi}"),
+    ],
+)
+def test_memory_limit_is_that_of_1000_tests(file: str, pattern: str) -> None:
+    [limit] = re.findall(pattern, read_document(ROOT / file), re.MULTILINE)
+
+    assert int(limit) * MIB == sizing.memory_limit(report.find(sizing.read()["memory"], tests=1_000))
+
+
+def test_memory_request_is_enough_for_1000_tests() -> None:
     values = read_document(ROOT / "helm" / "k6-cloud-exporter" / "values.yaml")
-    [container] = re.findall(r"--memory (\d+)m", read_document(PAGE))
-    [chart] = re.findall(r"limits: {memory: (\d+)Mi}", values)
     [request] = re.findall(r"requests: {cpu: 50m, memory: (\d+)Mi}", values)
 
-    assert min(int(container), int(chart)) * MIB >= sizing.memory_limit(row)
-    assert int(request) * MIB >= row["max_bytes"]
+    assert int(request) * MIB >= report.find(sizing.read()["memory"], tests=1_000)["max_bytes"]
