@@ -164,6 +164,12 @@ def test_openshift_assigns_user_and_group() -> None:
             assert not {"runAsUser", "runAsGroup", "fsGroup"} & context.keys()
 
 
+def test_openshift_dns_can_be_reached() -> None:
+    egress = one("NetworkPolicy", ci("openshift"))["spec"]["egress"]
+
+    assert {"ports": [{"port": 5353, "protocol": protocol} for protocol in ("UDP", "TCP")]} in egress
+
+
 def test_air_gapped_images_come_from_the_mirror() -> None:
     for spec in pod_specs(ci("air-gapped")):
         images = [container["image"] for container in spec["containers"]]
