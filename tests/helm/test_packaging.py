@@ -72,13 +72,7 @@ def test_package_renders_the_same(name: str, program: str, packages: dict[str, P
 
 
 def files_of_folder() -> dict[str, bytes]:
-    """All files, except those that .helmignore leaves out."""
-    left_out = set((CHART / "ci").iterdir())
-    return {
-        str(path.relative_to(CHART)): path.read_bytes()
-        for path in CHART.rglob("*")
-        if path.is_file() and path not in left_out
-    }
+    return {str(path.relative_to(CHART)): path.read_bytes() for path in CHART.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("program", HELMS)
