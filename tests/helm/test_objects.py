@@ -12,6 +12,7 @@ import pytest
 import trustme
 import yaml
 
+from exporter import __version__
 from tests.support.certificates import issue_certificate
 from tests.support.chart import (
     CHART,
@@ -356,7 +357,7 @@ def test_extra_objects_can_be_maps_text_and_templates() -> None:
 @pytest.mark.parametrize(
     ("values", "image"),
     [
-        ({}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:0.1.0"),
+        ({}, f"ghcr.io/k6-cloud-exporter/k6-cloud-exporter:{__version__}"),
         ({"tag": "1.2"}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:1.2"),
         (
             {"digest": "sha256:" + "a" * 64},
@@ -366,7 +367,7 @@ def test_extra_objects_can_be_maps_text_and_templates() -> None:
             {"tag": "1.2", "digest": "sha256:" + "a" * 64},
             "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:1.2@sha256:" + "a" * 64,
         ),
-        ({"registry": "localhost", "repository": "x"}, "localhost/x:0.1.0"),
+        ({"registry": "localhost", "repository": "x"}, f"localhost/x:{__version__}"),
         ({"tag": 20261125}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:20261125"),
         ({"tag": 20261125143000}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:20261125143000"),
         ({"tag": 0}, "ghcr.io/k6-cloud-exporter/k6-cloud-exporter:0"),

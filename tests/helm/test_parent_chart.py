@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from exporter import __version__
 from tests.support.chart import CHART, HELMS, Tree, container, objects, one, pod, template, with_secret
 
 (EXAMPLE,) = re.findall(
@@ -50,7 +51,7 @@ def test_globals_of_the_parent_apply_to_all_pods(parent: Path, program: str) -> 
     assert len(specs) == 2
     for spec in specs:
         image = spec["containers"][0]["image"]
-        assert image == "mirror.example.com/k6-cloud-exporter/k6-cloud-exporter:0.1.0"
+        assert image == f"mirror.example.com/k6-cloud-exporter/k6-cloud-exporter:{__version__}"
         assert spec["imagePullSecrets"] == [{"name": name} for name in ("mirror", "other", "mine")]
 
 
