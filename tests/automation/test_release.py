@@ -74,6 +74,19 @@ def test_versions_of_package_and_chart_agree() -> None:
     assert newest[1] in {__version__, "Unreleased"}
 
 
+def test_documents_install_this_version() -> None:
+    pages = [*(ROOT / "docs").glob("*.md"), chart.CHART / "README.md"]
+    version = r"(?:k6-cloud-exporter(?:==|:)|--version |^version=)(\d+\.\d+\.\d+)"
+    found = [
+        (page.name, named)
+        for page in pages
+        for named in re.findall(version, page.read_text(encoding="utf-8").replace("`", ""), re.MULTILINE)
+    ]
+
+    assert {page for page, _ in found} == {"ci.md", "install-and-upgrade.md", "README.md"}
+    assert {named for _, named in found} == {__version__}
+
+
 def test_chart_has_the_keywords_of_the_package() -> None:
     metadata = yaml.safe_load((chart.CHART / "Chart.yaml").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
