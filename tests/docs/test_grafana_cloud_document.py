@@ -1,7 +1,6 @@
 """docs/grafana-cloud.md: each snippet is parsed, rendered or run as far as that needs no account."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from exporter.config import load
 from exporter.simulator import Phases, World
 from exporter.simulator.world import Limits
 from tests.support.chart import Tree, objects
+from tests.support.crds import read_schema, require_built
 from tests.support.documents import DOCS, ROOT, format_table, read_document, read_example
 from tests.support.golden import assert_section
 from tests.support.lab import START, Lab
@@ -27,15 +27,6 @@ PAGE = DOCS / "grafana-cloud.md"
 ALLOY_SYNTAX = TOOLS / "alloy-syntax"
 OPERATOR = TOOLS / "grafana-operator"
 DAY = 86_400
-
-
-def require_built(path: Path, name: str) -> None:
-    """Skip the test if something that `make tools` gets with Go is missing; fail in CI."""
-    if path.exists():
-        return
-    if os.environ.get("CI") == "true" and shutil.which("go"):
-        pytest.fail(f"{name} is missing; run make tools")
-    pytest.skip(f"{name} is not here; make tools gets it where Go is installed")
 
 
 def run_alloy_syntax(text: str) -> subprocess.CompletedProcess[str]:
@@ -161,19 +152,7 @@ def find_definition(kind: str) -> Tree:
     """The JSON schema of a resource of the Grafana operator, in which unknown fields are errors."""
     require_built(OPERATOR, "the Grafana operator")
     [path] = OPERATOR.glob(f"*_{kind.lower()}s.yaml")
-    [version] = yaml.safe_load(read_document(path))["spec"]["versions"]
-    schema: Tree = version["schema"]["openAPIV3Schema"]
-    forbid_unknown_fields(schema)
-    schema["properties"]["metadata"] = {"type": "object"}
-    return schema
-
-
-def forbid_unknown_fields(schema: Any) -> None:
-    if isinstance(schema, dict):
-        if "properties" in schema:
-            schema.setdefault("additionalProperties", False)
-        for value in schema.values():
-            forbid_unknown_fields(value)
+    return read_schema(path, kind)
 
 
 def rendered() -> list[Tree]:

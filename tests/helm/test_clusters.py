@@ -17,6 +17,7 @@ from tests.support.chart import (
     one,
     pod,
     run,
+    settings_file,
     with_secret,
 )
 
@@ -80,7 +81,7 @@ def test_resources_of_the_test_pod_can_be_removed(resources: Tree | None) -> Non
 def test_test_pod_is_scheduled_like_the_exporter(name: str) -> None:
     exporter, tested = pod_specs(ci(name))
 
-    for field in ("nodeSelector", "tolerations", "priorityClassName", "imagePullSecrets"):
+    for field in ("nodeSelector", "tolerations", "priorityClassName", "runtimeClassName", "imagePullSecrets"):
         assert exporter.get(field) == tested.get(field)
 
 
@@ -110,7 +111,9 @@ def restricted_violations(spec: Tree) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["existing-secret", "full", "openshift", "restricted", "sharded"])
+@pytest.mark.parametrize(
+    "name", ["existing-secret", "full", "dual-stack", "openshift", "restricted", "sharded"]
+)
 def test_restricted_namespace_accepts_all_pods(name: str) -> None:
     assert [restricted_violations(spec) for spec in pod_specs(ci(name))] == [[], []]
 
@@ -153,3 +156,24 @@ def test_dashboard_config_maps_are_named_after_the_release() -> None:
     names = {found["metadata"]["name"] for found in objects(ci("operator")) if found["kind"] == "ConfigMap"}
 
     assert {f"rel-k6-cloud-exporter-dashboard-{name}" for name in ("exporter", "overview", "test")} < names
+
+
+def test_openshift_assigns_user_and_group() -> None:
+    for spec in pod_specs(ci("openshift")):
+        for context in (spec["securityContext"], spec["containers"][0]["securityContext"]):
+            assert not {"runAsUser", "runAsGroup", "fsGroup"} & context.keys()
+
+
+def test_air_gapped_images_come_from_the_mirror() -> None:
+    for spec in pod_specs(ci("air-gapped")):
+        images = [container["image"] for container in spec["containers"]]
+        assert all(image.startswith("registry.example.com/") for image in images)
+        assert spec["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_dual_stack_service_and_exporter_have_both_families() -> None:
+    service = one("Service", ci("dual-stack"))["spec"]
+
+    assert (service["ipFamilyPolicy"], service["ipFamilies"]) == ("RequireDualStack", ["IPv6", "IPv4"])
+    # Without a host, the exporter listens on IPv4 and IPv6.
+    assert settings_file(ci("dual-stack"))["web"]["listen_address"] == ":10565"

@@ -51,13 +51,29 @@ def test_notes_name_the_next_commands(values: Tree, text: str) -> None:
 SECTIONS = [name for name, value in defaults().items() if isinstance(value, dict) and "enabled" in value]
 
 
+# What a section needs once it is enabled.
+NEEDED: dict[str, Tree] = {
+    "ingress": {"hosts": [{"host": "k6.example.com", "paths": [{"path": "/"}]}]},
+    "httpRoute": {"parentRefs": [{"name": "public"}], "rules": [{}]},
+}
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_notes_name_disabled_sections_with_values(section: str) -> None:
-    key, value = {"networkPolicy": ("ingress", {"from": [{}]})}.get(section, ("namespace", "mine"))
+    others = {
+        "networkPolicy": ("ingress", {"from": [{}]}),
+        "ingress": ("className", "public"),
+        "httpRoute": ("hostnames", ["k6.example.com"]),
+        "podDisruptionBudget": ("maxUnavailable", 2),
+        "verticalPodAutoscaler": ("maxAllowed", {"memory": "1Gi"}),
+    }
+    key, value = others.get(section, ("namespace", "mine"))
     reason = f"because {section}.enabled is false"
 
     assert reason in notes({section: {key: value}})
-    assert "because" not in notes({section: {key: value, "enabled": True}})
+    enabled = {section: {key: value, "enabled": True} | NEEDED.get(section, {})}
+    shards = {"sharding": {"total": 2}} if section == "podDisruptionBudget" else {}
+    assert "because" not in notes(enabled | shards)
     assert "because" not in notes({})
 
 

@@ -97,9 +97,10 @@ def test_readme_example_renders(name: str) -> None:
 
 
 def test_readme_has_the_expected_examples() -> None:
-    assert {"start", "external-secrets", "operator", "dashboards", "shards", "web", "webhook"} == set(
-        EXAMPLES
-    )
+    assert set(EXAMPLES) == {
+        *("start", "external-secrets", "operator", "dashboards", "shards", "web", "webhook"),
+        *("gateway", "status-page", "readiness", "vault"),
+    }
 
 
 def test_readme_names_existing_values() -> None:

@@ -16,6 +16,10 @@ TLS = {"cert_file": "tls.crt", "key_file": "tls.key"}
 # Values beside a Secret with the token, and the value that the error names.
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "disabled dependency": ({"enabled": False}, "enabled"),
+    "value of other charts": (
+        {"prometheusRule": {"additionalLabels": {"release": "prometheus"}}},
+        "prometheusRule.additionalLabels",
+    ),
     "tag with dropped zero": ({"image": {"tag": 1.10}}, "image.tag"),
     "tag with exponent": ({"image": {"tag": 1234e56}}, "image.tag"),
     "hook annotation": (
@@ -80,6 +84,56 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         "serviceAccount.annotations",
     ),
     "NodePort with shards": ({"sharding": {"total": 2}, "service": {"type": "NodePort"}}, "service.type"),
+    "strategy of a Deployment with shards": (
+        {"sharding": {"total": 2}, "strategy": {"type": "RollingUpdate"}},
+        "strategy",
+    ),
+    "disruption budget for one pod": (
+        {"podDisruptionBudget": {"enabled": True}},
+        "podDisruptionBudget.enabled",
+    ),
+    "Ingress without host": ({"ingress": {"enabled": True}}, "ingress.hosts"),
+    "Ingress without webhook": (
+        {"ingress": {"enabled": True, "hosts": [{"host": "k6.example.com"}]}},
+        "ingress.hosts",
+    ),
+    "HTTPRoute without Gateway": (
+        {"httpRoute": {"enabled": True, "rules": [{}]}},
+        "httpRoute.parentRefs",
+    ),
+    "HTTPRoute without webhook": (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
+        "httpRoute.rules",
+    ),
+    "Ingress with shards": (
+        {
+            "sharding": {"total": 2},
+            "ingress": {"enabled": True, "hosts": [{"host": "x", "paths": [{"path": "/"}]}]},
+        },
+        "ingress.enabled",
+    ),
+    "HTTPRoute with shards": (
+        {
+            "sharding": {"total": 2},
+            "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}], "rules": [{}]},
+        },
+        "httpRoute.enabled",
+    ),
+    "node port of a cluster IP": ({"service": {"nodePort": 30000}}, "service.nodePort"),
+    "load balancer class of a node port": (
+        {"service": {"type": "NodePort", "loadBalancerClass": "internal"}},
+        "service.loadBalancerClass",
+    ),
+    "two authorizations": (
+        {
+            "podMonitor": {
+                "basicAuth": {"username": {"name": "a", "key": "b"}},
+                "authorization": {"credentials": {"name": "a", "key": "b"}},
+            }
+        },
+        "podMonitor.basicAuth and podMonitor.authorization",
+    ),
+    "update strategy without shards": ({"updateStrategy": {"type": "OnDelete"}}, "updateStrategy"),
     "two monitors": (
         {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
         "serviceMonitor.enabled and podMonitor.enabled",
@@ -93,6 +147,14 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         "podMonitor.jobLabel",
     ),
     "label of the chart": ({"podLabels": {"app.kubernetes.io/name": "mine"}}, "podLabels"),
+    "label of the chart on an Ingress": (
+        {"ingress": {"labels": {"app.kubernetes.io/name": "mine"}}},
+        "ingress.labels",
+    ),
+    "label of the chart on an HTTPRoute": (
+        {"httpRoute": {"labels": {"app.kubernetes.io/name": "mine"}}},
+        "httpRoute.labels",
+    ),
     "timeout above interval": (
         {"serviceMonitor": {"enabled": True, "interval": "1m30s", "scrapeTimeout": "90001ms"}},
         "serviceMonitor.scrapeTimeout",

@@ -23,6 +23,24 @@ OTHERS: dict[str, Any] = {
     "image.pullPolicy": "Never",
     "service.type": "LoadBalancer",
     "replicas": 0,
+    "probes.liveness": {"periodSeconds": 7},
+    "probes.readiness": {"httpGet": {"path": "/-/healthy"}},
+    "probes.startup": {"periodSeconds": 7},
+    "dnsPolicy": "Default",
+    "service.ipFamilyPolicy": "SingleStack",
+    "service.ipFamilies": ["IPv4"],
+    "ingress.hosts": [{"host": "other.example.com"}],
+    "httpRoute.hostnames": ["other.example.com"],
+    "podDisruptionBudget.minAvailable": 1,
+    "podDisruptionBudget.maxUnavailable": 2,
+    "podDisruptionBudget.unhealthyPodEvictionPolicy": "AlwaysAllow",
+    "verticalPodAutoscaler.controlledResources": ["cpu"],
+    "verticalPodAutoscaler.controlledValues": "RequestsAndLimits",
+    **{f"{monitor}Monitor.bodySizeLimit": "7MB" for monitor in ("service", "pod")},
+    **{
+        f"{monitor}Monitor.authorization": {"credentials": {"name": "other", "key": "other"}}
+        for monitor in ("service", "pod")
+    },
     "imagePullSecrets": [{"name": "other"}],
     "global.imagePullSecrets": ["other"],
     "service.labels": {"job": "other"},
@@ -47,14 +65,20 @@ OTHERS: dict[str, Any] = {
 PASSED_THROUGH = {
     *("webConfig.content", "resources", "podSecurityContext", "securityContext", "affinity", "dnsConfig"),
     *("serviceMonitor.tlsConfig", "podMonitor.tlsConfig", "helmTest.resources"),
+    *("strategy", "updateStrategy", "lifecycle"),
+    *(f"verticalPodAutoscaler.{name}" for name in ("updatePolicy", "minAllowed", "maxAllowed")),
 }
+# Maps whose keys are all optional, and not in values.yaml.
+OPTIONAL = ("basicAuth", "authorization", "config")
+# Maps that replace each other as a whole, so each is one value. They reject unknown keys.
+WHOLE = {"probes.liveness", "probes.readiness", "probes.startup"}
 
 
 def leaves(tree: Tree, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value with its name. A passed-through map is one value."""
+    """Each value with its name. A map that is passed through or replaced as a whole is one value."""
     for key, value in tree.items():
         name = f"{place}.{key}".removeprefix(".")
-        if isinstance(value, dict) and value and name not in PASSED_THROUGH:
+        if isinstance(value, dict) and value and name not in PASSED_THROUGH | WHOLE:
             yield from leaves(value, name)
         else:
             yield name, value
@@ -95,6 +119,8 @@ def changed(tree: Tree, name: str, value: Any) -> Tree:
 def around(name: str) -> Tree:
     """The values in which one is changed, without the two sections that take longest to render."""
     tree = ci(beside(name))
+    if name == "service.loadBalancerClass":
+        tree = changed(tree, "service.type", "LoadBalancer")
     for section in {"dashboards", "prometheusRule"} - {name.partition(".")[0]}:
         tree = changed(tree, f"{section}.enabled", value=False)
     return tree
@@ -131,10 +157,21 @@ def beside(name: str) -> str:
     special = {
         "k6.apiToken": "inline-token",
         "serviceAccount.create": "existing-secret",
+        "strategy": "extras",
+        "updateStrategy": "sharded-extras",
+        "serviceMonitor.authorization": "extras",
+        "podMonitor.authorization": "sharded-extras",
         "sharding.total": "sharded",
         "webConfig.content": "web-config",
     }
-    return special.get(name, "pod-monitor" if name.startswith("podMonitor.") else "full")
+    sections = {
+        "ingress": "extras",
+        "httpRoute": "extras",
+        "verticalPodAutoscaler": "extras",
+        "podDisruptionBudget": "sharded-extras",
+        "podMonitor": "pod-monitor",
+    }
+    return special.get(name, sections.get(name.partition(".")[0], "full"))
 
 
 def used_by_templates() -> set[str]:
@@ -156,9 +193,11 @@ def test_templates_use_only_declared_values() -> None:
 
 def declared(schema: Tree, place: str = "") -> Iterator[str]:
     for key, inner in schema.get("properties", {}).items():
+        if inner == {"$ref": "#/definitions/otherChart"}:
+            continue
         name = f"{place}.{key}".removeprefix(".")
         resolved = SCHEMA["definitions"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
-        nested = "properties" in resolved and not name.endswith(("basicAuth", "config"))
+        nested = "properties" in resolved and name not in WHOLE and not name.endswith(OPTIONAL)
         yield from declared(resolved, name) if nested else (name,)
 
 
@@ -188,6 +227,7 @@ def test_only_passed_through_maps_accept_any_key() -> None:
 MISSPELLED = [f"{name}x" for name in LEAVES if not name.startswith("global.")] + [
     *("config.api.stackid", "config.tset", "config.poll.intervall"),
     *("prometheusRule.overrides.K6CloudTestFailing.sevrity", "serviceMonitor.basicAuth.user"),
+    *("probes.liveness.initialDelay", "probes.readiness.httpGet.url", "probes.startup.exec.args"),
 ]
 
 

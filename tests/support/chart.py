@@ -37,7 +37,7 @@ def helm(name: str = "helm-4") -> Path:
 
 def run(*arguments: str | Path, program: str = "helm-4", stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [helm(program), *arguments], input=stdin, capture_output=True, text=True, timeout=60, check=False
+        [helm(program), *arguments], input=stdin, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -85,8 +85,9 @@ def pod(values: Mapping[str, Any]) -> Tree:
 
 
 def container(values: Mapping[str, Any]) -> Tree:
-    (only,) = pod(values)["containers"]
-    found: Tree = only
+    """The exporter's container; there can be others beside it."""
+    found: Tree
+    (found,) = (each for each in pod(values)["containers"] if each["name"] == "exporter")
     return found
 
 

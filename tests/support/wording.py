@@ -40,7 +40,8 @@ INSTEAD = {
     r"said|meant": "a noun; matched, selected",
     r"questions?": "request, query",
     r"for ever|of late": "forever, recent",
-    r"budgets?|prices?": "rate limit; estimate",
+    # A pod disruption budget is Kubernetes' term.
+    r"(?<!disruption )budgets?|prices?": "rate limit; estimate",
     r"guards?": "middleware, access policy",
     r"what went wrong": "error, failure",
     r"speak(?:s|ing)? of|look at which|so long": "report, expose; discovery; a duration",

@@ -1,9 +1,9 @@
 {{/* Gives each value that is missing its default, since Helm removes a value that is null. Every template starts with
-     this: Helm does not say in which order it renders them. The first one has done it for all. */}}
+     this: Helm does not say in which order it renders them. The first one does it for all, and sets .Defaults. */}}
 {{- define "k6-cloud-exporter.setDefaults" -}}
-{{- if not .HasDefaults -}}
-{{- include "k6-cloud-exporter.fillMissing" (dict "values" .Values "defaults" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
-{{- $_ := set . "HasDefaults" true -}}
+{{- if not .Defaults -}}
+{{- $_ := set . "Defaults" (.Files.Get "files/defaults.yaml" | fromYaml) -}}
+{{- include "k6-cloud-exporter.fillMissing" (dict "values" .Values "defaults" .Defaults) -}}
 {{- end -}}
 {{- end -}}
 
@@ -65,16 +65,25 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* The metadata of an object. Takes a dict: root, name, and optionally namespace, labels and annotations. */}}
+{{/* A value in which templates are rendered. Takes a dict: root and value; a value that is not a text becomes YAML. Only
+     values with a template are passed to tpl, which is slow in a parent chart with many templates. */}}
+{{- define "k6-cloud-exporter.renderValue" -}}
+{{- $text := kindIs "string" .value | ternary .value (toYaml .value) -}}
+{{- if contains "{{" $text }}{{ tpl $text .root }}{{ else }}{{ $text }}{{ end -}}
+{{- end -}}
+
+{{/* The metadata of an object. Takes a dict: root, name, and optionally namespace, labels and annotations, which can
+     contain templates. */}}
 {{- define "k6-cloud-exporter.buildMetadata" -}}
 metadata:
   name: {{ .name }}
   namespace: {{ .namespace | default (include "k6-cloud-exporter.namespace" .root) }}
   labels:
-    {{- merge (include "k6-cloud-exporter.labels" .root | fromYaml) (.labels | default dict) .root.Values.commonLabels | toYaml | nindent 4 }}
+    {{- $labels := merge (include "k6-cloud-exporter.labels" .root | fromYaml) (.labels | default dict) .root.Values.commonLabels -}}
+    {{- include "k6-cloud-exporter.renderValue" (dict "root" .root "value" $labels) | nindent 4 }}
   {{- with .annotations }}
   annotations:
-    {{- toYaml . | nindent 4 }}
+    {{- include "k6-cloud-exporter.renderValue" (dict "root" $.root "value" .) | nindent 4 }}
   {{- end }}
 {{- end -}}
 
@@ -101,7 +110,7 @@ metadata:
 {{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
 {{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
 {{- end -}}
-{{- with uniq $secrets }}{{ toYaml . }}{{ end -}}
+{{- with uniq $secrets }}{{ include "k6-cloud-exporter.renderValue" (dict "root" $ "value" .) }}{{ end -}}
 {{- end -}}
 
 {{/* Without a selector, a constraint would match no pod. */}}
@@ -115,19 +124,19 @@ metadata:
 {{- end -}}
 {{- $constraints = append $constraints $constraint -}}
 {{- end -}}
-{{- with $constraints }}{{ toYaml . }}{{ end -}}
+{{- with $constraints }}{{ include "k6-cloud-exporter.renderValue" (dict "root" $ "value" .) }}{{ end -}}
 {{- end -}}
 
 {{/* Name of the Secret with the token; empty if the chart mounts none. */}}
 {{- define "k6-cloud-exporter.tokenSecret" -}}
 {{- $default := .Values.k6.apiToken | empty | ternary "" (printf "%s-token" (include "k6-cloud-exporter.fullname" .)) -}}
-{{- .Values.k6.existingSecret.name | default $default -}}
+{{- include "k6-cloud-exporter.renderValue" (dict "root" . "value" (.Values.k6.existingSecret.name | default $default)) -}}
 {{- end -}}
 
 {{/* Name of the Secret with the web config; empty if there is none. */}}
 {{- define "k6-cloud-exporter.webSecret" -}}
 {{- $default := .Values.webConfig.content | empty | ternary "" (printf "%s-web" (include "k6-cloud-exporter.fullname" .)) -}}
-{{- .Values.webConfig.existingSecret.name | default $default -}}
+{{- include "k6-cloud-exporter.renderValue" (dict "root" . "value" (.Values.webConfig.existingSecret.name | default $default)) -}}
 {{- end -}}
 
 {{- define "k6-cloud-exporter.webSecretKey" -}}
@@ -171,16 +180,12 @@ metadata:
 {{- if .Values.webConfig.content -}}
 {{- $_ := set $checksums "checksum/web-config" (include (print .Template.BasePath "/web-secret.yaml") . | sha256sum) -}}
 {{- end -}}
-{{- merge $checksums .Values.podAnnotations | toYaml -}}
+{{- include "k6-cloud-exporter.renderValue" (dict "root" . "value" (merge $checksums .Values.podAnnotations)) -}}
 {{- end -}}
 
 {{- define "k6-cloud-exporter.podLabels" -}}
-{{- merge (include "k6-cloud-exporter.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels | toYaml -}}
-{{- end -}}
-
-{{/* The handler of a probe. Takes a dict: root and path. */}}
-{{- define "k6-cloud-exporter.buildProbe" -}}
-httpGet: {path: {{ .path | quote }}, port: metrics, scheme: {{ include "k6-cloud-exporter.scheme" .root | upper }}}
+{{- $labels := merge (include "k6-cloud-exporter.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels -}}
+{{- include "k6-cloud-exporter.renderValue" (dict "root" . "value" $labels) -}}
 {{- end -}}
 
 {{/* A duration of Prometheus, such as 1m30s, in milliseconds. */}}
@@ -207,11 +212,15 @@ scrapeTimeout: {{ . }}
 {{- end }}
 {{- with .monitor.tlsConfig }}
 tlsConfig:
-  {{- toYaml . | nindent 2 }}
+  {{- include "k6-cloud-exporter.renderValue" (dict "root" $.root "value" .) | nindent 2 }}
 {{- end }}
 {{- with .monitor.basicAuth }}
 basicAuth:
-  {{- toYaml . | nindent 2 }}
+  {{- include "k6-cloud-exporter.renderValue" (dict "root" $.root "value" .) | nindent 2 }}
+{{- end }}
+{{- with .monitor.authorization }}
+authorization:
+  {{- include "k6-cloud-exporter.renderValue" (dict "root" $.root "value" .) | nindent 2 }}
 {{- end }}
 {{- with .monitor.relabelings }}
 relabelings:

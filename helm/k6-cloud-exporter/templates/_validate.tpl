@@ -3,9 +3,17 @@
 {{- define "k6-cloud-exporter.validateValues" -}}
 {{- $errors := list -}}
 {{- $values := .Values -}}
-{{- $defaults := .Files.Get "files/defaults.yaml" | fromYaml -}}
+{{- $defaults := .Defaults -}}
 {{- $api := $values.config.api | default dict -}}
 {{- $web := $values.config.web | default dict -}}
+
+{{- range $name, $own := .Files.Get "files/other-charts.yaml" | fromYaml -}}
+{{- $place := $values -}}
+{{- range splitList "." $name }}{{ $place = index $place . }}{{ end -}}
+{{- if not (kindIs "invalid" $place) -}}
+{{- $errors = append $errors (printf "%s: known from other charts; use %s" $name $own) -}}
+{{- end -}}
+{{- end -}}
 
 {{- if eq (get $values "enabled" | toString) "false" -}}
 {{- $errors = append $errors "enabled: only for the condition of a dependency in a parent chart; to stop the exporter, set replicas to 0" -}}
@@ -94,6 +102,47 @@
 {{- if and (gt (int $values.sharding.total) 1) (ne $values.service.type "ClusterIP") -}}
 {{- $errors = append $errors (printf "service.type: %s would route each request to a random shard; use ClusterIP and scrape each pod" $values.service.type) -}}
 {{- end -}}
+{{- $sharded := gt (int $values.sharding.total) 1 -}}
+{{- if and $sharded $values.strategy (ne (toJson $values.strategy) (toJson $defaults.strategy)) -}}
+{{- $errors = append $errors "strategy: not used with shards, which are a StatefulSet; use updateStrategy" -}}
+{{- end -}}
+{{- if and $values.podDisruptionBudget.enabled (not $sharded) -}}
+{{- $errors = append $errors "podDisruptionBudget.enabled: for a single pod, it would block node drains or do nothing; set it to false, or set sharding.total" -}}
+{{- end -}}
+{{- $webhook := $web.webhook_secret_file -}}
+{{- if and $values.ingress.enabled (not $values.ingress.hosts) -}}
+{{- $errors = append $errors "ingress.hosts: required, so that the Ingress does not match every host; add a host" -}}
+{{- end -}}
+{{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
+{{- $errors = append $errors "httpRoute.parentRefs: required, since a route without a Gateway has no effect; add the Gateway" -}}
+{{- end -}}
+{{- range $host := $values.ingress.enabled | ternary $values.ingress.hosts list -}}
+{{- if not (or $host.paths $webhook) -}}
+{{- $errors = append $errors (printf "ingress.hosts: without paths, %s publishes the webhook, which does not exist without config.web.webhook_secret_file; set that file, or paths" $host.host) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.httpRoute.enabled (not (or $values.httpRoute.rules $webhook)) -}}
+{{- $errors = append $errors "httpRoute.rules: without rules, the route publishes the webhook, which does not exist without config.web.webhook_secret_file; set that file, or rules" -}}
+{{- end -}}
+{{- range $name, $section := dict "ingress" $values.ingress "httpRoute" $values.httpRoute -}}
+{{- if and $sharded $section.enabled -}}
+{{- $errors = append $errors (printf "%s.enabled: would route each request to a random shard; set it to false" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.service.nodePort (eq $values.service.type "ClusterIP") -}}
+{{- $errors = append $errors "service.nodePort: not used with service.type ClusterIP; set NodePort or LoadBalancer" -}}
+{{- end -}}
+{{- if and $values.service.loadBalancerClass (ne $values.service.type "LoadBalancer") -}}
+{{- $errors = append $errors (printf "service.loadBalancerClass: not used with service.type %s; set LoadBalancer" $values.service.type) -}}
+{{- end -}}
+{{- range $name, $monitor := dict "serviceMonitor" $values.serviceMonitor "podMonitor" $values.podMonitor -}}
+{{- if and $monitor.basicAuth $monitor.authorization -}}
+{{- $errors = append $errors (printf "%s.basicAuth and %s.authorization: both set the header Authorization; remove one of them" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.updateStrategy (not $sharded) -}}
+{{- $errors = append $errors "updateStrategy: not used without shards; use strategy" -}}
+{{- end -}}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled -}}
 {{- $errors = append $errors "serviceMonitor.enabled and podMonitor.enabled: both would scrape the same pods; disable one of them" -}}
 {{- end -}}
@@ -104,7 +153,7 @@
 {{- end -}}
 {{- end -}}
 {{- $chartLabels := include "k6-cloud-exporter.labels" . | fromYaml -}}
-{{- $userLabels := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "helmTest.labels" $values.helmTest.labels "service.labels" $values.service.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
+{{- $userLabels := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "helmTest.labels" $values.helmTest.labels "service.labels" $values.service.labels "ingress.labels" $values.ingress.labels "httpRoute.labels" $values.httpRoute.labels "serviceMonitor.labels" $values.serviceMonitor.labels "podMonitor.labels" $values.podMonitor.labels "prometheusRule.labels" $values.prometheusRule.labels "dashboards.label" (dict $values.dashboards.label "") -}}
 {{- range $name, $labels := $userLabels -}}
 {{- range $label, $_ := $labels -}}
 {{- if hasKey $chartLabels $label -}}
@@ -134,8 +183,10 @@
 {{- /* The alerts. */ -}}
 {{- $thresholds := .Files.Get "files/thresholds.yaml" | fromYaml -}}
 {{- $alerts := list -}}
+{{- if or $values.prometheusRule.disabled $values.prometheusRule.overrides -}}
 {{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
 {{- range .rules }}{{ with .alert }}{{ $alerts = append $alerts . }}{{ end }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- range $alert := $values.prometheusRule.disabled -}}
 {{- if not (has $alert $alerts) -}}
