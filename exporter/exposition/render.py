@@ -95,7 +95,9 @@ class Exposition:
         """The blocks of each family. Before the first poll, and when all series are stale, there are none."""
         none: tuple[Block, ...] = ()
         of_tests = list(zip(*self.groups.values(), strict=True)) or [none] * len(self.families)
-        of_projects: list[tuple[Block, ...]] = [(block,) for block in self.project_blocks] or [none] * len(self.project_families)
+        of_projects: list[tuple[Block, ...]] = [(block,) for block in self.project_blocks] or [none] * len(
+            self.project_families
+        )
         return [*of_tests, *of_projects]
 
     def _add_metadata(self, format_metadata: Callable[[Family], bytes]) -> tuple[bytes, ...]:
