@@ -13,6 +13,7 @@
 # make test-newest        the unit tests with the newest version of each dependency, pre-releases included
 # make test-prometheus-3  alerts and end-to-end tests with Prometheus 3, which is built first; needs Go
 # make test-engines       alerts on all rule engines: promtool 2 and 3, and vmalert-tool; needs Go
+# make test-cluster       the chart on a Kubernetes API server, which is built first, with Helm 3 and 4; needs Go
 # make alert-campaign     real programs and alerts through outages, 30 times as fast; 12 minutes for each Prometheus
 # make sizing             measure series, requests and memory by number of tests, and write the table of docs/install-and-upgrade.md; five minutes
 # make bench              measure speed and memory, and write bench/RESULTS.md; ten minutes on an idle machine
@@ -28,7 +29,7 @@ BIN    := $(VENV)/bin
 
 CONTAINER ?= docker
 
-.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview lint tools tools-prometheus-3 \
+.PHONY: demo test test-lowest test-newest test-prometheus-3 test-engines test-preview test-cluster lint tools tools-prometheus-3 \
 	dashboards chart-files golden image packages bench sizing faults soak alert-campaign pictures lock upgrade clean
 
 demo: $(VENV)/runtime
@@ -93,6 +94,14 @@ test-preview: tools .tools/preview/app.js
 test-engines: export TEST_ENGINES = all
 test-engines: tools tools-prometheus-3
 	$(BIN)/python -m pytest tests/alerts --numprocesses=2 --dist=loadgroup
+
+# Not part of `tools`: the build takes ten minutes on two idle cores.
+.tools/cluster/built: $(addprefix tests/cluster/,build crds.txt kubernetes/go.sum kwok/go.sum)
+	sh tests/cluster/build
+	@touch $@
+
+test-cluster: tools .tools/cluster/built
+	TEST_CLUSTER=1 $(BIN)/python -m pytest tests/cluster
 
 # Expected output as literal text, and the parts of documents that are made of the code.
 golden: $(VENV)/dev chart-files

@@ -12,13 +12,27 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from bench import cycle, flood, history, memory, report, requests, scrape, sizing, stall, trigger, update
+from bench import (
+    cycle,
+    flood,
+    history,
+    memory,
+    report,
+    requests,
+    scrape,
+    sizing,
+    stall,
+    start,
+    trigger,
+    update,
+)
 from bench.measure import describe_machine
 
 BENCHMARKS: Mapping[str, Callable[[], object]] = {
     "scrape": scrape.run,
     "update": update.run,
     "cycle": cycle.run,
+    "start": start.run,
     "requests": requests.run,
     "memory": memory.run,
     "stall": stall.run,

@@ -5,14 +5,14 @@ Each test has three finished runs, the default of `runs.keep`: 71 series per tes
 
 from collections.abc import Iterable
 
-from exporter.model import LoadTest, Phase, ProcessingStatus, ResultStatus, Run, RunStatus
+from exporter.model import LoadTest, PhaseSeconds, ProcessingStatus, ResultStatus, Run, RunStatus
 from exporter.store import RetentionPolicy, State, StateUpdate, TestUpdate
 
 NOW = 1_790_000_000.0
 RUNS = 3
 SERIES = 71  # of each test
 HOUR = 3600.0
-PHASES = ((Phase.QUEUED, 4.25), (Phase.INITIALIZING, 9.5), (Phase.RUNNING, 600.125), (Phase.PROCESSING, 7.75))
+PHASES = PhaseSeconds(4.25, 9.5, 600.125, 7.75)
 NEVER_STALE = RetentionPolicy(stale_after=86400.0)
 
 

@@ -5,9 +5,10 @@ The codes are those of the legacy API, which distinguishes more states than v6:
 https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/test-runs/
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 MAX_CANDIDATES = 10  # tests or projects of one name that are listed
 
@@ -77,6 +78,23 @@ class Phase(StrEnum):
     RUNNING = "running"
     PROCESSING = "processing"
 
+
+class PhaseSeconds(NamedTuple):
+    """The durations of the completed phases of a run in seconds; None if not completed, or not known."""
+
+    queued: float | None = None
+    initializing: float | None = None
+    running: float | None = None
+    processing: float | None = None
+
+    def items(self) -> Iterator[tuple[Phase, float]]:
+        """Each completed phase with its duration."""
+        for phase, seconds in zip(Phase, self, strict=True):
+            if seconds is not None:
+                yield phase, seconds
+
+
+NO_PHASES = PhaseSeconds()
 
 # A run with status FINISHED stays active until its metrics are processed, see Run.is_finished.
 ACTIVE_STATES: Mapping[int, ActiveState] = {
@@ -200,8 +218,8 @@ class Run:
     that a new one of k6 Cloud is exposed and not lost. `created`, `started` (of the load) and `ended` are in
     Unix seconds. `duration` is the planned and `execution` the actual duration in seconds. `vus` is the
     configured maximum of virtual users. `vuh` are virtual user hours (v6 only), an estimate until the run
-    has finished. `phases` are the completed phases with their durations in seconds. `reason` is why the run
-    did not pass; None if it passed or is active. `url` is the page of the run in the k6 app, if k6 Cloud
+    has finished. `phases` are the durations of its phases. `reason` is why the run did not pass; None if it
+    passed or is active. `url` is the page of the run in the k6 app, if k6 Cloud
     reports it (v6, mostly when a run is started).
     """
 
@@ -217,7 +235,7 @@ class Run:
     vus: float | None = None
     execution: float | None = None
     vuh: float | None = None
-    phases: tuple[tuple[Phase, float], ...] = ()
+    phases: PhaseSeconds = NO_PHASES
     reason: Reason | None = None
     url: str | None = None
     invalid_fields: tuple[str, ...] = ()  # names of API fields whose value could not be parsed

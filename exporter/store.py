@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter.model import (
     INCONCLUSIVE,
+    NO_PHASES,
     LoadTest,
     Outcome,
     Project,
@@ -23,6 +24,7 @@ DAY = 86400.0  # seconds
 # Newest run ids that are kept for each test. k6 Cloud can list a run later than runs with higher ids. It is
 # still counted if fewer than this many runs are newer.
 MAX_RECENT_IDS = 32
+NO_IDS: frozenset[int] = frozenset()
 MAX_RECENT_OUTCOMES = 10  # finished runs of a test whose outcome is kept, for the status page
 
 
@@ -137,8 +139,8 @@ class TestState:
 
     The remaining fields are used to decide whether a finished run is counted, exactly once:
 
-    - `counted_ids`: those of `runs` that are counted, or had finished before the first poll. A run can seem
-      to finish twice, when its results are processed again.
+    - `uncounted_ids`: those of `runs` that are neither counted nor had finished before the first poll. A run
+      can seem to finish twice, when its results are processed again.
     - `recent_ids`, `highest_old_id`: the newest ids that were ever received, and the highest of all others.
       A finished run that is received for the first time is counted if its id is greater than highest_old_id
       and not in recent_ids. Ids are compared and not creation times, because k6 Cloud assigns ids in
@@ -156,7 +158,7 @@ class TestState:
     finished_counts: tuple[tuple[Outcome, int], ...] = tuple((outcome, 0) for outcome in Outcome)
     finished_vuh: float = 0.0
     schedule_due: float | None = None
-    counted_ids: frozenset[int] = frozenset()
+    uncounted_ids: frozenset[int] = NO_IDS
     recent_ids: tuple[int, ...] = ()
     highest_old_id: int = -1
 
@@ -219,9 +221,8 @@ def create_test_state(test_update: TestUpdate, retention: RetentionPolicy, now: 
 
     Runs that had already finished by then are not counted, or each restart would count them again.
     """
-    finished = frozenset(run.id for run in test_update.runs if counts_as_finished(run))
     highest_id = max((run.id for run in test_update.runs), default=-1)
-    initial = TestState(test_update.test, counted_ids=finished, highest_old_id=highest_id)
+    initial = TestState(test_update.test, highest_old_id=highest_id)
     return apply_update(initial, test_update, retention, now)
 
 
@@ -233,7 +234,8 @@ def apply_update(
     merged = known | {run.id: run for run in test_update.runs}
     runs = select_retained(merged.values(), retention)
     # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
-    uncounted = test_update.deleted_run_ids - test_state.counted_ids
+    counted = frozenset(run.id for run in test_state.runs) - test_state.uncounted_ids
+    uncounted = test_update.deleted_run_ids - counted
     ids = sorted({*test_state.recent_ids, *(run.id for run in test_update.runs)} - uncounted)
     newly_finished = find_newly_finished(test_state, merged.values())
     counts = Counter(run.outcome for run in newly_finished)
@@ -245,14 +247,18 @@ def apply_update(
         older_summaries=update_summaries(test_state.older_summaries, runs, merged),
         last_passed_time=latest_pass_time(test_state.last_passed_time, merged.values()),
         finished_counts=tuple(
-            (outcome, count + counts[outcome]) for outcome, count in test_state.finished_counts
+            # The same object if it is the same, here and elsewhere, takes less memory.
+            (pair[0], pair[1] + counts[pair[0]]) if pair[0] in counts else pair
+            for pair in test_state.finished_counts
         ),
         # Rounded, so that the sum does not depend on how many runs a poll brings, in which order.
         finished_vuh=round(test_state.finished_vuh + sum(run.vuh or 0.0 for run in newly_finished), 9),
         schedule_due=test_state.schedule_due,
-        counted_ids=frozenset(
-            run.id for run in runs if run.id in test_state.counted_ids or counts_as_finished(run)
-        ),
+        # One empty set for all tests, since each takes 200 bytes.
+        uncounted_ids=frozenset(
+            run.id for run in runs if run.id not in counted and not counts_as_finished(run)
+        )
+        or NO_IDS,
         recent_ids=tuple(ids[-MAX_RECENT_IDS:]),
         highest_old_id=max([test_state.highest_old_id, *ids[:-MAX_RECENT_IDS]]),
     )
@@ -269,10 +275,10 @@ def find_newly_finished(test_state: TestState, runs: Iterable[Run]) -> list[Run]
 
 def is_newly_finished(run: Run, test_state: TestState, known_ids: Container[int]) -> bool:
     """Whether a finished run has neither been counted nor had finished before the first update."""
-    if run.id in test_state.counted_ids:
-        return False
-    if run.id in known_ids:
+    if run.id in test_state.uncounted_ids:
         return True
+    if run.id in known_ids:
+        return False
     is_new = run.id > test_state.highest_old_id or is_newest(run, test_state)
     return is_new and run.id not in test_state.recent_ids
 
@@ -300,7 +306,7 @@ def drop_future_timestamps(run: Run, now: float) -> Run:
     invalid_fields = (*run.invalid_fields, *future)
     run = replace(run, created=created, started=started, ended=ended, invalid_fields=invalid_fields)
     # What was computed from these times is as wrong as they are.
-    return run if future == ["created"] else replace(run, execution=None, phases=())
+    return run if future == ["created"] else replace(run, execution=None, phases=NO_PHASES)
 
 
 def select_retained(runs: Iterable[Run], retention: RetentionPolicy) -> tuple[Run, ...]:
@@ -317,8 +323,9 @@ def select_retained(runs: Iterable[Run], retention: RetentionPolicy) -> tuple[Ru
 def select_exposed(runs: tuple[Run, ...], retention: RetentionPolicy, now: float) -> tuple[Run, ...]:
     """All active runs, and finished ones within both limits: number and age at Unix time `now`."""
     finished = [run for run in runs if run.is_finished][: retention.keep]
-    exposed = {run.id for run in finished if run.sort_key[0] >= now - retention.max_age}
-    return tuple(run for run in runs if not run.is_finished or run.id in exposed)
+    exposed_ids = {run.id for run in finished if run.sort_key[0] >= now - retention.max_age}
+    exposed = tuple(run for run in runs if not run.is_finished or run.id in exposed_ids)
+    return runs if len(exposed) == len(runs) else exposed
 
 
 def update_summaries(
@@ -399,7 +406,7 @@ class State:
         confirmed_at = poll.monotonic if self.updated_at is None else self.updated_at
         return replace(
             self,
-            members=self.members_after(poll),
+            members=self._updated_members(poll),
             tests=self._updated_tests(poll),
             unresolved=self.unresolved if poll.members is None else poll.unresolved,
             # The same object if nothing has changed, so that nothing is rendered.
@@ -411,6 +418,13 @@ class State:
                 id_: self.unconfirmed_since.get(id_, confirmed_at) for id_ in poll.failed if id_ in self.tests
             },
         ).expire(poll.monotonic)
+
+    def _updated_members(self, poll: StateUpdate) -> Mapping[int, LoadTest]:
+        """The tests to watch after a poll; the same objects if they have not changed, which save memory."""
+        old = self.members
+        return {
+            id_: old[id_] if old.get(id_) == test else test for id_, test in self.members_after(poll).items()
+        }
 
     def expire(self, monotonic: float) -> "State":
         """The same state at a later monotonic time: tests unconfirmed for too long have become stale.

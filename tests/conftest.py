@@ -16,6 +16,7 @@ TESTS = Path(__file__).parent
 GROUPS = {
     "alerts": "alerts",  # promtool's results for test cases of both rules files
     "helm/test_alerts.py": "alerts",
+    "cluster": "cluster",  # a Kubernetes control plane
     "grafana": "grafana",  # a Prometheus with some data
     "image": "image",  # the built image
 }

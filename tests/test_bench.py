@@ -2,7 +2,20 @@
 
 import pytest
 
-from bench import cycle, flood, history, memory, report, requests, scrape, sizing, stall, trigger, update
+from bench import (
+    cycle,
+    flood,
+    history,
+    memory,
+    report,
+    requests,
+    scrape,
+    sizing,
+    stall,
+    start,
+    trigger,
+    update,
+)
 from bench.client import fetch_samples
 from bench.measure import CLIENT_GOLANG
 from bench.plot import plot
@@ -60,6 +73,15 @@ def test_cycle_benchmark_runs() -> None:
     # v6: tests, schedules, projects, limits, runs, and the runs of each test.
     # legacy: organizations, projects, the tests of each project, and the runs of each test.
     assert [(row["api"], row["requests"]) for row in rows] == [("v6", 5 + 3), ("legacy", 1 + 1 + 2 + 3)]
+
+
+def test_start_benchmark_runs() -> None:
+    row = start.run(times=1, idle_seconds=0)
+
+    assert {it["what"] for it in row["starts"]} == {*start.ENDING, start.SCRAPE}  # type: ignore[attr-defined]
+    idle = row["idle"]
+    assert idle["bytes"]["median"] > idle["libraries_bytes"]["median"] > 0  # type: ignore[index]
+    assert "Resident memory" in report.start(row)
 
 
 def test_requests_benchmark_runs() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.model import LoadTest, Outcome, Phase, Project, Run
+from exporter.model import LoadTest, Outcome, PhaseSeconds, Project, Run
 from exporter.store import RetentionPolicy, RunSummary, State, StateUpdate, Streak, TestUpdate
 
 TEST = LoadTest(id=7, name="checkout", project_id=3)
@@ -230,11 +230,16 @@ def test_runs_with_missing_or_wrong_time_count_once() -> None:
 
 
 def test_future_end_gives_no_duration() -> None:
-    wrong = replace(PASSED, ended=1e10, execution=1e10, phases=((Phase.RUNNING, 1e10),))
+    wrong = replace(PASSED, ended=1e10, execution=1e10, phases=PhaseSeconds(running=1e10))
 
     [kept] = State().apply(poll(wrong)).tests[7].runs
 
-    assert (kept.created, kept.ended, kept.execution, kept.phases) == (PASSED.created, None, None, ())
+    assert (kept.created, kept.ended, kept.execution, kept.phases) == (
+        PASSED.created,
+        None,
+        None,
+        PhaseSeconds(),
+    )
 
 
 def test_future_run_does_not_stay_the_last() -> None:

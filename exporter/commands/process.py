@@ -4,14 +4,16 @@ import asyncio
 import socket
 import sys
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.clock import Clock
 from exporter.commands.configuration import exit_with_errors
 from exporter.config import Config, ConfigError
 from exporter.config.types import parse_addresses
-from exporter.web.security import WebConfigMiddleware
 from exporter.web.server import ListenError, bind
+
+if TYPE_CHECKING:
+    from exporter.web.security import WebConfigMiddleware
 
 T = TypeVar("T")
 
@@ -28,10 +30,13 @@ def bind_or_exit(addresses: Sequence[str]) -> list[socket.socket]:
         exit_with_errors([str(error)])
 
 
-def load_web_config_or_exit(config: Config) -> WebConfigMiddleware | None:
+def load_web_config_or_exit(config: Config) -> "WebConfigMiddleware | None":
     """The access policy, if a web configuration file is set. Prints every error in it and exits with 2."""
     if config.web.config_file is None:
         return None
+    # Imported here, since few configurations have the file.
+    from exporter.web.security import WebConfigMiddleware  # noqa: PLC0415
+
     try:
         return WebConfigMiddleware(config.web.config_file, Clock())
     except ConfigError as error:

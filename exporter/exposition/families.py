@@ -203,7 +203,7 @@ def build_families(app_url: str, api: str) -> tuple[Family, ...]:
             "test",
             samples=lambda test_state: (
                 sample(seconds, phase=phase)
-                for phase, seconds in (test_state.last_run.phases if test_state.last_run else ())
+                for phase, seconds in (test_state.last_run.phases.items() if test_state.last_run else ())
             ),
             labels=("phase",),
         ),

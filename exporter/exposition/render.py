@@ -95,10 +95,8 @@ class Exposition:
         """The blocks of each family. Before the first poll, and when all series are stale, there are none."""
         none: tuple[Block, ...] = ()
         of_tests = list(zip(*self.groups.values(), strict=True)) or [none] * len(self.families)
-        of_projects: list[tuple[Block, ...]] = [(block,) for block in self.project_blocks] or [none] * len(
-            self.project_families
-        )
-        return [*of_tests, *of_projects]
+        of_projects: list[tuple[Block, ...]] = [(block,) for block in self.project_blocks]
+        return [*of_tests, *(of_projects or [none] * len(self.project_families))]
 
     def _add_metadata(self, format_metadata: Callable[[Family], bytes]) -> tuple[bytes, ...]:
         """HELP and TYPE of each family, each followed by its blocks. Both formats share the blocks."""

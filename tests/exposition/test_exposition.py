@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from exporter.exposition.block import BLOCK_SIZE, split_groups
 from exporter.exposition.families import Family, Labels, build_families, build_project_families
 from exporter.exposition.render import Exposition
-from exporter.model import LoadTest, Phase, Project, ProjectLimits, Reason, Run
+from exporter.model import LoadTest, PhaseSeconds, Project, ProjectLimits, Reason, Run
 from exporter.self_metrics import SelfMetrics
 from exporter.simulator import EndStatus, Phases, World
 from exporter.store import State, StateUpdate, TestState, TestUpdate
@@ -58,7 +58,7 @@ def first_polls(draw: st.DrawFn) -> StateUpdate:
                 duration=draw(NUMBERS),
                 vus=draw(NUMBERS),
                 execution=draw(NUMBERS),
-                phases=((Phase.RUNNING, draw(st.floats(0, 1e6))),),
+                phases=PhaseSeconds(running=draw(st.floats(0, 1e6))),
                 reason=draw(REASONS),
                 url=draw(st.one_of(st.none(), NAMES)),
             )
@@ -245,7 +245,7 @@ def test_new_and_removed_tests_change_their_groups_only(ids: Sequence[int]) -> N
 
 @pytest.mark.parametrize("family", [*TABLE, *PROJECT_TABLE], ids=lambda family: family.name)
 def test_family_declares_the_labels_of_its_samples(family: Family) -> None:
-    run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=((Phase.RUNNING, 5.0),))
+    run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=PhaseSeconds(running=5.0))
     failed = replace(run, id=2, result=1, created=2.0)
     test = LoadTest(7, "x", next_run=1.0, is_schedule_active=True)
     test_state = (

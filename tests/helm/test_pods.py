@@ -80,6 +80,20 @@ def test_rolling_update_has_all_fields() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}),
+        ({"rollingUpdate": {"partition": 1}}, {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}),
+        ({"type": "OnDelete"}, {"type": "OnDelete"}),
+    ],
+)
+def test_update_of_shards_has_all_fields(values: Tree, expected: Tree) -> None:
+    made = one("StatefulSet", with_secret(sharding={"total": 2}, updateStrategy=values))
+
+    assert made["spec"]["updateStrategy"] == expected
+
+
 def test_further_containers_are_beside_the_exporter() -> None:
     made = pod(ci("extras"))
 

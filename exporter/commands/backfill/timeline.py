@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from exporter.model import Phase, ProcessingStatus, Run, RunStatus
+from exporter.model import Phase, PhaseSeconds, ProcessingStatus, Run, RunStatus
 
 Stage = tuple[float, Run]  # since when (Unix seconds) the run had these values
 
@@ -55,7 +55,7 @@ def transitions(run: Run) -> Iterator[Stage]:
     if run.started is not None:
         yield run.started, as_of_status(run, RunStatus.RUNNING)
     if run.ended is not None:
-        processing = dict(run.phases).get(Phase.PROCESSING)
+        processing = run.phases.processing
         if processing is not None:
             ended = replace(as_of_status(run, RunStatus.FINISHED), ended=run.ended)
             yield run.ended, replace(ended, processing=ProcessingStatus.PROCESSING)
@@ -64,7 +64,7 @@ def transitions(run: Run) -> Iterator[Stage]:
 
 def pre_start_transitions(run: Run) -> Iterator[Stage]:
     """The stages before a run's start, or before its end if it never started; latest first."""
-    durations = dict(run.phases)
+    durations = dict(run.phases.items())
     # The API returns durations, not timestamps, of these phases: they are subtracted from the start.
     timestamp = run.started if run.started is not None else run.ended
     for phase in (Phase.INITIALIZING, Phase.QUEUED):
@@ -85,5 +85,7 @@ def as_of_status(run: Run, status: RunStatus) -> Run:
         execution=None,
         vuh=None,
         reason=None,
-        phases=tuple((phase, seconds) for phase, seconds in run.phases if PHASE_STATUS[phase] < status),
+        phases=PhaseSeconds(
+            **{phase: seconds for phase, seconds in run.phases.items() if PHASE_STATUS[phase] < status}
+        ),
     )

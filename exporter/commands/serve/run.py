@@ -5,7 +5,7 @@ import logging
 import platform
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporter import __version__, logs
 from exporter.app import create_exporter
@@ -15,8 +15,10 @@ from exporter.commands.process import bind_or_exit, load_web_config_or_exit, run
 from exporter.config import Config
 from exporter.config.reload import Read
 from exporter.credentials import Secret
-from exporter.web.security import WebConfigMiddleware, is_health_check, is_public_path
 from exporter.web.server import Endpoint, base_url, bound_address, serve_endpoints
+
+if TYPE_CHECKING:
+    from exporter.web.security import WebConfigMiddleware
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ async def serve_exporter(
     listening: Sequence[socket.socket],
     *others: Endpoint,
     read: Read | None = None,
-    middleware: WebConfigMiddleware | None = None,
+    middleware: "WebConfigMiddleware | None" = None,
     clock: Clock | None = None,
 ) -> None:
     """Serve an exporter, and other endpoints beside it, until the process receives a signal to end.
@@ -61,6 +63,8 @@ async def serve_exporter(
             if middleware is None:
                 await serve_endpoints(Endpoint(exporter.web, listening), *others, reload=exporter.reload)
             else:
+                from exporter.web.security import is_health_check, is_public_path  # noqa: PLC0415 (few need it)
+
                 async with middleware.watch(exporter.self_metrics.web_reload_successful.set):
                     # k6 Cloud can send neither a password nor a certificate; the webhook has its own secret.
                     is_open = is_public_path if config.web.webhook_secret_file else is_health_check

@@ -24,7 +24,7 @@ from exporter.k6.coerce import (
 from exporter.k6.errors import DecodeError
 from exporter.k6.pagination import UnexpectedItem, decode_item
 from exporter.k6.reasons import find_reason
-from exporter.model import LoadTest, Phase, Run
+from exporter.model import LoadTest, PhaseSeconds, Run
 
 
 class Meta(msgspec.Struct):
@@ -109,7 +109,7 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     execution = elapsed if elapsed is not None and 0 <= elapsed <= MAX_DURATION else None
     return Run(
         id=id_,
-        test_id=test_id,
+        test_id=test_id if of_test is None else of_test,  # one object for all runs of a test
         status=status,
         processing=processing,
         result=result,
@@ -121,7 +121,7 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         vus=convert("vus", to_amount, body.vus),
         execution=execution,
         # The legacy API has no times for the end of other phases.
-        phases=((Phase.RUNNING, execution),) if execution is not None else (),
+        phases=PhaseSeconds(running=execution),
         reason=find_reason(
             status,
             processing,

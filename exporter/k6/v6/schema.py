@@ -27,6 +27,7 @@ from exporter.k6.reasons import find_reason
 from exporter.model import (
     LoadTest,
     Phase,
+    PhaseSeconds,
     ProcessingStatus,
     Project,
     ProjectLimits,
@@ -165,7 +166,7 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     billable = None if started is None else body.execution_duration
     return Run(
         id=id_,
-        test_id=test_id,
+        test_id=test_id if of_test is None else of_test,  # one object for all runs of a test
         status=status,
         processing=processing,
         result=result,
@@ -277,14 +278,14 @@ def first_entered(history: Sequence[Step], statuses: Sequence[str]) -> float | N
     return min((at for status, at in history if status in statuses and at is not None), default=None)
 
 
-def phase_durations(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
+def phase_durations(history: Sequence[Step]) -> PhaseSeconds:
     """The duration of each phase that has ended, in seconds; the sum if a phase was entered repeatedly.
 
     A step without a time leaves out its own phase and the one before; steps out of order leave out all.
     """
     times = [at for _, at in history if at is not None]
     if times != sorted(times):
-        return ()
+        return PhaseSeconds()
     durations: dict[Phase, float] = {}
     unknown = set()
     for (status, began), (_, ended) in pairwise(history):
@@ -295,10 +296,12 @@ def phase_durations(history: Sequence[Step]) -> tuple[tuple[Phase, float], ...]:
             unknown.add(phase)
         else:
             durations[phase] = durations.get(phase, 0.0) + ended - began
-    return tuple(
-        (phase, duration)
-        for phase, duration in durations.items()
-        if phase not in unknown and duration <= MAX_DURATION
+    return PhaseSeconds(
+        **{
+            phase: duration
+            for phase, duration in durations.items()
+            if phase not in unknown and duration <= MAX_DURATION
+        }
     )
 
 

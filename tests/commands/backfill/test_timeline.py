@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from exporter.commands.backfill.timeline import has_timestamps, run_timeline
-from exporter.model import Phase, ProcessingStatus, Reason, ResultStatus, Run, RunStatus
+from exporter.model import PhaseSeconds, ProcessingStatus, Reason, ResultStatus, Run, RunStatus
 
 LEGACY = Run(
     id=9,
@@ -17,17 +17,12 @@ LEGACY = Run(
     duration=600,
     vus=50,
     execution=600,
-    phases=((Phase.RUNNING, 600.0),),
+    phases=PhaseSeconds(running=600.0),
 )
 V6 = replace(
     LEGACY,
     vuh=8.3,
-    phases=(
-        (Phase.QUEUED, 20.0),
-        (Phase.INITIALIZING, 30.0),
-        (Phase.RUNNING, 600.0),
-        (Phase.PROCESSING, 25.0),
-    ),
+    phases=PhaseSeconds(queued=20.0, initializing=30.0, running=600.0, processing=25.0),
 )
 
 
@@ -53,11 +48,11 @@ def test_v6_run_has_all_phases() -> None:
 def test_stage_has_no_values_of_later_stages() -> None:
     stages = dict(run_timeline(V6))
 
-    assert stages[1030].phases == ((Phase.QUEUED, 20.0),)
+    assert stages[1030].phases == PhaseSeconds(queued=20.0)
     assert (stages[1030].started, stages[1060].started) == (None, 1060)
     assert stages[1060].ended is stages[1060].execution is stages[1060].vuh is stages[1060].result is None
     assert (stages[1660].ended, stages[1660].is_finished, stages[1660].final_result) == (1660, False, None)
-    assert stages[1660].phases == V6.phases[:3]
+    assert stages[1660].phases == V6.phases._replace(processing=None)
     assert stages[1685] == V6
 
 
@@ -72,20 +67,20 @@ def test_run_has_a_reason_only_after_its_end() -> None:
 
 def test_run_aborted_in_the_queue_never_starts() -> None:
     aborted = replace(
-        V6, status=5, started=None, ended=1100, result=2, execution=None, phases=((Phase.QUEUED, 90.0),)
+        V6, status=5, started=None, ended=1100, result=2, execution=None, phases=PhaseSeconds(queued=90.0)
     )
 
     assert statuses(aborted) == [(1000, -2, 0), (1010, 0, 0), (1100, 5, 2)]
 
 
 def test_active_run_has_no_end() -> None:
-    running = replace(LEGACY, status=2, processing=0, ended=None, execution=None, phases=())
+    running = replace(LEGACY, status=2, processing=0, ended=None, execution=None, phases=PhaseSeconds())
 
     assert statuses(running) == [(1000, -2, 0), (1060, 2, 0)]
 
 
 def test_last_of_several_stages_within_a_second_counts() -> None:
-    rejected = replace(LEGACY, status=6, started=None, created=1000.2, ended=1000.9, phases=())
+    rejected = replace(LEGACY, status=6, started=None, created=1000.2, ended=1000.9, phases=PhaseSeconds())
 
     assert statuses(rejected) == [(1001, 6, 2)]
 

@@ -14,7 +14,7 @@ from exporter.k6.errors import BadRequest, DecodeError, Forbidden, NotFound
 from exporter.k6.legacy.client import LegacyClient, is_sorted_descending
 from exporter.k6.pagination import MAX_AHEAD
 from exporter.k6.write import LegacyWriter
-from exporter.model import LoadTest, Phase, Reason, Run, RunList
+from exporter.model import LoadTest, PhaseSeconds, Reason, Run, RunList
 from exporter.simulator import EndStatus, Fault, Options, Phases, Simulator, Timestamps, World, faults
 from tests.support.k6_server import TOKEN, TransportClient
 from tests.support.lab import START
@@ -114,7 +114,7 @@ def test_run_is_parsed() -> None:
         duration=130,
         vus=200,
         execution=120,
-        phases=((Phase.RUNNING, 120),),
+        phases=PhaseSeconds(running=120),
         reason=Reason("thresholds_failed"),
     )
     assert cloud.requests() == [f"GET {RUNS}/{run_id}?{SELECT}"]
@@ -631,7 +631,7 @@ def test_impossible_number_is_unknown() -> None:
 
     [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
 
-    assert (read.duration, read.vus, read.execution, read.phases) == (None, None, None, ())
+    assert (read.duration, read.vus, read.execution, read.phases) == (None, None, None, PhaseSeconds())
     assert read.invalid_fields == ("duration", "vus")
 
 
@@ -649,7 +649,7 @@ def test_run_that_ended_before_its_start_has_no_duration() -> None:
 
     [read] = run(client(lambda _: {"k6-runs": [odd]}).list_runs(7)).runs
 
-    assert (read.execution, read.phases) == (None, ())
+    assert (read.execution, read.phases) == (None, PhaseSeconds())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from exporter.k6.errors import BadRequest, Conflict, DecodeError, Forbidden, NotFound, Unauthorized
 from exporter.k6.v6.client import V6Client
 from exporter.k6.write import V6Writer, WriteTransport
-from exporter.model import LoadTest, Phase, Reason, Run, RunList, TestList
+from exporter.model import LoadTest, PhaseSeconds, Reason, Run, RunList, TestList
 from exporter.simulator import (
     EndStatus,
     Fault,
@@ -163,12 +163,7 @@ def test_run_is_parsed() -> None:
         vus=200,
         execution=120,
         vuh=6.666667,
-        phases=(
-            (Phase.QUEUED, 5.0),
-            (Phase.INITIALIZING, 10.0),
-            (Phase.RUNNING, 120.0),
-            (Phase.PROCESSING, 15.0),
-        ),
+        phases=PhaseSeconds(queued=5.0, initializing=10.0, running=120.0, processing=15.0),
         reason=Reason("thresholds_failed", message="A threshold was crossed: http_req_duration p(95)<500"),
     )
     assert cloud.requests() == [f"GET {RUNS}/{run_id}"]

@@ -14,7 +14,7 @@ from exporter.k6.errors import DecodeError
 from exporter.k6.pagination import decode
 from exporter.k6.v6 import schema as v6_words
 from exporter.k6.v6.schema import RunBody, Schedule, ScheduleBody, TestBody, parse_run, parse_schedule
-from exporter.model import ActiveState, LoadTest, Outcome, Phase, Reason, Run, unrecognized_fields
+from exporter.model import ActiveState, LoadTest, Outcome, PhaseSeconds, Reason, Run, unrecognized_fields
 
 TEN = 1772359200.0  # 2026-03-01T10:00:00Z
 RESULTS = {None: None, "": None, "passed": 0, "failed": 1, "error": 2}
@@ -176,7 +176,7 @@ def test_running_run_is_parsed() -> None:
         vus=10,
         execution=600,
         vuh=6.75,
-        phases=((Phase.INITIALIZING, 10.0),),
+        phases=PhaseSeconds(initializing=10.0),
     )
     assert (read(RUNNING).active_state, read(RUNNING).outcome) == (ActiveState.RUNNING, None)
 
@@ -195,12 +195,7 @@ def test_completed_run_ends_when_its_load_ends() -> None:
         vus=50,
         execution=1800,
         vuh=5.0,
-        phases=(
-            (Phase.QUEUED, 8.0),
-            (Phase.INITIALIZING, 10.0),
-            (Phase.RUNNING, 1800.0),
-            (Phase.PROCESSING, 10.0),
-        ),
+        phases=PhaseSeconds(queued=8.0, initializing=10.0, running=1800.0, processing=10.0),
         reason=Reason("thresholds_failed"),
     )
     assert read(COMPLETED).outcome == Outcome.FAILED
@@ -220,7 +215,7 @@ def test_run_that_failed_validation_never_started() -> None:
         vus=None,
         execution=None,
         vuh=None,
-        phases=(),
+        phases=PhaseSeconds(),
         reason=Reason("code_123", 123, "Validation error"),
     )
     assert read(INVALID).outcome == Outcome.ERROR
@@ -424,7 +419,7 @@ def test_impossible_number_is_unknown() -> None:
 def test_phase_of_centuries_has_no_duration() -> None:
     parsed = lived(("queued", 0), ("initializing", "2999-01-01T00:00:00Z"))
 
-    assert parsed.phases == ()
+    assert parsed.phases == PhaseSeconds()
 
 
 @pytest.mark.parametrize("odd", [True, 5, "running", {}, {"type": "running"}])
@@ -637,7 +632,7 @@ def test_run_that_never_started_has_no_duration() -> None:
 def test_phase_lasts_until_the_next_step(
     steps: Sequence[tuple[object, object]], phases: dict[str, float]
 ) -> None:
-    assert dict(lived(*steps).phases) == phases
+    assert dict(lived(*steps).phases.items()) == phases
 
 
 def test_phase_entered_twice_is_summed() -> None:
@@ -651,7 +646,7 @@ def test_phase_entered_twice_is_summed() -> None:
         ("aborted", 30),
     )
 
-    assert parsed.phases == ((Phase.QUEUED, 17.0), (Phase.INITIALIZING, 4.0), (Phase.RUNNING, 9.0))
+    assert parsed.phases == PhaseSeconds(queued=17.0, initializing=4.0, running=9.0)
     assert parsed.started == TEN + 21
 
 
@@ -667,14 +662,14 @@ def test_phase_entered_twice_is_summed() -> None:
 def test_unsorted_steps_have_no_durations(steps: Sequence[tuple[object, object]]) -> None:
     parsed = lived(*steps, status="completed")
 
-    assert (parsed.phases, parsed.started, parsed.ended) == ((), TEN + 20, TEN + 50)
+    assert (parsed.phases, parsed.started, parsed.ended) == (PhaseSeconds(), TEN + 20, TEN + 50)
 
 
 @pytest.mark.parametrize("invalid", [None, "", "soon", 5.5, [], {}])
 def test_step_without_time_does_not_extend_the_phase_before(invalid: object) -> None:
     parsed = lived(("queued", 0), ("initializing", invalid), ("running", 20), ("completed", 50))
 
-    assert parsed.phases == ((Phase.RUNNING, 30.0),)
+    assert parsed.phases == PhaseSeconds(running=30.0)
 
 
 @pytest.mark.parametrize(
@@ -691,7 +686,7 @@ def test_unparsable_step_affects_no_other_step(step: object) -> None:
 
     parsed = run(status="completed", result="passed", status_history=history)
 
-    assert parsed.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 4.0))
+    assert parsed.phases == PhaseSeconds(queued=5.0, initializing=4.0)
     assert (parsed.started, parsed.ended, parsed.outcome) == (TEN + 9, TEN + 30, Outcome.PASSED)
     assert parsed.invalid_fields == ()
 
@@ -699,7 +694,7 @@ def test_unparsable_step_affects_no_other_step(step: object) -> None:
 def test_unknown_step_ends_the_phase_before() -> None:
     parsed = lived(("queued", 0), ("warming_up", 5), ("initializing", 9), ("running", 20))
 
-    assert parsed.phases == ((Phase.QUEUED, 5.0), (Phase.INITIALIZING, 11.0))
+    assert parsed.phases == PhaseSeconds(queued=5.0, initializing=11.0)
 
 
 def test_test_is_parsed_with_and_without_baseline() -> None:
@@ -799,8 +794,7 @@ def test_mutated_run_is_parsed_or_rejected_never_passed() -> None:
             return
         read_in_all += 1
         assert parsed.outcome != Outcome.PASSED  # no sample passed, and no mutation says so
-        assert len(dict(parsed.phases)) == len(parsed.phases)
-        assert all(length >= 0 for _, length in parsed.phases)
+        assert all(length >= 0 for _, length in parsed.phases.items())
         assert parsed.execution is None or parsed.started is not None
 
     look()
