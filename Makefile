@@ -164,8 +164,8 @@ faults: $(VENV)/dev
 soak: $(VENV)/dev
 	$(BIN)/python -m tests.faults soak --reload
 
-# Also with Prometheus 3 if it is built.
-alert-campaign: tools
+# With Prometheus 3 as well, where Go can build it.
+alert-campaign: tools $(if $(shell command -v go),tools-prometheus-3)
 	$(BIN)/python -m tests.alerts.live
 	test ! -x .tools/prometheus-3 || TEST_PROMETHEUS=3 $(BIN)/python -m tests.alerts.live
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import uvloop
 
@@ -84,13 +86,18 @@ def check_same_facts(urls: Mapping[str, str]) -> int:
 
 
 async def measure(urls: Mapping[str, str], encoding: str, size: Size, pause: float) -> list[Json]:
-    """Latency in turns, so that noise affects all servers; then throughput, one by one."""
+    """Latency in turns, so that noise affects all servers; then throughput, one by one.
+
+    Each round begins with another server, since the first scrape after the pause wakes up this process too.
+    """
     scrapers = {kind: Scraper(url, encoding) for kind, url in urls.items()}
     turns: dict[str, list[list[float]]] = {kind: [] for kind in urls}
+    order = deque(urls)
     for _ in range(size.rounds):
         await asyncio.sleep(pause)
-        for kind, scraper in scrapers.items():
-            turns[kind].append(await scrape_for(scraper, seconds=TURN))
+        for kind in order:
+            turns[kind].append(await scrape_for(scrapers[kind], seconds=TURN))
+        order.rotate()
     for scraper in scrapers.values():
         scraper.close()
     return [
@@ -99,6 +106,12 @@ async def measure(urls: Mapping[str, str], encoding: str, size: Size, pause: flo
             "encoding": encoding,
             "bytes": scrapers[kind].size,
             "after_pause_seconds": spread([first for first, *_ in turns[kind]]),
+            "after_pause_relative": spread(
+                [turn[0] / ours[0] for turn, ours in zip(turns[kind], turns["ours"], strict=True)]
+            ),
+            "back_to_back_relative": spread(
+                [median(turn) / median(ours) for turn, ours in zip(turns[kind], turns["ours"], strict=True)]
+            ),
             "back_to_back_seconds": spread([one for took in turns[kind] for one in took]),
             "connections": size.connections,
             "scrapes_per_second": await throughput(

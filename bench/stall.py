@@ -101,6 +101,8 @@ async def watch(url: str, tests: int, runs: int) -> StallResult:
         began = time.perf_counter()
         poll_result = await made.poller.poll()
         took = time.perf_counter() - began
+        # The end of the poll delays the task too: it must run once more.
+        await asyncio.sleep(2 * TICK)
         watching.cancel()
         received = sum(len(test_update.runs) for test_update in poll_result.updates.values())
         return StallResult(received, made.snapshot().series, took, worst)

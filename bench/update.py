@@ -73,6 +73,9 @@ def measure(size: Fleet) -> list[Json]:
             "ready_seconds": spread([one.state + one.page for one in took[share]]),
             "compression_seconds": spread([one.compression for one in took[share]]),
             "client_python_seconds": spread(renders),
+            "client_python_ratio": spread(
+                [render / (one.state + one.page) for render, one in zip(renders, took[share], strict=False)]
+            ),
         }
         for share in SHARES
     ]

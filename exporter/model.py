@@ -284,14 +284,20 @@ class Run:
         return self.result if self.is_finished else None
 
 
+# Made once: a set of an enumeration takes longer than all the rest of a run.
+KNOWN_STATUSES = frozenset(RunStatus)
+KNOWN_PROCESSING = frozenset(ProcessingStatus)
+KNOWN_RESULTS = frozenset(ResultStatus)
+
+
 def unrecognized_fields(run: Run) -> tuple[str, ...]:
     """Names of the API fields whose value could not be parsed or has a code unknown to this version."""
     coded = (
-        ("run_status", run.status, RunStatus),
-        ("processing_status", run.processing, ProcessingStatus),
-        ("result_status", run.result, ResultStatus),
+        ("run_status", run.status, KNOWN_STATUSES),
+        ("processing_status", run.processing, KNOWN_PROCESSING),
+        ("result_status", run.result, KNOWN_RESULTS),
     )
-    unknown = tuple(name for name, code, known in coded if code is not None and code not in set(known))
+    unknown = tuple(name for name, code, known in coded if code is not None and code not in known)
     return run.invalid_fields + unknown
 
 

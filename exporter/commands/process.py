@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from exporter.web.security import WebConfigMiddleware
 
 T = TypeVar("T")
+
+SWITCH_INTERVAL = 0.0005  # seconds until a thread lets another one run
 
 
 def bind_or_exit(addresses: Sequence[str]) -> list[socket.socket]:
@@ -42,6 +45,8 @@ def load_web_config_or_exit(config: Config) -> "WebConfigMiddleware | None":
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, on uvloop where it is installed."""
+    # Scrapes wait this long, several times, while a thread renders. Python's default is 5 ms.
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         from uvloop import new_event_loop  # noqa: PLC0415 (not on every platform)
     except ImportError:

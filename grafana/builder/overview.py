@@ -122,6 +122,7 @@ def current_tiles() -> list[Panel]:
             unit="s",
             texts={0: (text.DASH, text.GREY)},
             steps=((None, text.GREY), (900, "orange"), (3600, "red")),
+            filled=False,
         ),
     ]
 

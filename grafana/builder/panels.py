@@ -231,6 +231,7 @@ def time_series(
     builder = builder.axis_soft_max(10 if logarithmic else 1) if maximum is None else builder.max(maximum)
     if bars:
         builder = builder.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL).group("A"))
+        builder = builder.max_data_points(48)  # wide enough to see their colours; half an hour each in a day
     if steps:
         # Stronger than other lines, since a step can be short.
         builder = (
@@ -244,9 +245,8 @@ def time_series(
         style = common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.DASHED)
         builder = builder.thresholds(build_thresholds(thresholds)).thresholds_style(style)
     if unit == "none":
-        builder = builder.decimals(
-            0
-        )  # whole numbers; not with "short", which would show 1.2 K and 1.4 K as 1 K
+        # Whole numbers. Not with "short", which would show 1.2 K and 1.4 K as 1 K.
+        builder = builder.decimals(0)
     if min_interval:
         builder = builder.interval(min_interval)
     for one in series:

@@ -21,7 +21,7 @@ interface Variable {
 export async function runQueries(panel: any, width: number, variables: Variable[]): Promise<DataFrame[]> {
   const frames: DataFrame[] = [];
   for (const target of panel.targets ?? []) {
-    const step = chooseStep(width, panel.interval);
+    const step = chooseStep(Math.min(width, panel.maxDataPoints ?? width), panel.interval);
     const expr = replaceVariables(target.expr, step, variables);
     frames.push(
       ...(target.instant
@@ -32,9 +32,9 @@ export async function runQueries(panel: any, width: number, variables: Variable[
   return frames;
 }
 
-/** Seconds between two points, as Grafana chooses them: one for each pixel, rounded, at least the scrape interval. */
-function chooseStep(width: number, least?: string): number {
-  const rounded = rangeUtil.roundInterval((rangeSeconds * 1000) / width) / 1000;
+/** Seconds between two points, as Grafana chooses them: rounded, and at least the scrape interval. */
+function chooseStep(points: number, least?: string): number {
+  const rounded = rangeUtil.roundInterval((rangeSeconds * 1000) / points) / 1000;
   return Math.max(least ? rangeUtil.intervalToSeconds(least) : scrapeSeconds, rounded);
 }
 
