@@ -34,8 +34,8 @@ def self_metric(name: str, *matchers: str) -> str:
 
 def sum_over_shards(name: str) -> str:
     """The sum over shards. If several exporters have the same shard, only the highest value counts."""
-    shard = self_metric("shard_info")
-    return f"sum(max by (job, shard) ({self_metric(name)} * on (job, instance) group_left (shard) {shard}))"
+    values = f"{self_metric(name)} * on (job, instance) group_left (shard) {self_metric('shard_info')}"
+    return f"sum(max by (job, namespace, shard) ({values}))"
 
 
 def rate_by(name: str, by: str, *matchers: str) -> str:

@@ -168,8 +168,9 @@ def seconds_since_poll(selector: str) -> str:
     """Seconds since the last fully successful poll; NaN without exporters.
 
     Of several exporters of a shard the best one counts, since it has all the data; of shards, the worst.
+    As in the alerts, `namespace` distinguishes releases of the same job.
     """
     last = f"k6_cloud_exporter_last_successful_poll_timestamp_seconds{{{selector}}}"
     shard = f"k6_cloud_exporter_shard_info{{{selector}}}"
-    best = f"max by (job, shard) ({last} * on (job, instance) group_left (shard) {shard})"
+    best = f"max by (job, namespace, shard) ({last} * on (job, instance) group_left (shard) {shard})"
     return f"max(time() - {best}) or vector(NaN)"

@@ -20,7 +20,7 @@ PROMETHEUS_SERIES = {
     "scrape_samples_scraped": set[str](),
     "ALERTS": {"alertname", "alertstate", "test_name"},
 }
-TARGET_LABELS = {"job", "instance"}
+TARGET_LABELS = {"job", "namespace", "instance"}
 CREATED_LABELS = {"text", "page", "newest_first"}  # by the expressions themselves
 SUFFIXES = ("_bucket", "_sum", "_count")
 

@@ -170,6 +170,22 @@ def test_data_age_is_not_drawn_before_the_first_poll(
     assert_value(promtool, tmp_path, query.with_variables(), samples, at="30m", expected=age)
 
 
+@pytest.mark.parametrize(("title", "shown"), [("Data age", 1200), ("Tests", 5)])
+def test_releases_of_one_job_do_not_mask_each_other(
+    promtool: str, tmp_path: Path, title: str, shown: float
+) -> None:
+    """They differ in the namespace, as on Kubernetes. Only the first is up to date."""
+    samples = {}
+    for namespace, last, tests in (("a", "1800x60", "3x60"), ("b", "600x60", "2x60")):
+        target = f'job="k6", namespace="{namespace}", instance="{namespace}"'
+        samples[f"k6_cloud_exporter_last_successful_poll_timestamp_seconds{{{target}}}"] = last
+        samples[f"k6_cloud_exporter_tests{{{target}}}"] = tests
+        samples[f'k6_cloud_exporter_shard_info{{{target}, shard="0"}}'] = "1x60"
+    query = find_query("k6-cloud-exporter", title, "by (job")
+
+    assert_value(promtool, tmp_path, query.with_variables(), samples, at="30m", expected=[shown])
+
+
 def test_quantiles_without_observations_are_left_out() -> None:
     """They are NaN, with which a graph is empty."""
     quantiles = [query.expr for query in panel_queries() if "histogram_quantile" in query.expr]

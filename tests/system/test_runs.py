@@ -154,7 +154,8 @@ def test_serving_imports_no_writing_code_and_no_rich(cloud: Cloud) -> None:
 
     assert {"exporter.cli", "exporter.commands.serve.run", "exporter.k6.v6.client"} <= imported
     assert not {name for name in imported if name.split(".")[0] in ("rich", "pygments")}
-    assert not {name for name in imported if name.startswith(("exporter.simulator", "exporter.k6.write"))}
+    unused = ("exporter.simulator", "exporter.k6.write", "exporter.web.security")
+    assert not {name for name in imported if name.startswith(unused)}
     commands = {name.split(".")[2] for name in imported if name.startswith("exporter.commands.")}
     assert not commands & {"backfill", "check", "demo", "once", "simulator"}
     runs = {name for name in imported if name.startswith("exporter.commands.runs.")}
