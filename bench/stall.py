@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -79,6 +80,7 @@ async def watch(url: str, tests: int, runs: int) -> StallResult:
     settings = {"url": url, "stack": 1, "requests_per_minute": 100_000}
     config = Config.model_validate({"api": settings})
     async with create_exporter(config, Secret(TOKEN), clock=Clock(time=lambda: NOW)) as made:
+        gc.freeze()  # as `serve` does
         await made.poller.poll()
         # As if the newest runs were unknown: the next list starts just before the last `runs` of them.
         back = NOW - (4 - (RUNS - 1) - (tests - runs) / tests) * HOUR
