@@ -80,7 +80,7 @@ class Exporter:
         self.scheduler = PollScheduler(self.poller, clock)
         self.wake: Callable[[float], None] = self.scheduler.trigger
         self.next_poll = self.scheduler.next_poll
-        self._snapshot = self._empty_snapshot
+        self._snapshot, self._snapshot_of = self._empty_snapshot, self._exposition
         self._heartbeat = clock.monotonic()
         # At the time of the scrape: if polls cease for any reason, nothing else would change these.
         self_metrics.up.set_function(self._is_up)
@@ -202,7 +202,8 @@ class Exporter:
         exposition, snapshot = await asyncio.to_thread(self._render, state)
 
         def show() -> None:
-            self._exposition, self._snapshot = exposition, snapshot
+            self._exposition = self._snapshot_of = exposition
+            self._snapshot = snapshot
             # A scrape must not combine the new series with self-metrics from before the poll.
             self._refresh_self_metrics()
             self._heartbeat = self._clock.monotonic()
@@ -211,11 +212,8 @@ class Exporter:
 
     def _render(self, state: State) -> tuple[Exposition, Snapshot]:
         exposition = self._exposition.update(state)
-        # The same blocks need not be compressed again.
-        is_same = (exposition.groups, exposition.project_blocks) == (
-            self._exposition.groups,
-            self._exposition.project_blocks,
-        )
+        # The same page need not be compressed again. After a reload it has other families.
+        is_same = exposition.has_same_page(self._snapshot_of)
         return exposition, self._snapshot if is_same else build_snapshot(exposition)
 
     def _liveness_problem(self) -> str | None:

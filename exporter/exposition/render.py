@@ -77,6 +77,15 @@ class Exposition:
             for number, block in enumerate(before)
         )
 
+    def has_same_page(self, other: "Exposition") -> bool:
+        """Whether both have the same families and blocks, and so the same bytes."""
+        return (self.families, self.project_families, self.groups, self.project_blocks) == (
+            other.families,
+            other.project_families,
+            other.groups,
+            other.project_blocks,
+        )
+
     def text(self) -> tuple[bytes, ...]:
         """The exposition in text format 0.0.4, in parts."""
         return self._add_metadata(format_text_metadata)

@@ -51,6 +51,18 @@ def test_reload_adds_and_removes_tests_at_the_next_poll(api: dict[str, Any]) -> 
         assert tracked(lab) == {second}
 
 
+def test_reload_that_selects_no_test_removes_all_series() -> None:
+    world, first, _ = two_tests()
+    with Lab(world, **only(first)) as lab:
+        lab.poll()
+        assert tracked(lab) == {first}
+        # All shards but one have no series of projects either.
+        lab.reload(sharding={"shard": 1, "total": 2}, **only(first + 10**9))
+        lab.at(1).poll()
+
+        assert lab.page() == ""
+
+
 def test_counts_survive_a_reload() -> None:
     world, first, second = two_tests()
     with Lab(world, **only(first)) as lab:
