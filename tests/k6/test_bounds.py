@@ -18,7 +18,7 @@ from exporter.k6.coerce import MAX_TEXT
 from exporter.k6.decoding import MAX_BYTES, MAX_VALUES
 from exporter.k6.errors import ApiError, DecodeError, ServerError, Unauthorized
 from exporter.k6.legacy.client import LegacyClient
-from exporter.k6.pagination import MAX_ITEMS
+from exporter.k6.pagination import MAX_ITEMS, PARSED_AT_ONCE
 from exporter.k6.transport import MAX_CHECKED_ON_LOOP
 from exporter.k6.v6.client import V6Client
 from exporter.nesting import MAX_NESTING
@@ -272,6 +272,21 @@ def test_large_body_is_checked_in_a_thread(size: int, is_in_thread: bool) -> Non
     asyncio.run(scene())
 
     assert bool(ran) is is_in_thread
+
+
+@pytest.mark.parametrize(
+    ("api", "page"),
+    [(LegacyClient, b'{"k6-runs": [%s]}'), (V6Client, b'{"value": [%s]}')],
+    ids=["legacy", "v6"],
+)
+def test_scrapes_are_served_while_a_page_is_parsed(
+    api: type[LegacyClient] | type[V6Client], page: bytes
+) -> None:
+    client = served(page % b",".join([b"1"] * 1000))
+
+    client.run(api(client.transport).list_newest_runs(7, 1000))
+
+    assert client.pauses.count(0) == 1000 / PARSED_AT_ONCE
 
 
 @pytest.mark.parametrize(("read", "page"), READERS)

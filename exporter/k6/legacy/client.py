@@ -222,8 +222,7 @@ class LegacyClient:
                     body = await self._transport.get(endpoint, documented_params(endpoint, params))
                     self._accepts[endpoint] = False
                 page = request.page_type([]) if body is None else decode(body, request.page_type, endpoint)
-                collector.check_limit(page.items)
-                collector.add(page.items)
+                await collector.add(page.items, self._transport.yield_to_loop)
                 total = to_int_or_none(page.meta.count) if page.meta else None
                 # A count alone does not end a full page: it may be the length of the page.
                 has_all = total is not None and len(collector) >= total

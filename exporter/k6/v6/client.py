@@ -53,7 +53,6 @@ PROJECT_LIMITS = "/cloud/v6/project-limits"
 PAGE_SIZE = 1000  # the maximum
 # The parameters that we take from a next link. We know the others, because we sent them.
 PAGE_PARAMS = ("$skip", "$skiptoken", "$top")
-PARSED_AT_ONCE = 25  # items before scrapes can be served: about two milliseconds
 MAX_LINK = 2000  # characters; no server accepts a longer URL
 
 
@@ -104,8 +103,7 @@ class V6Client:
         collector = PageCollector(
             TEST_RUNS, lambda raw: parse_run(decode(raw, RunBody, TEST_RUNS), of_test=test_id)
         )
-        collector.check_limit(page.value)
-        collector.add(page.value)
+        await collector.add(page.value, self._transport.yield_to_loop)
         return RunList(tuple(collector.items.values()), tuple(collector.skipped.values()))
 
     async def read_run(self, run_id: int) -> Run:
@@ -163,10 +161,7 @@ class V6Client:
             body = await self._transport.get(endpoint, [*params, *page_params], **ids)
             page = decode(body, Page, endpoint)
             known = len(collector)
-            collector.check_limit(page.value)
-            for start in range(0, len(page.value), PARSED_AT_ONCE):
-                collector.add(page.value[start : start + PARSED_AT_ONCE])
-                await self._transport.yield_to_loop()
+            await collector.add(page.value, self._transport.yield_to_loop)
             on_first_page = len(collector.items) if page_number == 1 else on_first_page
             is_last = not page.next_link
             if is_last or len(collector) == known:
