@@ -13,7 +13,7 @@ import struct
 import sys
 from pathlib import Path
 
-from exporter import cli  # noqa: F401  (as in exporter/__main__.py: all commands are loaded)
+from exporter import cli  # noqa: F401  (as in exporter/__main__.py)
 from exporter.clock import Clock
 from exporter.commands.process import run_async
 from exporter.commands.serve.run import serve_exporter

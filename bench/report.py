@@ -223,7 +223,7 @@ def start_targets(row: Row) -> Iterable[Target]:
         "An idle exporter: at most 8 MiB above a process that only imports the same libraries",
         f"{above / 2**20:.1f} MiB",
         above <= 8 * 2**20,
-        "most of it is for the schema of the configuration and the template of the status page",
+        "most of it is for the schema of the configuration",
     )
 
 

@@ -222,8 +222,8 @@ class Transport:
             # Last, right before the request: slots that are taken early would end in a burst.
             await self._wait_for_slot()
             path = endpoint.format(**ids)
-            every = self._authorize() | self._stack.headers()
-            request = self._client.build_request(method, path, params, {**every, **headers}, connection)
+            common = self._authorize() | self._stack.headers()
+            request = self._client.build_request(method, path, params, {**common, **headers}, connection)
             query = "&".join(f"{name}={value}" for name, value in params)
             exchange = Exchange(endpoint, f"{path}?{query}" if query else path, attempt, request)
             request.extensions["trace"] = exchange.trace
