@@ -41,7 +41,7 @@ def test_condition_can_disable_the_chart(parent: Path, program: str) -> None:
 @pytest.mark.parametrize("program", HELMS)
 def test_globals_of_the_parent_apply_to_all_pods(parent: Path, program: str) -> None:
     values = {
-        "global": {"imageRegistry": "mirror.example.com", "imagePullSecrets": ["mirror", {"name": "other"}]},
+        "global": {"imageRegistry": "mirror.example.com/", "imagePullSecrets": ["mirror", {"name": "other"}]},
         CHART.name: with_secret(imagePullSecrets=[{"name": "mine"}, "mirror"], image={"registry": "quay.io"}),
     }
     rendered = objects(values, program=program, chart=parent)

@@ -254,6 +254,8 @@ def test_helm_3_rejects_a_misspelled_value() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("fullnameOverride", "Bad_Name"),
+        ("nameOverride", "-k6"),
         ("replicas", 2),
         ("sharding.total", 0),
         ("containerPort", 70000),

@@ -94,7 +94,7 @@ metadata:
 
 {{- define "k6-cloud-exporter.image" -}}
 {{- $tag := include "k6-cloud-exporter.imageTag" . -}}
-{{- $image := printf "%s/%s" (.Values.global.imageRegistry | default .Values.image.registry) .Values.image.repository -}}
+{{- $image := printf "%s/%s" (.Values.global.imageRegistry | default .Values.image.registry | trimSuffix "/") .Values.image.repository -}}
 {{- if or $tag (not .Values.image.digest) -}}
 {{- $image = printf "%s:%s" $image ($tag | default .Chart.AppVersion) -}}
 {{- end -}}

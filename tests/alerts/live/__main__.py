@@ -15,6 +15,7 @@ from typing import Any
 from tests.alerts.live import report
 from tests.alerts.live.campaign import run
 from tests.alerts.live.scenarios import list_scenarios
+from tests.alerts.live.stage import ROOT
 from tests.support.programs import require_program
 
 
@@ -56,10 +57,14 @@ def main() -> int:
 
 
 def read_version(prometheus: str) -> str:
-    """The version as the program prints it."""
+    """The version as the program prints it, or that of our Go module: `go build` sets none."""
     printed = subprocess.run([prometheus, "--version"], capture_output=True, text=True, check=True)
-    found = re.search(r"version (\d+\.\d+\.\d+)", printed.stdout + printed.stderr)
-    return found[1] if found else "of unknown version"
+    if found := re.search(r"version (\d+\.\d+\.\d+)", printed.stdout + printed.stderr):
+        return found[1]
+    module = (ROOT / "tests" / "system" / "prometheus_3" / "go.mod").read_text(encoding="utf-8")
+    found = re.search(r"prometheus/prometheus v0\.(\d)(\d\d)\.(\d+)", module)  # v0.313.5 is 3.13.5
+    assert found
+    return f"{found[1]}.{int(found[2])}.{found[3]}"
 
 
 if __name__ == "__main__":
