@@ -139,6 +139,7 @@ def scrape_targets(rows: Sequence[Row]) -> Iterable[Target]:
             f"{page}: at most 1.3 times the time of a static file of the same bytes, {text}",
             measured,
             times <= 1.3,
+            "most of it is for waking two processes, which varies more than the difference",
         )
 
 
@@ -150,6 +151,7 @@ def update_target(rows: Sequence[Row]) -> Target:
         "time that prometheus-client needs to render it",
         f"1/{times:.0f}",
         times > 100,
+        f"the state and the page take {seconds(row['ready_seconds']['median'])}",
     )
 
 
@@ -199,6 +201,7 @@ def other_targets(results: Results) -> Iterable[Target]:
         "Longest stall of the event loop with 1,000 new v6 runs and 100,000 series: under 10 ms",
         spread(stall),
         stall["max"] < 0.01,
+        "the JSON of the page is decoded in one call, and other threads hold the interpreter lock",
     )
     if results.get("flood"):
         slowest = max(row["scrape_seconds"]["max"] for row in results["flood"])
