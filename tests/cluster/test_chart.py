@@ -13,7 +13,7 @@ from tests.cluster.cluster import Release
 from tests.support.chart import CI, HELMS, OF_OPERATOR, Tree, ci, objects, with_secret
 from tests.support.processes import eventually
 
-RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "320Mi"}}
+RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
 # Each pod in a namespace with such a quota must set all four.
 QUOTA = {"requests.cpu": "2", "requests.memory": "1Gi", "limits.cpu": "4", "limits.memory": "2Gi"}
 CHANGED = "example.com/changed"
