@@ -50,11 +50,11 @@ def run_pytest(*arguments: str, ignored: str = "", **environ: str) -> subprocess
 def test_signals_ignored_by_the_shell_reach_children(processes: tuple[str, ...]) -> None:
     if "--numprocesses=1" in processes:
         pytest.importorskip("xdist")
-    selected = ("tests/system/test_runs.py", "-k", "ctrl_c")
+    selected = ("tests/system/test_runs.py", "-k", "signal_leaves")
 
     done = run_pytest(*processes, *selected, ignored="INT HUP QUIT TERM")
 
-    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout
+    assert (done.returncode, "2 passed" in done.stdout) == (0, True), done.stdout
 
 
 def test_variables_of_the_shell_do_not_reach_tests() -> None:
