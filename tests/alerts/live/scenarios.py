@@ -150,8 +150,11 @@ def exporter_down(name: str, minutes: float, *expected: Expected) -> Scenario:
     return Scenario(name, end + LAST, play, (*alerts_on_tests(end), *expected))
 
 
-def ha_pair() -> Scenario:
-    """Two exporters of one job watch the same tests; the first is down for half an hour."""
+def ha_pair(name: str, *expected: Expected, in_outage: bool = False) -> Scenario:
+    """Two exporters of one job watch the same tests; the first is down for half an hour.
+
+    With `in_outage`, k6 Cloud is down at the same time, and neither alert hides the other.
+    """
     end = FAULT + 30 + SETTLED
 
     def play(stage: Stage) -> None:
@@ -162,41 +165,16 @@ def ha_pair() -> Scenario:
         stage.start()
         stage.wait_until(FAULT)
         first.stop()
+        if in_outage:
+            cloud.fail(faults.error(503))
         stage.wait_until(FAULT + 30)
+        if in_outage:
+            cloud.heal()
         first.start()
         stage.wait_until(end + LAST)
 
     down = from_to("ExporterDown", "exporter-0", FAULT + 5, FAULT + 30)
-    return Scenario(
-        "one exporter of a pair is down for 30 minutes", end + LAST, play, (*alerts_on_tests(end), *down)
-    )
-
-
-def ha_pair_in_outage() -> Scenario:
-    """One exporter of a pair is down when k6 Cloud is down as well. Neither alert hides the other."""
-    end = FAULT + 30 + SETTLED
-
-    def play(stage: Stage) -> None:
-        cloud = stage.add_cloud()
-        add_tests(cloud, end)
-        first = stage.add_exporter(cloud, "exporter-0")
-        stage.add_exporter(cloud, "exporter-1")
-        stage.start()
-        stage.wait_until(FAULT)
-        first.stop()
-        cloud.fail(faults.error(503))
-        stage.wait_until(FAULT + 30)
-        cloud.heal()
-        first.start()
-        stage.wait_until(end + LAST)
-
-    down = from_to("ExporterDown", "exporter-0", FAULT + 5, FAULT + 30)
-    return Scenario(
-        "one exporter of a pair and k6 Cloud are down for 30 minutes",
-        end + LAST,
-        play,
-        (*alerts_on_tests(end), *stale(30), *down),
-    )
+    return Scenario(name, end + LAST, play, (*alerts_on_tests(end), *expected, *down))
 
 
 def rename() -> Scenario:
@@ -365,8 +343,8 @@ def list_scenarios() -> Iterator[Scenario]:
         30,
         *from_to("ExporterDown", "exporter-0", FAULT + 5, FAULT + 30),
     )
-    yield ha_pair()
-    yield ha_pair_in_outage()
+    yield ha_pair("one exporter of a pair is down for 30 minutes")
+    yield ha_pair("one exporter of a pair and k6 Cloud are down for 30 minutes", *stale(30), in_outage=True)
     yield two_releases()
     yield rename()
     yield deletion()
