@@ -30,8 +30,6 @@ class Connection(asyncio.Protocol):
         await self._done
         if self._parser.get_status_code() != 200:
             raise RuntimeError(f"the server returned {self._parser.get_status_code()}")
-        if not self._parser.should_keep_alive():
-            self.transport.close()
         return self._size
 
     def data_received(self, data: bytes) -> None:
@@ -41,6 +39,9 @@ class Connection(asyncio.Protocol):
         self._size += len(part)
 
     def on_message_complete(self) -> None:
+        # Here, since the parser forgets the headers of a complete response.
+        if not self._parser.should_keep_alive():
+            self.transport.close()
         self._done.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
