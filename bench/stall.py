@@ -8,7 +8,9 @@ import gc
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+
+from msgspec.structs import replace
 
 from bench.fake_cloud import TOKEN, Plan
 from bench.fleet import HOUR, NOW, RUNS

@@ -1,14 +1,17 @@
 """Tests and runs as immutable values, the same for both API versions.
 
+They are structs of msgspec that the garbage collector leaves out (`gc=False`): no value refers to itself, so
+reference counting frees them all. Otherwise each full collection would look at every run, while scrapes wait.
+
 Timestamps are Unix seconds, durations are seconds. None means that the API did not provide the value.
 The codes are those of the legacy API, which distinguishes more states than v6:
 https://grafana.com/docs/grafana-cloud/testing/k6/reference/cloud-rest-api/deprecated-rest-api/test-runs/
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+
+from msgspec import Struct, field
 
 MAX_CANDIDATES = 10  # tests or projects of one name that are listed
 
@@ -79,7 +82,7 @@ class Phase(StrEnum):
     PROCESSING = "processing"
 
 
-class PhaseSeconds(NamedTuple):
+class PhaseSeconds(Struct, frozen=True, gc=False):
     """The durations of the completed phases of a run in seconds; None if not completed, or not known."""
 
     queued: float | None = None
@@ -89,7 +92,8 @@ class PhaseSeconds(NamedTuple):
 
     def items(self) -> Iterator[tuple[Phase, float]]:
         """Each completed phase with its duration."""
-        for phase, seconds in zip(Phase, self, strict=True):
+        durations = (self.queued, self.initializing, self.running, self.processing)
+        for phase, seconds in zip(Phase, durations, strict=True):
             if seconds is not None:
                 yield phase, seconds
 
@@ -134,8 +138,7 @@ STILL_PROCESSING = frozenset({ProcessingStatus.NOT_STARTED, ProcessingStatus.PRO
 INCONCLUSIVE = frozenset({Outcome.ABORTED, Outcome.NONE})
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True, gc=False):
     """Why a run did not pass.
 
     `word` is one of a limited number of label values, `code` and `message` are those of k6 Cloud. The message
@@ -148,8 +151,7 @@ class Reason:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectLimits:
+class ProjectLimits(Struct, frozen=True, gc=False):
     """Limits of a project: virtual user hours in a month, virtual users and seconds of a test (v6 only)."""
 
     vuh_per_month: float | None = None
@@ -157,8 +159,7 @@ class ProjectLimits:
     duration: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True, gc=False):
     """A project of k6 Cloud. `folder_uid` is its folder in Grafana, `labels` are sorted by name (v6 only)."""
 
     id: int
@@ -168,8 +169,7 @@ class Project:
     limits: ProjectLimits = ProjectLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class LoadTest:
+class LoadTest(Struct, frozen=True, gc=False):
     """A load test of k6 Cloud.
 
     `last_run_id` is the newest run according to the list of tests (legacy only). `next_run` is the next
@@ -185,8 +185,7 @@ class LoadTest:
     is_schedule_active: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UnresolvedEntry:
+class UnresolvedEntry(Struct, frozen=True, gc=False):
     """An entry of the setting `tests` that selects no test.
 
     None matches it, or it has the `name` of several tests, or that of several projects, which are the
@@ -210,8 +209,7 @@ class UnresolvedEntry:
         return f"{self.entry}: {len(self.candidates)} {kind} have this name: {text}"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True, gc=False):
     """One execution of a test.
 
     `status`, `processing` and `result` are codes of the enumerations above; an unknown code stays an int, so
@@ -301,8 +299,7 @@ def unrecognized_fields(run: Run) -> tuple[str, ...]:
     return run.invalid_fields + unknown
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedItem:
+class SkippedItem(Struct, frozen=True, gc=False):
     """An item of a response that could not be used.
 
     `reason` is a label value, "invalid" (not parseable) or "unexpected" (not requested); `description` is for
@@ -313,8 +310,7 @@ class SkippedItem:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunList:
+class RunList(Struct, frozen=True, gc=False):
     """The runs of one list request, in no particular order.
 
     Runs that start or are deleted while pages are fetched shift the items between pages, so a list can miss
@@ -336,8 +332,7 @@ class RunList:
         return run.sort_key[0] > self.complete_since or self.complete_since == float("-inf")
 
 
-@dataclass(frozen=True, slots=True)
-class TestList:
+class TestList(Struct, frozen=True, gc=False):
     """The tests of one list request; `is_complete` is False if some may be missing."""
 
     tests: tuple[LoadTest, ...] = ()
@@ -345,8 +340,7 @@ class TestList:
     is_complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectList:
+class ProjectList(Struct, frozen=True, gc=False):
     """Projects of the token; `is_complete` is False if the API announced more than it delivered."""
 
     projects: Mapping[int, Project] = field(default_factory=dict)

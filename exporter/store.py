@@ -6,7 +6,11 @@ a lock while the next one is built, and an unchanged part is recognized by being
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.model import (
     INCONCLUSIVE,
@@ -28,8 +32,7 @@ NO_IDS: frozenset[int] = frozenset()
 MAX_RECENT_OUTCOMES = 10  # finished runs of a test whose outcome is kept, for the status page
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionPolicy:
+class RetentionPolicy(Struct, frozen=True, gc=False):
     """How much is kept: the settings runs.keep, runs.max_age and poll.stale_after.
 
     `keep` is the number of finished runs of each test, and `max_age` the age in seconds, up to which they are
@@ -41,8 +44,7 @@ class RetentionPolicy:
     stale_after: float = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class TestUpdate:
+class TestUpdate(Struct, frozen=True, gc=False):
     """What one poll fetched about one test.
 
     `runs` are the runs in their current state; a run that is not among them is unchanged. `deleted_run_ids`
@@ -94,8 +96,7 @@ class StateUpdate:
         return self.now if self.server_time is None else min(self.now, self.server_time)
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
+class RunSummary(Struct, frozen=True, gc=False):
     """What is kept of a finished run that is itself no longer kept. Times are in Unix seconds.
 
     It takes a twentieth of the memory of a Run.
@@ -112,16 +113,14 @@ class RunSummary:
         return (self.created if self.created is not None else float("-inf"), self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Streak:
+class Streak(Struct, frozen=True, gc=False):
     """Failed runs in a row, 0 after a pass: how many, and when the first of them ended (Unix seconds)."""
 
     failures: int = 0
     since: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TestState:
+class TestState(Struct, frozen=True, gc=False):
     """A test with its runs and counts.
 
     - `runs`: all active runs and the newest finished ones, newest first.
@@ -370,8 +369,7 @@ def latest_pass_time(previous: float | None, runs: Iterable[Run]) -> float | Non
     return max((time for time in (previous, *times) if time is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True, gc=False):
     """Everything that is known. Tests are identified by id.
 
     - `members`: the tests to watch.
@@ -388,13 +386,13 @@ class State:
     """
 
     retention: RetentionPolicy = RetentionPolicy()
-    members: Mapping[int, LoadTest] = field(default_factory=dict)
-    tests: Mapping[int, TestState] = field(default_factory=dict)
+    members: Mapping[int, LoadTest] = msgspec.field(default_factory=dict)
+    tests: Mapping[int, TestState] = msgspec.field(default_factory=dict)
     unresolved: tuple[UnresolvedEntry, ...] = ()
-    projects: Mapping[int, Project] = field(default_factory=dict)
+    projects: Mapping[int, Project] = msgspec.field(default_factory=dict)
     updated_at: float | None = None
     list_since: float | None = None
-    unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
+    unconfirmed_since: Mapping[int, float] = msgspec.field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
 
     def members_after(self, poll: StateUpdate) -> Mapping[int, LoadTest]:

@@ -1,8 +1,9 @@
 """How polls change the state."""
 
-from dataclasses import replace
+import gc
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.model import LoadTest, Outcome, PhaseSeconds, Project, Run
 from exporter.store import RetentionPolicy, RunSummary, State, StateUpdate, Streak, TestUpdate
@@ -158,6 +159,22 @@ def test_apply_does_not_modify_the_state() -> None:
 
     assert state.tests == {7: before}
     assert before.runs == (RUNNING,)
+
+
+def test_full_garbage_collection_looks_at_no_run() -> None:
+    state = State().apply(poll(RUNNING)).apply(poll(PASSED, run(9, created=150.0)))
+    gc.collect()  # untracks tuples without tracked items
+
+    test_state = state.tests[7]
+    values = [
+        state.tests,
+        test_state,
+        test_state.test,
+        test_state.runs,
+        *test_state.runs,
+        test_state.runs[0].phases,
+    ]
+    assert not any(gc.is_tracked(value) for value in values)
 
 
 def test_removed_test_is_forgotten() -> None:

@@ -5,7 +5,8 @@ https://github.com/grafana/k6-operator (pkg/cloud) and https://github.com/grafan
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.model import STILL_PROCESSING, ProcessingStatus, Reason, ResultStatus, Run, RunStatus
 

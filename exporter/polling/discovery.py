@@ -1,7 +1,8 @@
 """Which tests the selector matches. Where a request fails, the tests it was for stay as they were."""
 
 from collections.abc import Collection
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.k6.errors import ApiError, DecodeError, NotFound
 from exporter.k6.legacy.client import LegacyClient

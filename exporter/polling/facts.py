@@ -5,7 +5,8 @@ Not every token has access to them, and nothing else depends on them. What canno
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.k6.errors import ApiError, Unauthorized
 from exporter.k6.v6.client import V6Client

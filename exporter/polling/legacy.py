@@ -8,7 +8,9 @@ test with active runs.
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from exporter.k6.errors import ApiError, BadRequest, DecodeError, NotFound
 from exporter.k6.legacy.client import PROJECTS, RUNS, LegacyClient, batched

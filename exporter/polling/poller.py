@@ -5,7 +5,9 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized

@@ -1,7 +1,9 @@
 """The result of a poll. It is filled in as responses arrive, so that a poll cut short keeps what it has."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from exporter.k6.errors import ApiError
 from exporter.k6.reasons import redact_reason
@@ -31,8 +33,8 @@ class PollResult(StateUpdate):
 
     def redact(self, redact: Callable[[str], str]) -> None:
         """Removes secrets from every sentence."""
-        self.failures = [replace(failure, message=redact(failure.message)) for failure in self.failures]
-        self.skipped = [replace(skipped, description=redact(skipped.description)) for skipped in self.skipped]
+        self.failures = [Failure(failure.reason, redact(failure.message)) for failure in self.failures]
+        self.skipped = [SkippedItem(skipped.reason, redact(skipped.description)) for skipped in self.skipped]
         for id_, test_update in self.updates.items():
             runs = tuple(redact_reason(run, redact) for run in test_update.runs)
             self.updates[id_] = replace(test_update, runs=runs)

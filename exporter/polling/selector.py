@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from exporter.model import LoadTest, Project, UnresolvedEntry
 from exporter.polling.sharding import ALONE, Shard
 from exporter.regex import Regex
@@ -101,7 +103,7 @@ class Selector:
 
     def with_alias(self, test: LoadTest) -> LoadTest:
         """The test, named by its alias if it has one."""
-        return replace(test, name=self.tests.get(test.id) or test.name)
+        return structs.replace(test, name=self.tests.get(test.id) or test.name)
 
 
 def find_candidates(rule: Rule, tests: Collection[LoadTest]) -> tuple[LoadTest, ...]:

@@ -8,8 +8,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
+
+from msgspec.structs import replace
 
 from exporter.k6.errors import BadRequest, DecodeError, NotFound
 from exporter.k6.v6.client import RUNS, V6Client

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
@@ -246,7 +247,7 @@ def test_new_and_removed_tests_change_their_groups_only(ids: Sequence[int]) -> N
 @pytest.mark.parametrize("family", [*TABLE, *PROJECT_TABLE], ids=lambda family: family.name)
 def test_family_declares_the_labels_of_its_samples(family: Family) -> None:
     run = Run(1, 7, 3, 2, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, phases=PhaseSeconds(running=5.0))
-    failed = replace(run, id=2, result=1, created=2.0)
+    failed = structs.replace(run, id=2, result=1, created=2.0)
     test = LoadTest(7, "x", next_run=1.0, is_schedule_active=True)
     test_state = (
         State().apply(StateUpdate(monotonic=0, now=2, updates={7: TestUpdate(test, (failed, run))})).tests[7]

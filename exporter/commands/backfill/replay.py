@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from exporter.commands.backfill.options import BackfillOptions
 from exporter.commands.backfill.timeline import run_timeline
 from exporter.model import LoadTest, Run
@@ -67,7 +69,7 @@ def group_by_time(runs: Iterable[Run], options: BackfillOptions) -> list[tuple[f
 def initial_state(test: LoadTest, runs: tuple[Run, ...], retention: RetentionPolicy, now: float) -> TestState:
     """The state before the first snapshot; runs that finished before the range are not counted."""
     # The API has only the current schedule and last run of the test, not earlier ones.
-    unscheduled = replace(test, next_run=None, last_run_id=None)
+    unscheduled = structs.replace(test, next_run=None, last_run_id=None)
     return create_test_state(TestUpdate(unscheduled, runs), retention, now)
 
 
@@ -87,7 +89,9 @@ def heartbeat_snapshots(
 def with_active_runs(test_state: TestState, changed: Iterable[int] = ()) -> TestState:
     """The state, exposing only runs that are active or have changed."""
     shown = {run.id for run in test_state.active_runs} | set(changed)
-    return replace(test_state, exposed_runs=tuple(run for run in test_state.exposed_runs if run.id in shown))
+    return structs.replace(
+        test_state, exposed_runs=tuple(run for run in test_state.exposed_runs if run.id in shown)
+    )
 
 
 def clip(snapshots: Iterable[HistorySnapshot], since: float, until: float) -> Iterator[HistorySnapshot]:

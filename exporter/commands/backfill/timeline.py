@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.model import Phase, PhaseSeconds, ProcessingStatus, Run, RunStatus
 

@@ -1,9 +1,9 @@
 """Watching a run until it ends: when to fetch it, and what to show meanwhile."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Self
 
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text

@@ -1,6 +1,6 @@
 """The stages of a run, derived from what the API returns after its end."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from exporter.commands.backfill.timeline import has_timestamps, run_timeline
 from exporter.model import PhaseSeconds, ProcessingStatus, Reason, ResultStatus, Run, RunStatus
@@ -52,7 +52,7 @@ def test_stage_has_no_values_of_later_stages() -> None:
     assert (stages[1030].started, stages[1060].started) == (None, 1060)
     assert stages[1060].ended is stages[1060].execution is stages[1060].vuh is stages[1060].result is None
     assert (stages[1660].ended, stages[1660].is_finished, stages[1660].final_result) == (1660, False, None)
-    assert stages[1660].phases == V6.phases._replace(processing=None)
+    assert stages[1660].phases == replace(V6.phases, processing=None)
     assert stages[1685] == V6
 
 
