@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from exporter.formatting import escape_unprintable, format_list
-from exporter.model import Outcome
+from exporter.model import LoadTest, Outcome, Run
 from exporter.polling.result import PollResult
 from exporter.store import State, find_newly_finished
 
@@ -37,10 +37,10 @@ def log_discovery(before: State, after: State, redact: Callable[[str], str]) -> 
         log.info("tests changed", extra={"tests": len(new), **fields})
 
 
-def log_finished_runs(poll_result: PollResult, before: State, redact: Callable[[str], str]) -> None:
-    """Logs the runs that have finished without a pass since the state before the poll.
+def find_unsuccessful_runs(poll_result: PollResult, before: State) -> list[tuple[LoadTest, Run]]:
+    """The runs that have finished without a pass since the state before the poll, by id, with their tests.
 
-    Runs that had already finished when their test was first fetched are not logged.
+    Runs that had already finished when their test was first fetched are not among them.
     """
     finished = [
         (before.tests[id_].test, run)
@@ -49,7 +49,11 @@ def log_finished_runs(poll_result: PollResult, before: State, redact: Callable[[
         for run in find_newly_finished(before.tests[id_], {run.id: run for run in test_update.runs}.values())
         if run.outcome != Outcome.PASSED
     ]
-    finished.sort(key=lambda pair: pair[1].id)
+    return sorted(finished, key=lambda pair: pair[1].id)
+
+
+def log_unsuccessful_runs(finished: Sequence[tuple[LoadTest, Run]], redact: Callable[[str], str]) -> None:
+    """Logs runs that have finished without a pass."""
     for test, run in finished[:MAX_RUNS]:
         fields = {
             "test_id": test.id,

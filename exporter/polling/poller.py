@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.k6.errors import ApiError, DecodeError, RequestTimeout, Unauthorized
-from exporter.model import Run, unrecognized_fields
-from exporter.polling.events import log_discovery, log_finished_runs, log_poll
+from exporter.model import LoadTest, Run, unrecognized_fields
+from exporter.polling.events import find_unsuccessful_runs, log_discovery, log_poll, log_unsuccessful_runs
 from exporter.polling.legacy import LegacySource
 from exporter.polling.result import Failure, PollResult
 from exporter.polling.v6 import V6Source
@@ -52,6 +52,19 @@ class PollConfig:
         stale when the next one ends.
         """
         return (self.retention.stale_after - max(self.intervals.active, self.intervals.idle)) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a poll has changed.
+
+    `unknown_values` are the fields with an unknown value that is new. `unsuccessful_runs` have finished
+    without a pass; each is with its test.
+    """
+
+    state: State
+    unknown_values: Sequence[str] = ()
+    unsuccessful_runs: Sequence[tuple[LoadTest, Run]] = ()
 
 
 class Poller:
@@ -120,7 +133,7 @@ class Poller:
 
     @asynccontextmanager
     async def _collect_failures(self, poll_result: PollResult) -> AsyncIterator[None]:
-        """Cuts a poll short at its deadline, and adds what failed to its result, without secrets."""
+        """Cuts a poll short at its deadline, and adds what failed to its result."""
         deadline = self._config.deadline
         try:
             async with asyncio.timeout(deadline):
@@ -133,22 +146,22 @@ class Poller:
             poll_result.add_failure(
                 DecodeError(f"no data returned for {len(missing)} tests, such as {min(missing)}")
             )
-        poll_result.redact(self._config.redact)
 
     async def _finish(self, poll_result: PollResult) -> None:
         before = self.state
         # In a thread, so that scrapes need not wait: the first poll of many tests brings updates of them all.
-        after = await asyncio.to_thread(self._next_state, poll_result)
+        news = await asyncio.to_thread(self._evaluate, poll_result)
+        after = news.state
         show = await self._publish(after)
         # There is no await below: a scrape sees all of a poll, or nothing of it.
         self.state = after
-        self._count_unknown(before, after, poll_result)
+        for field in news.unknown_values:
+            self._self_metrics.unknown_values.labels(field).inc()
         took = self._clock.monotonic() - poll_result.monotonic
         self._record(poll_result, took)
         if poll_result.members is not None and after is not before:
             log_discovery(before, after, self._config.redact)
-        if poll_result.has_data:
-            log_finished_runs(poll_result, before, self._config.redact)
+        log_unsuccessful_runs(news.unsuccessful_runs, self._config.redact)
         log_poll(poll_result, after, took)
         show()
 
@@ -183,6 +196,18 @@ class Poller:
         """The tests without data although nothing failed."""
         return frozenset() if poll_result.failures else poll_result.missing_tests(self.state)
 
+    def _evaluate(self, poll_result: PollResult) -> News:
+        """What a poll has changed; removes secrets from its result."""
+        poll_result.redact(self._config.redact)
+        after = self._next_state(poll_result)
+        if not poll_result.has_data:
+            return News(after)
+        return News(
+            after,
+            find_unknown_values(self.state, after, poll_result),
+            find_unsuccessful_runs(poll_result, self.state),
+        )
+
     def _next_state(self, poll_result: PollResult) -> State:
         # An outage of the API changes no run. What is known stays until it is stale.
         if not poll_result.has_data:
@@ -192,15 +217,6 @@ class Poller:
             self._discoveries += 1
         poll_result.failed = poll_result.missing_tests(self.state)
         return self.state.apply(poll_result)
-
-    def _count_unknown(self, before: State, after: State, poll_result: PollResult) -> None:
-        """Counts each unknown value once, when it first appears, and not at every poll."""
-        for id_ in poll_result.updates if after is not before else ():
-            counted = {(run.id, unrecognized_fields(run)) for run in runs_of(before, id_)}
-            for run in runs_of(after, id_):
-                fields = unrecognized_fields(run)
-                for field in fields if (run.id, fields) not in counted else ():
-                    self._self_metrics.unknown_values.labels(field).inc()
 
     def _record(self, poll_result: PollResult, took: float) -> None:
         unix_now = self._clock.time()
@@ -256,6 +272,17 @@ def describe_cut(deadline: float, retried: ApiError | None) -> ApiError:
     if retried:
         return type(retried)(f"{retried} ({cut})")
     return RequestTimeout(f"{cut}; tests fetched until then are updated")
+
+
+def find_unknown_values(before: State, after: State, poll_result: PollResult) -> list[str]:
+    """The field of each unknown value that was not in the state before, so that each is counted once."""
+    found: list[str] = []
+    for id_ in poll_result.updates:
+        counted = {(run.id, unrecognized_fields(run)) for run in runs_of(before, id_)}
+        for run in runs_of(after, id_):
+            fields = unrecognized_fields(run)
+            found += fields if (run.id, fields) not in counted else ()
+    return found
 
 
 def runs_of(state: State, test_id: int) -> tuple[Run, ...]:
