@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from math import copysign
 
 from prometheus_client.utils import floatToGoString
 
@@ -204,8 +205,10 @@ def escape_label_value(text: str) -> str:
 
 def format_float(value: float) -> str:
     """A value in the format of Go, which both formats require."""
+    if value:
+        return cached_go_float(value)
     # 0.0 and -0.0 are equal and would share a place in the cache.
-    return cached_go_float(value) if value else str(floatToGoString(value))
+    return "0.0" if copysign(1.0, value) > 0 else "-0.0"
 
 
 @lru_cache(maxsize=4096)
