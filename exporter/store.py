@@ -235,18 +235,18 @@ def apply_update(
     # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
     counted = frozenset(run.id for run in test_state.runs) - test_state.uncounted_ids
     uncounted = test_update.deleted_run_ids - counted
-    ids = sorted({*test_state.recent_ids, *(run.id for run in test_update.runs)} - uncounted)
+    # Of two equal numbers or tests, here and below, the one that is kept anyway: each takes memory.
+    ids = sorted({*(run.id for run in test_update.runs), *test_state.recent_ids} - uncounted)
     newly_finished = find_newly_finished(test_state, merged.values())
     counts = Counter(run.outcome for run in newly_finished)
     after = TestState(
-        test=test_update.test,
+        test=test_state.test if test_state.test == test_update.test else test_update.test,
         runs=runs,
         exposed_runs=select_exposed(runs, retention, now),
         active_runs=tuple(run for run in runs if not run.is_finished),
         older_summaries=update_summaries(test_state.older_summaries, runs, merged),
         last_passed_time=latest_pass_time(test_state.last_passed_time, merged.values()),
         finished_counts=tuple(
-            # The same object if it is the same, here and elsewhere, takes less memory.
             (pair[0], pair[1] + counts[pair[0]]) if pair[0] in counts else pair
             for pair in test_state.finished_counts
         ),

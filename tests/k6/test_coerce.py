@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.k6.coerce import (
+    share,
     to_amount,
     to_duration,
     to_float,
@@ -276,3 +277,14 @@ def test_negative_id_is_rejected() -> None:
 @pytest.mark.parametrize("raw", [None, "", 0, "0", -1, "x", 2**64, []])
 def test_no_id_is_none(raw: object) -> None:
     assert to_id_or_none(raw) is None
+
+
+def test_equal_numbers_of_a_type_share_an_object() -> None:
+    first, second = float("75.5"), float("75.5")
+
+    assert first is not second
+    assert share(first) is share(second)
+
+
+def test_equal_numbers_of_other_types_stay_what_they_are() -> None:
+    assert [type(share(value)) for value in (1, 1.0, True, None)] == [int, float, bool, type(None)]
