@@ -66,18 +66,18 @@ class Scraper:
             f"GET {PATH} HTTP/1.1\r\nHost: {address.netloc}\r\nAccept: text/plain;version=0.0.4\r\n"
             f"Accept-Encoding: {encoding}\r\n\r\n"
         ).encode()
-        self._connection: Connection | None = None
+        self.connection: Connection | None = None
 
     async def scrape(self) -> None:
         """Read a whole page."""
-        if self._connection is None or self._connection.transport.is_closing():
+        if self.connection is None or self.connection.transport.is_closing():
             loop = asyncio.get_running_loop()
-            _, self._connection = await loop.create_connection(Connection, self._host, self._port)
-        self.size = await self._connection.send(self._request)
+            _, self.connection = await loop.create_connection(Connection, self._host, self._port)
+        self.size = await self.connection.send(self._request)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.transport.close()
+        if self.connection is not None:
+            self.connection.transport.close()
 
 
 async def scrape_for(scraper: Scraper, *, seconds: float) -> list[float]:

@@ -37,10 +37,10 @@ class Size:
 
 
 SIZES = (
-    Size(1_000, rounds=9),
-    Size(10_000, rounds=9),
-    Size(100_000, rounds=7),
-    Size(1_000_000, rounds=3, connections=2),  # with eight, some servers need ten gigabytes
+    Size(1_000, rounds=12),
+    Size(10_000, rounds=12),
+    Size(100_000, rounds=20),
+    Size(1_000_000, rounds=4, connections=2),  # with eight, some servers need ten gigabytes
 )
 SMALL = (Size(100, rounds=1, connections=1, seconds=0.01),)
 

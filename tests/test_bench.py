@@ -1,5 +1,7 @@
 """The documents match results.json, and each benchmark still runs. No timing is asserted."""
 
+import asyncio
+
 import pytest
 
 from bench import (
@@ -16,7 +18,7 @@ from bench import (
     trigger,
     update,
 )
-from bench.client import fetch_samples
+from bench.client import Scraper, fetch_samples
 from bench.measure import CLIENT_GOLANG
 from bench.plot import plot
 from tests.support.programs import require_program
@@ -50,6 +52,22 @@ def test_scrape_benchmark_runs() -> None:
     assert {row["server"] for row in rows} == servers
     assert {row["encoding"] for row in rows} == {"gzip", "identity"}
     assert {row["series"] for row in rows} == {71}
+
+
+def test_scraper_keeps_its_connection() -> None:
+    async def scrape_twice(url: str) -> list[object]:
+        scraper = Scraper(url, "gzip")
+        connections: list[object] = []
+        for _ in range(2):
+            await scraper.scrape()
+            connections.append(scraper.connection)
+        scraper.close()
+        return connections
+
+    with scrape.start_servers(tests=2) as urls:
+        for kind in ("ours", "static"):
+            first, second = asyncio.run(scrape_twice(urls[kind]))
+            assert first is second
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
