@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
         self._size += len(part)
 
     def on_message_complete(self) -> None:
-        # Here, since the parser forgets the headers of a complete response.
+        # Checked here: the parser forgets the headers once a response is complete.
         if not self._parser.should_keep_alive():
             self.transport.close()
         self._done.set_result(None)

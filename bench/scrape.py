@@ -36,6 +36,7 @@ class Size:
         return round(self.series / SERIES)
 
 
+# Rounds are multiples of four, the number of servers, so that each is first equally often.
 SIZES = (
     Size(1_000, rounds=12),
     Size(10_000, rounds=12),
