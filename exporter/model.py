@@ -1,7 +1,8 @@
 """Tests and runs as immutable values, the same for both API versions.
 
-They are structs of msgspec that the garbage collector leaves out (`gc=False`): no value refers to itself, so
-reference counting frees them all. Otherwise each full collection would look at every run, while scrapes wait.
+They are structs of msgspec, at which the garbage collector does not look (`gc=False`), so that full
+collections do not delay scrapes. No field may lead back to its own struct: such a cycle would never be freed.
+`msgspec.structs.replace` makes changed copies.
 
 Timestamps are Unix seconds, durations are seconds. None means that the API did not provide the value.
 The codes are those of the legacy API, which distinguishes more states than v6:

@@ -4,12 +4,12 @@ Each poll creates a new State and does not modify the previous one. Scrapes can 
 a lock while the next one is built, and an unchanged part is recognized by being the same object.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from exporter.model import (
@@ -74,7 +74,7 @@ class StateUpdate:
 
     monotonic: float = 0.0
     now: float = 0.0
-    updates: dict[int, TestUpdate] = field(default_factory=dict)
+    updates: dict[int, TestUpdate] = dataclasses.field(default_factory=dict)
     failed: frozenset[int] = frozenset()
     members: Mapping[int, LoadTest] | None = None
     unresolved: tuple[UnresolvedEntry, ...] = ()
@@ -235,21 +235,25 @@ def apply_update(
     # A run that was deleted before it finished, and comes back, is to be counted when it finishes.
     counted = frozenset(run.id for run in test_state.runs) - test_state.uncounted_ids
     uncounted = test_update.deleted_run_ids - counted
-    # Of two equal numbers or tests, here and below, the one that is kept anyway: each takes memory.
+    # A set keeps the first of equal ids, here that of the run, which is stored anyway.
     ids = sorted({*(run.id for run in test_update.runs), *test_state.recent_ids} - uncounted)
     newly_finished = find_newly_finished(test_state, merged.values())
     counts = Counter(run.outcome for run in newly_finished)
     after = TestState(
+        # The old object if it has not changed, since `members` refers to it too.
         test=test_state.test if test_state.test == test_update.test else test_update.test,
         runs=runs,
         exposed_runs=select_exposed(runs, retention, now),
         active_runs=tuple(run for run in runs if not run.is_finished),
         older_summaries=update_summaries(test_state.older_summaries, runs, merged),
         last_passed_time=latest_pass_time(test_state.last_passed_time, merged.values()),
+        # The same objects if they have not changed, which saves memory.
         finished_counts=tuple(
             (pair[0], pair[1] + counts[pair[0]]) if pair[0] in counts else pair
             for pair in test_state.finished_counts
-        ),
+        )
+        if counts
+        else test_state.finished_counts,
         # Rounded, so that the sum does not depend on how many runs a poll brings, in which order.
         finished_vuh=round(test_state.finished_vuh + sum(run.vuh or 0.0 for run in newly_finished), 9),
         schedule_due=test_state.schedule_due,
@@ -386,13 +390,13 @@ class State(Struct, frozen=True, gc=False):
     """
 
     retention: RetentionPolicy = RetentionPolicy()
-    members: Mapping[int, LoadTest] = msgspec.field(default_factory=dict)
-    tests: Mapping[int, TestState] = msgspec.field(default_factory=dict)
+    members: Mapping[int, LoadTest] = field(default_factory=dict)
+    tests: Mapping[int, TestState] = field(default_factory=dict)
     unresolved: tuple[UnresolvedEntry, ...] = ()
-    projects: Mapping[int, Project] = msgspec.field(default_factory=dict)
+    projects: Mapping[int, Project] = field(default_factory=dict)
     updated_at: float | None = None
     list_since: float | None = None
-    unconfirmed_since: Mapping[int, float] = msgspec.field(default_factory=dict)
+    unconfirmed_since: Mapping[int, float] = field(default_factory=dict)
     stale_tests: frozenset[int] = frozenset()
 
     def members_after(self, poll: StateUpdate) -> Mapping[int, LoadTest]:

@@ -167,7 +167,6 @@ def test_full_garbage_collection_looks_at_no_run() -> None:
 
     test_state = state.tests[7]
     values = [
-        state.tests,
         test_state,
         test_state.test,
         test_state.runs,

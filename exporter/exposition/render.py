@@ -213,5 +213,5 @@ def format_float(value: float) -> str:
 
 @lru_cache(maxsize=4096)
 def cached_go_float(value: float) -> str:
-    """Most values are small codes, zeros and ones, which need not be formatted each time."""
+    """Most values are small codes and ones, which need not be formatted each time."""
     return str(floatToGoString(value))

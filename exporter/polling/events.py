@@ -17,7 +17,8 @@ MAX_RUNS = 20  # runs that one poll logs; in an outage, every run may fail
 def log_discovery(before: State, after: State, redact: Callable[[str], str]) -> None:
     """Logs which tests a poll has added, removed or renamed; nothing if they are the same."""
     old, new = before.members, after.members
-    unresolved = [str(entry) for entry in after.unresolved if entry not in before.unresolved]
+    known = set(before.unresolved)
+    unresolved = [str(entry) for entry in after.unresolved if entry not in known]
     if unresolved:
         log.warning("entries of tests select no test", extra={"entries": redact(join(unresolved))})
     if before.updated_at is None:
@@ -42,19 +43,19 @@ def find_unsuccessful_runs(poll_result: PollResult, before: State) -> list[tuple
 
     Runs that had already finished when their test was first fetched are not among them.
     """
-    finished = [
+    unsuccessful = [
         (before.tests[id_].test, run)
         for id_, test_update in poll_result.updates.items()
         if id_ in before.tests
         for run in find_newly_finished(before.tests[id_], {run.id: run for run in test_update.runs}.values())
         if run.outcome != Outcome.PASSED
     ]
-    return sorted(finished, key=lambda pair: pair[1].id)
+    return sorted(unsuccessful, key=lambda pair: pair[1].id)
 
 
-def log_unsuccessful_runs(finished: Sequence[tuple[LoadTest, Run]], redact: Callable[[str], str]) -> None:
+def log_unsuccessful_runs(unsuccessful: Sequence[tuple[LoadTest, Run]], redact: Callable[[str], str]) -> None:
     """Logs runs that have finished without a pass."""
-    for test, run in finished[:MAX_RUNS]:
+    for test, run in unsuccessful[:MAX_RUNS]:
         fields = {
             "test_id": test.id,
             "test_name": redact(escape_unprintable(test.name)),
@@ -64,8 +65,8 @@ def log_unsuccessful_runs(finished: Sequence[tuple[LoadTest, Run]], redact: Call
             "details": run.reason.message if run.reason else "",
         }
         log.info("run finished", extra={name: value for name, value in fields.items() if value != ""})
-    if len(finished) > MAX_RUNS:
-        log.info("more runs finished without a pass", extra={"runs": len(finished) - MAX_RUNS})
+    if len(unsuccessful) > MAX_RUNS:
+        log.info("more runs finished without a pass", extra={"runs": len(unsuccessful) - MAX_RUNS})
 
 
 def log_poll(poll_result: PollResult, state: State, seconds: float) -> None:

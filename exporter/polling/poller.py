@@ -55,11 +55,11 @@ class PollConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What a poll has changed.
+class PollEvaluation:
+    """The state after a poll, and what is to be counted and logged.
 
-    `unknown_values` are the fields with an unknown value that is new. `unsuccessful_runs` have finished
-    without a pass; each is with its test.
+    `unknown_values` has the name of the API field for each new value that this version does not know. The
+    `unsuccessful_runs` have finished without a pass; each is with its test.
     """
 
     state: State
@@ -150,18 +150,18 @@ class Poller:
     async def _finish(self, poll_result: PollResult) -> None:
         before = self.state
         # In a thread, so that scrapes need not wait: the first poll of many tests brings updates of them all.
-        news = await asyncio.to_thread(self._evaluate, poll_result)
-        after = news.state
+        evaluation = await asyncio.to_thread(self._evaluate, poll_result)
+        after = evaluation.state
         show = await self._publish(after)
         # There is no await below: a scrape sees all of a poll, or nothing of it.
         self.state = after
-        for field in news.unknown_values:
+        for field in evaluation.unknown_values:
             self._self_metrics.unknown_values.labels(field).inc()
         took = self._clock.monotonic() - poll_result.monotonic
         self._record(poll_result, took)
         if poll_result.members is not None and after is not before:
             log_discovery(before, after, self._config.redact)
-        log_unsuccessful_runs(news.unsuccessful_runs, self._config.redact)
+        log_unsuccessful_runs(evaluation.unsuccessful_runs, self._config.redact)
         log_poll(poll_result, after, took)
         show()
 
@@ -196,13 +196,16 @@ class Poller:
         """The tests without data although nothing failed."""
         return frozenset() if poll_result.failures else poll_result.missing_tests(self.state)
 
-    def _evaluate(self, poll_result: PollResult) -> News:
-        """What a poll has changed; removes secrets from its result."""
+    def _evaluate(self, poll_result: PollResult) -> PollEvaluation:
+        """Removes secrets from the result and derives the next state from it.
+
+        Runs in a thread: nothing else uses the result meanwhile.
+        """
         poll_result.redact(self._config.redact)
         after = self._next_state(poll_result)
         if not poll_result.has_data:
-            return News(after)
-        return News(
+            return PollEvaluation(after)
+        return PollEvaluation(
             after,
             find_unknown_values(self.state, after, poll_result),
             find_unsuccessful_runs(poll_result, self.state),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.k6.coerce import (
-    share,
+    share_number,
     to_amount,
     to_duration,
     to_float,
@@ -283,8 +283,8 @@ def test_equal_numbers_of_a_type_share_an_object() -> None:
     first, second = float("75.5"), float("75.5")
 
     assert first is not second
-    assert share(first) is share(second)
+    assert share_number(first) is share_number(second)
 
 
 def test_equal_numbers_of_other_types_stay_what_they_are() -> None:
-    assert [type(share(value)) for value in (1, 1.0, True, None)] == [int, float, bool, type(None)]
+    assert [type(share_number(value)) for value in (1, 1.0, True, None)] == [int, float, bool, type(None)]

@@ -100,6 +100,15 @@ def test_formats_and_encodings_have_the_same_samples() -> None:
     assert list_samples(text_families(text.text)) == list_samples(text_families(compressed.text))
 
 
+def test_head_has_the_headers_of_get_and_no_body() -> None:
+    with Lab(create_world()) as lab:
+        lab.poll()
+        scraped, head = lab.get(), lab.get(method="HEAD")
+
+    assert head.headers == scraped.headers
+    assert (head.status_code, head.content) == (200, b"")
+
+
 def test_no_created_series_are_exposed() -> None:
     with Lab(create_world()) as lab:
         lab.poll()

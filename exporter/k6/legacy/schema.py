@@ -12,7 +12,7 @@ import msgspec
 from exporter.k6.coerce import (
     MAX_DURATION,
     FieldConverter,
-    share,
+    share_number,
     to_amount,
     to_id,
     to_id_or_none,
@@ -110,7 +110,7 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     execution = elapsed if elapsed is not None and 0 <= elapsed <= MAX_DURATION else None
     return Run(
         id=id_,
-        test_id=share(test_id),
+        test_id=test_id if of_test is None else of_test,  # one object for all runs of a test
         status=status,
         processing=processing,
         result=result,
@@ -118,8 +118,8 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
         started=started,
         ended=ended,
         # The planned length. In the vendor's example it differs from the time between start and end.
-        duration=share(convert("duration", to_planned_duration, body.duration)),
-        vus=share(convert("vus", to_amount, body.vus)),
+        duration=share_number(convert("duration", to_planned_duration, body.duration)),
+        vus=share_number(convert("vus", to_amount, body.vus)),
         execution=execution,
         # The legacy API has no times for the end of other phases.
         phases=PhaseSeconds(running=execution),

@@ -14,7 +14,7 @@ import msgspec
 from exporter.k6.coerce import (
     MAX_DURATION,
     FieldConverter,
-    share,
+    share_number,
     to_amount,
     to_duration,
     to_id,
@@ -167,15 +167,15 @@ def parse_run(body: RunBody, *, of_test: int | None = None) -> Run:
     billable = None if started is None else body.execution_duration
     return Run(
         id=id_,
-        test_id=share(test_id),
+        test_id=test_id if of_test is None else of_test,  # one object for all runs of a test
         status=status,
         processing=processing,
         result=result,
         created=convert("created", to_timestamp, body.created),
         started=started,
         ended=ended if ended is not None else convert("ended", to_timestamp, body.ended),
-        duration=share(convert("duration", to_planned_duration, body.estimated_duration)),
-        vus=share(convert("vus", to_amount, body.max_vus)),
+        duration=share_number(convert("duration", to_planned_duration, body.estimated_duration)),
+        vus=share_number(convert("vus", to_amount, body.max_vus)),
         execution=convert("execution_duration", to_duration, billable),
         vuh=convert("vuh", total_vuh, body.cost),
         phases=phase_durations(history),
