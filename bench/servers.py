@@ -46,7 +46,7 @@ async def start_exporter(tests: int) -> AsyncIterator[Exporter]:
 async def serve_exporter(tests: int) -> None:
     """The web app of the exporter."""
     listening = bind("127.0.0.1:0")
-    async with start_exporter(tests) as exporter_, exporter_.refreshed_self_metrics():
+    async with start_exporter(tests) as exporter_, exporter_.refreshed_pages():
         print(base_url(listening), flush=True)
         await serve_endpoints(Endpoint(exporter_.web, [listening]))
 
@@ -54,8 +54,8 @@ async def serve_exporter(tests: int) -> None:
 async def serve_static(tests: int) -> None:
     """The bytes of our page from memory, over the same HTTP server: the lower limit."""
     async with start_exporter(tests) as exporter_:
-        page, self_metrics = exporter_.snapshot().text, exporter_.latest_self_metrics(is_openmetrics=False)
-        identity, gzip = b"".join(page.plain(self_metrics)), b"".join(page.gzip(self_metrics))
+        page = exporter_.latest_page(is_openmetrics=False)
+        identity, gzip = b"".join(page.plain), b"".join(page.gzip)
 
     listening = bind("127.0.0.1:0")
     print(base_url(listening), flush=True)

@@ -12,7 +12,7 @@ from bench.facts import list_facts, make_registry
 from bench.fleet import RUNS, make_fleet, make_update, pick_share
 from bench.measure import Json, spread
 from bench.servers import FAMILIES
-from exporter.exposition.body import ResponseBody
+from exporter.exposition.body import PageBody
 from exporter.exposition.render import Exposition
 from exporter.store import State, StateUpdate
 
@@ -95,9 +95,7 @@ def apply_update(
         return following, following.text(), following.openmetrics()
 
     (next_exposition, text, openmetrics), page_took = measure_time(make_page)
-    _, compression_took = measure_time(
-        lambda: (ResponseBody(text), ResponseBody(openmetrics)) if text else None
-    )
+    _, compression_took = measure_time(lambda: (PageBody(text), PageBody(openmetrics)) if text else None)
     return next_state, next_exposition, UpdateTimes(state_took, page_took, compression_took)
 
 

@@ -14,7 +14,7 @@ from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.reload import ConfigReloader, Read, record_reload_success
 from exporter.credentials import Secret, WebhookSecret
-from exporter.exposition.body import ResponseBody, Tail
+from exporter.exposition.body import Page, PageBody
 from exporter.exposition.families import build_families, build_project_families
 from exporter.exposition.render import Exposition
 from exporter.k6.factory import build_api_client, build_http_client, build_transport
@@ -26,7 +26,7 @@ from exporter.polling.scheduler import PollScheduler
 from exporter.regex import Regex
 from exporter.self_metrics import ApiInstrumentation, SelfMetrics
 from exporter.store import RetentionPolicy, State
-from exporter.web.app import RequestHandler, Snapshot, Sources, application
+from exporter.web.app import RequestHandler, Sources, application
 from exporter.web.status_page import Status
 from exporter.web.webhook import webhook_handler
 
@@ -42,12 +42,21 @@ MIN_TRIGGER_INTERVAL = 5.0  # seconds between the starts of two polls, however o
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedSelfMetrics:
-    """The self metrics at a monotonic time, and whether the series of tests and runs were stale."""
+class Snapshot:
+    """The series about tests and runs in both formats, and their number."""
+
+    text: PageBody
+    openmetrics: PageBody
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPage:
+    """A page with the self metrics at a monotonic time, and whether tests and runs were stale."""
 
     at: float
     is_stale: bool
-    tail: Tail
+    page: Page
 
 
 class Exporter:
@@ -73,7 +82,7 @@ class Exporter:
         self._client = client
         self._clock = clock
         self._transport: Transport | None = None
-        self._self_metrics: dict[bool, RenderedSelfMetrics] = {}  # by whether it is OpenMetrics
+        self._pages: dict[bool, RenderedPage] = {}  # by whether they are OpenMetrics
         self.poller = Poller(
             self._configure(config, token), self_metrics=self_metrics, clock=clock, publish=self._publish
         )
@@ -95,8 +104,7 @@ class Exporter:
         )
         self.web: Starlette = application(
             Sources(
-                self.snapshot,
-                self.latest_self_metrics,
+                self.latest_page,
                 self._status,
                 self._liveness_problem,
                 self._readiness_problem,
@@ -161,20 +169,20 @@ class Exporter:
     def _is_up(self) -> bool:
         return self.poller.last_outcome == "success" and not self._is_stale()
 
-    def latest_self_metrics(self, is_openmetrics: bool) -> Tail:  # noqa: FBT001 (one of two formats)
-        """The exporter's metrics about itself as they were last rendered, at most two seconds ago."""
-        rendered = self._self_metrics.get(is_openmetrics)
+    def latest_page(self, is_openmetrics: bool) -> Page:  # noqa: FBT001 (one of two formats)
+        """What a scrape receives: the series of the last poll, and self metrics of the last two seconds."""
+        rendered = self._pages.get(is_openmetrics)
         # Not across the moment in which the data becomes stale: k6_cloud_up must agree with the series.
         if (
             rendered is None
             or rendered.is_stale != self._is_stale()
             or self._clock.monotonic() - rendered.at >= SELF_METRICS_MAX_AGE
         ):
-            rendered = self._render_self_metrics(is_openmetrics)
-        return rendered.tail
+            rendered = self._render_page(is_openmetrics)
+        return rendered.page
 
     @asynccontextmanager
-    async def refreshed_self_metrics(self) -> AsyncIterator[None]:
+    async def refreshed_pages(self) -> AsyncIterator[None]:
         """Renders the self metrics once a second during the block, in the formats that were scraped."""
         refreshing = asyncio.create_task(self._refresh_regularly())
         try:
@@ -185,16 +193,22 @@ class Exporter:
     async def _refresh_regularly(self) -> None:
         while True:
             await self._clock.sleep(SELF_METRICS_INTERVAL)
-            self._refresh_self_metrics()
+            self._refresh_pages()
 
-    def _refresh_self_metrics(self) -> None:
-        for is_openmetrics in list(self._self_metrics):
-            self._render_self_metrics(is_openmetrics)
+    def _refresh_pages(self) -> None:
+        for is_openmetrics in list(self._pages):
+            self._render_page(is_openmetrics)
 
-    def _render_self_metrics(self, is_openmetrics: bool) -> RenderedSelfMetrics:  # noqa: FBT001 (as above)
-        render = self.self_metrics.render_openmetrics if is_openmetrics else self.self_metrics.render_text
-        rendered = RenderedSelfMetrics(self._clock.monotonic(), self._is_stale(), Tail(render()))
-        self._self_metrics[is_openmetrics] = rendered
+    def _render_page(self, is_openmetrics: bool) -> RenderedPage:  # noqa: FBT001 (as above)
+        """Renders the self metrics anew; the rest of the page was rendered after the last poll."""
+        snapshot, self_metrics = self.snapshot(), self.self_metrics
+        page = (
+            snapshot.openmetrics.add_self_metrics(self_metrics.render_openmetrics())
+            if is_openmetrics
+            else snapshot.text.add_self_metrics(self_metrics.render_text())
+        )
+        rendered = RenderedPage(self._clock.monotonic(), self._is_stale(), page)
+        self._pages[is_openmetrics] = rendered
         return rendered
 
     async def _publish(self, state: State) -> Callable[[], None]:
@@ -205,7 +219,7 @@ class Exporter:
             self._exposition = self._snapshot_of = exposition
             self._snapshot = snapshot
             # A scrape must not combine the new series with self-metrics from before the poll.
-            self._refresh_self_metrics()
+            self._refresh_pages()
             self._heartbeat = self._clock.monotonic()
 
         return show
@@ -272,9 +286,7 @@ def build_exposition(config: Config, is_excluded: Callable[[str], bool]) -> Expo
 
 def build_snapshot(exposition: Exposition) -> Snapshot:
     """The bodies of a scrape in both formats."""
-    return Snapshot(
-        ResponseBody(exposition.text()), ResponseBody(exposition.openmetrics()), exposition.series()
-    )
+    return Snapshot(PageBody(exposition.text()), PageBody(exposition.openmetrics()), exposition.series())
 
 
 @asynccontextmanager

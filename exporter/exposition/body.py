@@ -1,6 +1,7 @@
-"""Response bodies that are compressed once and sent for any number of scrapes."""
+"""Pages that are compressed once and sent for any number of scrapes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from exporter.exposition.compression import (
     GZIP_HEADER,
@@ -11,19 +12,20 @@ from exporter.exposition.compression import (
 )
 
 
-class Tail:
-    """The end of a response, plain and compressed: the self metrics, which change all the time."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a scrape receives, plain or compressed, in parts to be sent one after the other."""
 
-    def __init__(self, plain: bytes) -> None:
-        self.plain = plain
-        self.deflated = deflate_tail(plain)
+    plain: Sequence[bytes]
+    gzip: Sequence[bytes]
 
 
-class ResponseBody:
-    """The rest of a response, plain and compressed: the series of tests and runs, which change with a poll.
+class PageBody:
+    """The series of tests and runs, plain and compressed, which change with a poll.
 
-    With a tail it is one gzip member: its deflate stream is continued by that of the tail, and its checksum
-    too. Several members would be simpler, but curl and httpx read only the first.
+    The self metrics follow them in a page, and change all the time. Compressed, both are one gzip member: the
+    deflate stream of the body is continued by theirs, and its checksum too. Several members would be simpler,
+    but curl and httpx read only the first.
     """
 
     def __init__(self, body: Iterable[bytes]) -> None:
@@ -33,11 +35,9 @@ class ResponseBody:
         deflated, self._checksum = deflate_head(self.body)
         self._head = GZIP_HEADER + deflated
 
-    def plain(self, tail: Tail) -> tuple[bytes, ...]:
-        """The body and the tail, in parts to be sent one after the other."""
-        return (*self.body, tail.plain)
-
-    def gzip(self, tail: Tail) -> tuple[bytes, ...]:
-        """The body and the tail as one gzip member, in parts to be sent one after the other."""
-        checksum = continue_checksum(tail.plain, self._checksum)
-        return (self._head, tail.deflated + gzip_trailer(checksum, self._size + len(tail.plain)))
+    def add_self_metrics(self, self_metrics: bytes) -> Page:
+        """The page of this body and these self metrics, which are rendered but not compressed."""
+        trailer = gzip_trailer(
+            continue_checksum(self_metrics, self._checksum), self._size + len(self_metrics)
+        )
+        return Page(plain=(*self.body, self_metrics), gzip=(self._head, deflate_tail(self_metrics) + trailer))

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from exporter.exposition.body import ResponseBody, Tail
+from exporter.exposition.body import Page
 from exporter.web.page_cache import StatusPages
 from exporter.web.page_view import parse_view
 from exporter.web.status_page import POLICY, Status
@@ -42,24 +42,14 @@ MAX_JOINED = 128 * 1024  # bytes up to which parts are joined, since sending eac
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The series about tests and runs in both formats, and their number."""
-
-    text: ResponseBody
-    openmetrics: ResponseBody
-    series: int
-
-
-@dataclass(frozen=True, slots=True)
 class Sources:
     """Where the content of each response comes from.
 
-    `self_metrics` returns what the exporter counts about itself, in OpenMetrics if its argument is true.
+    `page` returns what a scrape receives, in OpenMetrics if its argument is true.
     `liveness_problem` and `readiness_problem` return None, or a sentence that says what is wrong.
     """
 
-    snapshot: Callable[[], Snapshot]
-    self_metrics: Callable[[bool], Tail]
+    page: Callable[[bool], Page]
     status: Callable[[], Status]
     liveness_problem: Callable[[], str | None]
     readiness_problem: Callable[[], str | None]
@@ -77,7 +67,7 @@ class ChunkedResponse(Response):
 
 
 async def send_parts(
-    parts: Sequence[bytes], headers: Sequence[tuple[bytes, bytes]], scope: Scope, send: Send
+    parts: Iterable[bytes], headers: Sequence[tuple[bytes, bytes]], scope: Scope, send: Send
 ) -> None:
     """Answers with status 200, this body, and these headers, which include Content-Length.
 
@@ -85,17 +75,16 @@ async def send_parts(
     """
     chunk_size = MAX_CHUNK_TLS if scope.get("scheme") == "https" else MAX_CHUNK
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    last: bytes | memoryview = b""
     # A response to HEAD has the Content-Length of GET, but no body.
-    for chunk in split_chunks(parts, chunk_size) if scope["method"] != "HEAD" else ():
-        if last:
-            await send({"type": "http.response.body", "body": last, "more_body": True})
-        last = chunk
-    await send({"type": "http.response.body", "body": last})
+    for part in parts if scope["method"] != "HEAD" else ():
+        for start in range(0, len(part), chunk_size):
+            chunk = memoryview(part)[start : start + chunk_size]
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
-def split_chunks(parts: Iterable[bytes], size: int) -> Iterator[bytes | memoryview]:
-    """Chunks of at most `size` bytes. Small parts are joined; large ones are sent from where they are."""
+def join_small(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer parts: small ones are joined."""
     small: list[bytes] = []
     length = 0
     for part in parts:
@@ -106,7 +95,7 @@ def split_chunks(parts: Iterable[bytes], size: int) -> Iterator[bytes | memoryvi
             small.append(part)
             length += len(part)
         else:
-            yield from (memoryview(part)[start : start + size] for start in range(0, len(part), size))
+            yield part
     if small:
         yield b"".join(small)
 
@@ -139,18 +128,18 @@ class MetricsEndpoint:
     It does not use Starlette's Request and Response, which make a scrape after a pause a quarter slower.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    def __init__(self, page: Callable[[bool], Page]) -> None:
+        self._page = page
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         chosen = choose_representation(headers.get("Accept", ""), headers.get("Accept-Encoding", ""))
-        snapshot = self._sources.snapshot()
-        body = snapshot.openmetrics if chosen.is_openmetrics else snapshot.text
-        self_metrics = self._sources.self_metrics(chosen.is_openmetrics)
-        parts = body.gzip(self_metrics) if chosen.is_gzip else body.plain(self_metrics)
+        page = self._page(chosen.is_openmetrics)
+        parts = page.gzip if chosen.is_gzip else page.plain
         length = (b"content-length", str(sum(map(len, parts))).encode())
-        await send_parts(parts, [*chosen.headers, length], scope, send)
+        # Compressed, there are only two.
+        joined = parts if chosen.is_gzip else join_small(parts)
+        await send_parts(joined, [*chosen.headers, length], scope, send)
 
 
 def application(
@@ -186,7 +175,7 @@ def application(
     app = Starlette(
         routes=[
             # Starlette limits only functions to GET by itself.
-            Route(telemetry_path, MetricsEndpoint(sources), methods=["GET"]),
+            Route(telemetry_path, MetricsEndpoint(sources.page), methods=["GET"]),
             Route("/", status_page),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),

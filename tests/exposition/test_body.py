@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.body import ResponseBody, Tail
+from exporter.exposition.body import PageBody
 
 # A page with parts of some length, empty parts, and parts that are too short to compress.
 LINES = "".join(f'k6_cloud_run_vus{{test_id="{i}"}} {i % 7}\n' for i in range(9000))
@@ -22,16 +22,16 @@ SELF_METRICS = "k6_cloud_up 1\n" * 200
 WITHOUT_ISAL = """
 import json, sys
 sys.modules["isal"] = None
-from exporter.exposition.body import ResponseBody, Tail
+from exporter.exposition.body import PageBody
 parts, self_metrics = json.load(sys.stdin)
 assert "isal.isal_zlib" not in sys.modules
-page = ResponseBody(part.encode() for part in parts)
-sys.stdout.buffer.write(b"".join(page.gzip(Tail(self_metrics.encode()))))
+body = PageBody(part.encode() for part in parts)
+sys.stdout.buffer.write(b"".join(body.add_self_metrics(self_metrics.encode()).gzip))
 """
 
 
 def compress(parts: list[bytes], self_metrics: bytes) -> bytes:
-    return b"".join(ResponseBody(parts).gzip(Tail(self_metrics)))
+    return b"".join(PageBody(parts).add_self_metrics(self_metrics).gzip)
 
 
 @given(st.lists(st.binary(max_size=50_000), max_size=5), st.binary(max_size=20_000))
@@ -43,21 +43,18 @@ def test_gzip_is_one_member_of_body_and_self_metrics(body: list[bytes], self_met
 
 
 def test_body_can_be_sent_with_changing_self_metrics() -> None:
-    response = ResponseBody([b"runs\n"])
-    tails = [Tail(b"%d\n" % i) for i in range(3)]
+    body = PageBody([b"runs\n"])
+    pages = [body.add_self_metrics(b"%d\n" % i) for i in range(3)]
 
-    assert b"".join(response.plain(tails[1])) == b"runs\n1\n"
-    assert [gzip.decompress(b"".join(response.gzip(tail))) for tail in tails] == [
-        b"runs\n0\n",
-        b"runs\n1\n",
-        b"runs\n2\n",
-    ]
+    expected = [b"runs\n0\n", b"runs\n1\n", b"runs\n2\n"]
+    assert [b"".join(page.plain) for page in pages] == expected
+    assert [gzip.decompress(b"".join(page.gzip)) for page in pages] == expected
 
 
 def test_bodies_share_equal_parts() -> None:
     part = b"k6_cloud_up 1\n" * 100_000
 
-    assert ResponseBody([part]).body[0] is ResponseBody([b"# HELP", part]).body[1] is part
+    assert PageBody([part]).body[0] is PageBody([b"# HELP", part]).body[1] is part
 
 
 @pytest.fixture(params=["isal", "zlib"])

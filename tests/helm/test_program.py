@@ -110,8 +110,7 @@ def exporter_paths() -> set[str]:
     def nothing(*_: object) -> Any: ...
 
     sources = Sources(
-        snapshot=nothing,
-        self_metrics=nothing,
+        page=nothing,
         status=nothing,
         liveness_problem=nothing,
         readiness_problem=nothing,

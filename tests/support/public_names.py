@@ -127,8 +127,7 @@ def http_paths() -> list[tuple[str, str]]:
     def nothing(*_: object) -> Any: ...
 
     sources = Sources(
-        snapshot=nothing,
-        self_metrics=nothing,
+        page=nothing,
         status=nothing,
         liveness_problem=nothing,
         readiness_problem=nothing,

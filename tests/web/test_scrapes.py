@@ -11,7 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from exporter.simulator import World
-from exporter.web.app import MAX_CHUNK, MAX_CHUNK_TLS, ChunkedResponse
+from exporter.web.app import MAX_CHUNK, MAX_CHUNK_TLS, ChunkedResponse, join_small
 from tests.support.lab import START, Lab, Message
 
 
@@ -113,22 +113,34 @@ def test_large_part_is_sent_without_copies() -> None:
     start, *messages = asyncio.run(send_chunks(ChunkedResponse((body, b"self metrics\n"), {})))
 
     assert dict(start["headers"])[b"content-length"] == b"1400013"
-    assert [getattr(message["body"], "obj", None) is body for message in messages] == [True, True, False]
+    assert [getattr(message["body"], "obj", None) is body for message in messages] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert b"".join(message["body"] for message in messages) == body + b"self metrics\n"
-    assert [message.get("more_body", False) for message in messages] == [True, True, False]
+    assert [message.get("more_body", False) for message in messages] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(("scheme", "limit"), [("http", MAX_CHUNK), ("https", MAX_CHUNK_TLS)])
-def test_small_parts_are_joined(scheme: str, limit: int) -> None:
-    sizes = [10, 3000, 0, 200_000, 1, 90_000, 60_000, 5_000_000, 7]
-    parts = [bytes([i]) * size for i, size in enumerate(sizes)]
+def test_parts_are_sent_in_limited_chunks(scheme: str, limit: int) -> None:
+    parts = [bytes([i]) * size for i, size in enumerate([10, 200_000, 5_000_000, 0, limit])]
     _, *messages = asyncio.run(send_chunks(ChunkedResponse(parts, {}), scheme))
 
     assert b"".join(message["body"] for message in messages) == b"".join(parts)
     assert max(len(message["body"]) for message in messages) == limit
-    assert len(messages) == sum(
-        math.ceil(size / limit) for size in (3010, 200_000, 90_001, 60_000, 5_000_000, 7)
-    )
+    assert len(messages) == sum(math.ceil(len(part) / limit) for part in parts) + 1
+
+
+def test_small_parts_are_joined() -> None:
+    sizes = [10, 3000, 0, 200_000, 1, 90_000, 60_000, 5_000_000, 7]
+    parts = [bytes([i]) * size for i, size in enumerate(sizes)]
+    joined = list(join_small(parts))
+
+    assert b"".join(joined) == b"".join(parts)
+    assert [len(part) for part in joined] == [3010, 200_000, 90_001, 60_000, 5_000_000, 7]
+    assert joined[1] is parts[3]
 
 
 def test_empty_response_is_sent() -> None:
@@ -166,7 +178,7 @@ def test_self_metrics_are_refreshed_while_serving() -> None:
         renders = count_renders(lab)
 
         async def serve() -> None:
-            async with lab.exporter.refreshed_self_metrics():
+            async with lab.exporter.refreshed_pages():
                 for _ in range(10):
                     await asyncio.sleep(0)
 

@@ -31,9 +31,8 @@ async def run_once(config: Config, token: Secret) -> int:
     """Poll once and print the metrics as Prometheus would scrape them. Returns the exit code."""
     async with create_exporter(config, token, revision=REVISION) as exporter:
         poll_result = await poll_with_progress(exporter, Clock())
-        body = exporter.snapshot().text
         # Printed after a failure as well: the exporter's own metrics say what failed.
-        click.echo(b"".join(body.plain(exporter.latest_self_metrics(is_openmetrics=False))), nl=False)
+        click.echo(b"".join(exporter.latest_page(is_openmetrics=False).plain), nl=False)
         names = [
             entry for entry in exporter.poller.state.unresolved if entry.name is not None or entry.candidates
         ]
