@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 
 BLOCK_SIZE = 64  # tests in a block, on average
 
@@ -29,21 +28,22 @@ class Block:
 
     def replace(self, chunks: Mapping[int, bytes]) -> "Block":
         """The block with other chunks at these positions, in ascending order; itself if they are the same."""
-        starts = list(accumulate(self._sizes, initial=0))
-        changed = {
-            i: chunk
-            for i, chunk in chunks.items()
-            if len(chunk) != self._sizes[i] or not self.lines.startswith(chunk, starts[i])
-        }
+        changed: list[tuple[int, int, bytes]] = []  # each with the start of the chunk that it replaces
+        start = before = 0
+        for i, chunk in chunks.items():
+            start += sum(self._sizes[before:i])
+            before = i
+            if len(chunk) != self._sizes[i] or not self.lines.startswith(chunk, start):
+                changed.append((i, start, chunk))
         if not changed:
             return self
         sizes, series, lines, end = self._sizes[:], self.series, memoryview(self.lines), 0
         parts: list[bytes | memoryview] = []
-        for i, chunk in changed.items():
+        for i, start, chunk in changed:
+            parts += [lines[end:start], chunk]
+            end = start + self._sizes[i]
+            series += chunk.count(b"\n") - self.lines.count(b"\n", start, end)
             sizes[i] = len(chunk)
-            series += chunk.count(b"\n") - self.lines.count(b"\n", starts[i], starts[i + 1])
-            parts += [lines[end : starts[i]], chunk]
-            end = starts[i + 1]
         return Block(b"".join([*parts, lines[end:]]), sizes, series)
 
 
