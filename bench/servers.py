@@ -46,7 +46,7 @@ async def start_exporter(tests: int) -> AsyncIterator[Exporter]:
 async def serve_exporter(tests: int) -> None:
     """The web app of the exporter."""
     listening = bind("127.0.0.1:0")
-    async with start_exporter(tests) as exporter_, exporter_.refreshed_pages():
+    async with start_exporter(tests) as exporter_, exporter_.keep_pages_fresh():
         print(base_url(listening), flush=True)
         await serve_endpoints(Endpoint(exporter_.web, [listening]))
 

@@ -14,7 +14,7 @@ from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.reload import ConfigReloader, Read, record_reload_success
 from exporter.credentials import Secret, WebhookSecret
-from exporter.exposition.body import Page, PageBody
+from exporter.exposition.body import MetricsPage, PageBody
 from exporter.exposition.families import build_families, build_project_families
 from exporter.exposition.render import Exposition
 from exporter.k6.factory import build_api_client, build_http_client, build_transport
@@ -33,8 +33,8 @@ from exporter.web.webhook import webhook_handler
 if TYPE_CHECKING:
     import httpx  # only its types; see exporter/k6/__init__.py
 
-# While serving, the self metrics are rendered once a second, so that no scrape has to wait for it. A scrape
-# renders them only if that does not happen.
+# While serving, the self metrics are rendered once a second, so that no scrape has to wait for them. A scrape
+# renders them only if that does not happen, and the first time in each format.
 SELF_METRICS_INTERVAL = 1.0  # seconds
 SELF_METRICS_MAX_AGE = 2.0  # seconds
 # Webhooks can arrive in bursts, and one poll fetches the runs of all of them.
@@ -51,12 +51,12 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedPage:
+class CachedPage:
     """A page with the self metrics at a monotonic time, and whether tests and runs were stale."""
 
     at: float
     is_stale: bool
-    page: Page
+    page: MetricsPage
 
 
 class Exporter:
@@ -82,7 +82,7 @@ class Exporter:
         self._client = client
         self._clock = clock
         self._transport: Transport | None = None
-        self._pages: dict[bool, RenderedPage] = {}  # by whether they are OpenMetrics
+        self._pages: dict[bool, CachedPage] = {}  # by whether they are OpenMetrics
         self.poller = Poller(
             self._configure(config, token), self_metrics=self_metrics, clock=clock, publish=self._publish
         )
@@ -91,7 +91,7 @@ class Exporter:
         self.next_poll = self.scheduler.next_poll
         self._snapshot, self._snapshot_of = self._empty_snapshot, self._exposition
         self._heartbeat = clock.monotonic()
-        # At the time of the scrape: if polls cease for any reason, nothing else would change these.
+        # Evaluated whenever a page is rendered: if polls cease, nothing else would change these.
         self_metrics.up.set_function(self._is_up)
         self_metrics.series.set_function(lambda: self.snapshot().series)
         record_reload_success(self_metrics, clock)
@@ -169,7 +169,7 @@ class Exporter:
     def _is_up(self) -> bool:
         return self.poller.last_outcome == "success" and not self._is_stale()
 
-    def latest_page(self, is_openmetrics: bool) -> Page:  # noqa: FBT001 (one of two formats)
+    def latest_page(self, is_openmetrics: bool) -> MetricsPage:  # noqa: FBT001 (one of two formats)
         """What a scrape receives: the series of the last poll, and self metrics of the last two seconds."""
         rendered = self._pages.get(is_openmetrics)
         # Not across the moment in which the data becomes stale: k6_cloud_up must agree with the series.
@@ -182,8 +182,8 @@ class Exporter:
         return rendered.page
 
     @asynccontextmanager
-    async def refreshed_pages(self) -> AsyncIterator[None]:
-        """Renders the self metrics once a second during the block, in the formats that were scraped."""
+    async def keep_pages_fresh(self) -> AsyncIterator[None]:
+        """During the block, renders the self metrics of each page that was scraped once a second."""
         refreshing = asyncio.create_task(self._refresh_regularly())
         try:
             yield
@@ -199,17 +199,18 @@ class Exporter:
         for is_openmetrics in list(self._pages):
             self._render_page(is_openmetrics)
 
-    def _render_page(self, is_openmetrics: bool) -> RenderedPage:  # noqa: FBT001 (as above)
+    def _render_page(self, is_openmetrics: bool) -> CachedPage:  # noqa: FBT001 (as above)
         """Renders the self metrics anew; the rest of the page was rendered after the last poll."""
+        # Before rendering: if the data becomes stale meanwhile, the next scrape notices it.
+        at, is_stale = self._clock.monotonic(), self._is_stale()
         snapshot, self_metrics = self.snapshot(), self.self_metrics
         page = (
             snapshot.openmetrics.add_self_metrics(self_metrics.render_openmetrics())
             if is_openmetrics
             else snapshot.text.add_self_metrics(self_metrics.render_text())
         )
-        rendered = RenderedPage(self._clock.monotonic(), self._is_stale(), page)
-        self._pages[is_openmetrics] = rendered
-        return rendered
+        self._pages[is_openmetrics] = CachedPage(at, is_stale, page)
+        return self._pages[is_openmetrics]
 
     async def _publish(self, state: State) -> Callable[[], None]:
         # In a thread, so that scrapes need not wait: many series take a while to render and compress.
@@ -218,7 +219,7 @@ class Exporter:
         def show() -> None:
             self._exposition = self._snapshot_of = exposition
             self._snapshot = snapshot
-            # A scrape must not combine the new series with self-metrics from before the poll.
+            # Otherwise scrapes would receive the page from before the poll for up to a second.
             self._refresh_pages()
             self._heartbeat = self._clock.monotonic()
 

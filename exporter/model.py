@@ -1,7 +1,7 @@
 """Tests and runs as immutable values, the same for both API versions.
 
-They are structs of msgspec, at which the garbage collector does not look (`gc=False`), so that full
-collections do not delay scrapes. No field may lead back to its own struct: such a cycle would never be freed.
+They are structs of msgspec, which the garbage collector does not track (`gc=False`), so that full collections
+do not delay scrapes. No field may lead back to its own struct: such a cycle would never be freed.
 `msgspec.structs.replace` makes changed copies.
 
 Timestamps are Unix seconds, durations are seconds. None means that the API did not provide the value.

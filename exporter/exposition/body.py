@@ -13,7 +13,7 @@ from exporter.exposition.compression import (
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class MetricsPage:
     """What a scrape receives, plain or compressed, in parts to be sent one after the other."""
 
     plain: Sequence[bytes]
@@ -35,9 +35,10 @@ class PageBody:
         deflated, self._checksum = deflate_head(self.body)
         self._head = GZIP_HEADER + deflated
 
-    def add_self_metrics(self, self_metrics: bytes) -> Page:
-        """The page of this body and these self metrics, which are rendered but not compressed."""
+    def add_self_metrics(self, self_metrics: bytes) -> MetricsPage:
+        """The page of this body and `self_metrics`, which is text that is not compressed yet."""
         trailer = gzip_trailer(
             continue_checksum(self_metrics, self._checksum), self._size + len(self_metrics)
         )
-        return Page(plain=(*self.body, self_metrics), gzip=(self._head, deflate_tail(self_metrics) + trailer))
+        tail = deflate_tail(self_metrics) + trailer
+        return MetricsPage(plain=(*self.body, self_metrics), gzip=(self._head, tail))

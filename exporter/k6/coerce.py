@@ -112,7 +112,7 @@ def to_amount(value: object) -> float | None:
     number = to_float(value)
     if number is not None and number < 0:
         raise ValueError(f"{short_repr(value)} is negative")
-    return None if number is None else abs(number)  # -0.0 is not less than 0
+    return None if number is None else abs(number)  # -0.0 passes the check; abs() makes it 0.0
 
 
 def to_duration(value: object) -> float | None:

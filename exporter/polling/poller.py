@@ -199,7 +199,7 @@ class Poller:
     def _evaluate(self, poll_result: PollResult) -> PollEvaluation:
         """Removes secrets from the result and derives the next state from it.
 
-        Runs in a thread: nothing else uses the result meanwhile.
+        Runs in a thread: meanwhile, others only read its start and how much it has.
         """
         poll_result.redact(self._config.redact)
         after = self._next_state(poll_result)
@@ -207,7 +207,7 @@ class Poller:
             return PollEvaluation(after)
         return PollEvaluation(
             after,
-            find_unknown_values(self.state, after, poll_result),
+            find_fields_with_unknown_values(self.state, after, poll_result),
             find_unsuccessful_runs(poll_result, self.state),
         )
 
@@ -277,7 +277,7 @@ def describe_cut(deadline: float, retried: ApiError | None) -> ApiError:
     return RequestTimeout(f"{cut}; tests fetched until then are updated")
 
 
-def find_unknown_values(before: State, after: State, poll_result: PollResult) -> list[str]:
+def find_fields_with_unknown_values(before: State, after: State, poll_result: PollResult) -> list[str]:
     """The field of each unknown value that was not in the state before, so that each is counted once."""
     found: list[str] = []
     for id_ in poll_result.updates:

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from exporter.exposition.body import Page
+from exporter.exposition.body import MetricsPage
 from exporter.web.page_cache import StatusPages
 from exporter.web.page_view import parse_view
 from exporter.web.status_page import POLICY, Status
@@ -35,7 +35,7 @@ TOO_MANY_VIEWS = "Too many different filters were requested in this second. Try 
 # Browsers obey Refresh, so that an open page does not stop refreshing.
 RETRY_HEADERS = {"Retry-After": "1", "Refresh": "2", "Cache-Control": "no-store"}
 # Bytes of the body that are handed to the transport at once. Smaller with TLS, which needs a copy for each
-# client, while plain HTTP sends all clients the same memory.
+# client, while plain HTTP sends all clients the same memory, except for small parts that were joined.
 MAX_CHUNK = 1024 * 1024
 MAX_CHUNK_TLS = 128 * 1024
 MAX_JOINED = 128 * 1024  # bytes up to which parts are joined, since sending each costs more than a copy
@@ -45,11 +45,11 @@ MAX_JOINED = 128 * 1024  # bytes up to which parts are joined, since sending eac
 class Sources:
     """Where the content of each response comes from.
 
-    `page` returns what a scrape receives, in OpenMetrics if its argument is true.
+    `metrics_page` returns what a scrape receives, in OpenMetrics if its argument is true.
     `liveness_problem` and `readiness_problem` return None, or a sentence that says what is wrong.
     """
 
-    page: Callable[[bool], Page]
+    metrics_page: Callable[[bool], MetricsPage]
     status: Callable[[], Status]
     liveness_problem: Callable[[], str | None]
     readiness_problem: Callable[[], str | None]
@@ -71,7 +71,7 @@ async def send_parts(
 ) -> None:
     """Answers with status 200, this body, and these headers, which include Content-Length.
 
-    A slow client holds only one chunk at a time, and TLS encrypts no more than that in advance.
+    Each client holds its page, which clients share, and a chunk of its own. TLS encrypts no more in advance.
     """
     chunk_size = MAX_CHUNK_TLS if scope.get("scheme") == "https" else MAX_CHUNK
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -125,10 +125,10 @@ def choose_representation(accept: str, accept_encoding: str) -> Representation:
 class MetricsEndpoint:
     """An ASGI app that answers scrapes.
 
-    It does not use Starlette's Request and Response, which make a scrape after a pause a quarter slower.
+    It does not use Starlette's Request and Response, which make a scrape after a pause slower.
     """
 
-    def __init__(self, page: Callable[[bool], Page]) -> None:
+    def __init__(self, page: Callable[[bool], MetricsPage]) -> None:
         self._page = page
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
@@ -137,7 +137,7 @@ class MetricsEndpoint:
         page = self._page(chosen.is_openmetrics)
         parts = page.gzip if chosen.is_gzip else page.plain
         length = (b"content-length", str(sum(map(len, parts))).encode())
-        # Compressed, there are only two.
+        # The two compressed parts need no joining.
         joined = parts if chosen.is_gzip else join_small(parts)
         await send_parts(joined, [*chosen.headers, length], scope, send)
 
@@ -175,7 +175,7 @@ def application(
     app = Starlette(
         routes=[
             # Starlette limits only functions to GET by itself.
-            Route(telemetry_path, MetricsEndpoint(sources.page), methods=["GET"]),
+            Route(telemetry_path, MetricsEndpoint(sources.metrics_page), methods=["GET"]),
             Route("/", status_page),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),

@@ -110,7 +110,7 @@ def exporter_paths() -> set[str]:
     def nothing(*_: object) -> Any: ...
 
     sources = Sources(
-        page=nothing,
+        metrics_page=nothing,
         status=nothing,
         liveness_problem=nothing,
         readiness_problem=nothing,

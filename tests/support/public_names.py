@@ -127,7 +127,7 @@ def http_paths() -> list[tuple[str, str]]:
     def nothing(*_: object) -> Any: ...
 
     sources = Sources(
-        page=nothing,
+        metrics_page=nothing,
         status=nothing,
         liveness_problem=nothing,
         readiness_problem=nothing,

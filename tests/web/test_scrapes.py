@@ -65,13 +65,19 @@ def test_old_response_is_freed_after_its_last_reader() -> None:
     world = create_world()
     with Lab(world) as lab:
         lab.poll()
+        for is_openmetrics in (False, True):
+            lab.exporter.latest_page(is_openmetrics)
         reader = lab.exporter.snapshot()
         pages = weakref.ref(reader.text)
+        old = {id(body._head) for body in (reader.text, reader.openmetrics)}
         world.start(next(iter(world.tests)), START + 30)
         lab.at(60).poll()
 
         assert lab.exporter.snapshot() is not reader
         assert pages() is not None
+        # While the old head exists, no other object can have its id.
+        sent = [lab.exporter.latest_page(is_openmetrics).gzip[0] for is_openmetrics in (False, True)]
+        assert not old & set(map(id, sent))
         del reader
         gc.collect()
         assert pages() is None
@@ -178,7 +184,7 @@ def test_self_metrics_are_refreshed_while_serving() -> None:
         renders = count_renders(lab)
 
         async def serve() -> None:
-            async with lab.exporter.refreshed_pages():
+            async with lab.exporter.keep_pages_fresh():
                 for _ in range(10):
                     await asyncio.sleep(0)
 

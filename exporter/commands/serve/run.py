@@ -48,7 +48,7 @@ async def serve_exporter(
     """
     async with (
         create_exporter(config, token, revision=REVISION, read=read, clock=clock) as exporter,
-        exporter.refreshed_pages(),
+        exporter.keep_pages_fresh(),
     ):
         logs.write_in_background(exporter.self_metrics.log_lines_dropped.inc)
         # What is loaded by now is never garbage. Full collections, which delay scrapes, need not look at it.
