@@ -35,14 +35,22 @@ class Cycle:
     concurrency: int = 10
 
 
+@dataclass(frozen=True, slots=True)
+class FirstPoll:
+    """The number of requests of a poll, its duration and its CPU time in seconds."""
+
+    requests: int
+    took: float
+    cpu: float
+
+
 CYCLES = (Cycle("v6"), Cycle("legacy"), Cycle("legacy", projects=10))
 SMALL = (Cycle("v6", 3, latency=0.001), Cycle("legacy", 3, latency=0.001, projects=2))
 
 
-def run(cycles: Sequence[Cycle] = CYCLES, times: int = 3) -> list[Json]:
+def run(cycles: Sequence[Cycle] = CYCLES, times: int = 7) -> list[Json]:
     """A row for each cycle. They run in turns, so that noise affects all of them."""
-    took: dict[Cycle, list[float]] = {cycle: [] for cycle in cycles}
-    requests: dict[Cycle, int] = {}
+    polls: dict[Cycle, list[FirstPoll]] = {cycle: [] for cycle in cycles}
     with ExitStack() as stack:
         for cycle in cycles:
             print(f"  {cycle.api}, {cycle.tests:,} tests in {cycle.projects} projects", flush=True)
@@ -51,30 +59,32 @@ def run(cycles: Sequence[Cycle] = CYCLES, times: int = 3) -> list[Json]:
             for cycle in cycles
         }
         for cycle in cycles:
-            requests[cycle], _ = finish(first_poll(urls[cycle], cycle))  # records the responses
+            finish(first_poll(urls[cycle], cycle))  # records the responses
         for _ in range(times):
             for cycle in cycles:
-                took[cycle].append(finish(first_poll(urls[cycle], cycle))[1])
-    return [make_row(cycle, requests[cycle], took[cycle]) for cycle in cycles]
+                polls[cycle].append(finish(first_poll(urls[cycle], cycle)))
+    return [make_row(cycle, polls[cycle]) for cycle in cycles]
 
 
 def make_plan(cycle: Cycle) -> Plan:
     return Plan(cycle.tests, cycle.projects, hours_ago=48, latency=cycle.latency, recorded=True)
 
 
-def make_row(cycle: Cycle, requests: int, took: Sequence[float]) -> Json:
+def make_row(cycle: Cycle, polls: Sequence[FirstPoll]) -> Json:
+    requests = polls[0].requests
     limit = math.ceil(requests / cycle.concurrency) * cycle.latency
     return {
         **asdict(cycle),
         "requests": requests,
         "limit_seconds": limit,
-        "seconds": spread(took),
-        "ratio": spread([one / limit for one in took]),
+        "seconds": spread([poll.took for poll in polls]),
+        "ratio": spread([poll.took / limit for poll in polls]),
+        "cpu_seconds_per_request": spread([poll.cpu / requests for poll in polls]),
     }
 
 
-async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
-    """The number of requests and the seconds of the first poll of a new exporter, including its page."""
+async def first_poll(url: str, cycle: Cycle) -> FirstPoll:
+    """The first poll of a new exporter, including its page."""
     config = Config.model_validate(
         {
             "api": {
@@ -86,12 +96,12 @@ async def first_poll(url: str, cycle: Cycle) -> tuple[int, float]:
         }
     )
     async with create_exporter(config, Secret(TOKEN), clock=Clock(time=lambda: NOW)) as made:
-        began = time.perf_counter()
+        began, cpu_before = time.perf_counter(), time.process_time()
         poll_result = await made.poller.poll()
-        took = time.perf_counter() - began
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu_before
         if poll_result.outcome != "success" or len(poll_result.updates) != cycle.tests:
             raise AssertionError(f"{cycle.api}: {poll_result.outcome}, {len(poll_result.updates)} tests")
-        return count_requests(made.self_metrics.api_requests), took
+        return FirstPoll(count_requests(made.self_metrics.api_requests), took, cpu)
 
 
 def count_requests(counter: Counter) -> int:

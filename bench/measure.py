@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -64,7 +65,11 @@ def describe_machine() -> Json:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("prometheus-client", "httpx", "uvicorn", "starlette")},
+        "packages": {
+            name: version(name)
+            for name in ("prometheus-client", "httpx", "uvicorn", "starlette", "isal")
+            if find_spec(name.replace("-", "_"))
+        },
         "go": read_go_versions(),
         "load_before": round(os.getloadavg()[0], 2),
     }

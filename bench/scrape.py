@@ -1,8 +1,8 @@
 """(a) Latency and throughput of scrapes without changes, compared with other servers of the same samples."""
 
 import asyncio
+import random
 import tempfile
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,7 +36,6 @@ class Size:
         return round(self.series / SERIES)
 
 
-# Rounds are multiples of four, the number of servers, so that each is first equally often.
 SIZES = (
     Size(1_000, rounds=12),
     Size(10_000, rounds=12),
@@ -89,16 +88,17 @@ def check_same_facts(urls: Mapping[str, str]) -> int:
 async def measure(urls: Mapping[str, str], encoding: str, size: Size, pause: float) -> list[Json]:
     """Latency in turns, so that noise affects all servers; then throughput, one by one.
 
-    Each round begins with another server, since the first scrape after the pause wakes up this process too.
+    Each round has another order, since a server finds the caches of the CPU as the one before it leaves them,
+    and the first scrape after the pause wakes up this process too.
     """
     scrapers = {kind: Scraper(url, encoding) for kind, url in urls.items()}
     turns: dict[str, list[list[float]]] = {kind: [] for kind in urls}
-    order = deque(urls)
+    order, shuffle = list(urls), random.Random(0).shuffle  # noqa: S311
     for _ in range(size.rounds):
+        shuffle(order)
         await asyncio.sleep(pause)
         for kind in order:
             turns[kind].append(await scrape_for(scrapers[kind], seconds=TURN))
-        order.rotate()
     for scraper in scrapers.values():
         scraper.close()
     return [

@@ -2,8 +2,13 @@
 
 import gc
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TypeVar
 
 from prometheus_client import generate_latest
@@ -13,6 +18,7 @@ from bench.fleet import RUNS, make_fleet, make_update, pick_share
 from bench.measure import Json, spread
 from bench.servers import FAMILIES
 from exporter.exposition.body import PageBody
+from exporter.exposition.compression import LEVEL
 from exporter.exposition.render import Exposition
 from exporter.store import State, StateUpdate
 
@@ -63,6 +69,7 @@ def measure(size: Fleet) -> list[Json]:
             number += 1
         if round_ < size.renders:
             renders.append(render_with_client_python(state))
+    compressors = compare_compressors(exposition.text())
     return [
         {
             "tests": size.tests,
@@ -73,6 +80,7 @@ def measure(size: Fleet) -> list[Json]:
             "ready_seconds": spread([one.state + one.page for one in took[share]]),
             "compression_seconds": spread([one.compression for one in took[share]]),
             "client_python_seconds": spread(renders),
+            "compressors": compressors,
             "client_python_ratio": spread(
                 [render / (one.state + one.page) for render, one in zip(renders, took[share], strict=False)]
             ),
@@ -97,6 +105,23 @@ def apply_update(
     (next_exposition, text, openmetrics), page_took = measure_time(make_page)
     _, compression_took = measure_time(lambda: (PageBody(text), PageBody(openmetrics)) if text else None)
     return next_state, next_exposition, UpdateTimes(state_took, page_took, compression_took)
+
+
+def compare_compressors(parts: Sequence[bytes], times: int = 3) -> Json:
+    """Seconds and bytes of a compressed page with ISA-L, if it is available, and with zlib."""
+    libraries = {"zlib": zlib} | ({"isal": import_module("isal.isal_zlib")} if find_spec("isal") else {})
+    took: dict[str, list[float]] = {name: [] for name in libraries}
+    sizes: dict[str, int] = {}
+    for _ in range(times):
+        for name, library in libraries.items():
+            sizes[name], seconds = measure_time(partial(deflated_size, library, parts))
+            took[name].append(seconds)
+    return {name: {"seconds": spread(took[name]), "bytes": sizes[name]} for name in libraries}
+
+
+def deflated_size(library: ModuleType, parts: Sequence[bytes]) -> int:
+    compressor = library.compressobj(LEVEL, library.DEFLATED, -library.MAX_WBITS)
+    return sum(len(compressor.compress(part)) for part in parts) + len(compressor.flush())
 
 
 def render_with_client_python(state: State) -> float:
