@@ -279,6 +279,10 @@ def test_no_id_is_none(raw: object) -> None:
     assert to_id_or_none(raw) is None
 
 
+def test_amount_has_no_negative_zero() -> None:
+    assert [str(to_amount(raw)) for raw in (-0.0, "-0", 0)] == ["0.0", "0.0", "0.0"]
+
+
 def test_equal_numbers_of_a_type_share_an_object() -> None:
     first, second = float("75.5"), float("75.5")
 

@@ -179,6 +179,34 @@ def test_self_metrics_are_rendered_once_after_a_poll() -> None:
         assert renders.count == 1
 
 
+class SlowCollector(Collector):
+    """Takes until `ready_at`, in seconds of the lab, if that is set."""
+
+    ready_at: float | None = None
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def collect(self) -> Iterator[Metric]:
+        if self.ready_at is not None:
+            self._lab.at(self.ready_at)
+        return iter(())
+
+
+def test_scrape_after_data_became_stale_during_rendering_has_no_old_series() -> None:
+    with Lab(create_world(), poll={"stale_after": "2m"}) as lab:
+        lab.poll()
+        slow = SlowCollector(lab)
+        lab.exporter.self_metrics.registry.register(slow)
+        lab.at(119.5)
+        slow.ready_at = 120.5
+        assert "k6_cloud_run_status{" in lab.get().text
+
+        page = lab.get().text
+        assert "k6_cloud_run_status{" not in page
+        assert "\nk6_cloud_up 0.0\n" in page
+
+
 def test_self_metrics_are_refreshed_while_serving() -> None:
     with Lab(create_world()) as lab:
         renders = count_renders(lab)
